@@ -1,0 +1,36 @@
+//! Phone verification through Plivo that decides by itself when a text will not make it and a call
+//! should read the code out.
+//!
+//! # The tour
+//!
+//! ```text
+//! http ──────┐            ┌─ pure: verification::decide ─┐        ┌─> store   one commit: record, due time, owed effects
+//!            ├─> engine ──┤  asks escalation, no IO      ├─> after┤
+//! escalator ─┘     ^      └──────────────────────────────┘        └─> plivo   effects, only after the commit
+//!                  └── callbacks, results and ticks return as Events, through the same door
+//! ```
+//!
+//! Start with [`verification`]: what a verification is and, in `decide`, everything that can happen to
+//! it. [`escalation`] answers the one question this service exists for: when, if ever, should we call?
+//! Both are pure: no clock, no randomness, no socket. [`engine`] loads, decides, commits and performs;
+//! [`store`] keeps the result, in Redis or in memory; [`plivo`] speaks Plivo's HTTP in both directions;
+//! [`http`] is our own API; [`sandbox`] is a Plivo of our own to try and test all of it against.
+//!
+//! # Invariants
+//!
+//! * Every change of a verification is one `decide` and one optimistic commit; there is no other way.
+//! * What a decision owes the world (a request to Plivo) is saved with the state before it is done.
+//! * A final status never changes, and nothing is triggered after it.
+//! * Redis is the only thing replicas share; time is the store's time.
+//! * Codes and numbers are sealed at rest and masked wherever they could be printed.
+//!
+//! Imports point one way: `time phone` · `escalation` · `verification` · `store plivo` · `engine` ·
+//! `http sandbox` · `app` · `main`. `tests/tidy.rs` holds the pure ones to it.
+
+pub mod config;
+pub mod escalation;
+pub mod phone;
+pub mod plivo;
+pub mod sandbox;
+pub mod time;
+pub mod verification;

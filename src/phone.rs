@@ -1,0 +1,166 @@
+//! [`PhoneNumber`]: a valid number in strict E.164, which shows itself only masked.
+//!
+//! Validity and line types are libphonenumber's. Its own parser is generous (blanks, extensions,
+//! letters); ours is not: what is limited, hashed and sent must have exactly one spelling.
+
+use std::fmt;
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberType};
+use serde::{Deserialize, Serialize};
+
+/// A valid number in E.164. `Display` and `Debug` mask it: `+1••••••••12`.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PhoneNumber {
+    e164: String,
+    calling_code: u16,
+    country: Country,
+    fixed_line: bool,
+}
+
+/// Why a text is not a number we can send to. The text itself is never part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidNumber {
+    /// Not `+` and 7 to 15 ASCII digits, the first not zero.
+    #[error("must be E.164: '+', then 7 to 15 digits, without blanks or separators, as +14155550112")]
+    NotE164,
+    /// Written correctly, but no country's numbering plan has such a number.
+    #[error("is not a number that exists in any country's numbering plan")]
+    Unassigned,
+}
+
+/// ISO 3166 code of the country a number belongs to, or `001` for numbers of no country.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Country(String);
+
+impl Country {
+    /// Takes two ASCII letters, in either case; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic())).then(|| Self(text.to_ascii_uppercase()))
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PhoneNumber {
+    /// Takes strict E.164 and nothing else.
+    ///
+    /// # Errors
+    /// [`InvalidNumber`] says which half failed: the spelling, or the numbering plan.
+    pub fn parse(text: &str) -> Result<Self, InvalidNumber> {
+        let digits = text.strip_prefix('+').ok_or(InvalidNumber::NotE164)?;
+        if !(7..=15).contains(&digits.len()) || digits.starts_with('0') || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(InvalidNumber::NotE164);
+        }
+        let parsed = PHONE_NUMBER_UTIL.parse(text, None).map_err(|_| InvalidNumber::Unassigned)?;
+        if !parsed.is_valid() {
+            return Err(InvalidNumber::Unassigned);
+        }
+        let region = parsed.get_region_code().ok_or(InvalidNumber::Unassigned)?;
+        Ok(Self {
+            e164: text.to_owned(),
+            calling_code: u16::try_from(parsed.country_code).map_err(|_| InvalidNumber::Unassigned)?,
+            country: Country(region.to_string()),
+            fixed_line: PHONE_NUMBER_UTIL.get_number_type(&parsed) == PhoneNumberType::FixedLine,
+        })
+    }
+
+    /// The number in full, with `+`. For Plivo and for keyed hashes; never for a person or a log.
+    pub fn e164(&self) -> &str {
+        &self.e164
+    }
+
+    /// The number in full, digits only, as Plivo's callbacks write it.
+    pub fn digits(&self) -> &str {
+        &self.e164[1..]
+    }
+
+    /// The country whose numbering plan it is in.
+    pub fn country(&self) -> &Country {
+        &self.country
+    }
+
+    /// Whether it certainly cannot take a text. Where plans do not tell the two apart (as in North
+    /// America) the answer is no.
+    pub fn is_fixed_line(&self) -> bool {
+        self.fixed_line
+    }
+}
+
+/// Calling code, a dot for each hidden digit, the last two digits.
+impl fmt::Display for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.calling_code.to_string();
+        let (shown, last) = (code.len(), self.digits().len().saturating_sub(2));
+        write!(f, "+{code}")?;
+        for _ in shown..last {
+            f.write_str("•")?;
+        }
+        f.write_str(&self.digits()[last..])
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Loads the number plans (tens of milliseconds), so that the first caller does not wait for it.
+pub fn warm_up() {
+    debug_assert!(PhoneNumber::parse("+14155550112").is_ok());
+    let _ = PhoneNumber::parse("+14155550112");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_shows_only_its_calling_code_and_last_two_digits() {
+        let number = PhoneNumber::parse("+14155550112").unwrap();
+        assert_eq!(number.to_string(), "+1••••••••12");
+        assert_eq!(format!("{number:?}"), "+1••••••••12");
+        assert_eq!(PhoneNumber::parse("+442079460000").unwrap().to_string(), "+44••••••••00");
+    }
+
+    #[test]
+    fn only_one_spelling_of_a_number_is_taken() {
+        for text in [
+            "",
+            "+",
+            "14155550112",
+            "+1 415 555 0112",
+            "+1-415-555-0112",
+            "+1(415)5550112",
+            "0014155550112",
+            "tel:+14155550112",
+            "+14155550112;ext=1",
+            "+14155550112,",
+            "+14155550112<+14155550113",
+            "+04155550112",
+            "+١٤١٥٥٥٥٠١١٢",
+            "+1415555０112",
+            " +14155550112",
+            "+14155550112\n",
+            "+1415555011212345",
+            "+123456",
+            "+1415555\u{200b}0112",
+            "+1415555011a",
+        ] {
+            assert_eq!(PhoneNumber::parse(text), Err(InvalidNumber::NotE164), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_no_plan_is_refused_and_a_fixed_line_is_known() {
+        assert_eq!(PhoneNumber::parse("+19999999999"), Err(InvalidNumber::Unassigned));
+        assert!(PhoneNumber::parse("+442079460000").unwrap().is_fixed_line());
+        assert!(!PhoneNumber::parse("+14155550112").unwrap().is_fixed_line());
+        assert_eq!(PhoneNumber::parse("+447400123456").unwrap().country().to_string(), "GB");
+    }
+}

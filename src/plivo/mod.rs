@@ -1,0 +1,4 @@
+//! Plivo's HTTP, in both directions.
+
+pub mod outcome;
+pub mod signature;

@@ -1,0 +1,3 @@
+//! A verification: one number being proved.
+
+pub mod event;
