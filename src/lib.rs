@@ -32,5 +32,6 @@ pub mod escalation;
 pub mod phone;
 pub mod plivo;
 pub mod sandbox;
+pub mod store;
 pub mod time;
 pub mod verification;

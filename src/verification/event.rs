@@ -2,8 +2,12 @@
 //!
 //! Provider facts arrive already read: `plivo::callback` and `plivo::phlo` turn Plivo's words into these.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use super::code::Code;
+use super::state::{Channel, Via};
 use crate::escalation::CallEnd;
 
 /// What a failure of a text means for what to do next (`plivo::outcome` maps Plivo's codes to it).
@@ -61,4 +65,117 @@ pub enum CallReport {
         /// Plivo's hangup cause or code, as written.
         cause: Option<String>,
     },
+}
+
+/// Plivo's code for a number that cannot take texts (`plivo/wire.md` 3.3).
+pub(super) const LANDLINE: &str = "50";
+
+/// What the person at the customer's page is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activity {
+    /// A code is being typed: this is no moment to ring.
+    Typing,
+    /// The text is there.
+    Received,
+    /// The text is not there, says the person: call now.
+    NotReceived,
+}
+
+/// What came of asking Plivo for an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TriggerOutcome {
+    /// Plivo took it.
+    Accepted {
+        /// The door.
+        via: Via,
+        /// Message or call UUID, where the answer told it.
+        provider_id: Option<String>,
+        /// Whether callbacks that carry only that UUID will find the attempt; if not, that is owed.
+        linked: bool,
+    },
+    /// Plivo said no, for good.
+    Refused {
+        /// The door.
+        via: Via,
+        /// Its HTTP status.
+        provider_status: u16,
+        /// Which hope that takes.
+        scope: RefusalScope,
+    },
+    /// Perhaps sent: it is not asked again.
+    TimedOut {
+        /// The door.
+        via: Via,
+    },
+    /// Certainly not sent, or harmless to send twice: it is asked again after `retry_after`.
+    Deferred {
+        /// Its HTTP status, where there was one.
+        provider_status: Option<u16>,
+        /// The pause.
+        retry_after: Duration,
+    },
+}
+
+/// How much a refusal refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalScope {
+    /// This attempt; another channel may do.
+    Attempt,
+    /// Whatever we ask of this account: credentials, credit, an unknown PHLO.
+    Account,
+    /// This number must not be contacted (class S).
+    Number,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A code was submitted, of the right length and of digits.
+    CodeSubmitted(Code),
+    /// The customer gives up.
+    Cancel,
+    /// The customer asks for another text or a call.
+    AttemptRequested(Channel),
+    /// Another creation for the same number joins this one and asks for this channel.
+    Joined(Channel),
+    /// The customer's page tells what the person does.
+    Activity(Activity),
+    /// What came of a trigger.
+    Triggered {
+        /// Index of the attempt.
+        attempt: u8,
+        /// How it went.
+        outcome: TriggerOutcome,
+    },
+    /// A link that was owed is made.
+    Linked {
+        /// Message or call UUID.
+        provider_id: String,
+    },
+    /// A text's report, and the UUID it carried.
+    TextReported {
+        /// Index of the attempt.
+        attempt: u8,
+        /// What it says.
+        report: TextReport,
+        /// Message UUID.
+        provider_id: Option<String>,
+    },
+    /// A flow's word that its node could not send.
+    TextRefused {
+        /// Index of the attempt.
+        attempt: u8,
+    },
+    /// A call's report, and the UUID it carried.
+    CallReported {
+        /// Index of the attempt.
+        attempt: u8,
+        /// What it says.
+        report: CallReport,
+        /// Call UUID.
+        provider_id: Option<String>,
+    },
+    /// Time has passed.
+    Tick,
 }

@@ -1,3 +1,32 @@
-//! A verification: one number being proved.
+//! A verification: one number being proved. Pure: no clock, no randomness, no IO.
+//!
+//! ```text
+//!            ┌───────────── right code ────────────> verified
+//!            ├───────────── time is up ────────────> expired
+//!  pending ──┼───────────── customer gives up ─────> canceled
+//!   │  ^     ├───────────── last wrong code ───────> max_checks_reached
+//!   └──┘     └── every channel lost, or class S ───> undeliverable
+//!  texts, calls, reports
+//! ```
+//!
+//! [`open`] makes one and [`decide`] says what one [`Event`] does to it at one moment; both return a
+//! [`Decision`]: the state after, the [`Effect`]s that follow, and the [`Answer`] to whoever asked. The
+//! caller commits the state first and performs the effects then. All of it fits one page: [`state`] is
+//! data and questions about it, `decide` changes it, and nothing else does.
 
+mod code;
+mod decide;
+pub mod effect;
 pub mod event;
+mod id;
+pub mod rules;
+pub mod state;
+pub mod timeline;
+
+pub use code::{CODE_LENGTH_RANGE, Code};
+pub use decide::{Answer, Decision, Refusal, Request, decide, open};
+pub use effect::Effect;
+pub use event::Event;
+pub use id::{InvalidId, VerificationId};
+pub use rules::Rules;
+pub use state::{Attempt, AttemptStatus, Channel, Mode, Status, Verification};

@@ -1,0 +1,186 @@
+//! Where verifications live between two events.
+//!
+//! One small trait, two real back ends: [`Memory`] (embedded, one process, lost on restart) and
+//! [`redis`] (pooled, shared by replicas). Both take an optimistic commit: record, due time and number
+//! index change together, and only if nobody else changed the record since it was loaded. What happens to a
+//! verification is not decided here.
+//!
+//! Records are sealed before they reach a back end ([`seal`]); numbers stand in keys only as keyed hashes.
+
+mod memory;
+pub mod record;
+pub mod redis;
+pub mod seal;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub use memory::Memory;
+
+use crate::time::Timestamp;
+use crate::verification::VerificationId;
+use crate::verification::event::{CallReport, TextReport};
+
+/// How often a record has been written; 0 before the first time.
+pub type Revision = u64;
+
+/// A keyed hash of app and number: what stands in keys instead of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NumberKey(pub [u8; 16]);
+
+impl NumberKey {
+    /// The shard in which everything about this app and number is kept together.
+    pub fn shard(self) -> u8 {
+        self.0[0]
+    }
+}
+
+/// A sealed record as it lies in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// How often it has been written.
+    pub revision: Revision,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+}
+
+/// All that one commit changes. Safe to run twice, and late.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// Whose record.
+    pub id: VerificationId,
+    /// The app that may list it.
+    pub app: String,
+    /// The number it is found by. The newest verification of a number owns this index.
+    pub number: NumberKey,
+    /// The revision the decision was made on; 0 creates.
+    pub expected: Revision,
+    /// For a creation: the verification the number index must (still) name, so that of two parallel
+    /// creations for one number one finds the other.
+    pub previous: Option<VerificationId>,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+    /// When it was created: its place in the app's list.
+    pub created_at: Timestamp,
+    /// When somebody must look at it again.
+    pub due: Option<Timestamp>,
+    /// How long from now the record is kept. Not zero.
+    pub keep: Duration,
+}
+
+/// What became of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the store, at this revision.
+    Committed(Revision),
+    /// Somebody was faster; nothing changed. Load and decide again.
+    Conflict,
+}
+
+/// Names one attempt of one verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRef {
+    /// Which verification.
+    pub id: VerificationId,
+    /// Index of the attempt.
+    pub attempt: u8,
+}
+
+/// A report that came before its attempt was known by UUID.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parked {
+    /// Of a text.
+    Text(TextReport),
+    /// Of a call.
+    Call(CallReport),
+}
+
+/// How long links and parked reports are kept: as long as any verification may take reports.
+pub const LINK_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a report waits for its attempt to become known, and how many wait for one UUID.
+pub const PARKED_TTL: Duration = Duration::from_secs(600);
+/// See [`PARKED_TTL`].
+pub const PARKED_MAX: usize = 16;
+
+/// Where in an app's list, newest first, a page ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// When the last one on the page was created.
+    pub created_at: Timestamp,
+    /// Which it is.
+    pub id: VerificationId,
+}
+
+/// What was claimed, and when the next one will be due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// Due now, and ours until the lease ends.
+    pub ids: Vec<VerificationId>,
+    /// The earliest due time among the rest, leases included, where the back end knows it.
+    pub next: Option<Timestamp>,
+}
+
+/// Why the store did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It is away, starting, failing over, full or slow; trying again later may help.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What it holds cannot be read: another key, or damage.
+    #[error("a record cannot be read: {0}")]
+    Unreadable(&'static str),
+}
+
+/// The back end's side of the bargain. Every method is one exchange and takes effect wholly or not at all.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The store's own time.
+    async fn now(&self) -> Result<Timestamp, StoreError>;
+
+    /// The record of `id`.
+    async fn load(&self, id: VerificationId) -> Result<Option<Stored>, StoreError>;
+
+    /// The records of several, in the order asked for, without those that are gone.
+    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, Stored)>, StoreError>;
+
+    /// Writes record, due time, number index and list entry, if the revision is the expected one. A commit
+    /// whose very bytes are already there has happened: it answers `Committed` again.
+    async fn commit(&self, commit: &Commit) -> Result<Outcome, StoreError>;
+
+    /// The newest verification of a number.
+    async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError>;
+
+    /// An app's verifications before `before`, newest first.
+    async fn list(&self, app: &str, before: Option<Cursor>, limit: usize) -> Result<Vec<Cursor>, StoreError>;
+
+    /// Takes up to `limit` of those that are due at `now` and makes them due again at `now + lease`, so that
+    /// nobody else takes them meanwhile. A commit sets a new due time and so ends the lease.
+    async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError>;
+
+    /// Makes `provider_id` find an attempt, and returns the reports that had been waiting for that. They
+    /// stay until [`Store::unpark`], so that a crash before they are applied loses none.
+    async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError>;
+
+    /// Finds the attempt of `provider_id`; if there is none (yet), keeps the report for [`Store::link`].
+    async fn find_or_park(&self, provider_id: &str, report: &Parked) -> Result<Option<AttemptRef>, StoreError>;
+
+    /// Forgets the reports that waited for `provider_id`, once they are applied.
+    async fn unpark(&self, provider_id: &str) -> Result<(), StoreError>;
+
+    /// Whether it answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What is wrong with how it is set up, for a person.
+    async fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Connections of the pool: in all, and idle ones.
+    fn pool(&self) -> Option<(usize, usize)> {
+        None
+    }
+}

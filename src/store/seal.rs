@@ -1,0 +1,147 @@
+//! [`Keyring`]: the one secret, and what is derived from it.
+//!
+//! Records are sealed with an AEAD, the verification's id as associated data, so that one cannot be put in
+//! another's place. Numbers in keys and our own references are keyed hashes. While a previous key is set,
+//! what it sealed is still read.
+
+use chacha20poly1305::XChaCha20Poly1305;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use hmac::{Hmac, Mac};
+use secrecy::{ExposeSecret, SecretSlice};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use super::{NumberKey, StoreError};
+use crate::phone::PhoneNumber;
+
+const NONCE: usize = 24;
+
+/// The current key and those still read.
+pub struct Keyring {
+    keys: Vec<Derived>,
+}
+
+struct Derived {
+    cipher: XChaCha20Poly1305,
+    mac: Hmac<Sha256>,
+}
+
+impl Derived {
+    /// Two keys for two purposes, so that neither says anything of the other.
+    fn of(secret: &[u8]) -> Self {
+        let root = hmac(secret);
+        Self {
+            cipher: XChaCha20Poly1305::new((&tag(root.clone(), &[b"seal"])).into()),
+            mac: hmac(&tag(root, &[b"mac"])),
+        }
+    }
+}
+
+fn hmac(key: &[u8]) -> Hmac<Sha256> {
+    <Hmac<Sha256> as KeyInit>::new_from_slice(key).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"))
+}
+
+/// The parts are written with their lengths: no two lists of parts are the same bytes.
+fn tag(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+impl Keyring {
+    /// `current` seals and signs; it and `previous` are read.
+    pub fn new(current: &SecretSlice<u8>, previous: &[SecretSlice<u8>]) -> Self {
+        let secrets = std::iter::once(current).chain(previous);
+        Self { keys: secrets.map(|s| Derived::of(s.expose_secret())).collect() }
+    }
+
+    /// Seals `plain` so that it opens only under `context`.
+    pub fn seal(&self, plain: &[u8], context: &[u8]) -> Vec<u8> {
+        let nonce: [u8; NONCE] = rand::random();
+        let payload = Payload { msg: plain, aad: context };
+        let sealed = self.keys[0]
+            .cipher
+            .encrypt((&nonce).into(), payload)
+            .unwrap_or_else(|_| unreachable!("the AEAD only fails beyond 256 GiB"));
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    /// Opens what [`Self::seal`] made.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] when no key opens it under `context`.
+    pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (nonce, msg) = sealed.split_first_chunk::<NONCE>().ok_or(StoreError::Unreadable("too short"))?;
+        self.keys
+            .iter()
+            .find_map(|key| key.cipher.decrypt(nonce.into(), Payload { msg, aad: context }).ok())
+            .ok_or(StoreError::Unreadable("no SECRET_KEY opens it"))
+    }
+
+    /// What stands in keys for a number of an app, under the current key.
+    ///
+    /// After a rotation open verifications are still found by id, and by number no more: a new creation
+    /// makes a new one. They live ten minutes at most.
+    pub fn number_key(&self, app: &str, number: &PhoneNumber) -> NumberKey {
+        let tag = tag(self.keys[0].mac.clone(), &[b"number", app.as_bytes(), number.e164().as_bytes()]);
+        let mut key = [0; 16];
+        key.copy_from_slice(&tag[..16]);
+        NumberKey(key)
+    }
+
+    /// Signs the parts, with 128 bits.
+    pub fn sign(&self, parts: &[&[u8]]) -> [u8; 16] {
+        sign(&self.keys[0], parts)
+    }
+
+    /// Whether a live key signed the parts so. Takes the same time whatever the answer.
+    pub fn is_signed(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
+        let hits = self.keys.iter().map(|key| sign(key, parts).ct_eq(signature));
+        hits.fold(subtle::Choice::from(0), |any, hit| any | hit).into()
+    }
+}
+
+fn sign(key: &Derived, parts: &[&[u8]]) -> [u8; 16] {
+    let mut signature = [0; 16];
+    signature.copy_from_slice(&tag(key.mac.clone(), parts)[..16]);
+    signature
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(byte: u8) -> SecretSlice<u8> {
+        SecretSlice::from(vec![byte; 32])
+    }
+
+    #[test]
+    fn what_is_sealed_opens_only_with_its_key_and_in_its_place() {
+        let ring = Keyring::new(&secret(1), &[]);
+        let sealed = ring.seal(b"042917", b"vrf_a");
+        assert!(!sealed.windows(6).any(|w| w == b"042917"));
+        assert_eq!(ring.open(&sealed, b"vrf_a").unwrap(), b"042917");
+        assert!(ring.open(&sealed, b"vrf_b").is_err());
+        assert!(ring.open(&sealed[..20], b"vrf_a").is_err());
+        assert!(Keyring::new(&secret(2), &[]).open(&sealed, b"vrf_a").is_err());
+    }
+
+    #[test]
+    fn the_previous_key_is_still_read_but_seals_nothing() {
+        let old = Keyring::new(&secret(1), &[]);
+        let new = Keyring::new(&secret(2), &[secret(1)]);
+        assert_eq!(new.open(&old.seal(b"x", b""), b"").unwrap(), b"x");
+        assert!(new.is_signed(&[b"a"], &old.sign(&[b"a"])));
+        assert!(old.open(&new.seal(b"x", b""), b"").is_err());
+        assert!(!old.is_signed(&[b"a"], &new.sign(&[b"a"])));
+    }
+
+    #[test]
+    fn a_signature_knows_where_one_part_ends() {
+        let ring = Keyring::new(&secret(1), &[]);
+        assert!(!ring.is_signed(&[b"ab", b"c"], &ring.sign(&[b"a", b"bc"])));
+        assert!(!ring.is_signed(&[b"ab"], &ring.sign(&[b"ab"])[..15]));
+    }
+}

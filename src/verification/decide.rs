@@ -1,0 +1,506 @@
+//! Every transition: [`open`] and [`decide`], nowhere else.
+
+use std::time::Duration;
+
+use super::effect::{Effect, Owed};
+use super::event::{Activity, CallReport, Event, FailureClass, RefusalScope, TextReport, TriggerOutcome};
+use super::rules::{LIFETIME_AFTER_CALL, LIFETIME_MAX, Rules, TYPING_PAUSE};
+use super::state::{Attempt, AttemptStatus, Channel, Details, Mode, PlannedCall, Status, Verification};
+use super::timeline::{ENTRIES_MAX, Entry, Note};
+use super::{Code, VerificationId};
+use crate::escalation::{CallEnd, Policy, Reason};
+use crate::phone::PhoneNumber;
+use crate::time::Timestamp;
+
+/// What one event does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The state after it.
+    pub after: Verification,
+    /// What is to be done once that is committed. Each is owed in `after` already.
+    pub effects: Vec<Effect>,
+    /// What whoever brought the event is told.
+    pub answer: Answer,
+}
+
+/// What whoever brought an event is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was taken note of.
+    Noted,
+    /// The code was right.
+    Correct,
+    /// The code was wrong.
+    Incorrect,
+    /// It cannot be done.
+    Refused(Refusal),
+}
+
+/// Why something cannot be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is all over.
+    Final(Status),
+    /// The code does not have as many digits as this verification's; it was not counted.
+    CodeLength(u8),
+    /// A call is ringing or being spoken.
+    CallInProgress,
+    /// The last attempt on this channel is too recent.
+    ResendCooldown {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// No further attempt can be asked for.
+    MaxAttempts,
+    /// The number's country may not be called, or the verification is for texts alone.
+    ChannelNotAllowed,
+}
+
+/// What a new verification is made of.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its id.
+    pub id: VerificationId,
+    /// Whose it is.
+    pub app: String,
+    /// The number.
+    pub to: PhoneNumber,
+    /// Which channels.
+    pub mode: Mode,
+    /// When to call, if not by the rules' policy.
+    pub policy: Option<Policy>,
+    /// How long the code lives, if not as the rules say.
+    pub ttl: Option<Duration>,
+    /// Whether the number's country may be called.
+    pub calls_allowed: bool,
+    /// The code.
+    pub code: Code,
+    /// What else the customer said.
+    pub details: Details,
+}
+
+/// Opens a verification and decides on its first attempt.
+pub fn open(request: Request, rules: &Rules, now: Timestamp) -> Decision {
+    let policy = request.policy.unwrap_or(rules.policy);
+    let verification = Verification {
+        id: request.id,
+        app: request.app,
+        to: request.to,
+        mode: request.mode,
+        policy,
+        calls_allowed: request.calls_allowed,
+        status: Status::Pending,
+        created_at: now,
+        expires_at: now + request.ttl.unwrap_or(rules.ttl).min(LIFETIME_MAX),
+        ended_at: None,
+        code_length: request.code.length(),
+        code: Some(request.code),
+        checks_used: 0,
+        checks_max: rules.checks_max,
+        attempts: Vec::new(),
+        quiet_until: None,
+        received: false,
+        owed: Vec::new(),
+        timeline: Vec::new(),
+        details: request.details,
+    };
+    let mut draft = Draft { v: verification, effects: Vec::new(), rules, now };
+    draft.note(Note::Created { mode: request.mode, policy });
+    let channel = request.mode.first_channel();
+    draft.trigger(channel, (channel == Channel::Call).then_some(Reason::Requested), false);
+    draft.done(Answer::Noted)
+}
+
+/// Says what one event does to a verification at one moment.
+pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestamp) -> Decision {
+    let mut draft = Draft { v: before.clone(), effects: Vec::new(), rules, now };
+    if before.status == Status::Pending && now >= before.expires_at {
+        draft.end(Status::Expired);
+    }
+    let answer = match (draft.v.status, event) {
+        // Facts about attempts are taken down for as long as the record is kept. They end nothing by
+        // themselves: `settle` draws the conclusions, and only while the verification is pending.
+        (_, Event::Triggered { attempt, outcome }) => draft.triggered(*attempt, outcome),
+        (_, Event::TextReported { attempt, report, provider_id }) => draft.text_reported(*attempt, report, provider_id),
+        (_, Event::TextRefused { attempt }) => draft.text_refused(*attempt),
+        (_, Event::CallReported { attempt, report, provider_id }) => draft.call_reported(*attempt, report, provider_id),
+        (_, Event::Linked { provider_id }) => draft.linked(provider_id),
+        (_, Event::Tick) => Answer::Noted,
+
+        (Status::Pending, Event::CodeSubmitted(code)) => draft.check(code),
+        (Status::Pending, Event::AttemptRequested(channel)) => draft.request(*channel),
+        (Status::Pending, Event::Joined(channel)) => draft.join(*channel),
+        (Status::Pending, Event::Activity(kind)) => draft.activity(*kind),
+        (Status::Pending | Status::Canceled, Event::Cancel) => draft.end(Status::Canceled),
+
+        (status, Event::CodeSubmitted(_) | Event::AttemptRequested(_) | Event::Joined(_)) => {
+            Answer::Refused(Refusal::Final(status))
+        }
+        (status, Event::Cancel | Event::Activity(_)) => Answer::Refused(Refusal::Final(status)),
+    };
+    draft.settle();
+    draft.done(answer)
+}
+
+/// The state while it is being decided on.
+struct Draft<'a> {
+    v: Verification,
+    effects: Vec<Effect>,
+    rules: &'a Rules,
+    now: Timestamp,
+}
+
+impl Draft<'_> {
+    fn done(self, answer: Answer) -> Decision {
+        Decision { after: self.v, effects: self.effects, answer }
+    }
+
+    fn note(&mut self, note: Note) {
+        if self.v.timeline.len() < ENTRIES_MAX || matches!(note, Note::Ended { .. }) {
+            self.v.timeline.push(Entry { at: self.now, note });
+        }
+    }
+
+    // ---- what people do
+
+    fn check(&mut self, submitted: &Code) -> Answer {
+        if submitted.length() != self.v.code_length {
+            return Answer::Refused(Refusal::CodeLength(self.v.code_length));
+        }
+        if self.v.code.as_ref().is_some_and(|code| code.matches(submitted)) {
+            self.end(Status::Verified);
+            return Answer::Correct;
+        }
+        self.v.checks_used = self.v.checks_used.saturating_add(1);
+        let checks_remaining = self.v.checks_remaining();
+        self.note(Note::CodeIncorrect { checks_remaining });
+        if checks_remaining == 0 {
+            self.end(Status::MaxChecksReached);
+        }
+        Answer::Incorrect
+    }
+
+    fn request(&mut self, channel: Channel) -> Answer {
+        if let Err(refusal) = self.may_request(channel) {
+            return Answer::Refused(refusal);
+        }
+        self.trigger(channel, (channel == Channel::Call).then_some(Reason::Requested), false);
+        Answer::Noted
+    }
+
+    fn may_request(&self, channel: Channel) -> Result<(), Refusal> {
+        if channel == Channel::Call && !self.v.calls_allowed {
+            return Err(Refusal::ChannelNotAllowed);
+        }
+        if channel == Channel::Call && self.v.attempts.iter().any(|a| a.is_call_under_way(self.now)) {
+            return Err(Refusal::CallInProgress);
+        }
+        let again_at = self.v.newest(channel).map(|a| a.at + self.rules.resend_cooldown);
+        if let Some(at) = again_at.filter(|at| *at > self.now) {
+            return Err(Refusal::ResendCooldown { retry_after: at.since(self.now) });
+        }
+        if self.v.attempts.len() >= usize::from(self.rules.attempts_max) {
+            return Err(Refusal::MaxAttempts);
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, channel: Channel) -> Answer {
+        match self.may_request(channel) {
+            Err(Refusal::CallInProgress | Refusal::ResendCooldown { .. }) => {}
+            Err(refusal) => return Answer::Refused(refusal),
+            Ok(()) => {
+                self.request(channel);
+            }
+        }
+        self.note(Note::Joined);
+        Answer::Noted
+    }
+
+    fn activity(&mut self, kind: Activity) -> Answer {
+        match kind {
+            Activity::Typing => {
+                let is_quiet = self.v.quiet_until.is_some_and(|until| until > self.now);
+                self.v.quiet_until = Some(self.now + TYPING_PAUSE);
+                if is_quiet {
+                    return Answer::Noted;
+                }
+            }
+            Activity::Received => self.v.received = true,
+            Activity::NotReceived if self.v.mode == Mode::Sms => return Answer::Refused(Refusal::ChannelNotAllowed),
+            Activity::NotReceived => {
+                self.v.received = false;
+                match self.request(Channel::Call) {
+                    Answer::Refused(Refusal::CallInProgress) | Answer::Noted => {}
+                    refused => return refused,
+                }
+            }
+        }
+        self.note(Note::Activity { kind });
+        Answer::Noted
+    }
+
+    // ---- what Plivo does
+
+    fn triggered(&mut self, attempt: u8, outcome: &TriggerOutcome) -> Answer {
+        let now = self.now;
+        let effect = Effect::Trigger { attempt };
+        let Some(a) = self.v.attempts.get_mut(usize::from(attempt)) else { return Answer::Noted };
+        let news = match outcome {
+            TriggerOutcome::Accepted { via, provider_id, linked } => {
+                a.via = Some(*via);
+                a.heard_at = now;
+                advance(a, AttemptStatus::Triggered);
+                if let Some(id) = provider_id {
+                    a.provider_id.get_or_insert_with(|| id.clone());
+                    if !linked {
+                        self.owe(Effect::Link { provider_id: id.clone(), attempt }, Duration::from_secs(1));
+                    }
+                }
+                Note::Accepted { attempt, via: *via }
+            }
+            TriggerOutcome::Refused { via, provider_status, scope } => {
+                a.via = Some(*via);
+                let class = match scope {
+                    RefusalScope::Attempt => FailureClass::Permanent,
+                    RefusalScope::Account | RefusalScope::Number => FailureClass::Stop,
+                };
+                refuse(a, *provider_status, class, now);
+                let stop = class == FailureClass::Stop;
+                Note::Refused { attempt, provider_status: *provider_status, stop }
+            }
+            TriggerOutcome::TimedOut { via } => {
+                a.via = Some(*via);
+                advance(a, AttemptStatus::Unknown);
+                Note::TimedOut { attempt }
+            }
+            // A callback proves that it was sent after all.
+            TriggerOutcome::Deferred { .. } if a.status.step() > AttemptStatus::Unknown.step() => {
+                self.strike_off(&effect);
+                return Answer::Noted;
+            }
+            TriggerOutcome::Deferred { provider_status, retry_after } => {
+                a.heard_at = now;
+                let retry_at = now + *retry_after;
+                let Some(owed) = self.v.owed.iter_mut().find(|o| o.effect == effect) else { return Answer::Noted };
+                (owed.due, owed.in_flight) = (retry_at, false);
+                owed.deferrals = owed.deferrals.saturating_add(1);
+                self.note(Note::Deferred { attempt, provider_status: *provider_status, retry_at });
+                return Answer::Noted;
+            }
+        };
+        self.strike_off(&effect);
+        self.note(news);
+        Answer::Noted
+    }
+
+    fn text_reported(&mut self, attempt: u8, report: &TextReport, provider_id: &Option<String>) -> Answer {
+        let now = self.now;
+        let Some(a) = self.attempt_of(attempt, Channel::Sms, provider_id) else { return Answer::Noted };
+        let (status, error_code, class) = match report {
+            TextReport::Queued => (AttemptStatus::Queued, None, None),
+            TextReport::Sent => (AttemptStatus::Sent, None, None),
+            TextReport::Delivered => (AttemptStatus::Delivered, None, None),
+            TextReport::Undelivered { error_code, class } => {
+                (AttemptStatus::Undelivered, error_code.clone(), Some(*class))
+            }
+            TextReport::Failed { error_code, class } => (AttemptStatus::Failed, error_code.clone(), Some(*class)),
+        };
+        if advance(a, status) {
+            (a.error_code, a.class, a.heard_at) = (error_code, class, now);
+            self.note(Note::TextReported { attempt, report: report.clone() });
+        }
+        Answer::Noted
+    }
+
+    fn text_refused(&mut self, attempt: u8) -> Answer {
+        let now = self.now;
+        let Some(a) = self.attempt_of(attempt, Channel::Sms, &None) else { return Answer::Noted };
+        // Once it has been queued there is something that was sent, whatever became of another run.
+        if a.status.step() >= AttemptStatus::Queued.step() {
+            return Answer::Noted;
+        }
+        // The run was accepted with 201; it is the node inside it that was refused.
+        refuse(a, 201, FailureClass::Permanent, now);
+        self.note(Note::Refused { attempt, provider_status: 201, stop: false });
+        Answer::Noted
+    }
+
+    fn call_reported(&mut self, attempt: u8, report: &CallReport, provider_id: &Option<String>) -> Answer {
+        let now = self.now;
+        let Some(a) = self.attempt_of(attempt, Channel::Call, provider_id) else { return Answer::Noted };
+        let (status, cause) = match report {
+            CallReport::Ringing => (AttemptStatus::Ringing, None),
+            CallReport::Answered => (AttemptStatus::Answered, None),
+            CallReport::Completed => (AttemptStatus::Completed, None),
+            CallReport::Ended { end, cause } => (end_status(*end), cause.clone()),
+        };
+        if advance(a, status) {
+            (a.error_code, a.heard_at, a.assumed) = (cause, now, false);
+            match status {
+                AttemptStatus::Answered | AttemptStatus::Completed => a.answered = true,
+                AttemptStatus::Machine => a.answered = false,
+                _ => {}
+            }
+            self.note(Note::CallReported { attempt, report: report.clone() });
+        }
+        Answer::Noted
+    }
+
+    fn linked(&mut self, provider_id: &str) -> Answer {
+        self.v.owed.retain(|o| !matches!(&o.effect, Effect::Link { provider_id: id, .. } if id == provider_id));
+        Answer::Noted
+    }
+
+    /// The attempt a report is about, if it is of that channel; learns its UUID.
+    fn attempt_of(&mut self, attempt: u8, channel: Channel, provider_id: &Option<String>) -> Option<&mut Attempt> {
+        let a = self.v.attempts.get_mut(usize::from(attempt)).filter(|a| a.channel == channel)?;
+        if let (None, Some(id)) = (&a.provider_id, provider_id) {
+            a.provider_id = Some(id.clone());
+        }
+        Some(a)
+    }
+
+    // ---- what follows
+
+    /// Draws the conclusions from the state as it is now, whatever event brought it there.
+    fn settle(&mut self) {
+        self.conclude_from_silence();
+        if self.v.status == Status::Pending {
+            let must_stop = self.v.attempts.iter().any(|a| a.class == Some(FailureClass::Stop));
+            if must_stop || !self.v.has_hope() {
+                self.end(Status::Undeliverable);
+            }
+        }
+        if let Some(PlannedCall { at, reason, is_repeat }) = self.v.next_call()
+            && at <= self.now
+        {
+            self.trigger(Channel::Call, Some(reason), is_repeat);
+        }
+        self.take_up_what_is_owed();
+    }
+
+    /// A call that nothing is heard of counts as not answered.
+    fn conclude_from_silence(&mut self) {
+        if self.v.status.is_final() || self.v.call_silent_at().is_none_or(|at| at > self.now) {
+            return;
+        }
+        for attempt in 0..self.v.attempts.len() {
+            let a = &mut self.v.attempts[attempt];
+            if a.call_silent_at().is_some_and(|at| at <= self.now) {
+                (a.status, a.assumed, a.heard_at) = (AttemptStatus::NoAnswer, true, self.now);
+                let attempt = attempt as u8;
+                self.strike_off(&Effect::Trigger { attempt });
+                self.note(Note::CallSilent { attempt });
+            }
+        }
+    }
+
+    /// Does again what its doer left undone, and what was put off until now.
+    fn take_up_what_is_owed(&mut self) {
+        let lease_end = self.now + self.rules.effect_lease;
+        let mut notes = Vec::new();
+        let attempts = &mut self.v.attempts;
+        self.v.owed.retain_mut(|owed| {
+            if owed.due > self.now || self.effects.contains(&owed.effect) {
+                return true;
+            }
+            if let (Effect::Trigger { attempt }, true) = (&owed.effect, owed.in_flight) {
+                // Once: it may have been sent before its doer died, and a second death is no accident.
+                if owed.taken_over {
+                    if let Some(a) = attempts.get_mut(usize::from(*attempt)) {
+                        advance(a, AttemptStatus::Unknown);
+                    }
+                    notes.push(Note::TimedOut { attempt: *attempt });
+                    return false;
+                }
+                owed.taken_over = true;
+                notes.push(Note::TakenOver { attempt: *attempt });
+            }
+            (owed.due, owed.in_flight) = (lease_end, true);
+            self.effects.push(owed.effect.clone());
+            true
+        });
+        for note in notes {
+            self.note(note);
+        }
+    }
+
+    /// Decides on an attempt; the request to Plivo is owed from here on.
+    fn trigger(&mut self, channel: Channel, reason: Option<Reason>, is_repeat: bool) {
+        let Ok(attempt) = u8::try_from(self.v.attempts.len()) else { return };
+        let waited = self.v.attempts.first().map_or(Duration::ZERO, |first| self.now.since(first.at));
+        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        self.v.attempts.push(Attempt::new(channel, reason, is_repeat, self.now));
+        if channel == Channel::Call {
+            let lifted = (self.now + LIFETIME_AFTER_CALL).min(self.v.created_at + LIFETIME_MAX);
+            self.v.expires_at = self.v.expires_at.max(lifted);
+        }
+        self.note(Note::AttemptDecided { attempt, channel, reason, is_repeat, waited_ms });
+        let effect = Effect::Trigger { attempt };
+        self.owe(effect.clone(), self.rules.effect_lease);
+        self.effects.push(effect);
+    }
+
+    fn owe(&mut self, effect: Effect, lease: Duration) {
+        let due = self.now + lease;
+        self.v.owed.push(Owed { effect, due, in_flight: true, deferrals: 0, taken_over: false });
+    }
+
+    fn strike_off(&mut self, effect: &Effect) {
+        self.v.owed.retain(|o| o.effect != *effect);
+    }
+
+    /// Ends it: the code goes, and so does every request to Plivo that has not been made yet.
+    fn end(&mut self, status: Status) -> Answer {
+        if self.v.status.is_final() {
+            return Answer::Noted;
+        }
+        self.v.status = status;
+        self.v.ended_at = Some(self.now);
+        self.v.code = None;
+        let dropped: Vec<u8> = self
+            .v
+            .owed
+            .iter()
+            .filter(|o| !o.in_flight)
+            .filter_map(|o| match o.effect {
+                Effect::Trigger { attempt } => Some(attempt),
+                Effect::Link { .. } => None,
+            })
+            .collect();
+        self.v.owed.retain(|o| matches!(o.effect, Effect::Link { .. }));
+        self.effects.retain(|e| matches!(e, Effect::Link { .. }));
+        for attempt in dropped {
+            self.note(Note::Dropped { attempt });
+        }
+        self.note(Note::Ended { status });
+        Answer::Noted
+    }
+}
+
+/// Moves an attempt on, never back. Says whether it moved.
+fn advance(a: &mut Attempt, to: AttemptStatus) -> bool {
+    let step = if a.assumed { AttemptStatus::Unknown.step() } else { a.status.step() };
+    let moves = to.step() > step && a.refused.is_none();
+    if moves {
+        a.status = to;
+    }
+    moves
+}
+
+fn refuse(a: &mut Attempt, provider_status: u16, class: FailureClass, now: Timestamp) {
+    if advance(a, AttemptStatus::Failed) {
+        (a.refused, a.class, a.heard_at) = (Some(provider_status), Some(class), now);
+    }
+}
+
+fn end_status(end: CallEnd) -> AttemptStatus {
+    match end {
+        CallEnd::Busy => AttemptStatus::Busy,
+        CallEnd::NoAnswer => AttemptStatus::NoAnswer,
+        CallEnd::Rejected => AttemptStatus::Rejected,
+        CallEnd::Machine => AttemptStatus::Machine,
+        CallEnd::Failed => AttemptStatus::Failed,
+    }
+}

@@ -1,0 +1,99 @@
+//! [`VerificationId`]: unguessable, and it begins with the shard that everything about it is kept in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// `vrf_`, two hex digits of shard, 32 of randomness.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct VerificationId {
+    shard: u8,
+    random: u128,
+}
+
+/// A text that is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a verification id")]
+pub struct InvalidId;
+
+impl VerificationId {
+    /// An id in `shard` (a hash of app and number, so that both are found together) from 128 random bits.
+    pub fn new(shard: u8, random: u128) -> Self {
+        Self { shard, random }
+    }
+
+    /// The shard.
+    pub fn shard(self) -> u8 {
+        self.shard
+    }
+
+    /// Shard and randomness, 17 bytes.
+    pub fn to_bytes(self) -> [u8; 17] {
+        let mut bytes = [self.shard; 17];
+        bytes[1..].copy_from_slice(&self.random.to_be_bytes());
+        bytes
+    }
+
+    /// The reverse of [`Self::to_bytes`].
+    pub fn from_bytes(bytes: [u8; 17]) -> Self {
+        let [shard, random @ ..] = bytes;
+        Self { shard, random: u128::from_be_bytes(random) }
+    }
+}
+
+impl fmt::Display for VerificationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "vrf_{:02x}{:032x}", self.shard, self.random)
+    }
+}
+
+impl fmt::Debug for VerificationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FromStr for VerificationId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let hex = text.strip_prefix("vrf_").ok_or(InvalidId)?;
+        if hex.len() != 34 || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+            return Err(InvalidId);
+        }
+        let shard = u8::from_str_radix(&hex[..2], 16).map_err(|_| InvalidId)?;
+        let random = u128::from_str_radix(&hex[2..], 16).map_err(|_| InvalidId)?;
+        Ok(Self { shard, random })
+    }
+}
+
+impl From<VerificationId> for String {
+    fn from(id: VerificationId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for VerificationId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let id = VerificationId::new(0x0a, 7);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(VerificationId::from_bytes(id.to_bytes()), id);
+        for text in ["", "vrf_", "0a00000000000000000000000000000007", "vrf_0A00000000000000000000000000000007"] {
+            assert_eq!(text.parse::<VerificationId>(), Err(InvalidId), "{text:?}");
+        }
+    }
+}

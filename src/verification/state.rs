@@ -1,0 +1,450 @@
+//! [`Verification`] and [`Attempt`]: the data, and questions about it. Nothing here changes anything.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::code::Code;
+use super::effect::Owed;
+use super::event::FailureClass;
+use super::timeline::Entry;
+use crate::escalation::{CALL_SILENCE, CallEnd, Plan, Policy, Reason, Situation, Text};
+use crate::phone::PhoneNumber;
+use crate::time::Timestamp;
+
+/// How a code travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// A text.
+    Sms,
+    /// A voice call that reads it out.
+    Call,
+}
+
+impl Channel {
+    /// As the API, the metrics and Plivo's `mode` write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Call => "call",
+        }
+    }
+}
+
+/// What the customer asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// A text first, and a call when the text is not going to make it.
+    #[default]
+    Auto,
+    /// Texts alone; a call only when asked for.
+    Sms,
+    /// A call from the start.
+    Call,
+}
+
+impl Mode {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Sms => "sms",
+            Self::Call => "call",
+        }
+    }
+
+    /// The channel its first attempt takes.
+    pub fn first_channel(self) -> Channel {
+        match self {
+            Self::Auto | Self::Sms => Channel::Sms,
+            Self::Call => Channel::Call,
+        }
+    }
+}
+
+/// Where a verification stands. All but `Pending` are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Waiting for the code.
+    Pending,
+    /// The code was entered.
+    Verified,
+    /// Its time ran out.
+    Expired,
+    /// The customer gave it up.
+    Canceled,
+    /// Too many wrong codes.
+    MaxChecksReached,
+    /// No channel can reach the number, or it must not be contacted.
+    Undeliverable,
+}
+
+impl Status {
+    /// Every status, in the order they are documented.
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Verified, Self::Expired, Self::Canceled, Self::MaxChecksReached, Self::Undeliverable];
+
+    /// Whether nothing more can change it.
+    pub fn is_final(self) -> bool {
+        self != Self::Pending
+    }
+
+    /// As the API and the metrics write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Verified => "verified",
+            Self::Expired => "expired",
+            Self::Canceled => "canceled",
+            Self::MaxChecksReached => "max_checks_reached",
+            Self::Undeliverable => "undeliverable",
+        }
+    }
+}
+
+/// Where one text or call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "Plivo's own words, explained in the contract")]
+pub enum AttemptStatus {
+    Triggering,
+    Unknown,
+    Triggered,
+    Queued,
+    Sent,
+    Delivered,
+    Undelivered,
+    Failed,
+    Ringing,
+    Answered,
+    Completed,
+    NoAnswer,
+    Busy,
+    Rejected,
+    Machine,
+}
+
+impl AttemptStatus {
+    /// As the API and the metrics write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Triggering => "triggering",
+            Self::Unknown => "unknown",
+            Self::Triggered => "triggered",
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Undelivered => "undelivered",
+            Self::Failed => "failed",
+            Self::Ringing => "ringing",
+            Self::Answered => "answered",
+            Self::Completed => "completed",
+            Self::NoAnswer => "no_answer",
+            Self::Busy => "busy",
+            Self::Rejected => "rejected",
+            Self::Machine => "machine",
+        }
+    }
+
+    /// How far along it is. A report never moves an attempt back, and nothing follows the last step:
+    /// callbacks repeat and overtake each other.
+    pub(super) fn step(self) -> u8 {
+        match self {
+            Self::Triggering => 0,
+            Self::Unknown => 1,
+            Self::Triggered => 2,
+            Self::Queued => 3,
+            Self::Sent | Self::Ringing => 4,
+            Self::Answered => 5,
+            Self::Delivered
+            | Self::Undelivered
+            | Self::Failed
+            | Self::Completed
+            | Self::NoAnswer
+            | Self::Busy
+            | Self::Rejected
+            | Self::Machine => 6,
+        }
+    }
+}
+
+/// Which of Plivo's doors an attempt went through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// A run of the PHLO.
+    Phlo,
+}
+
+impl Via {
+    /// As the API and the metrics write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Phlo => "phlo",
+        }
+    }
+}
+
+/// One text or call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Text or call.
+    pub channel: Channel,
+    /// Where it stands.
+    pub status: AttemptStatus,
+    /// When Plivo was first asked for it.
+    pub at: Timestamp,
+    /// When anything was last heard of it.
+    pub heard_at: Timestamp,
+    /// Why it was made, for a call.
+    pub reason: Option<Reason>,
+    /// Whether it repeats a call that was busy or not answered.
+    pub is_repeat: bool,
+    /// The door it went through.
+    pub via: Option<Via>,
+    /// Message or call UUID.
+    pub provider_id: Option<String>,
+    /// Plivo's error code or hangup cause, as written.
+    pub error_code: Option<String>,
+    /// What its failure means.
+    pub class: Option<FailureClass>,
+    /// Plivo's HTTP status when it refused the attempt.
+    pub refused: Option<u16>,
+    /// Whether `NoAnswer` is our conclusion from silence, which a late callback may still correct.
+    pub assumed: bool,
+    /// Whether a call has been taken by somebody at some time.
+    pub answered: bool,
+}
+
+impl Attempt {
+    /// An attempt that is about to be asked for.
+    pub(super) fn new(channel: Channel, reason: Option<Reason>, is_repeat: bool, now: Timestamp) -> Self {
+        Self {
+            channel,
+            status: AttemptStatus::Triggering,
+            at: now,
+            heard_at: now,
+            reason,
+            is_repeat,
+            via: None,
+            provider_id: None,
+            error_code: None,
+            class: None,
+            refused: None,
+            assumed: false,
+            answered: false,
+        }
+    }
+
+    /// Whether Plivo took it, as far as is known.
+    pub fn was_accepted(&self) -> bool {
+        self.refused.is_none() && !matches!(self.status, AttemptStatus::Triggering | AttemptStatus::Unknown)
+    }
+
+    /// Whether a call rings or is spoken, or is about to be. A flow may never say that an answered call
+    /// has ended, so some time after the answer it is taken to be over.
+    pub fn is_call_under_way(&self, now: Timestamp) -> bool {
+        let spoken = self.status == AttemptStatus::Answered && now < self.heard_at + CALL_SILENCE;
+        self.channel == Channel::Call && (spoken || self.status.step() < AttemptStatus::Answered.step())
+    }
+
+    /// When silence about a call is taken for nobody answering.
+    pub(super) fn call_silent_at(&self) -> Option<Timestamp> {
+        let waits = self.channel == Channel::Call && self.status.step() < AttemptStatus::Answered.step();
+        waits.then(|| self.heard_at + CALL_SILENCE)
+    }
+
+    /// What is known of a text, in the words of the escalation policies.
+    fn text(&self) -> Text {
+        let reason = match self.status {
+            _ if self.refused.is_some() => Reason::RejectedByPlivo,
+            _ if self.error_code.as_deref() == Some(super::event::LANDLINE) => Reason::Landline,
+            AttemptStatus::Failed => Reason::Failed,
+            _ => Reason::Undelivered,
+        };
+        match (self.status, self.class) {
+            (_, Some(FailureClass::Permanent | FailureClass::Stop)) => Text::Lost(reason),
+            (_, Some(FailureClass::Transient)) => Text::Faltering(reason),
+            (AttemptStatus::Queued, None) => Text::Queued,
+            (AttemptStatus::Delivered, None) => Text::Delivered,
+            (_, None) => Text::Unreported,
+        }
+    }
+
+    /// How a call ended, if it ended without the code being heard.
+    pub(super) fn call_end(&self) -> Option<CallEnd> {
+        match self.status {
+            _ if self.channel == Channel::Sms => None,
+            AttemptStatus::Busy => Some(CallEnd::Busy),
+            AttemptStatus::NoAnswer => Some(CallEnd::NoAnswer),
+            AttemptStatus::Rejected => Some(CallEnd::Rejected),
+            AttemptStatus::Machine => Some(CallEnd::Machine),
+            AttemptStatus::Failed => Some(CallEnd::Failed),
+            _ => None,
+        }
+    }
+}
+
+/// A call that is planned and can still be forestalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedCall {
+    /// When it is due.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+    /// Whether it repeats the last one.
+    pub is_repeat: bool,
+}
+
+/// What the customer may say about a creation besides number and channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Details {
+    /// BCP 47 tag of the person's language.
+    pub locale: String,
+    /// The customer's own words, given back unread.
+    pub metadata: BTreeMap<String, String>,
+    /// The person's address, as the customer saw it.
+    pub client_ip: Option<std::net::IpAddr>,
+    /// Android's SMS Retriever hash, the last line of the text.
+    pub app_hash: Option<String>,
+    /// The site a browser may fill the code in for (WebOTP).
+    pub web_origin: Option<String>,
+}
+
+/// One number being proved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// Its name in the API, which begins with its shard.
+    pub id: super::VerificationId,
+    /// The app (API key name) it belongs to.
+    pub app: String,
+    /// The number.
+    pub to: PhoneNumber,
+    /// What was asked for.
+    pub mode: Mode,
+    /// When to call.
+    pub policy: Policy,
+    /// Whether the number's country may be called.
+    pub calls_allowed: bool,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its code stops being good.
+    pub expires_at: Timestamp,
+    /// When it became final.
+    pub ended_at: Option<Timestamp>,
+    /// The code; gone once final.
+    pub code: Option<Code>,
+    /// Digits of the code, known after it is gone.
+    pub code_length: u8,
+    /// Wrong codes so far.
+    pub checks_used: u8,
+    /// Wrong codes it takes.
+    pub checks_max: u8,
+    /// Texts and calls, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// Nobody is rung before this, since somebody is typing.
+    pub quiet_until: Option<Timestamp>,
+    /// The person has the text in hand, so no call is made unless asked for.
+    pub received: bool,
+    /// What is owed to the world and not done yet.
+    pub owed: Vec<Owed>,
+    /// All that happened.
+    pub timeline: Vec<Entry>,
+    /// What else the customer said.
+    pub details: Details,
+}
+
+impl Verification {
+    /// The status a reader sees at `now`: a pending one whose time is up has expired, even if nobody has
+    /// written that down yet.
+    pub fn status_at(&self, now: Timestamp) -> Status {
+        if self.status == Status::Pending && now >= self.expires_at { Status::Expired } else { self.status }
+    }
+
+    /// Wrong codes it still takes.
+    pub fn checks_remaining(&self) -> u8 {
+        self.checks_max.saturating_sub(self.checks_used)
+    }
+
+    /// The newest attempt on a channel.
+    pub fn newest(&self, channel: Channel) -> Option<&Attempt> {
+        self.attempts.iter().rev().find(|a| a.channel == channel)
+    }
+
+    /// The channel a success is put down to: a call if one had been answered or no text was accepted.
+    pub fn verified_by(&self) -> Channel {
+        let call_answered = self.attempts.iter().any(|a| a.answered);
+        let text_accepted = self.attempts.iter().any(|a| a.channel == Channel::Sms && a.was_accepted());
+        if call_answered || !text_accepted { Channel::Call } else { Channel::Sms }
+    }
+
+    /// The next call, if nothing changes. At most one is ever made by escalation, and it is repeated at
+    /// most once; a call that was asked for stands in for the escalation's own.
+    pub fn next_call(&self) -> Option<PlannedCall> {
+        if self.status.is_final() || !self.calls_allowed {
+            return None;
+        }
+        let planned = match self.newest(Channel::Call) {
+            Some(call) => {
+                let pause = crate::escalation::repeat_after(call.call_end()?, call.is_repeat)?;
+                PlannedCall {
+                    at: call.heard_at + pause,
+                    reason: call.reason.unwrap_or(Reason::Requested),
+                    is_repeat: true,
+                }
+            }
+            None if self.mode == Mode::Sms || self.received => return None,
+            None => {
+                let first = self.attempts.iter().find(|a| a.channel == Channel::Sms)?;
+                let situation = Situation { first_request_at: first.at, text: self.text()? };
+                match self.policy.when(&situation) {
+                    Plan::CallAt(at, reason) => PlannedCall { at, reason, is_repeat: false },
+                    Plan::Never => return None,
+                }
+            }
+        };
+        let at = self.quiet_until.map_or(planned.at, |quiet| quiet.max(planned.at));
+        (at < self.expires_at).then_some(PlannedCall { at, ..planned })
+    }
+
+    /// What is known of the texts: the newest counts, unless an older one is in the person's hand while it
+    /// fails.
+    fn text(&self) -> Option<Text> {
+        let mut texts = self.attempts.iter().rev().filter(|a| a.channel == Channel::Sms).map(Attempt::text);
+        let newest = texts.next()?;
+        match newest {
+            Text::Lost(_) | Text::Faltering(_) => Some(texts.find(|t| *t == Text::Delivered).unwrap_or(newest)),
+            Text::Unreported | Text::Queued | Text::Delivered => Some(newest),
+        }
+    }
+
+    /// When silence about a call under way is taken for nobody answering.
+    pub(super) fn call_silent_at(&self) -> Option<Timestamp> {
+        self.attempts.iter().filter_map(Attempt::call_silent_at).min()
+    }
+
+    /// Whether some channel may still bring the code, now or when asked for.
+    pub(super) fn has_hope(&self) -> bool {
+        let text = self.attempts.iter().any(|a| a.channel == Channel::Sms && !matches!(a.text(), Text::Lost(_)));
+        let call = match self.newest(Channel::Call) {
+            Some(call) => call.call_end().is_none() || self.next_call().is_some(),
+            None => self.mode != Mode::Sms && self.calls_allowed,
+        };
+        text || call
+    }
+
+    /// When somebody must look at it again; `None` once nothing is left to do.
+    pub fn due(&self) -> Option<Timestamp> {
+        let owed = self.owed.iter().map(|o| o.due);
+        if self.status.is_final() {
+            return owed.min();
+        }
+        let timers = [Some(self.expires_at), self.next_call().map(|c| c.at), self.call_silent_at()];
+        owed.chain(timers.into_iter().flatten()).min()
+    }
+}
