@@ -28,10 +28,14 @@
 //! `http sandbox` · `app` · `main`. `tests/tidy.rs` holds the pure ones to it.
 
 pub mod config;
+pub mod engine;
 pub mod escalation;
+pub mod keyring;
+pub mod metrics;
 pub mod phone;
 pub mod plivo;
 pub mod sandbox;
 pub mod store;
+pub mod telemetry;
 pub mod time;
 pub mod verification;
