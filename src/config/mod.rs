@@ -1,9 +1,10 @@
 //! Every setting: read once (envy), checked once, secrets hidden in `Debug`.
 //!
 //! The environment is passed in, after whoever calls has loaded a `.env` file and left out what is not
-//! UTF-8 (`std::env::vars` panics on it), so nothing here depends on the process it runs in; only files named by `<NAME>_FILE` are opened. A check collects every fault
-//! before it gives up: one line each, with the variable, what is wrong and an example, and never a value,
-//! since the wrong value of one variable is often the secret of another.
+//! UTF-8 (`std::env::vars` panics on it), so nothing here depends on the process it runs in; only files
+//! named by `<NAME>_FILE` are opened. A check collects every fault before it gives up: one line each, with
+//! the variable, what is wrong and an example, and never a value, since the wrong value of one variable
+//! is often the secret of another.
 //!
 //! [`Config::demo`] fills in what a demo needs and then goes through the same checks as [`Config::serve`].
 
