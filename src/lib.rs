@@ -30,6 +30,7 @@
 pub mod config;
 pub mod engine;
 pub mod escalation;
+pub mod http;
 pub mod keyring;
 pub mod metrics;
 pub mod phone;

@@ -8,32 +8,20 @@ use std::io::IsTerminal;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+use crate::config::LogFormat;
 use crate::escalation::Reason;
 use crate::verification::timeline::Note;
 use crate::verification::{Channel, Status, Verification};
 
-/// What a log line looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Pretty,
-}
-
-impl LogFormat {
-    /// `pretty` on a terminal, else `json`.
-    pub fn by_terminal() -> Self {
-        if std::io::stderr().is_terminal() { Self::Pretty } else { Self::Json }
-    }
-}
-
 /// Sets logging up for the process, to standard error. `RUST_LOG` chooses what is logged.
-pub fn init(format: LogFormat) {
+///
+/// Without a format: `pretty` on a terminal, else `json`.
+pub fn init(format: Option<LogFormat>) {
+    let by_terminal = || if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second set-up in one process (tests) changes nothing.
-    let _ = match format {
+    let _ = match format.unwrap_or_else(by_terminal) {
         LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
         LogFormat::Pretty => builder.compact().try_init(),
     };

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 pub use clock::Clock;
 pub use perform::Performance;
+pub use query::Page;
 
 use crate::escalation::Policy;
 use crate::keyring::Keyring;

@@ -10,7 +10,7 @@ use rand::RngExt;
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use super::{Applied, Engine, EngineError};
+use super::{Engine, EngineError};
 use crate::plivo::reference::{self, Purpose};
 use crate::plivo::{Reply, Trigger, Triggered};
 use crate::store::{Parked, StoreError};
