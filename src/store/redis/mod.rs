@@ -1,1 +1,187 @@
-//! Placeholder.
+//! [`Redis`]: the back end that replicas share. One server, a cluster, or a master that sentinels name.
+//!
+//! Every change is one script in one slot (`*.lua`), safe to run twice; [`keys`] names everything. What
+//! spans all shards (the timers, an app's list) is one script on one server, and in a cluster one for each
+//! shard, side by side.
+
+mod conn;
+mod keys;
+mod pool;
+mod scripts;
+mod target;
+mod warnings;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_redis::redis::cmd;
+use futures_util::future::{join_all, try_join_all};
+use secrecy::{ExposeSecret, SecretString};
+
+use self::pool::{Ask, Pool};
+use self::target::Target;
+use super::{AttemptRef, Claimed, Commit, Cursor, NumberKey, Outcome, Parked, Store, StoreError, Stored};
+use crate::time::Timestamp;
+use crate::verification::VerificationId;
+
+pub use self::target::InvalidUrl;
+
+/// How many shards of a cluster are asked at a time.
+const SIDE_BY_SIDE: usize = 64;
+
+/// Verifications in Redis.
+pub struct Redis {
+    pool: Pool,
+    is_cluster: bool,
+    /// The shard whose timers are looked at first, another each time, so that none waits for a full one.
+    first: AtomicU8,
+}
+
+impl Redis {
+    /// A store at `url`, with at most `pool_size` connections, all driven by the current runtime. Connects
+    /// when first asked something: the server may be down now, and later.
+    ///
+    /// # Errors
+    /// When the URL names no Redis, or outside a runtime.
+    pub fn connect(url: &SecretString, pool_size: usize) -> Result<Self, InvalidUrl> {
+        let target = Target::parse(url.expose_secret())?;
+        let is_cluster = target.is_cluster();
+        Ok(Self { pool: Pool::new(target, pool_size)?, is_cluster, first: AtomicU8::default() })
+    }
+
+    /// Whether `url` is one that [`Self::connect`] takes.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check_url(url: &SecretString) -> Result<(), InvalidUrl> {
+        Target::parse(url.expose_secret()).map(|_| ())
+    }
+
+    /// The shards in the order in which to look at them this time, in groups that one script may span.
+    fn rotated(&self) -> Vec<Vec<u8>> {
+        let first = self.first.fetch_add(37, Ordering::Relaxed);
+        let shards: Vec<u8> = keys::SHARDS.map(|s| s.wrapping_add(first)).collect();
+        if self.is_cluster { shards.into_iter().map(|s| vec![s]).collect() } else { vec![shards] }
+    }
+}
+
+#[async_trait]
+impl Store for Redis {
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        let (seconds, micros): (i64, i64) = self.pool.ask(Ask::Node(&cmd("TIME"))).await?;
+        Ok(Timestamp::from_millis(seconds * 1000 + micros / 1000))
+    }
+
+    async fn load(&self, id: VerificationId) -> Result<Option<Stored>, StoreError> {
+        let bytes: Option<Vec<u8>> = self.pool.ask(Ask::Cmd(cmd("GET").arg(keys::record(id)))).await?;
+        bytes.map(stored).transpose()
+    }
+
+    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, Stored)>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<_> = ids.iter().map(|id| keys::record(*id)).collect();
+        // In a cluster the client splits it by slot and puts the answers in order again.
+        let found: Vec<Option<Vec<u8>>> = self.pool.ask(Ask::Cmd(cmd("MGET").arg(keys))).await?;
+        let both = ids.iter().zip(found).filter_map(|(id, bytes)| Some((*id, bytes?)));
+        both.map(|(id, bytes)| Ok((id, stored(bytes)?))).collect()
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<Outcome, StoreError> {
+        let is_committed: bool = self.pool.ask(scripts::commit(commit)).await?;
+        Ok(if is_committed { Outcome::Committed(commit.expected + 1) } else { Outcome::Conflict })
+    }
+
+    async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
+        let member: Option<String> = self.pool.ask(Ask::Cmd(cmd("GET").arg(keys::newest(number)))).await?;
+        member.map(|m| keys::id(number.shard(), &m).ok_or(MISSPELT)).transpose()
+    }
+
+    async fn list(&self, app: &str, before: Option<Cursor>, limit: usize) -> Result<Vec<Cursor>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut page = Vec::new();
+        for groups in self.rotated().chunks(SIDE_BY_SIDE) {
+            let asked = groups.iter().map(|shards| async move {
+                let found = self.pool.ask(scripts::list(shards, app, before, limit)).await?;
+                scripts::listed(shards, found)
+            });
+            page.extend(try_join_all(asked).await?.into_iter().flatten());
+        }
+        page.sort_unstable_by(|a, b| b.cmp(a));
+        page.truncate(limit);
+        Ok(page)
+    }
+
+    async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {
+        let groups = self.rotated();
+        let mut claimed = Claimed::default();
+        let mut at = 0;
+        let (mut answers, mut fault) = (0, None);
+        while at < groups.len() {
+            // Each gets an equal share of what may still be taken; with nothing left they only say what is next.
+            let room = limit.saturating_sub(claimed.ids.len());
+            let width = if room == 0 { SIDE_BY_SIDE } else { room.min(SIDE_BY_SIDE) };
+            let end = groups.len().min(at + width);
+            let share = room / (end - at);
+            let asked = groups[at..end].iter().map(|shards| async move {
+                let found = self.pool.ask(scripts::claim(shards, now, lease, share)).await?;
+                scripts::claimed(shards, found)
+            });
+            // One shard's primary being away stops no other's timers; what is claimed must be handed out.
+            for one in join_all(asked).await {
+                match one {
+                    Ok(one) => {
+                        answers += 1;
+                        claimed.ids.extend(one.ids);
+                        claimed.next = claimed.next.into_iter().chain(one.next).min();
+                    }
+                    Err(error) => fault = Some(error),
+                }
+            }
+            at = end;
+        }
+        match fault {
+            Some(error) if answers == 0 => Err(error),
+            _ => Ok(claimed),
+        }
+    }
+
+    async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {
+        let waiting: Vec<Vec<u8>> = self.pool.ask(scripts::link(provider_id, to)).await?;
+        waiting.iter().map(|report| serde_json::from_slice(report).map_err(|_| MISSPELT)).collect()
+    }
+
+    async fn find_or_park(&self, provider_id: &str, report: &Parked) -> Result<Option<AttemptRef>, StoreError> {
+        let report = serde_json::to_vec(report).map_err(|_| StoreError::Unreadable("cannot be written"))?;
+        let found: Option<String> = self.pool.ask(scripts::find_or_park(provider_id, &report)).await?;
+        found.map(|text| keys::parse_attempt(&text).ok_or(MISSPELT)).transpose()
+    }
+
+    async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
+        self.pool.ask(Ask::Cmd(cmd("DEL").arg(keys::parked(provider_id)))).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.pool.ask(Ask::Node(&cmd("PING"))).await
+    }
+
+    async fn warnings(&self) -> Vec<String> {
+        warnings::of(&self.pool).await
+    }
+
+    fn pool(&self) -> Option<(usize, usize)> {
+        Some(self.pool.status())
+    }
+}
+
+const MISSPELT: StoreError = StoreError::Unreadable("is of a shape this version does not know");
+
+/// Revision and record, as `commit.lua` writes them.
+fn stored(bytes: Vec<u8>) -> Result<Stored, StoreError> {
+    let (revision, sealed) = bytes.split_first_chunk().ok_or(StoreError::Unreadable("too short"))?;
+    Ok(Stored { revision: u64::from_be_bytes(*revision), sealed: sealed.to_vec() })
+}

@@ -1,0 +1,57 @@
+-- One commit. Safe to run twice, and late: what is there already is committed, and changes nothing.
+--
+-- KEYS  record, number index, due times, the app's list: all in one slot
+-- ARGV  expected revision and the next one (8 bytes each), sealed record, milliseconds to keep it,
+--       member, previous member of the number index or '', created at, due at or ''
+-- Gives 1 when committed, 0 on a conflict.
+--
+-- Redis refuses a script for want of memory, replicas or the primary's role at its first write, so one that
+-- has begun to write is also the one that ends.
+
+local expected, next_revision, sealed, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local member, previous, created_at, due = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local record, newest, due_times, list = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+
+local current = redis.call('GET', record)
+if current == next_revision .. sealed then
+  return 1
+end
+
+local is_creation = expected == string.rep('\0', 8)
+if is_creation then
+  if current or (redis.call('GET', newest) or '') ~= previous then
+    return 0
+  end
+elseif not current or string.sub(current, 1, 8) ~= expected then
+  return 0
+end
+
+redis.call('SET', record, next_revision .. sealed, 'PX', keep)
+
+if is_creation then
+  redis.call('SET', newest, member, 'PX', keep)
+  redis.call('ZADD', list, created_at, member)
+  -- For one that comes up to four that are gone may leave: the list is as long as what it lists.
+  for _, old in ipairs(redis.call('ZRANGE', list, 0, 3)) do
+    if redis.call('EXISTS', record_key(list, old)) == 0 then
+      redis.call('ZREM', list, old)
+    end
+  end
+elseif redis.call('GET', newest) == member then
+  redis.call('PEXPIRE', newest, keep)
+end
+
+if due == '' then
+  redis.call('ZREM', due_times, member)
+else
+  redis.call('ZADD', due_times, due, member)
+end
+
+-- What many share lives as long as the longest of them.
+for _, shared in ipairs({ due_times, list }) do
+  local left = redis.call('PTTL', shared)
+  if left ~= -2 and left < keep then
+    redis.call('PEXPIRE', shared, keep)
+  end
+end
+return 1

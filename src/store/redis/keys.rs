@@ -1,0 +1,100 @@
+//! Every key there is, and how things are spelt in it.
+//!
+//! What stands in braces decides the Cluster slot. Everything about a verification carries its shard there,
+//! so that one commit stays in one slot; what is known by a provider's id carries a hash of that id, so that
+//! a link and the reports that wait for it meet. No key holds a number, nor a provider's id.
+//!
+//! ```text
+//! phlo2fa:{0a}:v:<32 hex>        string  8 bytes of revision, big endian, and the sealed record
+//! phlo2fa:{0a}:n:<32 hex>        string  the newest verification of a number (its keyed hash): 32 hex
+//! phlo2fa:{0a}:due               zset    32 hex of a verification, by when it is due
+//! phlo2fa:{0a}:app:<app>         zset    32 hex of a verification, by when it was created
+//! phlo2fa:{<32 hex>}:link        string  the attempt of a provider's id
+//! phlo2fa:{<32 hex>}:parked      list    reports that came before the link
+//! ```
+//!
+//! The scripts build record keys themselves (`record.lua`): [`record`] and it must agree.
+
+use sha2::{Digest, Sha256};
+
+use crate::store::{AttemptRef, NumberKey};
+use crate::verification::VerificationId;
+
+/// The shards: as many as a byte has values.
+pub(super) const SHARDS: std::ops::RangeInclusive<u8> = 0..=255;
+
+pub(super) fn record(id: VerificationId) -> String {
+    format!("phlo2fa:{{{:02x}}}:v:{}", id.shard(), member(id))
+}
+
+pub(super) fn newest(number: NumberKey) -> String {
+    format!("phlo2fa:{{{:02x}}}:n:{:032x}", number.shard(), u128::from_be_bytes(number.0))
+}
+
+pub(super) fn due(shard: u8) -> String {
+    format!("phlo2fa:{{{shard:02x}}}:due")
+}
+
+pub(super) fn list(shard: u8, app: &str) -> String {
+    format!("phlo2fa:{{{shard:02x}}}:app:{app}")
+}
+
+pub(super) fn link(provider_id: &str) -> String {
+    format!("phlo2fa:{{{}}}:link", hash(provider_id))
+}
+
+pub(super) fn parked(provider_id: &str) -> String {
+    format!("phlo2fa:{{{}}}:parked", hash(provider_id))
+}
+
+fn hash(provider_id: &str) -> String {
+    let mut half = [0; 16];
+    half.copy_from_slice(&Sha256::digest(provider_id)[..16]);
+    format!("{:032x}", u128::from_be_bytes(half))
+}
+
+/// A verification within its shard. Sorted as text these are sorted as ids.
+pub(super) fn member(id: VerificationId) -> String {
+    let [_, random @ ..] = id.to_bytes();
+    format!("{:032x}", u128::from_be_bytes(random))
+}
+
+/// The reverse of [`member`].
+pub(super) fn id(shard: u8, member: &str) -> Option<VerificationId> {
+    let is_hex = member.len() == 32 && member.bytes().all(|b| b.is_ascii_hexdigit());
+    let random = u128::from_str_radix(member, 16).ok().filter(|_| is_hex)?;
+    Some(VerificationId::new(shard, random))
+}
+
+/// What a link holds.
+pub(super) fn attempt(to: AttemptRef) -> String {
+    format!("{}:{}", to.id, to.attempt)
+}
+
+/// The reverse of [`attempt`].
+pub(super) fn parse_attempt(text: &str) -> Option<AttemptRef> {
+    let (id, attempt) = text.split_once(':')?;
+    Some(AttemptRef { id: id.parse().ok()?, attempt: attempt.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_one_verification_shares_a_slot() {
+        let id = VerificationId::new(0x0a, 7);
+        let keys = [record(id), newest(NumberKey([0x0a; 16])), due(0x0a), list(0x0a, "a}{b")];
+        assert!(keys.iter().all(|k| k.starts_with("phlo2fa:{0a}:")), "{keys:?}");
+        assert_eq!(link("x").split('}').next(), parked("x").split('}').next());
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let id = VerificationId::new(0xff, u128::MAX - 1);
+        assert_eq!(super::id(0xff, &member(id)), Some(id));
+        assert_eq!(super::id(0xff, "+1"), None);
+        let to = AttemptRef { id, attempt: 3 };
+        assert_eq!(parse_attempt(&attempt(to)), Some(to));
+    }
+}

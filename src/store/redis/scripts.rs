@@ -1,0 +1,117 @@
+//! The scripts with what goes in and what comes out. What they do stands in them.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use deadpool_redis::redis::{Script, Value, from_redis_value};
+
+use super::keys;
+use super::pool::Ask;
+use crate::store::{AttemptRef, Claimed, Commit, Cursor, LINK_TTL, PARKED_MAX, PARKED_TTL, StoreError};
+use crate::time::Timestamp;
+
+static COMMIT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("commit.lua"))));
+static CLAIM: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("claim.lua"))));
+static LIST: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("list.lua"))));
+static LINK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("link.lua")));
+static PARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("park.lua")));
+
+pub(super) fn commit(commit: &Commit) -> Ask<'static> {
+    let mut script = COMMIT.prepare_invoke();
+    script
+        .key(keys::record(commit.id))
+        .key(keys::newest(commit.number))
+        .key(keys::due(commit.id.shard()))
+        .key(keys::list(commit.id.shard(), &commit.app))
+        .arg(&commit.expected.to_be_bytes()[..])
+        .arg(&(commit.expected + 1).to_be_bytes()[..])
+        .arg(&commit.sealed[..])
+        .arg(millis(commit.keep))
+        .arg(keys::member(commit.id))
+        .arg(commit.previous.map(keys::member).unwrap_or_default())
+        .arg(commit.created_at.as_millis())
+        .arg(commit.due.map(|due| due.as_millis().to_string()).unwrap_or_default());
+    Ask::Script(script)
+}
+
+pub(super) fn claim(shards: &[u8], now: Timestamp, lease: Duration, limit: usize) -> Ask<'static> {
+    let mut script = CLAIM.prepare_invoke();
+    for shard in shards {
+        script.key(keys::due(*shard));
+    }
+    script.arg(now.as_millis()).arg((now + lease).as_millis()).arg(limit);
+    Ask::Script(script)
+}
+
+/// What [`claim`] answers.
+pub(super) fn claimed(shards: &[u8], answer: Vec<Value>) -> Result<Claimed, StoreError> {
+    let mut answer = answer.into_iter();
+    let next: Option<String> = read(answer.next())?;
+    let next = next.map(|at| parse_time(&at)).transpose()?;
+    let mut ids = Vec::with_capacity(answer.len() / 2);
+    while let Some(index) = answer.next() {
+        let (index, member) = (read::<usize>(Some(index))?, read::<String>(answer.next())?);
+        ids.push(shards.get(index).and_then(|shard| keys::id(*shard, &member)).ok_or(super::MISSPELT)?);
+    }
+    Ok(Claimed { ids, next })
+}
+
+pub(super) fn list(shards: &[u8], app: &str, before: Option<Cursor>, limit: usize) -> Ask<'static> {
+    let mut script = LIST.prepare_invoke();
+    for shard in shards {
+        script.key(keys::list(*shard, app));
+    }
+    script.arg(limit);
+    match before {
+        Some(Cursor { created_at, id }) => {
+            script.arg(created_at.as_millis()).arg(id.shard()).arg(keys::member(id));
+        }
+        None => {
+            script.arg("").arg("").arg("");
+        }
+    }
+    Ask::Script(script)
+}
+
+/// What [`list`] answers.
+pub(super) fn listed(shards: &[u8], answer: Vec<Value>) -> Result<Vec<Cursor>, StoreError> {
+    let mut answer = answer.into_iter();
+    let mut page = Vec::with_capacity(answer.len() / 3);
+    while let Some(at) = answer.next() {
+        let created_at = parse_time(&read::<String>(Some(at))?)?;
+        let (index, member) = (read::<usize>(answer.next())?, read::<String>(answer.next())?);
+        let id = shards.get(index).and_then(|shard| keys::id(*shard, &member)).ok_or(super::MISSPELT)?;
+        page.push(Cursor { created_at, id });
+    }
+    Ok(page)
+}
+
+pub(super) fn link(provider_id: &str, to: AttemptRef) -> Ask<'static> {
+    let mut script = LINK.prepare_invoke();
+    script.key(keys::link(provider_id)).key(keys::parked(provider_id)).arg(keys::attempt(to)).arg(millis(LINK_TTL));
+    Ask::Script(script)
+}
+
+pub(super) fn find_or_park(provider_id: &str, report: &[u8]) -> Ask<'static> {
+    let mut script = PARK.prepare_invoke();
+    script.key(keys::link(provider_id)).key(keys::parked(provider_id));
+    script.arg(report).arg(millis(PARKED_TTL)).arg(PARKED_MAX);
+    Ask::Script(script)
+}
+
+fn read<T: deadpool_redis::redis::FromRedisValue>(value: Option<Value>) -> Result<T, StoreError> {
+    from_redis_value(value.ok_or(super::MISSPELT)?).map_err(|_| super::MISSPELT)
+}
+
+/// A score: a double that holds whole milliseconds.
+fn parse_time(score: &str) -> Result<Timestamp, StoreError> {
+    score.parse().map(Timestamp::from_millis).map_err(|_| super::MISSPELT)
+}
+
+/// At least one: Redis takes no shorter life.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 52)
+}

@@ -1,0 +1,79 @@
+//! One suite for every back end of the store: what it may be relied on for, by name in `store/claims.rs`.
+//!
+//! Redis is real: each test starts a `redis-server` of its own, alone, as a cluster that refuses whatever
+//! crosses slots, and behind a sentinel. `store/redis.rs` holds what only concerns Redis.
+
+#[path = "store/claims.rs"]
+mod claims;
+#[path = "store/drafts.rs"]
+mod drafts;
+#[path = "store/redis.rs"]
+mod redis;
+#[path = "support/redis_server.rs"]
+mod redis_server;
+#[path = "store/sharing.rs"]
+mod sharing;
+
+use phlo_2fa::store::redis::Redis;
+
+/// Every claim as a test of every back end.
+macro_rules! every_back_end_keeps {
+    ($($module:ident :: $claim:ident),* $(,)?) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $claim() {
+                super::$module::$claim(&phlo_2fa::store::Memory::default()).await;
+            })*
+        }
+
+        mod standalone {
+            $(#[tokio::test]
+            async fn $claim() {
+                let server = super::redis_server::RedisServer::start();
+                super::$module::$claim(&super::connect(&server.url())).await;
+            })*
+        }
+
+        mod cluster {
+            $(#[tokio::test]
+            async fn $claim() {
+                let server = super::redis_server::RedisServer::start_cluster();
+                super::$module::$claim(&super::connect(&server.url())).await;
+            })*
+        }
+    };
+}
+
+every_back_end_keeps! {
+    claims::what_is_committed_is_loaded,
+    claims::many_are_loaded_in_the_order_asked_for,
+    claims::of_two_writers_with_one_revision_exactly_one_wins,
+    claims::a_creation_for_a_number_that_has_another_newest_is_a_conflict,
+    claims::a_creation_that_knows_the_newest_takes_its_place,
+    claims::a_commit_run_twice_is_committed_once,
+    claims::a_late_creation_never_revives_a_record,
+    claims::a_late_commit_never_revives_a_forgotten_record,
+    claims::a_conflict_changes_nothing,
+    claims::what_is_kept_too_long_is_forgotten,
+    claims::a_commit_prolongs_all_that_belongs_to_the_record,
+    claims::apps_do_not_see_each_other,
+    claims::a_page_goes_on_where_the_last_one_ended,
+    claims::a_page_may_begin_at_a_cursor_that_is_gone,
+    sharing::what_is_due_is_claimed_by_one_until_its_lease_ends,
+    sharing::no_more_are_claimed_than_asked_for_and_none_is_left_out,
+    sharing::a_commit_ends_the_lease,
+    sharing::due_is_removed_when_a_commit_says_none,
+    sharing::what_is_forgotten_is_no_longer_due,
+    sharing::claimants_side_by_side_never_share,
+    sharing::an_early_report_waits_for_its_attempt,
+    sharing::a_late_report_finds_its_attempt,
+    sharing::parked_reports_are_bounded,
+    sharing::writers_side_by_side_lose_no_change,
+    sharing::of_creations_side_by_side_one_is_the_newest,
+    sharing::it_answers_and_its_time_goes_forward,
+}
+
+/// A store over what `url` names.
+fn connect(url: &str) -> Redis {
+    Redis::connect(&url.to_owned().into(), 4).expect("a Redis URL")
+}

@@ -1,0 +1,169 @@
+//! A real `redis-server` for one test: on a free port, in a directory of its own, ended with the test.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What it is started as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Standalone,
+    Cluster,
+    Sentinel,
+}
+
+/// A running server.
+pub(crate) struct RedisServer {
+    /// Where it listens, on 127.0.0.1.
+    pub(crate) port: u16,
+    kind: Kind,
+    dir: PathBuf,
+    args: Vec<String>,
+    child: Option<Child>,
+}
+
+impl RedisServer {
+    /// One server on its own.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// One server on its own, with more arguments (`["--requirepass", "secret"]`).
+    pub(crate) fn start_with(args: &[&str]) -> Self {
+        Self::launch(Kind::Standalone, args)
+    }
+
+    /// One node that holds all slots of a cluster: it refuses whatever crosses slots.
+    pub(crate) fn start_cluster() -> Self {
+        let server = Self::launch(Kind::Cluster, &["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]);
+        server.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        server.wait_for("a cluster that is up", || server.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        server
+    }
+
+    /// A sentinel that watches `master` under the name `main`.
+    pub(crate) fn start_sentinel(master: &Self) -> Self {
+        let server = Self::launch(Kind::Sentinel, &[]);
+        server.command(&["SENTINEL", "MONITOR", "main", "127.0.0.1", &master.port.to_string(), "1"]);
+        server
+    }
+
+    fn launch(kind: Kind, args: &[&str]) -> Self {
+        // Between finding a free port and binding it another test may take it.
+        for _ in 0..20 {
+            let port = free_port();
+            let dir = std::env::temp_dir().join(format!("phlo2fa-test-redis-{}-{port}", std::process::id()));
+            std::fs::create_dir_all(&dir).expect("a directory for redis-server");
+            let args = args.iter().map(|&arg| arg.to_owned()).collect();
+            let mut server = Self { port, kind, dir, args, child: None };
+            if server.spawn() {
+                return server;
+            }
+        }
+        panic!("redis-server did not start on any of 20 ports");
+    }
+
+    /// Whether it is up, and it is ours that answers.
+    fn spawn(&mut self) -> bool {
+        let mut command = Command::new("redis-server");
+        if self.kind == Kind::Sentinel {
+            let config = self.dir.join("sentinel.conf");
+            std::fs::write(&config, "").expect("a configuration for the sentinel");
+            command.arg(config).arg("--sentinel");
+        } else {
+            command.args(["--save", "", "--appendonly", "no"]);
+        }
+        command.args(["--bind", "127.0.0.1", "--daemonize", "no", "--port", &self.port.to_string()]);
+        command.arg("--dir").arg(&self.dir).args(&self.args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|error| {
+            panic!("these tests need redis-server in the PATH ({error}): `make test` installs it, or apt-get install redis-server")
+        });
+        self.child = Some(child);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(10) {
+            if self.child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None))) {
+                return false;
+            }
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    /// A URL that reaches it.
+    pub(crate) fn url(&self) -> String {
+        match self.kind {
+            Kind::Standalone => format!("redis://127.0.0.1:{}", self.port),
+            Kind::Cluster => format!("redis+cluster://127.0.0.1:{}", self.port),
+            Kind::Sentinel => format!("redis+sentinel://127.0.0.1:{}/main", self.port),
+        }
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("redis-server can be ended");
+            child.wait().expect("redis-server ends");
+        }
+    }
+
+    /// Ends it and starts it again on the same port, empty.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        assert!(self.spawn(), "redis-server did not start again on port {}", self.port);
+        if self.kind == Kind::Cluster {
+            self.wait_for("a cluster that is up", || self.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        }
+    }
+
+    /// One command over a connection of its own, and what it answers, as it stands on the wire.
+    pub(crate) fn command(&self, words: &[&str]) -> String {
+        use std::io::{Read, Write};
+        let mut request = format!("*{}\r\n", words.len());
+        for word in words {
+            request += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("redis-server listens");
+        stream.write_all(request.as_bytes()).expect("redis-server takes a command");
+        stream.write_all(b"*1\r\n$4\r\nQUIT\r\n").expect("redis-server takes a command");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("redis-server answers");
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        answer.strip_suffix("+OK\r\n").unwrap_or(&answer).to_owned()
+    }
+
+    fn wait_for(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !is_so() {
+            assert!(start.elapsed() < Duration::from_secs(20), "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn free_port() -> u16 {
+    // A cluster node also takes the port 10,000 above its own.
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("a local address").port();
+        if port < 55_000 {
+            return port;
+        }
+    }
+}
