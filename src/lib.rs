@@ -27,6 +27,7 @@
 //! Imports point one way: `time phone` · `escalation` · `verification` · `store plivo` · `engine` ·
 //! `http sandbox` · `app` · `main`. `tests/tidy.rs` holds the pure ones to it.
 
+pub mod app;
 pub mod config;
 pub mod engine;
 pub mod escalation;

@@ -9,6 +9,8 @@ use super::check;
 use super::raw::Raw;
 
 pub(super) const AUTH_ID: &str = "MADEMO00000000000000";
+/// No secret: whoever can reach a demo may see all of it.
+const DEMO_KEY: &str = "phlo-2fa-demo-phlo-2fa-demo-phlo-2fa-demo00";
 const PLIVO_URL: &str = "http://127.0.0.1:8081";
 
 /// Where something that listens on `bind` is reached from this machine.
@@ -43,15 +45,17 @@ impl Raw {
         // An address that cannot be read is a fault of its own; this only keeps it from being two.
         let own = bind.map_or_else(|_| "http://127.0.0.1:8080".into(), local_url);
         self.public_url.get_or_insert(own);
+        // In a Redis the demo's verifications outlive it, and must be readable to the next one.
+        self.secret_key.get_or_insert_with(|| if self.redis_url.is_some() { DEMO_KEY.into() } else { random_text() });
         self.redis_url.get_or_insert_with(|| "memory://".into());
         self.callback_secret.get_or_insert_with(random_text);
-        self.secret_key.get_or_insert_with(random_text);
         let demo = if local { "demo:demo".into() } else { format!("demo:{}", random_text()) };
         self.api_keys = Some(self.api_keys.take().map_or(demo.clone(), |given| format!("{given},{demo}")));
     }
 }
 
 /// 256 random bits.
+#[expect(clippy::disallowed_methods, reason = "a demo's own secrets")]
 fn random_text() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
