@@ -1,9 +1,9 @@
 //! A Plivo of our own, for `demo`, `simulate-plivo` and tests: no account, no cost, every failure on demand.
 //!
-//! It speaks Plivo's REST API and PHLO runner ([`wire`]), runs the flow in `phlo/two_factor.json`
-//! ([`flow`], [`run`]), and makes of every text and call what the number's last four digits say
-//! ([`scenario`], [`carrier`]). What truly reached a phone stands in [`handset`]; what the service is
-//! told, by signed [`callbacks`], may be something else, late, doubled or missing.
+//! It speaks Plivo's REST API and PHLO runner (`wire`), runs the flow in `phlo/two_factor.json`
+//! (`flow`, `run`), and makes of every text and call what the number's last four digits say
+//! (`scenario`, `carrier`). What truly reached a phone stands in `handset`; what the service is
+//! told, by signed `callbacks`, may be something else, late, doubled or missing.
 //!
 //! It knows nothing of the service: it meets it over HTTP only, as Plivo does. It is no security
 //! boundary either: handsets, log and outages are open to whoever reaches the port, so it listens on
@@ -126,7 +126,7 @@ impl Sandbox {
         let app = move || {
             App::new().configure(wire.clone()).configure(open.clone()).default_service(web::to(wire::not_found))
         };
-        Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+        Ok(HttpServer::new(app).workers(2).disable_signals().shutdown_timeout(1).listen(listener)?.run())
     }
 
     /// Ends all handset streams, now and later, so that a server that stops need not wait for them.
