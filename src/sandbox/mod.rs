@@ -135,7 +135,8 @@ impl Sandbox {
     }
 }
 
-/// The local Plivo's own clock. It is another party than the service: the store's time is not its time.
+/// The local Plivo's own clock.
+#[expect(clippy::disallowed_methods, reason = "another party than the service: the store's time is not its time")]
 fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }
