@@ -41,6 +41,7 @@ mod wire;
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::web::ServiceConfig;
@@ -51,6 +52,9 @@ use serde_json::{Value, json};
 pub use self::flow::{Flow, FlowError};
 use self::provider::Provider;
 use crate::time::Timestamp;
+
+/// Longer than clients keep an idle connection, lest a request is lost on one that is just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
 /// How the local Plivo is set up.
 #[derive(Clone, Debug)]
@@ -126,7 +130,8 @@ impl Sandbox {
         let app = move || {
             App::new().configure(wire.clone()).configure(open.clone()).default_service(web::to(wire::not_found))
         };
-        Ok(HttpServer::new(app).workers(2).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+        let server = HttpServer::new(app).workers(2).keep_alive(KEEP_ALIVE).disable_signals().shutdown_timeout(1);
+        Ok(server.listen(listener)?.run())
     }
 
     /// Ends all handset streams, now and later, so that a server that stops need not wait for them.
