@@ -27,11 +27,17 @@
 //! Imports point one way: `time phone` · `escalation` · `verification` · `store plivo` · `engine` ·
 //! `http sandbox` · `app` · `main`. `tests/tidy.rs` holds the pure ones to it.
 
+pub mod app;
 pub mod config;
+pub mod engine;
 pub mod escalation;
+pub mod http;
+pub mod keyring;
+pub mod metrics;
 pub mod phone;
 pub mod plivo;
 pub mod sandbox;
 pub mod store;
+pub mod telemetry;
 pub mod time;
 pub mod verification;

@@ -1,3 +1,210 @@
-//! The command line.
+//! The command line: what to run, and why it stopped.
 
-fn main() {}
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use phlo_2fa::app::{Application, Options};
+use phlo_2fa::config::{Config, local_url};
+use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
+use phlo_2fa::{http, telemetry};
+use tracing::warn;
+
+/// Phone verification through Plivo that decides by itself when a call should read the code out.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service (the default).
+    Serve,
+    /// Run everything in one process: embedded store, local Plivo, a page with a handset.
+    Demo(LocalPlivo),
+    /// Run the local Plivo alone.
+    SimulatePlivo(LocalPlivo),
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Exit with 0 when the service on BIND is ready.
+    Health,
+}
+
+#[derive(Args)]
+struct LocalPlivo {
+    /// How much faster the local Plivo's time runs, 0.1 to 1000. The service's clock is its own.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// Decides what becomes of numbers that are no scenario.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+fn main() -> ExitCode {
+    // A file that is there and cannot be read is worth a word; none is not.
+    let unread = dotenvy::dotenv().err().filter(|e| !e.not_found());
+    let ran = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
+        |runtime| {
+            let ran = runtime.block_on(run(Cli::parse(), unread.is_some()));
+            runtime.shutdown_timeout(Duration::from_millis(200));
+            ran
+        },
+    );
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "logging may not be set up yet, and this is for a person")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("{error:#}");
+}
+
+#[expect(clippy::print_stdout, reason = "this is what was asked for")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+/// The environment, without what is not UTF-8.
+fn env() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+async fn run(cli: Cli, env_file_unread: bool) -> anyhow::Result<()> {
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(env_file_unread).await,
+        Command::Demo(local) => demo(local).await,
+        Command::SimulatePlivo(local) => simulate(local).await,
+        Command::Openapi => {
+            say(&http::openapi::document().to_pretty_json()?);
+            Ok(())
+        }
+        Command::Health => health().await,
+    }
+}
+
+async fn serve(env_file_unread: bool) -> anyhow::Result<()> {
+    let config = Config::serve(env())?;
+    telemetry::init(config.log_format);
+    if env_file_unread {
+        warn!("the .env file could not be read; see its syntax");
+    }
+    for warning in config.warnings() {
+        warn!(event = "setting", "{warning}");
+    }
+    let app = Application::start(&config, listen(config.bind)?, Options::default())?;
+    app.run_until(signal()).await
+}
+
+async fn demo(local: LocalPlivo) -> anyhow::Result<()> {
+    let mut config = Config::demo(env())?;
+    telemetry::init(config.log_format);
+    let listener = listen(config.bind)?;
+    if config.bind.port() == 0 && config.public_url == local_url(config.bind) {
+        config.public_url = local_url(listener.local_addr()?);
+    }
+    let mut options = Options::default();
+    let mut plivo = None;
+    if config.plivo_embedded {
+        // Its usual port, or any: two demos may run side by side.
+        let beside = TcpListener::bind("127.0.0.1:8081").or_else(|_| TcpListener::bind("127.0.0.1:0"))?;
+        let origin = local_url(beside.local_addr()?);
+        (config.plivo_api_url, config.plivo_phlo_url) = (origin.clone(), origin);
+        let sandbox = Sandbox::new(
+            SandboxConfig {
+                auth_id: config.plivo_auth_id.clone(),
+                auth_token: config.plivo_auth_tokens.first().cloned().context("PLIVO_AUTH_TOKEN is empty")?,
+                public_url: config.public_url.clone(),
+                callback_secret: config.callback_secrets.first().cloned(),
+                speed: local.speed,
+                seed: local.seed,
+            },
+            Flow::two_factor()?,
+        )?;
+        let server = sandbox.serve(beside)?;
+        plivo = Some((server.handle(), tokio::spawn(server)));
+        options.sandbox = Some(sandbox);
+    }
+    let app = Application::start(&config, listener, options)?;
+    let url = local_url(app.address());
+    say(&format!(
+        "\n  The demo       {url}/demo\n  API reference  {url}/docs/\n  Local Plivo    {}\n\n  Try it:\n  \
+         curl -s {url}/v1/verifications -H 'Authorization: Bearer demo' -H 'Content-Type: application/json' \
+         -d '{{\"to\":\"+14155550101\"}}'\n  curl -s {url}/handset/14155550101\n",
+        config.plivo_phlo_url,
+    ));
+    let ran = app.run_until(signal()).await;
+    if let Some((handle, _)) = plivo {
+        handle.stop(true).await;
+    }
+    ran
+}
+
+async fn simulate(local: LocalPlivo) -> anyhow::Result<()> {
+    let config = Config::simulate(env())?;
+    telemetry::init(config.log_format);
+    let listener = listen(config.bind)?;
+    let url = local_url(listener.local_addr()?);
+    let sandbox = Sandbox::new(
+        SandboxConfig {
+            auth_id: config.auth_id,
+            auth_token: config.auth_tokens.first().cloned().context("PLIVO_AUTH_TOKEN is empty")?,
+            public_url: config.public_url,
+            callback_secret: config.callback_secrets.first().cloned(),
+            speed: local.speed,
+            seed: local.seed,
+        },
+        Flow::two_factor()?,
+    )?;
+    let server = sandbox.serve(listener)?;
+    let handle = server.handle();
+    let serving = tokio::spawn(server);
+    say(&format!("The local Plivo listens on {url}. Set PLIVO_API_URL and PLIVO_PHLO_URL to it."));
+    signal().await;
+    sandbox.close_streams();
+    handle.stop(true).await;
+    serving.await??;
+    Ok(())
+}
+
+/// Asks the service on BIND, as a container's health check.
+async fn health() -> anyhow::Result<()> {
+    let bind: SocketAddr = std::env::var("BIND").ok().and_then(|bind| bind.parse().ok()).unwrap_or(DEFAULT_BIND);
+    let url = format!("{}/readyz", local_url(bind));
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // Plain HTTP to this machine: no roots are needed, and none are in the image.
+    let client = reqwest::Client::builder().tls_certs_only([]).timeout(Duration::from_secs(2)).no_proxy().build()?;
+    let status = client.get(&url).send().await.with_context(|| format!("{url} does not answer"))?.status();
+    anyhow::ensure!(status.is_success(), "{url} answers {status}");
+    Ok(())
+}
+
+const DEFAULT_BIND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+fn listen(bind: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(bind).with_context(|| format!("BIND: cannot listen on {bind}"))
+}
+
+/// Resolves on SIGTERM or Ctrl-C.
+async fn signal() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,1 +1,261 @@
-//! Placeholder.
+//! Plivo's callback signatures, V2 and V3: what is signed, and whether a request carries a good one.
+//!
+//! The signed strings are functions of their own, because our local Plivo signs with them and the
+//! vectors in `tests/data/signatures.json` are run against them. Nothing here remembers a nonce (neither
+//! version has a time stamp, so whoever handles callbacks must), and nothing rebuilds a URL from a
+//! request: the URL is the configured public one, else a proxy or a forged `Host` would decide.
+//!
+//! V2 covers neither query nor body. [`verify`] says which version held, so that a caller can refuse V2
+//! where that is not enough.
+//!
+//! Sources: plivo-python `plivo/utils/signature_v3.py`, plivo-node `v3Security.js`, plivo-go `utils.go`;
+//! plivo.com/docs/voice/concepts/signature-validation, …/messaging/concepts/signature-validation.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
+use url::form_urlencoded;
+
+/// What V2 signs: scheme, authority and path as written, then the nonce. No query, no body.
+pub fn v2_payload(url: &str, nonce: &str) -> String {
+    format!("{}{nonce}", split(url).0)
+}
+
+/// What V3 signs: the URL without query, the sorted query as `k=v&k=v`, the sorted body parameters as
+/// `kvkv` without any separator, and the nonce.
+///
+/// A GET has no body: `params` it is given count as query, unless the query has that key already.
+/// `{ab: c}` and `{a: bc}` sign alike, so a signature proves the run of characters, not where keys end.
+pub fn v3_payload(method: &str, url: &str, params: &[(String, String)], nonce: &str) -> String {
+    let (base, query) = split(url);
+    let mut query: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let mut body: Vec<(String, String)> = Vec::new();
+    if method.eq_ignore_ascii_case("GET") {
+        let more: Vec<_> = params.iter().filter(|(key, _)| query.iter().all(|(known, _)| known != key)).collect();
+        query.extend(more.into_iter().cloned());
+    } else {
+        body.extend_from_slice(params);
+    }
+    query.sort_unstable();
+    body.sort_unstable();
+
+    let mut payload = base.to_owned();
+    if !query.is_empty() || !body.is_empty() {
+        payload.push('?');
+    }
+    for (i, (key, value)) in query.iter().enumerate() {
+        payload.extend([if i == 0 { "" } else { "&" }, key, "=", value]);
+    }
+    if !query.is_empty() && !body.is_empty() {
+        payload.push('.');
+    }
+    for (key, value) in &body {
+        payload.extend([key.as_str(), value]);
+    }
+    payload.extend([".", nonce]);
+    payload
+}
+
+/// Base64 of HMAC-SHA256 under an auth token: what stands in the signature header.
+pub fn sign(token: &str, payload: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).expect("HMAC takes a key of any length");
+    mac.update(payload.as_bytes());
+    BASE64.encode(mac.finalize().into_bytes())
+}
+
+/// The auth tokens that may have signed a callback. Several are live while one is being replaced.
+#[derive(Clone, Debug, Default)]
+pub struct Tokens {
+    account: Vec<SecretString>,
+    main: Vec<SecretString>,
+}
+
+impl Tokens {
+    /// `account`: tokens of the account we send with. `main`: of its main account, where ours is a
+    /// subaccount. An empty token is left out, as anyone could sign with it.
+    pub fn new(account: impl IntoIterator<Item = SecretString>, main: impl IntoIterator<Item = SecretString>) -> Self {
+        let usable = |token: &SecretString| !token.expose_secret().is_empty();
+        Self { account: account.into_iter().filter(usable).collect(), main: main.into_iter().filter(usable).collect() }
+    }
+}
+
+/// A request's signature headers, as far as it has them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignatureHeaders<'a> {
+    /// `X-Plivo-Signature-V2`
+    pub v2: Option<&'a str>,
+    /// `X-Plivo-Signature-Ma-V2`
+    pub ma_v2: Option<&'a str>,
+    /// `X-Plivo-Signature-V2-Nonce`
+    pub v2_nonce: Option<&'a str>,
+    /// `X-Plivo-Signature-V3`
+    pub v3: Option<&'a str>,
+    /// `X-Plivo-Signature-Ma-V3`
+    pub ma_v3: Option<&'a str>,
+    /// `X-Plivo-Signature-V3-Nonce`
+    pub v3_nonce: Option<&'a str>,
+}
+
+impl<'a> SignatureHeaders<'a> {
+    /// Takes them from wherever headers are kept; `header` must look names up in any case.
+    pub fn read(mut header: impl FnMut(&'static str) -> Option<&'a str>) -> Self {
+        Self {
+            v2: header("X-Plivo-Signature-V2"),
+            ma_v2: header("X-Plivo-Signature-Ma-V2"),
+            v2_nonce: header("X-Plivo-Signature-V2-Nonce"),
+            v3: header("X-Plivo-Signature-V3"),
+            ma_v3: header("X-Plivo-Signature-Ma-V3"),
+            v3_nonce: header("X-Plivo-Signature-V3-Nonce"),
+        }
+    }
+}
+
+/// What a signature is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The public URL as configured at Plivo, with the query that came.
+    pub url: &'a str,
+    /// The decoded form parameters of the body; a repeated key is repeated here. None for a GET.
+    pub params: &'a [(String, String)],
+}
+
+/// Which version of the signature held, and so how much is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Scheme, host, path and nonce, and nothing else of the request.
+    V2,
+    /// All of that, query and body.
+    V3,
+}
+
+/// Why a request proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// It carries no signature with a nonce.
+    #[error("no signature")]
+    Missing,
+    /// A nonce that is absent or empty where there is a signature.
+    #[error("no nonce")]
+    NoNonce,
+    /// No signature in it is by any token we know, over this request.
+    #[error("no matching signature")]
+    Mismatch,
+}
+
+/// Checks a request's signatures.
+///
+/// Where any V3 header is present V3 decides and V2 is not looked at: it proves less. Plain headers are
+/// signed by the (sub)account that owns the request, `Ma-` headers by its main account. A main account
+/// is its own main account, so its tokens count for both.
+///
+/// Every token is tried against every signature, in constant time, whichever of them matches.
+///
+/// # Errors
+/// [`SignatureError`] is for logs; to the sender all of them are the same 401.
+pub fn verify(tokens: &Tokens, headers: SignatureHeaders<'_>, request: Request<'_>) -> Result<Proof, SignatureError> {
+    let (proof, payload, plain, ma) = if headers.v3.or(headers.ma_v3).or(headers.v3_nonce).is_some() {
+        let payload = v3_payload(request.method, request.url, request.params, nonce(headers.v3_nonce)?);
+        (Proof::V3, payload, listed(headers.v3), listed(headers.ma_v3))
+    } else if headers.v2.or(headers.ma_v2).or(headers.v2_nonce).is_some() {
+        let payload = v2_payload(request.url, nonce(headers.v2_nonce)?);
+        (Proof::V2, payload, Vec::from_iter(headers.v2), Vec::from_iter(headers.ma_v2))
+    } else {
+        return Err(SignatureError::Missing);
+    };
+    let mut found = Choice::from(0);
+    for token in &tokens.account {
+        let expected = sign(token.expose_secret(), &payload);
+        found |= any_equal(&expected, &plain) | any_equal(&expected, &ma);
+    }
+    for token in &tokens.main {
+        found |= any_equal(&sign(token.expose_secret(), &payload), &ma);
+    }
+    if bool::from(found) { Ok(proof) } else { Err(SignatureError::Mismatch) }
+}
+
+fn nonce(header: Option<&str>) -> Result<&str, SignatureError> {
+    header.filter(|nonce| !nonce.is_empty()).ok_or(SignatureError::NoNonce)
+}
+
+/// A V3 header may hold several comma-separated signatures, one for each live token; one match is enough.
+fn listed(header: Option<&str>) -> Vec<&str> {
+    header.map(|list| list.split(',').map(str::trim).collect()).unwrap_or_default()
+}
+
+fn any_equal(expected: &str, given: &[&str]) -> Choice {
+    given.iter().fold(Choice::from(0), |found, one| found | expected.as_bytes().ct_eq(one.as_bytes()))
+}
+
+/// The URL up to its query, and its query; the fragment, which is never sent, is dropped.
+fn split(url: &str) -> (&str, &str) {
+    let url = url.split_once('#').map_or(url, |(before, _)| before);
+    url.split_once('?').unwrap_or((url, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://otp.example.test/plivo/call/r_1";
+
+    fn tokens() -> Tokens {
+        Tokens::new(["new".into(), "old".into()], ["main".into()])
+    }
+
+    fn check(headers: SignatureHeaders<'_>) -> Result<Proof, SignatureError> {
+        verify(&tokens(), headers, Request { method: "POST", url: URL, params: &[] })
+    }
+
+    #[test]
+    fn every_live_token_signs_and_only_the_main_header_takes_the_main_token() {
+        let signed = |token| sign(token, &v3_payload("POST", URL, &[], "n"));
+        let (new, old, main) = (signed("new"), signed("old"), signed("main"));
+        let list = format!("AAAA , {old} ");
+        let plain = |v3| check(SignatureHeaders { v3: Some(v3), v3_nonce: Some("n"), ..Default::default() });
+        let ma = |ma_v3| check(SignatureHeaders { ma_v3: Some(ma_v3), v3_nonce: Some("n"), ..Default::default() });
+        assert_eq!([plain(&new), plain(&old), ma(&new), ma(&main)], [Ok(Proof::V3); 4]);
+        assert_eq!(plain(&main), Err(SignatureError::Mismatch));
+        assert_eq!(plain(&list), Ok(Proof::V3));
+        assert_eq!(plain(""), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn a_good_v2_pair_never_replaces_a_bad_v3_one() {
+        let v2 = sign("new", &v2_payload(URL, "n"));
+        let good = SignatureHeaders { v2: Some(&v2), v2_nonce: Some("n"), ..Default::default() };
+        assert_eq!(check(good), Ok(Proof::V2));
+        assert_eq!(check(SignatureHeaders { v3_nonce: Some("n"), ..good }), Err(SignatureError::Mismatch));
+        assert_eq!(check(SignatureHeaders { v3_nonce: Some(""), ..good }), Err(SignatureError::NoNonce));
+        assert_eq!(check(SignatureHeaders { v3: Some("x"), ..good }), Err(SignatureError::NoNonce));
+        let twice = format!("{v2},{v2}");
+        assert_eq!(check(SignatureHeaders { v2: Some(&twice), ..good }), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn nothing_is_proved_without_a_signature_a_nonce_and_a_token() {
+        assert_eq!(check(SignatureHeaders::default()), Err(SignatureError::Missing));
+        let v2 = sign("new", &v2_payload(URL, ""));
+        let empty_nonce = SignatureHeaders { v2: Some(&v2), v2_nonce: Some(""), ..Default::default() };
+        assert_eq!(check(empty_nonce), Err(SignatureError::NoNonce));
+        let by_nobody = sign("", &v2_payload(URL, "n"));
+        let headers = SignatureHeaders { v2: Some(&by_nobody), v2_nonce: Some("n"), ..Default::default() };
+        let request = Request { method: "POST", url: URL, params: &[] };
+        let nobody = Tokens::new([String::new().into()], [String::new().into()]);
+        assert_eq!(verify(&nobody, headers, request), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn parameters_of_a_get_sign_alike_in_the_query_and_beside_it() {
+        let params = [("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())];
+        let beside = v3_payload("GET", "https://h/x", &params, "n");
+        assert_eq!(beside, "https://h/x?a=1&b=2.n");
+        assert_eq!(v3_payload("get", "https://h/x?b=2&a=1", &params, "n"), beside);
+        assert_eq!(v3_payload("GET", "https://h/x?b=&a#rc=2?", &[], "n"), "https://h/x?a=&b=.n");
+        assert_eq!(v3_payload("POST", "https://h/x?", &[], "n"), "https://h/x.n");
+    }
+}

@@ -153,11 +153,17 @@ impl Store for Memory {
         Ok(self.state().newest.get(&number).copied())
     }
 
-    async fn list(&self, app: &str, before: Option<Cursor>, limit: usize) -> Result<Vec<Cursor>, StoreError> {
+    async fn list(
+        &self,
+        app: &str,
+        shard: Option<u8>,
+        before: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Cursor>, StoreError> {
         let state = self.state();
         let Some(list) = state.lists.get(app) else { return Ok(Vec::new()) };
         let older = list.iter().rev().skip_while(|c| before.is_some_and(|b| **c >= b));
-        Ok(older.take(limit).copied().collect())
+        Ok(older.filter(|c| shard.is_none_or(|s| c.id.shard() == s)).take(limit).copied().collect())
     }
 
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {
@@ -167,6 +173,11 @@ impl Store for Memory {
             state.set_due(*id, Some(now + lease));
         }
         Ok(Claimed { ids, next: state.due.first().map(|(at, _)| *at) })
+    }
+
+    async fn forget_due(&self, _: VerificationId) -> Result<(), StoreError> {
+        // Here a due time goes with its record.
+        Ok(())
     }
 
     async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {

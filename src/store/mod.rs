@@ -5,12 +5,11 @@
 //! index change together, and only if nobody else changed the record since it was loaded. What happens to a
 //! verification is not decided here.
 //!
-//! Records are sealed before they reach a back end ([`seal`]); numbers stand in keys only as keyed hashes.
+//! Records are sealed before they reach a back end ([`record`]); numbers stand in keys only as keyed hashes.
 
 mod memory;
 pub mod record;
 pub mod redis;
-pub mod seal;
 
 use std::time::Duration;
 
@@ -19,23 +18,14 @@ use serde::{Deserialize, Serialize};
 
 pub use memory::Memory;
 
+pub use crate::keyring::NumberKey;
 use crate::time::Timestamp;
+pub use crate::verification::AttemptRef;
 use crate::verification::VerificationId;
 use crate::verification::event::{CallReport, TextReport};
 
 /// How often a record has been written; 0 before the first time.
 pub type Revision = u64;
-
-/// A keyed hash of app and number: what stands in keys instead of a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NumberKey(pub [u8; 16]);
-
-impl NumberKey {
-    /// The shard in which everything about this app and number is kept together.
-    pub fn shard(self) -> u8 {
-        self.0[0]
-    }
-}
 
 /// A sealed record as it lies in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,15 +67,6 @@ pub enum Outcome {
     Committed(Revision),
     /// Somebody was faster; nothing changed. Load and decide again.
     Conflict,
-}
-
-/// Names one attempt of one verification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttemptRef {
-    /// Which verification.
-    pub id: VerificationId,
-    /// Index of the attempt.
-    pub attempt: u8,
 }
 
 /// A report that came before its attempt was known by UUID.
@@ -154,12 +135,21 @@ pub trait Store: Send + Sync + 'static {
     /// The newest verification of a number.
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError>;
 
-    /// An app's verifications before `before`, newest first.
-    async fn list(&self, app: &str, before: Option<Cursor>, limit: usize) -> Result<Vec<Cursor>, StoreError>;
+    /// An app's verifications before `before`, newest first; of one shard, or of all.
+    async fn list(
+        &self,
+        app: &str,
+        shard: Option<u8>,
+        before: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Cursor>, StoreError>;
 
     /// Takes up to `limit` of those that are due at `now` and makes them due again at `now + lease`, so that
     /// nobody else takes them meanwhile. A commit sets a new due time and so ends the lease.
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError>;
+
+    /// Removes a due time that outlived its record. A record that is there keeps its own.
+    async fn forget_due(&self, id: VerificationId) -> Result<(), StoreError>;
 
     /// Makes `provider_id` find an attempt, and returns the reports that had been waiting for that. They
     /// stay until [`Store::unpark`], so that a crash before they are applied loses none.

@@ -1,8 +1,8 @@
 //! A verification as bytes: MessagePack with field names (fields come and go between versions, and two
 //! versions run side by side during a deployment), sealed.
 
-use super::seal::Keyring;
 use super::{StoreError, Stored};
+use crate::keyring::Keyring;
 use crate::verification::{Verification, VerificationId};
 
 /// Seals a verification for the store.
@@ -19,6 +19,7 @@ pub fn encode(verification: &Verification, keys: &Keyring) -> Result<Vec<u8>, St
 /// # Errors
 /// [`StoreError::Unreadable`] when it was sealed with another key, for another id, or is damaged.
 pub fn decode(id: VerificationId, stored: &Stored, keys: &Keyring) -> Result<Verification, StoreError> {
-    let plain = keys.open(&stored.sealed, &id.to_bytes())?;
+    let plain =
+        keys.open(&stored.sealed, &id.to_bytes()).map_err(|_| StoreError::Unreadable("no SECRET_KEY opens it"))?;
     rmp_serde::from_slice(&plain).map_err(|_| StoreError::Unreadable("is of a shape this version does not know"))
 }

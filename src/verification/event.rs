@@ -48,6 +48,16 @@ pub enum TextReport {
     },
 }
 
+impl TextReport {
+    /// Plivo's code, where the text failed with one.
+    pub fn error_code(&self) -> Option<&str> {
+        match self {
+            Self::Queued | Self::Sent | Self::Delivered => None,
+            Self::Undelivered { error_code, .. } | Self::Failed { error_code, .. } => error_code.as_deref(),
+        }
+    }
+}
+
 /// What Plivo reported of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -13,6 +13,15 @@ pub struct VerificationId {
     random: u128,
 }
 
+/// Names one attempt of one verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRef {
+    /// Which verification.
+    pub id: VerificationId,
+    /// Index of the attempt.
+    pub attempt: u8,
+}
+
 /// A text that is no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a verification id")]

@@ -27,6 +27,6 @@ pub use code::{CODE_LENGTH_RANGE, Code};
 pub use decide::{Answer, Decision, Refusal, Request, decide, open};
 pub use effect::Effect;
 pub use event::Event;
-pub use id::{InvalidId, VerificationId};
+pub use id::{AttemptRef, InvalidId, VerificationId};
 pub use rules::Rules;
 pub use state::{Attempt, AttemptStatus, Channel, Mode, Status, Verification};

@@ -108,7 +108,7 @@ pub(crate) async fn a_conflict_changes_nothing(store: &dyn Store) {
     let creation = Commit { due: Some(at(0)), app: "other".to_owned(), ..draft_of(first.number) };
     assert_eq!(store.commit(&creation).await.unwrap(), Outcome::Conflict);
     assert_eq!(store.load(creation.id).await.unwrap(), None);
-    assert_eq!(store.list("other", None, 10).await.unwrap(), []);
+    assert_eq!(store.list("other", None, None, 10).await.unwrap(), []);
     for expected in [0, 2, 255, 256] {
         let stale = Commit { expected, sealed: b"stale".to_vec(), due: Some(at(0)), keep: SHORT, ..first.clone() };
         assert_eq!(store.commit(&stale).await.unwrap(), Outcome::Conflict, "{expected}");
@@ -127,7 +127,7 @@ pub(crate) async fn what_is_kept_too_long_is_forgotten(store: &dyn Store) {
     until_forgotten(store, first.id).await;
     assert_eq!(store.newest(first.number).await.unwrap(), None);
     assert_eq!(store.load_many(&[first.id]).await.unwrap(), []);
-    let listed: Vec<_> = store.list("shop", None, 10).await.unwrap().iter().map(|c| c.id).collect();
+    let listed: Vec<_> = store.list("shop", None, None, 10).await.unwrap().iter().map(|c| c.id).collect();
     assert_eq!(listed, [stays.id]);
     // The number is as free as it was before.
     commit(store, &draft_of(first.number)).await;
@@ -140,7 +140,10 @@ pub(crate) async fn a_commit_prolongs_all_that_belongs_to_the_record(store: &dyn
     tokio::time::sleep(SHORT * 2).await;
     assert_eq!(store.load(first.id).await.unwrap().map(|s| s.revision), Some(2));
     assert_eq!(store.newest(first.number).await.unwrap(), Some(first.id));
-    assert_eq!(store.list("shop", None, 10).await.unwrap(), [Cursor { created_at: first.created_at, id: first.id }]);
+    assert_eq!(
+        store.list("shop", None, None, 10).await.unwrap(),
+        [Cursor { created_at: first.created_at, id: first.id }]
+    );
     assert_eq!(store.claim_due(at(0), LONG, 10).await.unwrap().ids, [first.id]);
 }
 
@@ -150,10 +153,10 @@ pub(crate) async fn apps_do_not_see_each_other(store: &dyn Store) {
     commit(store, &shop).await;
     commit(store, &bank).await;
     for mine in [shop, bank] {
-        let listed = store.list(&mine.app, None, 10).await.unwrap();
+        let listed = store.list(&mine.app, None, None, 10).await.unwrap();
         assert_eq!(listed, [Cursor { created_at: mine.created_at, id: mine.id }]);
     }
-    assert_eq!(store.list("nobody", None, 10).await.unwrap(), []);
+    assert_eq!(store.list("nobody", None, None, 10).await.unwrap(), []);
 }
 
 pub(crate) async fn a_page_goes_on_where_the_last_one_ended(store: &dyn Store) {
@@ -162,7 +165,7 @@ pub(crate) async fn a_page_goes_on_where_the_last_one_ended(store: &dyn Store) {
     for limit in [1, 7, 1000] {
         let (mut seen, mut before) = (Vec::new(), None);
         loop {
-            let page = store.list("shop", before, limit).await.unwrap();
+            let page = store.list("shop", None, before, limit).await.unwrap();
             assert!(page.len() <= limit);
             let Some(last) = page.last() else { break };
             before = Some(*last);
@@ -170,7 +173,7 @@ pub(crate) async fn a_page_goes_on_where_the_last_one_ended(store: &dyn Store) {
         }
         assert_eq!(seen, all, "{limit} to a page");
     }
-    assert_eq!(store.list("shop", None, 0).await.unwrap(), []);
+    assert_eq!(store.list("shop", None, None, 0).await.unwrap(), []);
 }
 
 pub(crate) async fn a_page_may_begin_at_a_cursor_that_is_gone(store: &dyn Store) {
@@ -180,7 +183,7 @@ pub(crate) async fn a_page_may_begin_at_a_cursor_that_is_gone(store: &dyn Store)
             let before = Cursor { created_at, id };
             let mut expected: Vec<_> = all.iter().filter(|c| **c < before).copied().collect();
             expected.sort_by(|a, b| b.cmp(a));
-            assert_eq!(store.list("shop", Some(before), 1000).await.unwrap(), expected, "{before:?}");
+            assert_eq!(store.list("shop", None, Some(before), 1000).await.unwrap(), expected, "{before:?}");
         }
     }
 }

@@ -95,16 +95,24 @@ impl Store for Redis {
     }
 
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
-        let member: Option<String> = self.pool.ask(Ask::Cmd(cmd("GET").arg(keys::newest(number)))).await?;
+        let member: Option<String> =
+            self.pool.ask(Ask::Cmd(cmd("GET").arg(keys::newest(number.shard(), number)))).await?;
         member.map(|m| keys::id(number.shard(), &m).ok_or(MISSPELT)).transpose()
     }
 
-    async fn list(&self, app: &str, before: Option<Cursor>, limit: usize) -> Result<Vec<Cursor>, StoreError> {
+    async fn list(
+        &self,
+        app: &str,
+        shard: Option<u8>,
+        before: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Cursor>, StoreError> {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        let groups = shard.map_or_else(|| self.rotated(), |shard| vec![vec![shard]]);
         let mut page = Vec::new();
-        for groups in self.rotated().chunks(SIDE_BY_SIDE) {
+        for groups in groups.chunks(SIDE_BY_SIDE) {
             let asked = groups.iter().map(|shards| async move {
                 let found = self.pool.ask(scripts::list(shards, app, before, limit)).await?;
                 scripts::listed(shards, found)
@@ -148,6 +156,10 @@ impl Store for Redis {
             Some(error) if answers == 0 => Err(error),
             _ => Ok(claimed),
         }
+    }
+
+    async fn forget_due(&self, id: VerificationId) -> Result<(), StoreError> {
+        self.pool.ask(scripts::forget_due(id)).await
     }
 
     async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {

@@ -11,10 +11,25 @@ use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::{NumberKey, StoreError};
 use crate::phone::PhoneNumber;
 
 const NONCE: usize = 24;
+
+/// A keyed hash of app and number: what stands in the store's keys instead of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NumberKey(pub [u8; 16]);
+
+impl NumberKey {
+    /// The shard in which everything about this app and number is kept together.
+    pub fn shard(self) -> u8 {
+        self.0[0]
+    }
+}
+
+/// No key opens it where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no SECRET_KEY opens it")]
+pub struct Unopenable;
 
 /// The current key and those still read.
 pub struct Keyring {
@@ -71,13 +86,13 @@ impl Keyring {
     /// Opens what [`Self::seal`] made.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] when no key opens it under `context`.
-    pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let (nonce, msg) = sealed.split_first_chunk::<NONCE>().ok_or(StoreError::Unreadable("too short"))?;
+    /// [`Unopenable`] when no key opens it under `context`.
+    pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Vec<u8>, Unopenable> {
+        let (nonce, msg) = sealed.split_first_chunk::<NONCE>().ok_or(Unopenable)?;
         self.keys
             .iter()
             .find_map(|key| key.cipher.decrypt(nonce.into(), Payload { msg, aad: context }).ok())
-            .ok_or(StoreError::Unreadable("no SECRET_KEY opens it"))
+            .ok_or(Unopenable)
     }
 
     /// What stands in keys for a number of an app, under the current key.

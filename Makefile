@@ -1,0 +1,16 @@
+.PHONY: help demo test check
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+demo: ## everything in one process: no Redis, no Plivo account
+	@scripts/need cc
+	cargo run --locked -- demo
+
+test: ## all tests; what they need (redis-server) is installed when it is missing
+	@scripts/need cc redis-server
+	cargo test --locked
+
+check: test ## what CI runs before it tries the image (.ci/run)
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings

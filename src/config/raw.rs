@@ -1,0 +1,132 @@
+//! The environment as text: `<NAME>_FILE` resolved, empty taken as unset, nothing judged yet.
+//!
+//! Every field is an optional text because envy's own errors are of little use: it stops at the first,
+//! names fields instead of variables, and prints the value of a number that it cannot read.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::VARIABLES;
+use super::check::Faults;
+
+/// The variables that can also be given as `<NAME>_FILE`.
+pub(super) const SECRETS: &[&str] = &[
+    "PLIVO_AUTH_TOKEN",
+    "PLIVO_MAIN_AUTH_TOKEN",
+    "CALLBACK_SECRET",
+    "API_KEYS",
+    "SECRET_KEY",
+    "SECRET_KEY_PREVIOUS",
+    "REDIS_URL",
+];
+
+/// Settings that are planned and not read yet. Whoever sets one relies on it, so its silence is said.
+const NOT_READ_YET: &[&str] = &[
+    "CONSOLE_KEY",
+    "DAILY_BUDGET",
+    "DLT_ENTITY_ID",
+    "DLT_TEMPLATE_ID",
+    "GUARD",
+    "LEGACY_ROUTES",
+    "QUIET_HOURS",
+    "SENDERS",
+    "TEST_NUMBERS",
+    "VOICE_CONFIRM",
+];
+
+/// Names of our own that nobody else would use: an unknown one is a slip of the pen, or planned as above.
+const OUR_PREFIXES: &[&str] = &["PLIVO_", "PHLO_", "LIMIT_", "COST_", "WEBHOOK_URL", "WEBHOOK_SECRETS"];
+
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(super) struct Raw {
+    pub(super) plivo_auth_id: Option<String>,
+    pub(super) plivo_auth_token: Option<String>,
+    pub(super) plivo_main_auth_token: Option<String>,
+    pub(super) plivo_number: Option<String>,
+    pub(super) phlo_id: Option<String>,
+    pub(super) plivo_api_url: Option<String>,
+    pub(super) plivo_phlo_url: Option<String>,
+    pub(super) plivo_timeout: Option<String>,
+    pub(super) plivo_wait: Option<String>,
+    pub(super) public_url: Option<String>,
+    pub(super) callback_secret: Option<String>,
+    pub(super) api_keys: Option<String>,
+    pub(super) secret_key: Option<String>,
+    pub(super) secret_key_previous: Option<String>,
+    pub(super) redis_url: Option<String>,
+    pub(super) redis_pool_size: Option<String>,
+    pub(super) bind: Option<String>,
+    pub(super) trusted_proxies: Option<String>,
+    pub(super) code_length: Option<String>,
+    pub(super) code_ttl: Option<String>,
+    pub(super) max_checks: Option<String>,
+    pub(super) max_attempts: Option<String>,
+    pub(super) resend_cooldown: Option<String>,
+    pub(super) retention: Option<String>,
+    pub(super) escalation: Option<String>,
+    pub(super) countries: Option<String>,
+    pub(super) countries_call: Option<String>,
+    pub(super) brand: Option<String>,
+    pub(super) log_format: Option<String>,
+    /// Variables that are set, look like ours and are not read.
+    #[serde(skip)]
+    unread: Vec<String>,
+}
+
+impl Raw {
+    pub(super) fn read(env: impl IntoIterator<Item = (String, String)>, faults: &mut Faults) -> Self {
+        // The last one counts where a name comes twice, also when it is empty.
+        let mut given: BTreeMap<String, String> =
+            env.into_iter().map(|(name, value)| (name, value.trim().to_owned())).collect();
+        given.retain(|_, value| !value.is_empty());
+        // Only these go to envy: it takes names in any case, and `Bind` beside `BIND` would be an error.
+        let mut known: BTreeMap<String, String> = VARIABLES
+            .iter()
+            .filter_map(|(name, ..)| given.get_key_value(*name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        for name in SECRETS {
+            let file = format!("{name}_FILE");
+            let Some(path) = given.get(&file) else { continue };
+            if known.contains_key(*name) {
+                faults.add(&file, &format!("is set, and so is {name}: only one of them can count"), "/run/secrets/…");
+                continue;
+            }
+            // The path is not shown: a secret put here by mistake would be.
+            match std::fs::read_to_string(path).map(|text| text.trim().to_owned()) {
+                Ok(text) if text.is_empty() => faults.add(&file, "names an empty file", "/run/secrets/…"),
+                Ok(text) => {
+                    known.insert((*name).to_owned(), text);
+                }
+                Err(error) => {
+                    faults.add(
+                        &file,
+                        &format!("names a file that cannot be read ({})", error.kind()),
+                        "/run/secrets/…",
+                    );
+                }
+            }
+        }
+        let mut raw: Self = envy::from_iter(known).unwrap_or_else(|error| {
+            faults.add("environment", &format!("cannot be read: {error}"), "");
+            Self::default()
+        });
+        raw.unread = given.into_keys().filter(|name| is_ours(name) && !is_read(name)).collect();
+        raw
+    }
+
+    pub(super) fn unread_warnings(&self) -> Vec<String> {
+        self.unread.iter().map(|name| format!("{name} is set, and this version does not read it")).collect()
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    NOT_READ_YET.contains(&name) || OUR_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn is_read(name: &str) -> bool {
+    let is = |known: &str| VARIABLES.iter().any(|(variable, ..)| *variable == known);
+    is(name) || name.strip_suffix("_FILE").is_some_and(|secret| SECRETS.contains(&secret))
+}

@@ -1,0 +1,47 @@
+//! What `serve` allows and yet says at start.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::{Config, check};
+
+impl Config {
+    /// What is allowed and yet likely to be regretted.
+    pub(super) fn risks(&self) -> Vec<String> {
+        let real = !self.plivo_is_local();
+        let main_or_sub = self.plivo_auth_id.starts_with("MA") || self.plivo_auth_id.starts_with("SA");
+        let short = self.callback_secrets.iter().any(|secret| secret.expose_secret().len() < 20);
+        let clear = [&self.plivo_api_url, &self.plivo_phlo_url]
+            .iter()
+            .any(|url| url.starts_with("http:") && !check::is_loopback(url));
+        let reachable = !check::is_loopback(&self.public_url);
+        [
+            (
+                self.phlo_id.is_some() && self.callback_secrets.is_empty(),
+                "CALLBACK_SECRET is not set: Plivo does not sign what a PHLO reports, so only refs prove its origin",
+            ),
+            (short, "CALLBACK_SECRET is shorter than 20 characters, so it can be guessed"),
+            (
+                self.redis_url.expose_secret().starts_with("memory:"),
+                "REDIS_URL is memory: every verification is lost on restart, and there can be one process only",
+            ),
+            // Auth ids are 20 characters, MA… or SA…; the SDKs refuse others. Source: plivo-python.
+            (
+                self.plivo_auth_id.len() != 20 || !main_or_sub,
+                "PLIVO_AUTH_ID does not look like one: they have 20 characters and begin with MA or SA",
+            ),
+            (clear, "PLIVO_API_URL or PLIVO_PHLO_URL is http: codes and the auth token travel readable"),
+            (real && !reachable, "PUBLIC_URL is this machine: Plivo cannot reach it, so no report will come back"),
+            (
+                real && reachable && self.public_url.starts_with("http:"),
+                "PUBLIC_URL is http: refs and the callback secret travel readable",
+            ),
+            (self.code_ttl < Duration::from_secs(30), "CODE_TTL is under 30 s: most texts take longer to be typed in"),
+        ]
+        .into_iter()
+        .filter(|(applies, _)| *applies)
+        .map(|(_, text)| text.to_owned())
+        .collect()
+    }
+}

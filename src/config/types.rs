@@ -1,0 +1,79 @@
+//! The shapes of settings that no other module has a type for.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use secrecy::SecretString;
+
+use crate::phone::Country;
+
+/// One secret of one app. An app has several while a secret is being replaced.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// The app: it sees only its own verifications.
+    pub app: String,
+    /// What its back end sends as bearer token.
+    pub secret: SecretString,
+}
+
+/// The countries that may be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Countries {
+    /// `*`
+    All,
+    /// These and no other.
+    Only(BTreeSet<Country>),
+}
+
+impl Countries {
+    /// Whether numbers of this country may be reached.
+    pub fn allow(&self, country: &Country) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(these) => these.contains(country),
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line, for machines.
+    Json,
+    /// Coloured text, for a person at a terminal.
+    Pretty,
+}
+
+/// An address, or all addresses that begin with the same bits (`10.0.0.0/8`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u32,
+}
+
+impl Network {
+    /// Whether the address belongs to it. An IPv4 address written as IPv6 (`::ffff:…`), as dual-stack
+    /// sockets report peers, counts as the IPv4 address it is.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).checked_shr(32 - self.bits).unwrap_or(0) == 0,
+            (IpAddr::V6(a), IpAddr::V6(b)) => {
+                (a.to_bits() ^ b.to_bits()).checked_shr(128 - self.bits).unwrap_or(0) == 0
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().map_err(drop)?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(drop))?;
+        if bits > most { Err(()) } else { Ok(Self { address, bits }) }
+    }
+}

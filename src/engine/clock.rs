@@ -1,0 +1,97 @@
+//! [`Clock`]: the one place that reads the time.
+//!
+//! Time is the store's, so that replicas agree on what is due and what has expired. Its offset is remembered
+//! for a few seconds and carried on by this machine's monotonic clock.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::store::{Store, StoreError};
+use crate::time::Timestamp;
+
+/// For how long a reading of the store's clock is carried on.
+const READING_TTL: Duration = Duration::from_secs(5);
+
+/// Tells the time and waits for it. Cheap to clone.
+#[derive(Clone)]
+pub enum Clock {
+    /// The store's.
+    Store(Arc<StoreClock>),
+    /// A test's: it moves only when told to.
+    Manual(Arc<watch::Sender<Timestamp>>),
+}
+
+/// The store's clock, and when it was last read.
+pub struct StoreClock {
+    store: Arc<dyn Store>,
+    reading: Mutex<Option<(Instant, Timestamp)>>,
+}
+
+impl Clock {
+    /// The time of `store`.
+    pub fn of(store: Arc<dyn Store>) -> Self {
+        Self::Store(Arc::new(StoreClock { store, reading: Mutex::new(None) }))
+    }
+
+    /// A clock that stands at `start`.
+    pub fn manual(start: Timestamp) -> Self {
+        Self::Manual(Arc::new(watch::Sender::new(start)))
+    }
+
+    /// Now.
+    ///
+    /// # Errors
+    /// When the store has to be asked and does not answer.
+    pub async fn now(&self) -> Result<Timestamp, StoreError> {
+        match self {
+            Self::Manual(now) => Ok(*now.borrow()),
+            Self::Store(clock) => clock.now().await,
+        }
+    }
+
+    /// Moves a manual clock on; the store's cannot be moved.
+    pub fn advance(&self, by: Duration) {
+        if let Self::Manual(now) = self {
+            now.send_modify(|now| *now = *now + by);
+        }
+    }
+
+    /// Waits until `at`, or for a reading that says it has passed.
+    pub async fn sleep_until(&self, at: Timestamp) {
+        match self {
+            Self::Manual(now) => {
+                let _ = now.subscribe().wait_for(|now| *now >= at).await;
+            }
+            Self::Store(clock) => {
+                let now = clock.carried_on().unwrap_or(at);
+                tokio::time::sleep(at.since(now)).await;
+            }
+        }
+    }
+}
+
+impl StoreClock {
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        if let Some((read_at, _)) = *self.reading()
+            && read_at.elapsed() < READING_TTL
+            && let Some(now) = self.carried_on()
+        {
+            return Ok(now);
+        }
+        let asked_at = Instant::now();
+        let now = self.store.now().await?;
+        *self.reading() = Some((asked_at, now));
+        Ok(now)
+    }
+
+    fn carried_on(&self) -> Option<Timestamp> {
+        let (read_at, then) = (*self.reading())?;
+        Some(then + read_at.elapsed())
+    }
+
+    fn reading(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Timestamp)>> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,273 @@
+//! [`Engine::apply`]: load, decide, commit (again on conflict), and only then perform.
+//!
+//! Every change of a verification goes through here, whoever brings it: the API, a callback, a timer, or the
+//! outcome of a request to Plivo. The engine decides nothing; it carries.
+
+pub mod clock;
+pub mod escalator;
+mod perform;
+mod query;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+pub use clock::Clock;
+pub use perform::Performance;
+pub use query::Page;
+
+use crate::escalation::Policy;
+use crate::keyring::Keyring;
+use crate::metrics::Metrics;
+use crate::phone::PhoneNumber;
+use crate::plivo::Plivo;
+use crate::store::{Commit, Outcome, Revision, Store, StoreError, Stored, record};
+use crate::time::Timestamp;
+use crate::verification::state::Details;
+use crate::verification::{
+    Answer, Code, Decision, Effect, Event, Mode, Refusal, Request, Rules, Verification, VerificationId, decide, open,
+};
+use escalator::Alarm;
+
+/// How often a commit is tried against others. Each conflict means that somebody else got on, and a
+/// verification takes only so many changes before it is final.
+const COMMIT_TRIES: usize = 64;
+
+/// What everything else needs, made once. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Parts>);
+
+/// What an engine is made of.
+pub struct Parts {
+    /// Where verifications live.
+    pub store: Arc<dyn Store>,
+    /// The way to Plivo.
+    pub plivo: Plivo,
+    /// The time.
+    pub clock: Clock,
+    /// Seals records, signs refs, hashes numbers.
+    pub keys: Arc<Keyring>,
+    /// What new verifications are like.
+    pub rules: Rules,
+    /// How long a final state can be read.
+    pub retention: Duration,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where effects are performed: workers of the HTTP server have runtimes of their own, which end first.
+    pub runtime: Handle,
+    /// Effects under way, so that a stop can wait for them.
+    pub tasks: TaskTracker,
+    /// Wakes the escalator when something is due earlier than it knew.
+    pub alarm: Alarm,
+}
+
+/// Why an event could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// No such verification, or it is another app's, or forgotten.
+    #[error("there is no such verification")]
+    NotFound,
+    /// The store did not take or give it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Others were faster, again and again.
+    #[error("too many changes of one verification at a time")]
+    Contention,
+}
+
+/// What became of an event.
+pub struct Applied {
+    /// The state after it.
+    pub verification: Verification,
+    /// What its bringer is told.
+    pub answer: Answer,
+    /// What follows, under way.
+    pub performance: Option<Performance>,
+}
+
+/// What a customer asks for.
+pub struct Creation {
+    /// Whose it is.
+    pub app: String,
+    /// The code, if it is the customer's own.
+    pub code: Option<Code>,
+    /// Digits of a code drawn here, if not as the rules say.
+    pub code_length: Option<u8>,
+    /// The number.
+    pub to: PhoneNumber,
+    /// Which channels.
+    pub mode: Mode,
+    /// When to call.
+    pub policy: Option<Policy>,
+    /// How long the code lives.
+    pub ttl: Option<Duration>,
+    /// Whether the number's country may be called.
+    pub calls_allowed: bool,
+    /// What else was said.
+    pub details: Details,
+}
+
+/// What became of a creation.
+pub struct Created {
+    /// As for any other event.
+    pub applied: Applied,
+    /// Whether an open verification of the number was joined.
+    pub joined: bool,
+}
+
+impl std::ops::Deref for Engine {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Engine {
+    /// An engine of these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Creates a verification, or joins the open one of the same app and number.
+    ///
+    /// # Errors
+    /// As for [`Engine::apply`].
+    pub async fn create(&self, creation: Creation) -> Result<Created, EngineError> {
+        let number = self.keys.number_key(&creation.app, &creation.to);
+        let id = VerificationId::new(number.shard(), rand::random());
+        let code = creation
+            .code
+            .unwrap_or_else(|| Code::draw(creation.code_length.unwrap_or(self.rules.code_length), &mut rand::rng()));
+        let request = Request {
+            id,
+            app: creation.app,
+            to: creation.to,
+            mode: creation.mode,
+            policy: creation.policy,
+            ttl: creation.ttl,
+            calls_allowed: creation.calls_allowed,
+            code,
+            details: creation.details,
+        };
+        // Most numbers are new: that nothing is there is tried first and costs one exchange.
+        let mut previous = None;
+        for _ in 0..COMMIT_TRIES {
+            let now = self.clock.now().await?;
+            let Decision { after, effects, answer } = open(request.clone(), &self.rules, now);
+            if let Outcome::Committed(_) = self.commit(&after, 0, previous, now).await? {
+                self.tell(None, &after, now);
+                let performance = self.perform(&after, effects);
+                let applied = Applied { verification: after, answer, performance };
+                return Ok(Created { applied, joined: false });
+            }
+            previous = self.store.newest(number).await?;
+            let Some(open) = previous else { continue };
+            match self.apply(open, &Event::Joined(request.mode.first_channel())).await {
+                // It is over; its place in the index can be taken.
+                Ok(Applied { answer: Answer::Refused(Refusal::Final(_)), .. }) | Err(EngineError::NotFound) => {}
+                Ok(applied) => return Ok(Created { applied, joined: true }),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(EngineError::Contention)
+    }
+
+    /// Applies an event of an app to one of its verifications.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] also when it is another app's.
+    pub async fn apply_for(&self, app: &str, id: VerificationId, event: &Event) -> Result<Applied, EngineError> {
+        self.apply_if(id, event, |v| v.app == app).await
+    }
+
+    /// Applies an event: what it changes is in the store when this returns, and what follows is under way.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing has changed then, except that a commit whose answer got lost may have.
+    pub async fn apply(&self, id: VerificationId, event: &Event) -> Result<Applied, EngineError> {
+        self.apply_if(id, event, |_| true).await
+    }
+
+    async fn apply_if(
+        &self,
+        id: VerificationId,
+        event: &Event,
+        may: impl Fn(&Verification) -> bool,
+    ) -> Result<Applied, EngineError> {
+        let (verification, effects, answer) = self.decide_and_commit(id, event, may).await?;
+        let performance = self.perform(&verification, effects);
+        Ok(Applied { verification, answer, performance })
+    }
+
+    async fn decide_and_commit(
+        &self,
+        id: VerificationId,
+        event: &Event,
+        may: impl Fn(&Verification) -> bool,
+    ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
+        for _ in 0..COMMIT_TRIES {
+            let (before, revision) = self.load(id).await?.filter(|(v, _)| may(v)).ok_or(EngineError::NotFound)?;
+            let now = self.clock.now().await?;
+            let Decision { after, effects, answer } = decide(&before, event, &self.rules, now);
+            // A tick is always written down: that ends the lease under which it was claimed.
+            if after == before && *event != Event::Tick {
+                return Ok((after, effects, answer));
+            }
+            if let Outcome::Committed(_) = self.commit(&after, revision, None, now).await? {
+                self.tell(Some(&before), &after, now);
+                return Ok((after, effects, answer));
+            }
+        }
+        Err(EngineError::Contention)
+    }
+
+    async fn load(&self, id: VerificationId) -> Result<Option<(Verification, Revision)>, StoreError> {
+        let Some(stored) = self.store.load(id).await? else { return Ok(None) };
+        Ok(Some((self.open(id, &stored)?, stored.revision)))
+    }
+
+    fn open(&self, id: VerificationId, stored: &Stored) -> Result<Verification, StoreError> {
+        record::decode(id, stored, &self.keys)
+    }
+
+    async fn commit(
+        &self,
+        after: &Verification,
+        expected: Revision,
+        previous: Option<VerificationId>,
+        now: Timestamp,
+    ) -> Result<Outcome, StoreError> {
+        let due = after.due();
+        let kept_until = after.ended_at.unwrap_or(after.expires_at) + self.retention;
+        let outcome = self
+            .store
+            .commit(&Commit {
+                id: after.id,
+                app: after.app.clone(),
+                number: self.keys.number_key(&after.app, &after.to),
+                expected,
+                previous,
+                sealed: record::encode(after, &self.keys)?,
+                created_at: after.created_at,
+                due,
+                keep: kept_until.since(now).max(Duration::from_secs(1)),
+            })
+            .await?;
+        if let (Outcome::Committed(_), Some(due)) = (&outcome, due) {
+            self.alarm.set(due);
+        }
+        Ok(outcome)
+    }
+
+    /// Tells logs and metrics what a commit added to the story.
+    fn tell(&self, before: Option<&Verification>, after: &Verification, now: Timestamp) {
+        let known = before.map_or(0, |v| v.timeline.len());
+        for entry in after.timeline.iter().skip(known) {
+            crate::telemetry::log(after, &entry.note);
+            self.metrics.observe(before, after, &entry.note, now);
+        }
+    }
+}

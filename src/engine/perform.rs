@@ -1,0 +1,175 @@
+//! One effect, one call; the outcome goes back in as an event.
+//!
+//! Effects run as tasks of the process, not of the request that caused them: a client that hangs up changes
+//! nothing. If the process dies instead, the effect is still owed in the store.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+
+use super::{Engine, EngineError};
+use crate::plivo::reference::{self, Purpose};
+use crate::plivo::{Reply, Trigger, Triggered};
+use crate::store::{Parked, StoreError};
+use crate::verification::event::TriggerOutcome;
+use crate::verification::{AttemptRef, Channel, Effect, Event, Verification};
+
+/// Pauses before Plivo is asked again, unless it named one: doubled each time, with jitter.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+
+/// How long the outcome of an effect is held on to while the store is away. Beyond it the effect's own lease
+/// has ended and it is taken up anew.
+const HOLD_ON: Duration = Duration::from_secs(12);
+
+/// Effects under way. Resolves to the state once nothing more follows at once.
+pub struct Performance(oneshot::Receiver<Verification>);
+
+impl Performance {
+    /// Waits up to `limit` for what follows; `None` when it takes longer.
+    pub async fn settled(self, limit: Duration) -> Option<Verification> {
+        tokio::time::timeout(limit, self.0).await.ok()?.ok()
+    }
+}
+
+impl Engine {
+    /// Performs what a committed decision owes.
+    pub(super) fn perform(&self, after: &Verification, effects: Vec<Effect>) -> Option<Performance> {
+        if effects.is_empty() {
+            return None;
+        }
+        let (done, settled) = oneshot::channel();
+        let (engine, mut latest) = (self.clone(), after.clone());
+        let task = async move {
+            let mut queue = VecDeque::from(effects);
+            while let Some(effect) = queue.pop_front() {
+                let Some(event) = engine.perform_one(&latest, effect).await else { continue };
+                match engine.bring_back(&latest, &event).await {
+                    Ok((after, effects)) => {
+                        latest = after;
+                        queue.extend(effects);
+                    }
+                    Err(error) => {
+                        error!(verification.id = %latest.id, %error, "the outcome of an effect is lost; it stays owed");
+                        break;
+                    }
+                }
+            }
+            let _ = done.send(latest);
+        };
+        self.tasks.spawn_on(task, &self.runtime);
+        Some(Performance(settled))
+    }
+
+    async fn perform_one(&self, v: &Verification, effect: Effect) -> Option<Event> {
+        match effect {
+            Effect::Trigger { attempt } => self.trigger(v, attempt).await,
+            Effect::Link { provider_id, attempt } => {
+                match self.link(&provider_id, AttemptRef { id: v.id, attempt }).await {
+                    Ok(()) => Some(Event::Linked { provider_id }),
+                    Err(error) => {
+                        warn!(verification.id = %v.id, %error, "a link could not be made; it stays owed");
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    async fn trigger(&self, v: &Verification, attempt: u8) -> Option<Event> {
+        let to = AttemptRef { id: v.id, attempt };
+        let (Some(a), Some(code)) = (v.attempts.get(usize::from(attempt)), &v.code) else { return None };
+        let trigger = Trigger {
+            channel: a.channel,
+            to: &v.to,
+            code,
+            reference: reference::issue(&self.keys, to, Purpose::Phlo),
+            details: &v.details,
+        };
+        let started = std::time::Instant::now();
+        let Triggered { via, reply, provider_id } = self.plivo.trigger(&trigger).await;
+        self.metrics.plivo_request(a.channel, via, &reply, started.elapsed());
+        let retry = |status, asked: Option<Duration>| TriggerOutcome::Deferred {
+            provider_status: status,
+            retry_after: asked.unwrap_or_else(|| self.backoff(v, attempt)),
+        };
+        let outcome = match reply {
+            Reply::Success(..) => {
+                let linked = match &provider_id {
+                    Some(id) => self.link(id, to).await.is_ok(),
+                    None => true,
+                };
+                TriggerOutcome::Accepted { via, provider_id, linked }
+            }
+            Reply::Refused(provider_status, scope) => TriggerOutcome::Refused { via, provider_status, scope },
+            Reply::NotNow(status, asked) => retry(status, asked),
+            // A doubled text carries the same code; a doubled call rings twice.
+            Reply::Failed(status) if a.channel == Channel::Sms => retry(Some(status), None),
+            Reply::Failed(_) | Reply::Silent => TriggerOutcome::TimedOut { via },
+        };
+        Some(Event::Triggered { attempt, outcome })
+    }
+
+    fn backoff(&self, v: &Verification, attempt: u8) -> Duration {
+        let effect = Effect::Trigger { attempt };
+        let deferrals = v.owed.iter().find(|o| o.effect == effect).map_or(0, |o| o.deferrals);
+        let (first, most) = BACKOFF;
+        let full = first.saturating_mul(2u32.saturating_pow(u32::from(deferrals))).min(most);
+        full.mul_f64(rand::rng().random_range(0.5..=1.0))
+    }
+
+    /// Makes callbacks that carry only a UUID find their attempt, and applies those that came before.
+    ///
+    /// # Errors
+    /// When the store does not take part of it; all of it can be done again.
+    pub async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<(), EngineError> {
+        let parked = self.store.link(provider_id, to).await?;
+        if parked.is_empty() {
+            return Ok(());
+        }
+        for report in parked {
+            self.apply(to.id, &reported(to.attempt, report, provider_id)).await?;
+        }
+        Ok(self.store.unpark(provider_id).await?)
+    }
+
+    /// Applies a report that carries no ref, or keeps it until its attempt is known. Says whether it was
+    /// known.
+    ///
+    /// # Errors
+    /// When the store did not take it; then it must be sent again.
+    pub async fn report(&self, provider_id: &str, report: Parked) -> Result<bool, EngineError> {
+        let Some(to) = self.store.find_or_park(provider_id, &report).await? else { return Ok(false) };
+        match self.apply(to.id, &reported(to.attempt, report, provider_id)).await {
+            Ok(_) => Ok(true),
+            // Forgotten since: nothing to report on.
+            Err(EngineError::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Applies an outcome, holding on to it while the store is away. What follows from it is returned, not
+    /// performed: the caller is the one performing.
+    async fn bring_back(&self, v: &Verification, event: &Event) -> Result<(Verification, Vec<Effect>), EngineError> {
+        let (started, mut pause) = (std::time::Instant::now(), Duration::from_millis(100));
+        loop {
+            match self.decide_and_commit(v.id, event, |_| true).await {
+                Err(EngineError::Store(StoreError::Unavailable(_))) if started.elapsed() < HOLD_ON => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(1));
+                }
+                other => return other.map(|(after, effects, _)| (after, effects)),
+            }
+        }
+    }
+}
+
+fn reported(attempt: u8, report: Parked, provider_id: &str) -> Event {
+    let provider_id = Some(provider_id.to_owned());
+    match report {
+        Parked::Text(report) => Event::TextReported { attempt, report, provider_id },
+        Parked::Call(report) => Event::CallReported { attempt, report, provider_id },
+    }
+}

@@ -1,0 +1,158 @@
+//! Bodies: bounded in size and time, JSON where JSON is due, and a problem that says which part is wrong.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+
+use super::error::{ApiError, Kind, ParameterError};
+
+/// The largest body that is read.
+const BODY_MAX: usize = 64 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
+
+/// A JSON body.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = ApiError;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (media, payload) = (media_type(request), payload.take());
+        let encoded = is_encoded(request);
+        Box::pin(async move {
+            if encoded || !(media == "application/json" || media.ends_with("+json")) {
+                let detail = "Send 'Content-Type: application/json', without Content-Encoding.";
+                return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
+            }
+            parse(&read(payload).await?).map(Self)
+        })
+    }
+}
+
+/// A body as it comes, with its media type.
+pub struct Raw {
+    /// Without parameters, lower case.
+    pub media: String,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+impl FromRequest for Raw {
+    type Error = ApiError;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (media, payload) = (media_type(request), payload.take());
+        let encoded = is_encoded(request);
+        Box::pin(async move {
+            if encoded {
+                return Err(ApiError::new(Kind::UnsupportedMediaType, "Send the body without Content-Encoding."));
+            }
+            Ok(Self { media, bytes: read(payload).await? })
+        })
+    }
+}
+
+fn media_type(request: &HttpRequest) -> String {
+    let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// A compressed body could be larger than it looks.
+fn is_encoded(request: &HttpRequest) -> bool {
+    request.headers().get(CONTENT_ENCODING).is_some_and(|value| value != "identity")
+}
+
+async fn read(payload: Payload) -> Result<Bytes, ApiError> {
+    let late = |_| ApiError::new(Kind::RequestTimeout, "The body did not arrive in 10 s.");
+    tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await.map_err(late)?
+}
+
+async fn collect(mut payload: Payload) -> Result<Bytes, ApiError> {
+    let mut body = actix_web::web::BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::new(Kind::MalformedRequest, "The body broke off."))?;
+        if body.len() + chunk.len() > BODY_MAX {
+            return Err(ApiError::new(Kind::PayloadTooLarge, "Bodies are 64 KiB at most."));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// What is no JSON is 400; JSON that does not fit is 422 and says where. Serde's messages repeat values it did
+/// not expect, which may be codes or numbers: only its first words are passed on.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let error = match serde_path_to_error::deserialize::<_, T>(&mut json) {
+        Ok(value) => match json.end() {
+            Ok(()) => return Ok(value),
+            Err(_) => return Err(ApiError::new(Kind::MalformedRequest, "There is more after the JSON value.")),
+        },
+        Err(error) => error,
+    };
+    if !error.inner().is_data() {
+        let (line, column) = (error.inner().line(), error.inner().column());
+        return Err(ApiError::new(Kind::MalformedRequest, format!("Not JSON, at line {line} column {column}.")));
+    }
+    let pointer = pointer(error.path());
+    let said = error.inner().to_string();
+    let detail = match said.split_once(", expected ") {
+        _ if said.starts_with("unknown field") => "is not a parameter of this request".to_owned(),
+        Some((_, expected)) => format!("must be {}", expected.split(" at line").next().unwrap_or_default()),
+        None => "does not fit".to_owned(),
+    };
+    Err(ApiError::parameters(vec![ParameterError { pointer, detail }]))
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let segment = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { variant } => format!("/{variant}"),
+        Segment::Unknown => "/".to_owned(),
+    };
+    path.iter().map(segment).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its shape matters")]
+    struct Body {
+        code: String,
+        length: Option<u8>,
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_without_its_value() {
+        for body in [r#"{"code":917263}"#, r#"{"code":"1","length":"917263"}"#, r#"{"code":"1","length":917263}"#] {
+            let error = parse::<Body>(body.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), Kind::InvalidParameter);
+            assert!(!format!("{error:?}").contains("917263"), "{error:?}");
+        }
+        let error = parse::<Body>(br#"{"code":"1","917263":1}"#).unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidParameter);
+    }
+
+    #[test]
+    fn what_is_no_json_is_malformed() {
+        for body in ["", "{", "nope", "{\"code\":\"1\"} x", "\u{feff}{}"] {
+            assert_eq!(parse::<Body>(body.as_bytes()).unwrap_err().kind(), Kind::MalformedRequest, "{body:?}");
+        }
+    }
+}

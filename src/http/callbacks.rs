@@ -1,0 +1,175 @@
+//! Plivo's callbacks. Each is proved, then committed, and only then answered: 503 when it could not be, so that
+//! Plivo sends it again. One that is of no use is answered 200 all the same.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use tracing::warn;
+
+use super::Shared;
+use super::auth::bearer;
+use super::error::{ApiError, Kind};
+use super::signed::Callback;
+use crate::engine::EngineError;
+use crate::plivo::callback::{CallCallback, PhloCallback, PhloEvent, TextCallback};
+use crate::plivo::reference::{self, Purpose};
+use crate::plivo::signature::Proof;
+use crate::store::Parked;
+use crate::verification::event::TextReport;
+use crate::verification::{AttemptRef, Event};
+
+type Answered = Result<HttpResponse, ApiError>;
+
+/// Delivery reports of the flow's texts, to a URL typed into the canvas or the console.
+#[utoipa::path(post, path = "/plivo/message", tag = "callbacks",
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+pub async fn message(shared: Data<Shared>, callback: Callback) -> Answered {
+    prove_fixed(&shared, "message", None, &callback)?;
+    take_message(&shared, &callback).await
+}
+
+/// The same, with the callback secret in the path.
+#[utoipa::path(post, path = "/plivo/{secret}/message", tag = "callbacks", params(("secret" = String, Path)),
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+pub async fn message_by_secret(shared: Data<Shared>, secret: Path<String>, callback: Callback) -> Answered {
+    prove_fixed(&shared, "message", Some(&secret), &callback)?;
+    take_message(&shared, &callback).await
+}
+
+/// Reports of the flow's calls, to a URL typed into the canvas or the console.
+#[utoipa::path(post, path = "/plivo/call", tag = "callbacks",
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+pub async fn call(shared: Data<Shared>, callback: Callback) -> Answered {
+    prove_fixed(&shared, "call", None, &callback)?;
+    take_call(&shared, &callback).await
+}
+
+/// The same, with the callback secret in the path.
+#[utoipa::path(post, path = "/plivo/{secret}/call", tag = "callbacks", params(("secret" = String, Path)),
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+pub async fn call_by_secret(shared: Data<Shared>, secret: Path<String>, callback: Callback) -> Answered {
+    prove_fixed(&shared, "call", Some(&secret), &callback)?;
+    take_call(&shared, &callback).await
+}
+
+/// What the flow's HTTP Request nodes tell, with the ref in the body.
+#[utoipa::path(post, path = "/plivo/phlo", tag = "callbacks",
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+pub async fn phlo(request: HttpRequest, shared: Data<Shared>, callback: Callback) -> Answered {
+    take_phlo(&shared, bearer(&request), None, &callback).await
+}
+
+/// The same, with the ref in the path.
+#[utoipa::path(post, path = "/plivo/phlo/{ref}", tag = "callbacks", params(("ref" = String, Path)),
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+pub async fn phlo_by_ref(
+    request: HttpRequest,
+    shared: Data<Shared>,
+    reference: Path<String>,
+    callback: Callback,
+) -> Answered {
+    take_phlo(&shared, bearer(&request), Some(&reference), &callback).await
+}
+
+/// The same, with the callback secret in the path.
+#[utoipa::path(post, path = "/plivo/{secret}/phlo", tag = "callbacks", params(("secret" = String, Path)),
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+pub async fn phlo_by_secret(shared: Data<Shared>, secret: Path<String>, callback: Callback) -> Answered {
+    take_phlo(&shared, Some(&secret), None, &callback).await
+}
+
+/// The same, with both in the path.
+#[utoipa::path(post, path = "/plivo/{secret}/phlo/{ref}", tag = "callbacks",
+    params(("secret" = String, Path), ("ref" = String, Path)),
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+pub async fn phlo_by_secret_and_ref(
+    shared: Data<Shared>,
+    path: Path<(String, String)>,
+    callback: Callback,
+) -> Answered {
+    take_phlo(&shared, Some(&path.0), Some(&path.1), &callback).await
+}
+
+/// A fixed URL names no attempt, so what comes there must be covered whole: by a V3 signature (V2 covers
+/// neither body nor query), or by whoever knows the secret.
+fn prove_fixed(shared: &Shared, kind: &'static str, secret: Option<&str>, callback: &Callback) -> Result<(), ApiError> {
+    let is_proved = match secret {
+        Some(secret) => shared.callback_secrets.are(secret),
+        None => callback.proof == Some(Proof::V3),
+    };
+    if is_proved { Ok(()) } else { Err(unproved(shared, kind)) }
+}
+
+fn unproved(shared: &Shared, kind: &'static str) -> ApiError {
+    warn!(event = "callback_unproved", kind, "a callback without proof of its origin; is PUBLIC_URL as Plivo has it?");
+    shared.engine.metrics.callback(kind, "unproved");
+    ApiError::new(Kind::InvalidSignature, "No valid signature, ref or callback secret.")
+}
+
+async fn take_message(shared: &Shared, callback: &Callback) -> Answered {
+    let TextCallback { message_uuid, report } = TextCallback::read(&callback.params);
+    let (Some(uuid), Some(report)) = (message_uuid, report) else { return Ok(taken(shared, "message", "ignored")) };
+    let is_known = committed(shared, "message", shared.engine.report(&uuid, Parked::Text(report)).await)?;
+    Ok(taken(shared, "message", if is_known == Some(true) { "applied" } else { "parked" }))
+}
+
+async fn take_call(shared: &Shared, callback: &Callback) -> Answered {
+    let CallCallback { uuids, report } = CallCallback::read(&callback.params);
+    let Some(report) = report else { return Ok(taken(shared, "call", "ignored")) };
+    for uuid in &uuids {
+        let reported = shared.engine.report(uuid, Parked::Call(report.clone())).await;
+        if committed(shared, "call", reported)? == Some(true) {
+            return Ok(taken(shared, "call", "applied"));
+        }
+    }
+    Ok(taken(shared, "call", if uuids.is_empty() { "ignored" } else { "parked" }))
+}
+
+/// Plivo does not sign what HTTP Request nodes send: they prove themselves by a ref, and by the callback secret
+/// where there is one.
+async fn take_phlo(shared: &Shared, secret: Option<&str>, reference: Option<&str>, callback: &Callback) -> Answered {
+    let PhloCallback { reference: in_body, event } = PhloCallback::read(&callback.params);
+    let knows_secret = secret.is_some_and(|secret| shared.callback_secrets.are(secret));
+    let to = reference.or(in_body.as_deref()).and_then(|r| reference::read(&shared.engine.keys, r, Purpose::Phlo));
+    let Some(to) = to.filter(|_| knows_secret || !shared.callback_secrets.is_set()) else {
+        return Err(unproved(shared, "phlo"));
+    };
+    let Some(event) = event else { return Ok(taken(shared, "phlo", "ignored")) };
+    let applied = committed(shared, "phlo", apply_phlo(shared, to, event).await)?;
+    Ok(taken(shared, "phlo", if applied.is_some() { "applied" } else { "ignored" }))
+}
+
+async fn apply_phlo(shared: &Shared, to: AttemptRef, event: PhloEvent) -> Result<(), EngineError> {
+    let attempt = to.attempt;
+    let event = match event {
+        PhloEvent::TextAccepted { message_uuid: provider_id } => {
+            Event::TextReported { attempt, report: TextReport::Queued, provider_id }
+        }
+        PhloEvent::TextRefused => Event::TextRefused { attempt },
+        PhloEvent::Call { report, call_uuid: provider_id } => Event::CallReported { attempt, report, provider_id },
+    };
+    shared.engine.apply(to.id, &event).await?;
+    // After the report itself, so that what came early by UUID counts as coming after it.
+    match event {
+        Event::TextReported { provider_id: Some(id), .. } | Event::CallReported { provider_id: Some(id), .. } => {
+            shared.engine.link(&id, to).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A callback about something forgotten is taken and has no effect; one that was not committed is sent again.
+fn committed<T>(shared: &Shared, kind: &'static str, outcome: Result<T, EngineError>) -> Result<Option<T>, ApiError> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(EngineError::NotFound) => Ok(None),
+        Err(error) => {
+            shared.engine.metrics.callback(kind, "failed");
+            Err(error.into())
+        }
+    }
+}
+
+fn taken(shared: &Shared, kind: &'static str, result: &'static str) -> HttpResponse {
+    shared.engine.metrics.callback(kind, result);
+    HttpResponse::Ok().finish()
+}

@@ -1,0 +1,126 @@
+//! Our HTTP API. [`routes`] shows every URL on one screen, for server and tests alike.
+//!
+//! A handler builds an event, has the engine apply it, and turns the result into a view. Nothing is decided
+//! here but who may ask.
+
+mod access;
+mod auth;
+mod body;
+mod callbacks;
+mod create;
+mod demo;
+mod error;
+pub mod openapi;
+mod ops;
+mod signed;
+mod timeline;
+mod verifications;
+mod view;
+
+use std::time::Duration;
+
+use actix_web::http::header::{ALLOW, LOCATION};
+use actix_web::web::{self, ServiceConfig, get, post, to};
+use actix_web::{HttpResponse, Resource, ResponseError};
+use utoipa_swagger_ui::SwaggerUi;
+
+pub use access::observe;
+pub use auth::ApiKeys;
+pub use error::{ApiError, Kind, PROBLEM};
+pub use ops::Readiness;
+pub use signed::CallbackSecrets;
+
+use crate::config::Countries;
+use crate::engine::Engine;
+use crate::plivo::signature::Tokens;
+
+/// What handlers share.
+pub struct Shared {
+    /// Applies events.
+    pub engine: Engine,
+    /// Who may ask.
+    pub keys: ApiKeys,
+    /// Countries that may be texted.
+    pub countries: Countries,
+    /// Countries that may be called.
+    pub countries_call: Countries,
+    /// How long a creation waits for Plivo.
+    pub plivo_wait: Duration,
+    /// What signs callbacks.
+    pub tokens: Tokens,
+    /// The base of callback URLs, without a slash at the end.
+    pub public_url: String,
+    /// What is in callback URLs typed in by hand.
+    pub callback_secrets: CallbackSecrets,
+    /// Whether a stop has begun.
+    pub readiness: Readiness,
+    /// Whether the demo's page is served.
+    pub is_demo: bool,
+}
+
+/// Every URL.
+pub fn routes(app: &mut ServiceConfig, is_demo: bool) {
+    use {callbacks as c, ops as o, verifications as v};
+    let at = |path: &str, allow: &'static str| resource(path, allow);
+    app.service(at("/v1/verifications", "GET, POST").route(post().to(v::create)).route(get().to(v::list)))
+        .service(at("/v1/verifications/search", "POST").route(post().to(v::search)))
+        .service(at("/v1/verifications/{id}", "GET").route(get().to(v::read)))
+        .service(at("/v1/verifications/{id}/checks", "POST").route(post().to(v::check)))
+        .service(at("/v1/verifications/{id}/attempts", "POST").route(post().to(v::attempt)))
+        .service(at("/v1/verifications/{id}/cancel", "POST").route(post().to(v::cancel)))
+        .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(v::activity)))
+        .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))
+        .service(at("/v1/checks", "POST").route(post().to(v::check_by_number)))
+        .service(at("/plivo/message", "GET, POST").route(get().to(c::message)).route(post().to(c::message)))
+        .service(at("/plivo/call", "GET, POST").route(get().to(c::call)).route(post().to(c::call)))
+        .service(at("/plivo/phlo", "GET, POST").route(get().to(c::phlo)).route(post().to(c::phlo)))
+        .service(at("/plivo/phlo/{ref}", "GET, POST").route(get().to(c::phlo_by_ref)).route(post().to(c::phlo_by_ref)))
+        .service(
+            at("/plivo/{secret}/message", "GET, POST")
+                .route(get().to(c::message_by_secret))
+                .route(post().to(c::message_by_secret)),
+        )
+        .service(
+            at("/plivo/{secret}/call", "GET, POST")
+                .route(get().to(c::call_by_secret))
+                .route(post().to(c::call_by_secret)),
+        )
+        .service(
+            at("/plivo/{secret}/phlo", "GET, POST")
+                .route(get().to(c::phlo_by_secret))
+                .route(post().to(c::phlo_by_secret)),
+        )
+        .service(
+            at("/plivo/{secret}/phlo/{ref}", "GET, POST")
+                .route(get().to(c::phlo_by_secret_and_ref))
+                .route(post().to(c::phlo_by_secret_and_ref)),
+        )
+        .service(at("/livez", "GET").route(get().to(o::live)))
+        .service(at("/readyz", "GET").route(get().to(o::ready)))
+        .service(at("/metrics", "GET").route(get().to(o::metrics)))
+        .service(at("/docs", "GET").route(get().to(docs)))
+        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", openapi::document()));
+    if is_demo {
+        app.service(at("/", "GET").route(get().to(demo::to_page)));
+        app.service(at("/demo", "GET").route(get().to(demo::page)));
+    }
+    app.default_service(to(not_found));
+}
+
+/// A resource whose other methods are refused with a problem.
+fn resource(path: &str, allow: &'static str) -> Resource {
+    web::resource(path).default_service(to(move || async move {
+        let detail = format!("Allowed here: {allow}.");
+        let mut refused = ApiError::new(Kind::MethodNotAllowed, detail).error_response();
+        refused.headers_mut().insert(ALLOW, actix_web::http::header::HeaderValue::from_static(allow));
+        refused
+    }))
+}
+
+async fn not_found() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::new(Kind::NotFound, "See /docs for what there is."))
+}
+
+async fn docs() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, "/docs/")).finish()
+}

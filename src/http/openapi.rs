@@ -1,0 +1,43 @@
+//! The API document, generated from the handlers.
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{callbacks, ops, verifications};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "phlo-2fa", description = "Phone verification through Plivo that decides by itself when to call."),
+    paths(
+        verifications::create, verifications::read, verifications::list, verifications::search,
+        verifications::check, verifications::check_by_number, verifications::attempt, verifications::cancel,
+        verifications::activity, verifications::timeline,
+        callbacks::message, callbacks::message_by_secret, callbacks::call, callbacks::call_by_secret,
+        callbacks::phlo, callbacks::phlo_by_ref, callbacks::phlo_by_secret, callbacks::phlo_by_secret_and_ref,
+        ops::live, ops::ready, ops::metrics,
+    ),
+    modifiers(&ApiKey),
+    tags(
+        (name = "verifications", description = "Prove that a number is somebody's"),
+        (name = "checks", description = "Check the code they typed in"),
+        (name = "callbacks", description = "From Plivo to us"),
+        (name = "operations", description = "For whoever runs it"),
+    )
+)]
+struct Document;
+
+struct ApiKey;
+
+impl Modify for ApiKey {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let bearer =
+            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A key of `API_KEYS`.")).build();
+        let components = openapi.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
+    }
+}
+
+/// The document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}

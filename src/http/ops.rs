@@ -1,0 +1,61 @@
+//! For whoever runs it: alive, ready, measured.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::web::Data;
+use serde_json::json;
+
+use super::Shared;
+use crate::metrics;
+
+/// Whether new requests are wanted. False once a stop has begun.
+pub struct Readiness(AtomicBool);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(AtomicBool::new(true))
+    }
+}
+
+impl Readiness {
+    /// From here on `/readyz` says no.
+    pub fn withdraw(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// The process answers.
+#[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, description = "Alive")))]
+pub async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "alive" }))
+}
+
+/// Requests can be served: the store answers and no stop has begun.
+#[utoipa::path(get, path = "/readyz", tag = "operations",
+    responses((status = 200, description = "Ready"), (status = 503, description = "Not now")))]
+pub async fn ready(shared: Data<Shared>) -> HttpResponse {
+    let unready = |why: &str| {
+        HttpResponse::ServiceUnavailable()
+            .insert_header((RETRY_AFTER, "1"))
+            .json(json!({ "status": "unready", "reason": why }))
+    };
+    if !shared.readiness.0.load(Ordering::Acquire) {
+        return unready("stopping");
+    }
+    match tokio::time::timeout(Duration::from_secs(1), shared.engine.store.ping()).await {
+        Ok(Ok(())) => HttpResponse::Ok().json(json!({ "status": "ready" })),
+        Ok(Err(_)) | Err(_) => unready("the store does not answer"),
+    }
+}
+
+/// Prometheus metrics.
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "OpenMetrics text")))]
+pub async fn metrics(shared: Data<Shared>) -> HttpResponse {
+    if let Some((connections, idle)) = shared.engine.store.pool() {
+        shared.engine.metrics.pool(connections, idle);
+    }
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE)).body(shared.engine.metrics.encode())
+}

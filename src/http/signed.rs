@@ -1,0 +1,81 @@
+//! Proof of where a callback comes from. There is no switch that skips it.
+
+use std::pin::Pin;
+
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::{Choice, ConstantTimeEq};
+
+use super::Shared;
+use super::body::Raw;
+use super::error::{ApiError, Kind};
+use crate::plivo::callback::Params;
+use crate::plivo::signature::{self, Proof, Request, SignatureHeaders};
+
+/// A callback as it came, with what its signature proves.
+pub struct Callback {
+    /// Its parameters: of the body, or of the query of a GET.
+    pub params: Params,
+    /// Which signature held.
+    pub proof: Option<Proof>,
+}
+
+impl FromRequest for Callback {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = Raw::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let body = body.await?;
+            let params = params(&request, &body)?;
+            let proof = request.app_data::<Data<Shared>>().and_then(|shared| prove(shared, &request, &body, &params));
+            Ok(Self { params, proof })
+        })
+    }
+}
+
+/// Reads form or JSON. A GET, or a body that is empty, has its parameters in the query.
+fn params(request: &HttpRequest, body: &Raw) -> Result<Params, ApiError> {
+    if body.bytes.is_empty() {
+        return Ok(Params::from_form(request.query_string().as_bytes()));
+    }
+    if body.media == "application/json" || body.media.ends_with("+json") {
+        return Params::from_json(&body.bytes)
+            .ok_or_else(|| ApiError::new(Kind::MalformedRequest, "Not a JSON object."));
+    }
+    Ok(Params::from_form(&body.bytes))
+}
+
+/// The URL that was signed is the one configured at Plivo, never one put together from `Host`.
+fn prove(shared: &Shared, request: &HttpRequest, body: &Raw, params: &Params) -> Option<Proof> {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let url = format!("{}{target}", shared.public_url);
+    let headers = SignatureHeaders::read(|name| request.headers().get(name).and_then(|value| value.to_str().ok()));
+    let signed = if body.bytes.is_empty() { &[] } else { params.pairs() };
+    signature::verify(&shared.tokens, headers, Request { method: request.method().as_str(), url: &url, params: signed })
+        .ok()
+}
+
+/// The secret in callback URLs that were typed in by hand; several while one is being replaced.
+pub struct CallbackSecrets(Vec<SecretString>);
+
+impl CallbackSecrets {
+    /// None: then there is no such secret, and no path with one is good.
+    pub fn new(secrets: Vec<SecretString>) -> Self {
+        Self(secrets)
+    }
+
+    /// Whether there is one to ask for.
+    pub fn is_set(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Whether this is one. Takes the same time for all of the same length.
+    pub fn are(&self, given: &str) -> bool {
+        let hit = |secret: &SecretString| secret.expose_secret().as_bytes().ct_eq(given.as_bytes());
+        self.0.iter().fold(Choice::from(0), |any, secret| any | hit(secret)).into()
+    }
+}

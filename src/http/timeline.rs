@@ -1,0 +1,235 @@
+//! The timeline: every event and decision, with its reason and inputs, in words.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::escalation::{CallEnd, Reason};
+use crate::plivo::outcome;
+use crate::verification::event::{Activity, CallReport, FailureClass, TextReport};
+use crate::verification::timeline::{Entry, Note};
+use crate::verification::{Channel, Status, Verification};
+
+/// The story of one verification.
+#[derive(Serialize, ToSchema)]
+pub struct TimelineView {
+    /// Which.
+    pub id: String,
+    /// What happened, oldest first.
+    pub entries: Vec<EntryView>,
+}
+
+/// One thing that happened or was decided.
+#[derive(Serialize, ToSchema)]
+pub struct EntryView {
+    /// RFC 3339.
+    pub at: String,
+    /// What, for a program.
+    #[schema(example = "text_reported")]
+    pub event: &'static str,
+    /// What, for a person.
+    #[schema(example = "The carrier did not deliver the text (30): no text will get through.")]
+    pub text: String,
+    /// What it was decided on.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub inputs: Map<String, Value>,
+}
+
+impl TimelineView {
+    /// Tells it.
+    pub fn of(v: &Verification) -> Self {
+        Self { id: v.id.to_string(), entries: v.timeline.iter().map(|entry| EntryView::of(v, entry)).collect() }
+    }
+}
+
+impl EntryView {
+    /// Tells one entry.
+    pub fn of(v: &Verification, entry: &Entry) -> Self {
+        let (event, text, inputs) = tell(v, &entry.note);
+        let inputs = if let Value::Object(inputs) = inputs { inputs } else { Map::new() };
+        Self { at: entry.at.to_string(), event, text, inputs }
+    }
+}
+
+fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
+    match note {
+        Note::Created { mode, policy } => (
+            "created",
+            match mode.first_channel() {
+                Channel::Sms => format!("Verification created; when to call: {policy}."),
+                Channel::Call => "Verification created; the code goes by call.".to_owned(),
+            },
+            json!({ "channel": mode.as_str(), "policy": policy.to_string() }),
+        ),
+        Note::Joined => ("joined", "Another request for this number joined this verification.".to_owned(), json!({})),
+        Note::AttemptDecided { attempt, channel, reason, is_repeat, waited_ms } => (
+            if *channel == Channel::Call && *reason != Some(Reason::Requested) {
+                "escalated"
+            } else {
+                "attempt_decided"
+            },
+            decided(*channel, *reason, *is_repeat, *waited_ms),
+            json!({ "attempt": attempt, "channel": channel.as_str(), "reason": reason.map(Reason::as_str),
+                "is_repeat": is_repeat, "waited_ms": waited_ms, "policy": v.policy.to_string() }),
+        ),
+        Note::Accepted { attempt, via } => (
+            "accepted",
+            format!("Plivo accepted the {}.", thing(v, *attempt)),
+            json!({ "attempt": attempt, "via": via.as_str() }),
+        ),
+        Note::Refused { attempt, provider_status, stop } => {
+            let so = if *stop { "; no other channel would fare better" } else { "" };
+            (
+                "refused",
+                format!("Plivo refused the {} (HTTP {provider_status}){so}.", thing(v, *attempt)),
+                json!({ "attempt": attempt, "provider_status": provider_status }),
+            )
+        }
+        Note::TimedOut { attempt } => (
+            "timed_out",
+            format!("Plivo gave no answer; the {} may have been sent and is not asked for again.", thing(v, *attempt)),
+            json!({ "attempt": attempt }),
+        ),
+        Note::Deferred { attempt, provider_status, retry_at } => {
+            let why = provider_status.map_or("no connection".to_owned(), |status| format!("HTTP {status}"));
+            (
+                "deferred",
+                format!("Plivo could not be asked for the {} now ({why}); again soon.", thing(v, *attempt)),
+                json!({ "attempt": attempt, "provider_status": provider_status, "retry_at": retry_at.to_string() }),
+            )
+        }
+        Note::TakenOver { attempt } => (
+            "taken_over",
+            format!("The process that was asking for the {} is gone; it is asked for once more.", thing(v, *attempt)),
+            json!({ "attempt": attempt }),
+        ),
+        Note::TextReported { attempt, report } => {
+            let (status, text, code, class) = text_report(report);
+            ("text_reported", text, json!({ "attempt": attempt, "status": status, "error_code": code, "class": class }))
+        }
+        Note::CallReported { attempt, report } => {
+            let (status, text, cause) = call_report(report);
+            ("call_reported", text, json!({ "attempt": attempt, "status": status, "error_code": cause }))
+        }
+        Note::CallSilent { attempt } => (
+            "call_silent",
+            "Nothing was heard of the call for 60 s; it counts as not answered.".to_owned(),
+            json!({ "attempt": attempt }),
+        ),
+        Note::CodeIncorrect { checks_remaining } => (
+            "code_incorrect",
+            format!("A wrong code was entered; {checks_remaining} more may be tried."),
+            json!({ "checks_remaining": checks_remaining }),
+        ),
+        Note::Activity { kind } => (
+            "activity",
+            match kind {
+                Activity::Typing => "Somebody is typing the code; nobody is rung for 10 s.",
+                Activity::Received => "The person has the text; no call unless asked for.",
+                Activity::NotReceived => "The person says that no text came.",
+            }
+            .to_owned(),
+            json!({ "kind": kind }),
+        ),
+        Note::Dropped { attempt } => (
+            "dropped",
+            format!("The {} had not been asked for yet, and will not be.", thing(v, *attempt)),
+            json!({ "attempt": attempt }),
+        ),
+        Note::Ended { status } => ("ended", ended(v, *status), json!({ "status": status.as_str() })),
+    }
+}
+
+fn thing(v: &Verification, attempt: u8) -> &'static str {
+    match v.attempts.get(usize::from(attempt)).map(|a| a.channel) {
+        Some(Channel::Call) => "call",
+        Some(Channel::Sms) | None => "text",
+    }
+}
+
+fn decided(channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms: u64) -> String {
+    let Some(reason) = reason.filter(|_| channel == Channel::Call) else {
+        return "A text is sent.".to_owned();
+    };
+    let at = format!("{:.1} s after the first request", waited_ms as f64 / 1000.0);
+    match reason {
+        _ if is_repeat => format!("Calling once more, {at}: the last call reached nobody."),
+        Reason::Requested => "Calling, as asked for.".to_owned(),
+        Reason::Undelivered => format!("Calling at once, {at}: the carrier did not deliver the text."),
+        Reason::Failed => format!("Calling at once, {at}: Plivo could not send the text."),
+        Reason::Landline => format!("Calling at once, {at}: this number cannot take texts."),
+        Reason::RejectedByPlivo => format!("Calling at once, {at}: Plivo did not accept the text."),
+        Reason::StuckQueued => format!("Calling, {at}: the text never left Plivo's queue."),
+        Reason::NoReport => format!("Calling, {at}: nothing says that the text arrived."),
+        Reason::DeliveredUnverified => {
+            format!("Calling, {at}: the text is reported as delivered, but no code came in.")
+        }
+        Reason::RouteUnreliable => format!("Calling, {at}: this route has been losing texts."),
+    }
+}
+
+fn text_report(report: &TextReport) -> (&'static str, String, Option<&str>, Option<FailureClass>) {
+    let failure = |what: &str, code: &Option<String>, class: FailureClass| {
+        let code_text = code.as_deref().map(|code| format!(" (error {code})")).unwrap_or_default();
+        let so = match (code.as_deref().and_then(outcome::alert), class) {
+            (Some(alert), FailureClass::Stop) => format!("{alert}. It is not tried by any channel"),
+            (_, FailureClass::Stop) => "it is not tried by any channel".to_owned(),
+            (_, FailureClass::Permanent) => "no text will get through".to_owned(),
+            (_, FailureClass::Transient) => "it may still arrive, so the timer goes on".to_owned(),
+        };
+        format!("{what}{code_text}: {so}.")
+    };
+    match report {
+        TextReport::Queued => ("queued", "Plivo has the text in its queue.".to_owned(), None, None),
+        TextReport::Sent => ("sent", "The text was handed to the carrier.".to_owned(), None, None),
+        TextReport::Delivered => ("delivered", "The carrier reports the text as delivered.".to_owned(), None, None),
+        TextReport::Undelivered { error_code, class } => (
+            "undelivered",
+            failure("The carrier did not deliver the text", error_code, *class),
+            error_code.as_deref(),
+            Some(*class),
+        ),
+        TextReport::Failed { error_code, class } => (
+            "failed",
+            failure("Plivo could not send the text", error_code, *class),
+            error_code.as_deref(),
+            Some(*class),
+        ),
+    }
+}
+
+fn call_report(report: &CallReport) -> (&'static str, String, Option<&str>) {
+    match report {
+        CallReport::Ringing => ("ringing", "The phone rings.".to_owned(), None),
+        CallReport::Answered => ("answered", "The call was answered; the code is read out.".to_owned(), None),
+        CallReport::Completed => ("completed", "The call is over.".to_owned(), None),
+        CallReport::Ended { end, cause } => {
+            let (status, text) = match end {
+                CallEnd::Busy => ("busy", "The line was busy."),
+                CallEnd::NoAnswer => ("no_answer", "Nobody answered the call."),
+                CallEnd::Rejected => ("rejected", "The call was rejected; it is not repeated."),
+                CallEnd::Machine => ("machine", "A machine answered; no code was spoken."),
+                CallEnd::Failed => ("failed", "The call could not be placed."),
+            };
+            (status, text.to_owned(), cause.as_deref())
+        }
+    }
+}
+
+fn ended(v: &Verification, status: Status) -> String {
+    match status {
+        Status::Pending => String::new(),
+        Status::Verified => {
+            let by = match v.verified_by() {
+                Channel::Sms => "text",
+                Channel::Call => "call",
+            };
+            format!("The right code was entered; the {by} brought it.")
+        }
+        Status::Expired => "Time is up.".to_owned(),
+        Status::Canceled => "Canceled.".to_owned(),
+        Status::MaxChecksReached => "Too many wrong codes: it is locked.".to_owned(),
+        Status::Undeliverable => "No channel is left to reach this number.".to_owned(),
+    }
+}

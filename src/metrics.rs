@@ -1,0 +1,225 @@
+//! Every metric, with its labels and help. No number, no id, no label whose values are not a short list.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::escalation::Reason;
+use crate::plivo::Reply;
+use crate::time::Timestamp;
+use crate::verification::event::{CallReport, TextReport};
+use crate::verification::state::{Channel, Via};
+use crate::verification::timeline::Note;
+use crate::verification::{Status, Verification};
+
+/// The media type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+const SHORT: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const HUMAN: [f64; 13] = [1.0, 2.0, 4.0, 6.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0, 600.0];
+
+macro_rules! labels {
+    ($($name:ident { $($field:ident),+ })+) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+        struct $name { $($field: &'static str),+ }
+    )+};
+}
+
+labels! {
+    VerificationLabels { status, channel }
+    AttemptLabels { channel, via, status }
+    ReasonLabels { reason }
+    CallbackLabels { kind, result }
+    ChannelLabels { channel }
+    PlivoLabels { channel, via, result }
+    ResultLabels { result }
+    ScopeLabels { scope }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HttpLabels {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+/// The registry and what is in it.
+pub struct Metrics {
+    registry: Registry,
+    http: Family<HttpLabels, Histogram>,
+    verifications: Family<VerificationLabels, Counter>,
+    attempts: Family<AttemptLabels, Counter>,
+    escalations: Family<ReasonLabels, Counter>,
+    escalation_lag: Histogram,
+    to_delivered: Histogram,
+    to_verified: Family<ChannelLabels, Histogram>,
+    callbacks: Family<CallbackLabels, Counter>,
+    plivo: Family<PlivoLabels, Histogram>,
+    checks: Family<ResultLabels, Counter>,
+    refusals: Family<ScopeLabels, Counter>,
+    pool_connections: Gauge,
+    pool_idle: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let short = || Histogram::new(SHORT);
+        let human = || Histogram::new(HUMAN);
+        let metrics = Self {
+            registry: Registry::with_prefix("phlo2fa"),
+            http: Family::new_with_constructor(short as fn() -> Histogram),
+            verifications: Family::default(),
+            attempts: Family::default(),
+            escalations: Family::default(),
+            escalation_lag: short(),
+            to_delivered: human(),
+            to_verified: Family::new_with_constructor(human as fn() -> Histogram),
+            callbacks: Family::default(),
+            plivo: Family::new_with_constructor(short as fn() -> Histogram),
+            checks: Family::default(),
+            refusals: Family::default(),
+            pool_connections: Gauge::default(),
+            pool_idle: Gauge::default(),
+        };
+        metrics.registered()
+    }
+}
+
+impl Metrics {
+    fn registered(mut self) -> Self {
+        let r = &mut self.registry;
+        r.register("http_request_duration_seconds", "Requests to our API, by route pattern", self.http.clone());
+        r.register("verifications", "Verifications created (pending) and ended, by status", self.verifications.clone());
+        r.register("attempts", "Texts and calls, by each status they reach", self.attempts.clone());
+        r.register("escalations", "Calls made because a text did not make it", self.escalations.clone());
+        r.register("escalation_lag_seconds", "How late a planned call was decided on", self.escalation_lag.clone());
+        r.register("time_to_delivered_seconds", "From the request to the report delivered", self.to_delivered.clone());
+        r.register("time_to_verified_seconds", "From the creation to the right code", self.to_verified.clone());
+        r.register("callbacks", "Callbacks of Plivo, and what became of them", self.callbacks.clone());
+        r.register("plivo_request_duration_seconds", "Requests to Plivo", self.plivo.clone());
+        r.register("checks", "Codes that were compared", self.checks.clone());
+        r.register("guard_refusals", "Requests refused by a limit or an allow-list", self.refusals.clone());
+        r.register("redis_pool_connections", "Connections to Redis", self.pool_connections.clone());
+        r.register("redis_pool_idle_connections", "Connections nobody is using now", self.pool_idle.clone());
+        self
+    }
+
+    /// One request to our API.
+    pub fn http_request(&self, method: &actix_web::http::Method, route: Option<String>, status: u16, took: Duration) {
+        let method = match method.as_str() {
+            "GET" => "GET",
+            "POST" => "POST",
+            "HEAD" => "HEAD",
+            "DELETE" => "DELETE",
+            "PUT" => "PUT",
+            "OPTIONS" => "OPTIONS",
+            _ => "other",
+        };
+        let labels = HttpLabels { method, route: route.unwrap_or_else(|| "unmatched".to_owned()), status };
+        self.http.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// One callback: `kind` is where it came in, `result` what became of it.
+    pub fn callback(&self, kind: &'static str, result: &'static str) {
+        self.callbacks.get_or_create(&CallbackLabels { kind, result }).inc();
+    }
+
+    /// One request to Plivo.
+    pub fn plivo_request(&self, channel: Channel, via: Via, reply: &Reply, took: Duration) {
+        let result = match reply {
+            Reply::Success(..) => "accepted",
+            Reply::Refused(..) => "refused",
+            Reply::NotNow(..) => "not_now",
+            Reply::Failed(..) => "failed",
+            Reply::Silent => "timed_out",
+        };
+        let labels = PlivoLabels { channel: channel.as_str(), via: via.as_str(), result };
+        self.plivo.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// One code that was compared and was right; wrong ones stand in the timeline and are counted from it.
+    pub fn check_correct(&self) {
+        self.checks.get_or_create(&ResultLabels { result: "verified" }).inc();
+    }
+
+    /// One refusal of an allow-list.
+    pub fn refusal(&self, scope: &'static str) {
+        self.refusals.get_or_create(&ScopeLabels { scope }).inc();
+    }
+
+    /// The state of the pool.
+    pub fn pool(&self, connections: usize, idle: usize) {
+        self.pool_connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
+        self.pool_idle.set(i64::try_from(idle).unwrap_or(i64::MAX));
+    }
+
+    /// Counts what a commit added to a verification's story.
+    pub fn observe(&self, before: Option<&Verification>, after: &Verification, note: &Note, now: Timestamp) {
+        match note {
+            Note::Created { .. } => self.ended(after, Status::Pending),
+            Note::Ended { status } => {
+                self.ended(after, *status);
+                if *status == Status::Verified {
+                    let channel = after.verified_by().as_str();
+                    let took = now.since(after.created_at).as_secs_f64();
+                    self.to_verified.get_or_create(&ChannelLabels { channel }).observe(took);
+                    self.check_correct();
+                }
+            }
+            Note::CodeIncorrect { .. } => {
+                self.checks.get_or_create(&ResultLabels { result: "incorrect" }).inc();
+            }
+            Note::AttemptDecided { attempt, reason, is_repeat, .. } => {
+                self.attempt(after, *attempt);
+                if let Some(reason) = reason.filter(|reason| *reason != Reason::Requested && !is_repeat) {
+                    self.escalations.get_or_create(&ReasonLabels { reason: reason.as_str() }).inc();
+                }
+                if let Some(planned) = before.and_then(Verification::next_call).filter(|p| p.at <= now) {
+                    self.escalation_lag.observe(now.since(planned.at).as_secs_f64());
+                }
+            }
+            Note::TextReported { attempt, report } => {
+                self.attempt(after, *attempt);
+                if let (TextReport::Delivered, Some(a)) = (report, after.attempts.get(usize::from(*attempt))) {
+                    self.to_delivered.observe(now.since(a.at).as_secs_f64());
+                }
+            }
+            Note::CallReported { attempt, report: CallReport::Ringing | CallReport::Answered }
+            | Note::CallReported { attempt, report: CallReport::Completed | CallReport::Ended { .. } }
+            | Note::Accepted { attempt, .. }
+            | Note::Refused { attempt, .. }
+            | Note::TimedOut { attempt }
+            | Note::CallSilent { attempt } => self.attempt(after, *attempt),
+            Note::Joined
+            | Note::Deferred { .. }
+            | Note::TakenOver { .. }
+            | Note::Activity { .. }
+            | Note::Dropped { .. } => {}
+        }
+    }
+
+    fn ended(&self, v: &Verification, status: Status) {
+        let channel = v.mode.as_str();
+        self.verifications.get_or_create(&VerificationLabels { status: status.as_str(), channel }).inc();
+    }
+
+    fn attempt(&self, v: &Verification, attempt: u8) {
+        let Some(a) = v.attempts.get(usize::from(attempt)) else { return };
+        let via = a.via.map_or("none", Via::as_str);
+        let labels = AttemptLabels { channel: a.channel.as_str(), via, status: a.status.as_str() };
+        self.attempts.get_or_create(&labels).inc();
+    }
+
+    /// All of it in the text format of OpenMetrics, which Prometheus reads.
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}

@@ -1,0 +1,188 @@
+//! Plivo's callbacks, read: for texts, for calls, and from a PHLO's own HTTP Request nodes.
+//!
+//! Nothing here decides or proves anything. Fields and states we do not know are data, never an error:
+//! Plivo adds some without notice.
+
+use serde_json::Value;
+
+use super::outcome;
+use crate::escalation::CallEnd;
+use crate::verification::event::{CallReport, TextReport};
+
+/// The parameters of one callback, in the order they came, decoded.
+#[derive(Clone, Default)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// Reads a query string or a form body.
+    pub fn from_form(bytes: &[u8]) -> Self {
+        Self(url::form_urlencoded::parse(bytes).into_owned().collect())
+    }
+
+    /// Reads the top level of a JSON object; numbers and booleans as they are written, the rest left out.
+    /// `None` when it is no object.
+    pub fn from_json(bytes: &[u8]) -> Option<Self> {
+        let Value::Object(fields) = serde_json::from_slice(bytes).ok()? else { return None };
+        let scalar = |(key, value)| match value {
+            Value::String(text) => Some((key, text)),
+            Value::Number(_) | Value::Bool(_) => Some((key, value.to_string())),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        Some(Self(fields.into_iter().filter_map(scalar).collect()))
+    }
+
+    /// All of them, as a signature covers them.
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    /// Adds those of the query to those of the body.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// The first that is given and not empty, of several names for one thing.
+    fn get(&self, names: &[&str]) -> Option<&str> {
+        let named = |name: &&str| self.0.iter().find(|(key, value)| key == name && !value.is_empty());
+        names.iter().find_map(named).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A status callback of a text (`plivo/wire.md` 3.2), also as a PHLO's Send SMS node sends it. That node's
+/// field names are not published: the names of its variables are taken too.
+pub struct TextCallback {
+    /// What ties it to an attempt where no ref does.
+    pub message_uuid: Option<String>,
+    /// What it says, if it is a status we know.
+    pub report: Option<TextReport>,
+}
+
+impl TextCallback {
+    /// Reads one.
+    pub fn read(params: &Params) -> Self {
+        let status = params.get(&["Status", "status", "message_state"]);
+        let code = params.get(&["ErrorCode", "error_code"]);
+        Self {
+            message_uuid: params.get(&["MessageUUID", "message_uuid"]).map(str::to_owned),
+            report: status.and_then(|status| outcome::text_report(status, code)),
+        }
+    }
+}
+
+/// A callback of a call (`plivo/wire.md` 4.2).
+pub struct CallCallback {
+    /// Plivo's ids of the call. Whether request and call share one is not certain: either may be known.
+    pub uuids: Vec<String>,
+    /// What it says, if it is a status we know.
+    pub report: Option<CallReport>,
+}
+
+impl CallCallback {
+    /// Reads one.
+    pub fn read(params: &Params) -> Self {
+        let status = params.get(&["CallStatus", "call_status", "status"]).unwrap_or_default();
+        let code = params.get(&["HangupCauseCode", "hangup_cause_code"]).and_then(|code| code.parse().ok());
+        let cause = params.get(&["HangupCauseName", "HangupCause", "hangup_cause"]);
+        let names: [&[&str]; 3] = [&["CallUUID", "call_uuid", "uuid"], &["RequestUUID", "request_uuid"], &["ALegUUID"]];
+        let mut uuids: Vec<String> = names.iter().filter_map(|names| params.get(names).map(str::to_owned)).collect();
+        uuids.dedup();
+        Self { uuids, report: outcome::call_report(status, code, cause) }
+    }
+}
+
+/// What an HTTP Request node of the flow told. The words are ours: `phlo/README.md` has the text of the nodes.
+pub struct PhloCallback {
+    /// The ref, where it is not in the path.
+    pub reference: Option<String>,
+    /// What it says, if it is an event of ours.
+    pub event: Option<PhloEvent>,
+}
+
+/// The events that the flow posts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PhloEvent {
+    /// Plivo accepted the text.
+    TextAccepted {
+        /// Message UUID.
+        message_uuid: Option<String>,
+    },
+    /// Plivo refused the text.
+    TextRefused,
+    /// Something of the call.
+    Call {
+        /// What.
+        report: CallReport,
+        /// Call UUID.
+        call_uuid: Option<String>,
+    },
+}
+
+impl PhloCallback {
+    /// Reads one.
+    pub fn read(params: &Params) -> Self {
+        let cause = params.get(&["cause"]);
+        let uuid = |name| params.get(&[name]).map(str::to_owned);
+        let call = |report| Some(PhloEvent::Call { report, call_uuid: uuid("call_uuid") });
+        let ended = |end| call(CallReport::Ended { end, cause: cause.map(str::to_owned) });
+        let event = match params.get(&["event"]).unwrap_or_default() {
+            "sms_sent" => Some(PhloEvent::TextAccepted { message_uuid: uuid("message_uuid") }),
+            "sms_failed" => Some(PhloEvent::TextRefused),
+            "call_answered" => call(CallReport::Answered),
+            "call_no_answer" => ended(CallEnd::NoAnswer),
+            // The canvas has one output for busy and rejected.
+            "call_busy" if cause.is_some_and(|cause| cause != "USER_BUSY") => ended(CallEnd::Rejected),
+            "call_busy" => ended(CallEnd::Busy),
+            "call_failed" => ended(CallEnd::Failed),
+            "call_machine" => ended(CallEnd::Machine),
+            _ => None,
+        };
+        Self { reference: uuid("ref"), event }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verification::event::FailureClass;
+
+    fn form(text: &str) -> Params {
+        Params::from_form(text.as_bytes())
+    }
+
+    #[test]
+    fn a_status_callback_is_read_under_both_kinds_of_names() {
+        let read = |params: &Params| {
+            let TextCallback { message_uuid, report } = TextCallback::read(params);
+            (message_uuid, report)
+        };
+        let undelivered = TextReport::Undelivered { error_code: Some("30".into()), class: FailureClass::Permanent };
+        let expected = (Some("8b1f".to_owned()), Some(undelivered));
+        assert_eq!(read(&form("MessageUUID=8b1f&Status=undelivered&ErrorCode=30&To=14155550101")), expected);
+        let json = br#"{"message_uuid":"8b1f","status":"Undelivered","error_code":30,"extra":{"a":[1]}}"#;
+        assert_eq!(read(&Params::from_json(json).unwrap()), expected);
+        assert_eq!(read(&form("MessageUUID=8b1f&Status=read")), (Some("8b1f".into()), None));
+        assert_eq!(read(&form("")), (None, None));
+    }
+
+    #[test]
+    fn a_hangup_is_read_with_every_id_it_carries() {
+        let callback = CallCallback::read(&form("CallUUID=a&RequestUUID=b&CallStatus=busy&HangupCause=USER_BUSY"));
+        assert_eq!(callback.uuids, ["a", "b"]);
+        assert!(matches!(callback.report, Some(CallReport::Ended { end: CallEnd::Busy, .. })));
+    }
+
+    #[test]
+    fn busy_with_another_cause_is_a_rejection() {
+        let event = |body: &str| PhloCallback::read(&Params::from_json(body.as_bytes()).unwrap()).event;
+        let end = |body| match event(body) {
+            Some(PhloEvent::Call { report: CallReport::Ended { end, .. }, .. }) => end,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(end(r#"{"event":"call_busy"}"#), CallEnd::Busy);
+        assert_eq!(end(r#"{"event":"call_busy","cause":""}"#), CallEnd::Busy);
+        assert_eq!(end(r#"{"event":"call_busy","cause":"USER_BUSY"}"#), CallEnd::Busy);
+        assert_eq!(end(r#"{"event":"call_busy","cause":"CALL_REJECTED"}"#), CallEnd::Rejected);
+        assert_eq!(event(r#"{"event":"sms_seen"}"#), None);
+        assert!(Params::from_json(b"[1]").is_none() && Params::from_json(b"{").is_none());
+    }
+}

@@ -1,0 +1,95 @@
+//! The run of the 2FA PHLO: what is sent, and what its answer really says.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::client::{Client, Reply};
+use crate::verification::Channel;
+use crate::verification::event::RefusalScope;
+
+/// The payload of a run, all strings. The first four are the seed's and suffice; the others reach flows that
+/// declare them. `phlo/two_factor.json` reads exactly these; a test holds both to it.
+#[derive(Serialize)]
+pub struct Run<'a> {
+    /// Source number, E.164.
+    pub from: &'a str,
+    /// The number to verify, E.164.
+    pub to: &'a str,
+    /// The code.
+    pub otp: &'a str,
+    /// `sms` or `call`.
+    pub mode: &'static str,
+    /// Our signed reference to the attempt.
+    #[serde(rename = "ref")]
+    pub reference: &'a str,
+    /// The finished message.
+    pub text: &'a str,
+    /// The language a call speaks, in Polly's words.
+    pub language: &'a str,
+}
+
+/// Runs the PHLO once. A [`Reply::Success`] carries the answer; see [`provider_id`].
+///
+/// `POST https://phlorunner.plivo.com/v1/account/{auth_id}/phlo/{phlo_id}`, lower-case `account`
+/// (`plivo/wire.md` 2.1: all SDKs).
+pub async fn run(client: &Client, origin: &str, phlo_id: &str, run: &Run<'_>) -> Reply {
+    let url = format!("{origin}/v1/account/{}/phlo/{phlo_id}", client.auth_id());
+    match client.post(&url, run).await {
+        Reply::Success(status, body) if node_failed(&body) => Reply::Refused(status, RefusalScope::Attempt),
+        reply => reply,
+    }
+}
+
+/// Whether a 2xx says that nothing was sent: the node that should have failed, or none was wired to it.
+/// Source: `plivo/wire.md` 2.1 (Go SDK's fixture, plivo-node issue 250).
+fn node_failed(body: &Value) -> bool {
+    let message = body.get("message").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+    ["output state: failed", "output state: http"].iter().any(|state| message.contains(state))
+}
+
+/// The UUID of the message or call that a run made, if its prose names one. The prose is built from Python
+/// reprs and promises nothing (`plivo/wire.md` 2.1); a flow's own report says it for certain.
+pub fn provider_id(body: &Value, channel: Channel) -> Option<String> {
+    let key = match channel {
+        Channel::Sms => "message_uuid",
+        Channel::Call => "request_uuid",
+    };
+    let prose = body.get("message")?.as_str()?;
+    let after = &prose[prose.find(key)? + key.len()..];
+    let is_part = |c: char| c.is_ascii_hexdigit() || c == '-';
+    let start = after.find(|c: char| !matches!(c, '\'' | '"' | ':' | '[' | ' ' | '('))?;
+    let id: String = after[start..].chars().take_while(|c| is_part(*c)).collect();
+    uuid::Uuid::try_parse(&id).is_ok().then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const ID: &str = "8b1f0001-75ab-4f0e-8cb1-aa7d3a1c9d10";
+
+    #[test]
+    fn a_run_that_stopped_at_a_failed_node_sent_nothing() {
+        let failed = "stopped. next node uuid not found for b'Send SMS' - b'Send_SMS_1' with output state: failed - \
+                      phlo_run_id 7b70";
+        assert!(node_failed(&json!({ "message": failed })));
+        assert!(node_failed(&json!({ "message": "... with output state: http" })));
+        assert!(!node_failed(&json!({ "message": "... with output state: sent" })));
+        assert!(!node_failed(&json!({})));
+    }
+
+    #[test]
+    fn the_prose_of_an_answer_yields_a_uuid_or_nothing() {
+        let sms = json!({ "message": format!("b'Send SMS' executed with response: {{'api_id': '8152', \
+            'message': 'message(s) queued', 'message_uuid': ['{ID}']}}") });
+        assert_eq!(provider_id(&sms, Channel::Sms).as_deref(), Some(ID));
+        assert_eq!(provider_id(&sms, Channel::Call), None);
+        let call = json!({ "message": format!("executed with response: {{'message': 'call fired', \
+            'request_uuid': '{ID}'}}") });
+        assert_eq!(provider_id(&call, Channel::Call).as_deref(), Some(ID));
+        for prose in ["", "message_uuid", "message_uuid: None", "'message_uuid': ['8b1f']", "message_uuid é"] {
+            assert_eq!(provider_id(&json!({ "message": prose }), Channel::Sms), None, "{prose:?}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Logs: how they are set up, and what is said of a verification. One JSON object a line, UTC.
+//!
+//! Numbers appear masked, codes, keys, refs and bodies never. Lines about verifications are written here and
+//! nowhere else, from the notes of its timeline, so that there is one place to read for what can leak.
+
+use std::io::IsTerminal;
+
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+use crate::escalation::Reason;
+use crate::verification::timeline::Note;
+use crate::verification::{Channel, Status, Verification};
+
+/// Sets logging up for the process, to standard error. `RUST_LOG` chooses what is logged.
+///
+/// Without a format: `pretty` on a terminal, else `json`.
+pub fn init(format: Option<LogFormat>) {
+    let by_terminal = || if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second set-up in one process (tests) changes nothing.
+    let _ = match format.unwrap_or_else(by_terminal) {
+        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Pretty => builder.compact().try_init(),
+    };
+}
+
+/// One line for what a commit added to a verification's story, where an operator has use for it.
+pub fn log(v: &Verification, note: &Note) {
+    let (id, app, to) = (v.id, &v.app, &v.to);
+    match note {
+        Note::Created { mode, policy } => {
+            info!(event = "verification_created", verification.id = %id, app, %to, channel = mode.as_str(), %policy);
+        }
+        Note::AttemptDecided { channel: Channel::Call, reason: Some(reason), waited_ms, is_repeat, .. }
+            if *reason != Reason::Requested =>
+        {
+            let reason = reason.as_str();
+            info!(event = "escalation", verification.id = %id, %to, country = %to.country(), reason, waited_ms, is_repeat,
+                "calling, since the text is not going to make it");
+        }
+        Note::Refused { attempt, provider_status, stop } => {
+            warn!(event = "plivo_refused", verification.id = %id, %to, attempt, provider_status, stop);
+        }
+        Note::TimedOut { attempt } => warn!(event = "plivo_timeout", verification.id = %id, %to, attempt),
+        Note::Deferred { attempt, provider_status, retry_at } => {
+            warn!(event = "plivo_unavailable", verification.id = %id, %to, attempt, provider_status, %retry_at);
+        }
+        Note::TakenOver { attempt } => {
+            warn!(event = "effect_taken_over", verification.id = %id, %to, attempt, "whoever asked Plivo is gone");
+        }
+        Note::TextReported { report, .. } => {
+            let alert = report.error_code().and_then(crate::plivo::outcome::alert);
+            match alert {
+                Some(what) => {
+                    warn!(event = "delivery_alert", verification.id = %id, %to, code = report.error_code(), what)
+                }
+                None => info!(event = "text_report", verification.id = %id, %to, ?report),
+            }
+        }
+        Note::CallReported { report, .. } => info!(event = "call_report", verification.id = %id, %to, ?report),
+        Note::CodeIncorrect { checks_remaining } => {
+            info!(event = "code_incorrect", verification.id = %id, app, %to, checks_remaining);
+        }
+        Note::Ended { status: Status::MaxChecksReached } => {
+            warn!(event = "verification_locked", verification.id = %id, app, %to, "too many wrong codes");
+        }
+        Note::Ended { status } => {
+            info!(event = "verification_ended", verification.id = %id, app, %to, status = status.as_str());
+        }
+        Note::Joined
+        | Note::AttemptDecided { .. }
+        | Note::Accepted { .. }
+        | Note::CallSilent { .. }
+        | Note::Activity { .. }
+        | Note::Dropped { .. } => {}
+    }
+}

@@ -1,0 +1,66 @@
+//! Plivo's wire, against data recorded from its own SDKs.
+
+use phlo_2fa::plivo::signature::{Request, SignatureHeaders, Tokens, v2_payload, v3_payload, verify};
+use serde::Deserialize;
+
+#[test]
+fn every_signature_vector_comes_out_as_the_file_says() {
+    let file: VectorFile = serde_json::from_str(include_str!("data/signatures.json")).expect("the file's shape");
+    assert!(!file.vectors.is_empty());
+    for v in &file.vectors {
+        let params = v.pairs();
+        let nonce_header = format!("X-Plivo-Signature-{}-Nonce", v.version);
+        let headers = SignatureHeaders::read(|name| match name {
+            _ if name.eq_ignore_ascii_case(&v.header) => Some(v.signature.as_str()),
+            _ if name.eq_ignore_ascii_case(&nonce_header) => v.nonce.as_deref(),
+            _ => None,
+        });
+        // The files name one token; a Ma- header is signed by the main account's.
+        let token = || [v.auth_token.clone().into()];
+        let tokens = if v.header.contains("-Ma-") { Tokens::new([], token()) } else { Tokens::new(token(), []) };
+        let request = Request { method: &v.method, url: &v.url, params: &params };
+        let outcome = verify(&tokens, headers, request);
+        assert_eq!(outcome.is_ok(), v.valid, "{}: {outcome:?}", v.name);
+
+        if let (true, Some(signed), Some(nonce)) = (v.valid, &v.signed_string, &v.nonce) {
+            let payload = match v.version.as_str() {
+                "V2" => v2_payload(&v.url, nonce),
+                _ => v3_payload(&v.method, &v.url, &params, nonce),
+            };
+            assert_eq!(&payload, signed, "{}", v.name);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct VectorFile {
+    vectors: Vec<Vector>,
+}
+
+/// The file's own `fields` explain these.
+#[derive(Deserialize)]
+struct Vector {
+    name: String,
+    version: String,
+    method: String,
+    url: String,
+    params: serde_json::Map<String, serde_json::Value>,
+    nonce: Option<String>,
+    auth_token: String,
+    header: String,
+    signature: String,
+    valid: bool,
+    signed_string: Option<String>,
+}
+
+impl Vector {
+    /// An array means that the key was repeated.
+    fn pairs(&self) -> Vec<(String, String)> {
+        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let values = |value: &serde_json::Value| match value {
+            serde_json::Value::Array(many) => many.iter().map(text).collect(),
+            one => vec![text(one)],
+        };
+        self.params.iter().flat_map(|(key, value)| values(value).into_iter().map(|v| (key.clone(), v))).collect()
+    }
+}
