@@ -1,12 +1,17 @@
-//! One suite for every back end of the store: what it may be relied on for, by name in `store/claims.rs`.
+//! One suite for every back end of the store: what it may be relied on for, by name in `store/claims.rs`
+//! and `store/sharing.rs`.
 //!
-//! Redis is real: each test starts a `redis-server` of its own, alone, as a cluster that refuses whatever
-//! crosses slots, and behind a sentinel. `store/redis.rs` holds what only concerns Redis.
+//! Redis is real: the tests start a `redis-server` of their own, alone, as a cluster that refuses whatever
+//! crosses slots, and behind a sentinel. What only concerns Redis is in `store/redis.rs` and `store/outages.rs`.
+
+#![expect(clippy::unwrap_used, reason = "a store that does not answer fails the test")]
 
 #[path = "store/claims.rs"]
 mod claims;
 #[path = "store/drafts.rs"]
 mod drafts;
+#[path = "store/outages.rs"]
+mod outages;
 #[path = "store/redis.rs"]
 mod redis;
 #[path = "support/redis_server.rs"]
@@ -15,8 +20,9 @@ mod redis_server;
 mod sharing;
 
 use phlo_2fa::store::redis::Redis;
+use redis_server::RedisServer;
 
-/// Every claim as a test of every back end.
+/// Every claim as a test of memory and of a server, and all of them in turn where starting takes seconds.
 macro_rules! every_back_end_keeps {
     ($($module:ident :: $claim:ident),* $(,)?) => {
         mod memory {
@@ -29,17 +35,26 @@ macro_rules! every_back_end_keeps {
         mod standalone {
             $(#[tokio::test]
             async fn $claim() {
-                let server = super::redis_server::RedisServer::start();
+                let server = super::RedisServer::start();
                 super::$module::$claim(&super::connect(&server.url())).await;
+                super::redis::assert_that_every_key_expires(&server);
             })*
         }
 
-        mod cluster {
-            $(#[tokio::test]
-            async fn $claim() {
-                let server = super::redis_server::RedisServer::start_cluster();
-                super::$module::$claim(&super::connect(&server.url())).await;
-            })*
+        #[tokio::test]
+        async fn a_cluster_keeps_all_of_this() {
+            let server = RedisServer::start_cluster();
+            $(begin(stringify!($claim), &server);
+            $module::$claim(&connect(&server.url())).await;
+            redis::assert_that_every_key_expires(&server);)*
+        }
+
+        #[tokio::test]
+        async fn a_master_behind_a_sentinel_keeps_all_of_this() {
+            let master = RedisServer::start();
+            let sentinel = RedisServer::start_sentinel(&master);
+            $(begin(stringify!($claim), &master);
+            $module::$claim(&connect(&sentinel.url())).await;)*
         }
     };
 }
@@ -76,4 +91,11 @@ every_back_end_keeps! {
 /// A store over what `url` names.
 fn connect(url: &str) -> Redis {
     Redis::connect(&url.to_owned().into(), 4).expect("a Redis URL")
+}
+
+/// Says what is about to be tested, should it fail, and that nothing is there from before.
+#[expect(clippy::print_stdout, reason = "the test's name says only where")]
+fn begin(claim: &str, server: &RedisServer) {
+    println!("{claim}");
+    server.command(&["FLUSHALL"]);
 }

@@ -1,1 +1,187 @@
-//! What only concerns Redis.
+//! What only concerns Redis: keys, connections, and how it is set up.
+
+use std::time::Duration;
+
+use phlo_2fa::phone::PhoneNumber;
+use phlo_2fa::store::redis::Redis;
+use phlo_2fa::store::seal::Keyring;
+use phlo_2fa::store::{AttemptRef, Commit, Parked, Store, StoreError};
+use phlo_2fa::verification::event::TextReport;
+
+use crate::connect;
+use crate::drafts::*;
+use crate::redis_server::RedisServer;
+
+/// Everything that writes, once or more.
+async fn use_it_all(store: &dyn Store, first: &Commit) {
+    let to = AttemptRef { id: first.id, attempt: 0 };
+    commit(store, first).await;
+    commit(store, &after(first, b"second")).await;
+    store.claim_due(at(1000), LONG, 10).await.unwrap();
+    store.link("6ba7b810-9dad-11d1-80b4-00c04fd430c8", to).await.unwrap();
+    let report = Parked::Text(TextReport::Sent);
+    store.find_or_park("00112233-9dad-11d1-80b4-00c04fd430c8", &report).await.unwrap();
+    store.unpark("6ba7b810-9dad-11d1-80b4-00c04fd430c8").await.unwrap();
+    store.list(&first.app, None, 10).await.unwrap();
+    store.load_many(&[first.id]).await.unwrap();
+}
+
+/// A commit can be longer than what lies beside it in the same key: nothing outstays its welcome, or stays forever.
+pub(crate) fn assert_that_every_key_expires(server: &RedisServer) {
+    let script = "local found = '' for _, key in ipairs(redis.call('KEYS', '*')) do \
+                  if redis.call('PTTL', key) == -1 then found = found .. key .. ' ' end end return found";
+    assert_eq!(server.command(&["EVAL", script, "0"]), "", "these keys never expire");
+}
+
+#[tokio::test]
+async fn every_key_expires_and_none_holds_a_number_or_a_providers_id() {
+    let server = RedisServer::start();
+    let keys = Keyring::new(&vec![7; 32].into(), &[]);
+    let number = keys.number_key("shop", &PhoneNumber::parse("+14155550112").expect("a number"));
+    use_it_all(&connect(&server.url()), &Commit { due: Some(at(0)), ..draft_of(number) }).await;
+    assert_that_every_key_expires(&server);
+    let names = server.command(&["KEYS", "*"]);
+    assert_eq!(names.matches("phlo2fa:{").count(), 6, "a new kind of key? {names}");
+    for hidden in ["4155550112", "155550112", "9dad-11d1", "6ba7b810"] {
+        assert!(!names.contains(hidden), "{hidden} in {names}");
+    }
+}
+
+#[tokio::test]
+async fn a_shared_key_lives_as_long_as_the_longest_of_those_in_it() {
+    let server = RedisServer::start();
+    let store = connect(&server.url());
+    let long = Commit { due: Some(at(0)), ..draft_of(number_in(1)) };
+    commit(&store, &long).await;
+    commit(&store, &Commit { keep: Duration::from_millis(40), due: Some(at(0)), ..draft_of(number_in(1)) }).await;
+    tokio::time::sleep(Duration::from_millis(80)).await;
+    assert_eq!(store.claim_due(at(0), LONG, 10).await.unwrap().ids, [long.id]);
+    assert_eq!(store.list("shop", None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_apps_list_does_not_grow_with_what_is_gone() {
+    let server = RedisServer::start();
+    let store = connect(&server.url());
+    for _ in 0..40 {
+        let gone = Commit { keep: Duration::from_millis(1), ..draft_of(number_in(1)) };
+        commit(&store, &gone).await;
+        until_forgotten(&store, gone.id).await;
+    }
+    commit(&store, &draft_of(number_in(1))).await;
+    let listed = server.command(&["ZCARD", "phlo2fa:{01}:app:shop"]);
+    assert!(listed == "1" || listed == "2", "{listed}");
+}
+
+#[tokio::test]
+async fn every_method_is_one_exchange_and_none_pings() {
+    let server = RedisServer::start();
+    let store = connect(&server.url());
+    use_it_all(&store, &Commit { due: Some(at(0)), ..draft() }).await;
+    server.command(&["CONFIG", "RESETSTAT"]);
+    use_it_all(&store, &Commit { due: Some(at(0)), ..draft() }).await;
+    let stats = server.command(&["INFO", "commandstats"]);
+    for (command, calls) in [("evalsha", Some(6)), ("script", None), ("ping", None), ("unwatch", None)] {
+        let counted = stats.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        let counted = counted.and_then(|l| l.split(',').next()).map(|n| n.parse::<u32>().expect("a count"));
+        assert_eq!(counted, calls, "{command} in {stats}");
+    }
+    // Eight exchanges of ours, and two of this test.
+    let reads = server.command(&["INFO", "stats"]);
+    let reads = reads.lines().find_map(|l| l.strip_prefix("total_reads_processed:")).map(str::parse::<u32>);
+    assert!(reads.clone().is_some_and(|n| n.is_ok_and(|n| n <= 8 + 4)), "{reads:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_only_given_to_who_asked() {
+    let server = RedisServer::start();
+    let store = std::sync::Arc::new(connect(&server.url()));
+    let mut drafts = Vec::new();
+    for n in 0_u8..32 {
+        let draft = Commit { sealed: vec![n; 100], ..draft() };
+        commit(&*store, &draft).await;
+        drafts.push(draft);
+    }
+    let mut tasks = Vec::new();
+    for round in 0..200 {
+        for draft in &drafts {
+            let (store, id, sealed) = (store.clone(), draft.id, draft.sealed.clone());
+            // From at once to longer than an answer takes.
+            let patience = Duration::from_micros(round * 20);
+            tasks.push(tokio::spawn(async move {
+                let found = tokio::time::timeout(patience, store.load(id)).await;
+                found.is_ok_and(|found| {
+                    assert_eq!(found.unwrap().expect("it is there").sealed, sealed);
+                    true
+                })
+            }));
+        }
+    }
+    let mut patient = 0;
+    let all = tasks.len();
+    for task in tasks {
+        patient += usize::from(task.await.expect("the answer is the right one"));
+    }
+    assert!(0 < patient && patient < all, "{patient} of {all} waited long enough: this tested nothing");
+    for draft in &drafts {
+        assert_eq!(store.load(draft.id).await.unwrap().expect("it is there").sealed, draft.sealed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_connection_outlives_the_runtime_that_first_needed_it() {
+    let server = RedisServer::start();
+    let store = std::sync::Arc::new(connect(&server.url()));
+    for _ in 0..3 {
+        let store = store.clone();
+        let worker = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async { store.ping().await.unwrap() });
+        });
+        tokio::task::spawn_blocking(|| worker.join().expect("a worker's life")).await.expect("it ends");
+    }
+    store.ping().await.unwrap();
+    assert_eq!(store.pool(), Some((1, 1)));
+    assert!(
+        server.command(&["INFO", "stats"]).contains("total_connections_received:3"),
+        "ours, and two of start and this"
+    );
+}
+
+#[tokio::test]
+async fn a_user_needs_only_the_commands_that_are_listed() {
+    let server = RedisServer::start();
+    let commands = "+get +mget +set +del +exists +pexpire +pttl +zadd +zrem +zrange +zrangebyscore \
+                    +zrevrangebyscore +lrange +rpush +evalsha +script|load +time +ping";
+    let mut rule = vec!["ACL", "SETUSER", "phlo", "reset", "on", ">p@ss", "~phlo2fa:*"];
+    rule.extend(commands.split(' '));
+    assert_eq!(server.command(&rule), "OK");
+    let store = connect(&format!("redis://phlo:p%40ss@127.0.0.1:{}", server.port));
+    use_it_all(&store, &Commit { due: Some(at(0)), ..draft() }).await;
+    store.now().await.unwrap();
+    store.ping().await.unwrap();
+    assert_eq!(store.warnings().await, Vec::<String>::new(), "what may not be read is not complained of");
+    let stranger = connect(&format!("redis://phlo:hunter2@127.0.0.1:{}", server.port));
+    let StoreError::Unavailable(why) = stranger.ping().await.expect_err("a wrong password") else { panic!() };
+    assert!(!why.contains("hunter2") && !why.contains("phlo"), "{why}");
+}
+
+#[tokio::test]
+async fn a_careless_setup_is_warned_of() {
+    let server = RedisServer::start();
+    let store = connect(&server.url());
+    assert!(store.warnings().await.concat().contains("appendonly yes"));
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    assert!(store.warnings().await.concat().contains("maxmemory-policy noeviction"));
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    server.command(&["CONFIG", "SET", "appendonly", "yes"]);
+    assert_eq!(store.warnings().await, Vec::<String>::new());
+}
+
+#[test]
+fn a_store_is_not_made_of_what_is_no_url() {
+    for url in ["memory://", "redis+cluster://a/1", "127.0.0.1"] {
+        assert!(Redis::check_url(&url.to_owned().into()).is_err(), "{url}");
+        assert!(Redis::connect(&url.to_owned().into(), 1).is_err(), "{url}");
+    }
+}

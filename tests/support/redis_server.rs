@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -122,20 +123,20 @@ impl RedisServer {
         }
     }
 
-    /// One command over a connection of its own, and what it answers, as it stands on the wire.
+    /// One command over a connection of its own, and what it answers; the parts of a list a line each.
     pub(crate) fn command(&self, words: &[&str]) -> String {
-        use std::io::{Read, Write};
+        read_answer(&mut BufReader::new(self.send(words)))
+    }
+
+    /// One command over a connection of its own, whose answer may be read or not.
+    pub(crate) fn send(&self, words: &[&str]) -> TcpStream {
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
             request += &format!("${}\r\n{word}\r\n", word.len());
         }
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("redis-server listens");
         stream.write_all(request.as_bytes()).expect("redis-server takes a command");
-        stream.write_all(b"*1\r\n$4\r\nQUIT\r\n").expect("redis-server takes a command");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("redis-server answers");
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        answer.strip_suffix("+OK\r\n").unwrap_or(&answer).to_owned()
+        stream
     }
 
     fn wait_for(&self, what: &str, mut is_so: impl FnMut() -> bool) {
@@ -165,5 +166,21 @@ fn free_port() -> u16 {
         if port < 55_000 {
             return port;
         }
+    }
+}
+
+fn read_answer(from: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    from.read_line(&mut line).expect("redis-server answers");
+    let (kind, rest) = line.trim_end().split_at_checked(1).expect("redis-server answers in its protocol");
+    match (kind, rest.parse::<usize>()) {
+        ("$", Ok(length)) => {
+            let mut text = vec![0; length + 2];
+            from.read_exact(&mut text).expect("redis-server ends what it begins");
+            String::from_utf8_lossy(&text[..length]).into_owned()
+        }
+        ("*", Ok(parts)) => (0..parts).map(|_| read_answer(from)).collect::<Vec<_>>().join("\n"),
+        ("$" | "*", Err(_)) => String::new(),
+        _ => rest.to_owned(),
     }
 }
