@@ -50,6 +50,14 @@ macro_rules! every_back_end_keeps {
         }
 
         #[tokio::test]
+        async fn a_cluster_of_three_keeps_all_of_this() {
+            let servers = RedisServer::start_cluster_of_three();
+            $(servers.iter().for_each(|server| begin(stringify!($claim), server));
+            $module::$claim(&connect(&servers[0].url())).await;
+            servers.iter().for_each(redis::assert_that_every_key_expires);)*
+        }
+
+        #[tokio::test]
         async fn a_master_behind_a_sentinel_keeps_all_of_this() {
             let master = RedisServer::start();
             let sentinel = RedisServer::start_sentinel(&master);

@@ -28,7 +28,7 @@ use crate::verification::VerificationId;
 pub use self::target::InvalidUrl;
 
 /// How many shards of a cluster are asked at a time.
-const SIDE_BY_SIDE: usize = 64;
+const SIDE_BY_SIDE: usize = 32;
 
 /// Verifications in Redis.
 pub struct Redis {
