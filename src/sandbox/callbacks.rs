@@ -19,6 +19,8 @@ use super::pace::Pace;
 use crate::plivo::signature;
 
 const TIMEOUT: Duration = Duration::from_secs(8);
+/// Shorter than servers keep an idle connection, lest a callback is lost on one that is just being closed.
+const IDLE: Duration = Duration::from_secs(2);
 const GAPS: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(120), Duration::from_secs(240)];
 /// Plivo reads XML of at most 100 KB. Source: plivo.com/docs/voice/concepts/callbacks.
 const REPLY_MAX: usize = 100 * 1024;
@@ -71,6 +73,7 @@ impl Callbacks {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIMEOUT)
+            .pool_idle_timeout(IDLE)
             .build()?;
         Ok(Self { client, token, pace })
     }

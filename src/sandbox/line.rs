@@ -17,6 +17,7 @@ use super::code::code_in;
 use super::ending::Ending;
 use super::handset::CallStatus;
 use super::outage::{Api, Lie};
+use super::pace::Pace;
 use super::provider::Provider;
 use super::scenario::Pickup;
 use super::{lock, now, plivo_time, speech, tariff};
@@ -49,6 +50,7 @@ pub(super) struct Line {
     /// Whether any phone rings; a faked call only says so.
     real: bool,
     placed: Timestamp,
+    pace: Pace,
     progress: Mutex<Progress>,
     /// Set when the customer asks for the end.
     cut: watch::Sender<bool>,
@@ -78,6 +80,7 @@ impl Line {
             fate,
             real,
             placed: now(),
+            pace: provider.pace,
             progress: Mutex::default(),
             cut: watch::Sender::new(false),
         });
@@ -247,13 +250,14 @@ impl Line {
         })
     }
 
-    /// Seconds, billed seconds (by the minute) and their price.
+    /// Seconds of its time, billed seconds (by the minute) and their price.
     fn bill(&self) -> (u64, u64, String) {
         let progress = *lock(&self.progress);
         let (Some(answered), Some((ended, _))) = (progress.answered, progress.ended) else {
             return (0, 0, "0.00000".to_owned());
         };
-        let seconds = ended.since(answered).as_millis().div_ceil(1000).max(1);
+        let talked = self.pace.its(ended.since(answered));
+        let seconds = talked.as_millis().div_ceil(1000).max(1);
         let minutes = u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX);
         let cost = f64::from(minutes) * tariff::call_rate(&self.order.to);
         (u64::try_from(seconds).unwrap_or(u64::MAX), u64::from(minutes) * 60, format!("{cost:.5}"))

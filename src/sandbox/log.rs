@@ -7,10 +7,13 @@ use std::sync::Mutex;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::lock;
+use super::{lock, number};
 use crate::time::Timestamp;
 
 const ENTRIES: usize = 10_000;
+/// How much of a request is kept.
+const PARAMS: usize = 40;
+const CHARACTERS: usize = 400;
 /// What may hold a code: the PHLO's payload, and the finished text.
 const SECRET: [&str; 3] = ["otp", "code", "text"];
 
@@ -44,15 +47,20 @@ impl Entry {
         what: &'static str,
         params: &Map<String, Value>,
     ) -> Self {
-        let text = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
-        let mut body = params.clone();
-        for key in SECRET {
-            if let Some(value) = body.get_mut(key) {
-                *value = Value::from("[redacted]");
-            }
-        }
-        let (to, mode) = (text("to").or_else(|| text("dst")), text("mode"));
+        let text = |key: &str| params.get(key).and_then(Value::as_str);
+        let (to, mode) = (text("to").or_else(|| text("dst")).map(number), text("mode").map(str::to_owned));
+        let body = params.iter().take(PARAMS).map(|(key, value)| (key.clone(), shown(key, value))).collect();
         Self { id: 0, at, method: method.to_owned(), path: path.to_owned(), what, to, mode, status: None, body }
+    }
+}
+
+/// A parameter as the log shows it: no secret, and nothing long.
+fn shown(key: &str, value: &Value) -> Value {
+    match value {
+        _ if SECRET.contains(&key) => Value::from("[redacted]"),
+        Value::String(text) => Value::from(text.chars().take(CHARACTERS).collect::<String>()),
+        Value::Array(_) | Value::Object(_) => Value::from("[nested]"),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! A Plivo of our own, for `demo`, `simulate-plivo` and tests: no account, no cost, every failure on demand.
 //!
-//! It speaks Plivo's REST API and PHLO runner ([`wire`]), runs the flow in `phlo/two_factor.json`
-//! ([`flow`], [`run`]), and makes of every text and call what the number's last four digits say
-//! ([`scenario`], [`carrier`]). What truly reached a phone stands in [`handset`]; what the service is
-//! told, by signed [`callbacks`], may be something else, late, doubled or missing.
+//! It speaks Plivo's REST API and PHLO runner (`wire`), runs the flow in `phlo/two_factor.json`
+//! (`flow`, `run`), and makes of every text and call what the number's last four digits say
+//! (`scenario`, `carrier`). What truly reached a phone stands in `handset`; what the service is
+//! told, by signed `callbacks`, may be something else, late, doubled or missing.
 //!
 //! It knows nothing of the service: it meets it over HTTP only, as Plivo does. It is no security
 //! boundary either: handsets, log and outages are open to whoever reaches the port, so it listens on
@@ -41,6 +41,7 @@ mod wire;
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::web::ServiceConfig;
@@ -51,6 +52,9 @@ use serde_json::{Value, json};
 pub use self::flow::{Flow, FlowError};
 use self::provider::Provider;
 use crate::time::Timestamp;
+
+/// Longer than clients keep an idle connection, lest a request is lost on one that is just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
 /// How the local Plivo is set up.
 #[derive(Clone, Debug)]
@@ -126,7 +130,8 @@ impl Sandbox {
         let app = move || {
             App::new().configure(wire.clone()).configure(open.clone()).default_service(web::to(wire::not_found))
         };
-        Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+        let server = HttpServer::new(app).workers(2).keep_alive(KEEP_ALIVE).disable_signals().shutdown_timeout(1);
+        Ok(server.listen(listener)?.run())
     }
 
     /// Ends all handset streams, now and later, so that a server that stops need not wait for them.
@@ -135,7 +140,8 @@ impl Sandbox {
     }
 }
 
-/// The local Plivo's own clock. It is another party than the service: the store's time is not its time.
+/// The local Plivo's own clock.
+#[expect(clippy::disallowed_methods, reason = "another party than the service: the store's time is not its time")]
 fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }

@@ -21,6 +21,11 @@ impl Pace {
         its.div_f64(self.0)
     }
 
+    /// How much of its time passes in `real` time.
+    pub(super) fn its(self, real: Duration) -> Duration {
+        real.mul_f64(self.0)
+    }
+
     /// Waits until `its` time has passed.
     pub(super) async fn pass(self, its: Duration) {
         tokio::time::sleep(self.real(its)).await;

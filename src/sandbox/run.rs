@@ -22,7 +22,7 @@ use super::outage::Api;
 use super::provider::Provider;
 use super::scenario::{Pickup, Scenario, TextState};
 use super::text::{self, Reports};
-use super::{lock, number};
+use super::{lock, number, speech, tariff};
 
 /// A flow may have loops; a run ends all the same.
 const NODES_MAX: usize = 100;
@@ -159,7 +159,8 @@ impl Walk {
     ) -> &'static str {
         let [from, to, text] = texts.map(|text| self.text(text));
         let to = number(&to);
-        if from.is_empty() || to.is_empty() || text.is_empty() || Scenario::of(&to) == Scenario::NodeFails {
+        let refused = from.is_empty() || to.is_empty() || text.is_empty() || tariff::is_too_long(&text);
+        if refused || Scenario::of(&to) == Scenario::NodeFails {
             return "failed";
         }
         let callbacks_first = Scenario::of(&to) == Scenario::CallbackFirst;
@@ -227,7 +228,7 @@ impl Walk {
     /// Speaks on the call that is up. A call that is cut meanwhile ends the run.
     async fn play_audio(&mut self, speak: &str) -> Option<&'static str> {
         let ssml = self.provider.liquid.render(Form::Xml, speak, &self.variables);
-        let said = super::speech::spoken(&ssml).unwrap_or_default();
+        let said = speech::spoken(&ssml).unwrap_or_default();
         let line = Arc::clone(self.line.as_ref()?);
         tokio::select! {
             () = line.say(&self.provider, &said) => Some("completed"),

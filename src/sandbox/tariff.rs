@@ -32,6 +32,12 @@ pub(super) fn call_rate(number: &str) -> f64 {
     if number.starts_with('1') { 0.01 } else { 0.05 }
 }
 
+/// Whether Plivo would not take a text: 1600 characters, 737 with any beyond GSM-7.
+/// Source: plivo.com/docs/messaging/api/message/send-a-message.
+pub(super) fn is_too_long(text: &str) -> bool {
+    if text.is_ascii() { text.len() > 1600 } else { text.encode_utf16().count() > 737 }
+}
+
 /// How many texts a long one takes: 160, then 153 characters, or 70, then 67 with any beyond GSM-7
 /// (here: beyond ASCII). Source: plivo.com/docs/messaging/api/message/send-a-message.
 pub(super) fn units(text: &str) -> usize {

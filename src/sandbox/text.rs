@@ -116,6 +116,9 @@ impl Text {
             }
             TextState::Delivered | TextState::Undelivered | TextState::Failed => {
                 progress.reported.get_or_insert_with(now);
+                if state != TextState::Failed {
+                    progress.sent.get_or_insert_with(now);
+                }
                 (progress.state, progress.error) = (state, error);
             }
         }

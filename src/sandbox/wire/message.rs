@@ -11,11 +11,11 @@ use super::answer::Answer;
 use super::outage;
 use super::request::Request;
 use crate::sandbox::carrier::{Gate, Kind};
-use crate::sandbox::number;
 use crate::sandbox::outage::Api;
 use crate::sandbox::provider::Provider;
 use crate::sandbox::speech::target;
 use crate::sandbox::text::{self, Order, Reports};
+use crate::sandbox::{number, tariff};
 
 /// `POST …/Message/`: 202 with a UUID for each destination.
 pub(super) async fn create(plivo: &Arc<Provider>, request: &Request) -> Answer {
@@ -28,6 +28,9 @@ async fn send(plivo: &Arc<Provider>, request: &Request) -> Result<Answer, Answer
         return Ok(answer);
     }
     let text = request.required("text")?;
+    if tariff::is_too_long(&text) {
+        return Err(Answer::error(400, "text is too long: 1600 characters, 737 with any beyond GSM-7"));
+    }
     let from = match (request.text("src"), request.text("powerpack_uuid")) {
         (Some(from), None) => number(&from),
         (None, Some(_)) => "15550000000".to_owned(),

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use reqwest::Method;
+use serde_json::{Map, json};
 use subtle::ConstantTimeEq;
 
 use self::answer::Answer;
@@ -45,9 +46,15 @@ async fn take(
     plivo: web::Data<Provider>,
 ) -> HttpResponse {
     let plivo = plivo.into_inner();
+    let runtime = plivo.runtime.clone();
     let allowed = allowed(&http, &plivo);
     let answer = match Request::read(&http, body) {
-        Err(answer) => answer,
+        Err(answer) => {
+            let answer = if allowed { answer } else { unauthorized() };
+            let entry = Entry::new(now(), http.method().as_str(), http.path(), "unreadable", &Map::new());
+            plivo.log.answered(plivo.log.take(entry), answer.status);
+            answer
+        }
         Ok(request) => {
             let entry = Entry::new(now(), request.method.as_str(), http.path(), request.what(), &request.params);
             let id = plivo.log.take(entry);
@@ -56,20 +63,12 @@ async fn take(
                 plivo.log.answered(id, answer.status);
                 answer
             };
-            // `take` runs on a server's worker, which may stop, and ends when the client leaves.
-            let task = runtime(&http).spawn(task);
-            task.await.unwrap_or_else(|_| Answer::error(500, "internal error"))
+            // A worker stops with its server, and this handler ends when the client leaves.
+            runtime.spawn(task).await.unwrap_or_else(|_| Answer::error(500, "internal error"))
         }
     };
     tokio::time::sleep(answer.hangs).await;
     answer.respond()
-}
-
-fn runtime(http: &HttpRequest) -> tokio::runtime::Handle {
-    match http.app_data::<web::Data<Provider>>() {
-        Some(plivo) => plivo.runtime.clone(),
-        None => tokio::runtime::Handle::current(),
-    }
 }
 
 async fn route(plivo: &Arc<Provider>, request: &Request) -> Answer {
@@ -79,6 +78,7 @@ async fn route(plivo: &Arc<Provider>, request: &Request) -> Answer {
         (&Method::POST, ["account", id, "phlo", phlo]) if *id == account => phlo::run(plivo, phlo, request).await,
         (&Method::GET, ["phlo", phlo]) => phlo::show(plivo, phlo),
         (&Method::GET, ["phlo", phlo, "runs", run]) => phlo::show_run(plivo, phlo, run),
+        (&Method::GET, ["Account", id]) if *id == account => show_account(account),
         (&Method::POST, ["Account", id, "Message"]) if *id == account => message::create(plivo, request).await,
         (&Method::GET, ["Account", id, "Message", uuid]) if *id == account => message::show(plivo, uuid),
         (&Method::POST, ["Account", id, "Call"]) if *id == account => call::create(plivo, request),
@@ -91,6 +91,14 @@ async fn route(plivo: &Arc<Provider>, request: &Request) -> Answer {
         }
         _ => Answer::error(404, "not found"),
     }
+}
+
+/// `GET …/Account/{id}/`: a cheap way to see whether credentials are good.
+fn show_account(id: &str) -> Answer {
+    Answer::new(
+        200,
+        json!({ "auth_id": id, "name": "Local Plivo", "account_type": "standard", "cash_credits": "100.00000" }),
+    )
 }
 
 /// The failure a request meets when its API is broken on purpose.

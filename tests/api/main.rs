@@ -1,0 +1,8 @@
+//! The API as its callers see it. Files mirror routes.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod stream;
+mod verifications;
