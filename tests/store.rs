@@ -88,7 +88,6 @@ every_back_end_keeps! {
     sharing::a_commit_ends_the_lease,
     sharing::due_is_removed_when_a_commit_says_none,
     sharing::what_is_forgotten_is_no_longer_due,
-    sharing::only_what_is_forgotten_can_be_taken_off_the_timers,
     sharing::claimants_side_by_side_never_share,
     sharing::an_early_report_waits_for_its_attempt,
     sharing::a_late_report_finds_its_attempt,

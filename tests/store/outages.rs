@@ -24,7 +24,6 @@ async fn assert_that_all_is_unavailable(store: &Redis, server: &RedisServer) {
         ("newest", store.newest(draft.number).await.err()),
         ("list", store.list("shop", None, None, 1).await.err()),
         ("claim_due", store.claim_due(at(0), LONG, 1).await.err()),
-        ("forget_due", store.forget_due(draft.id).await.err()),
         ("link", store.link("uuid", to).await.err()),
         ("find_or_park", store.find_or_park("uuid", &Parked::Text(TextReport::Sent)).await.err()),
         ("unpark", store.unpark("uuid").await.err()),

@@ -158,10 +158,6 @@ impl Store for Redis {
         }
     }
 
-    async fn forget_due(&self, id: VerificationId) -> Result<(), StoreError> {
-        self.pool.ask(scripts::forget_due(id)).await
-    }
-
     async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {
         let waiting: Vec<Vec<u8>> = self.pool.ask(scripts::link(provider_id, to)).await?;
         waiting.iter().map(|report| serde_json::from_slice(report).map_err(|_| MISSPELT)).collect()
