@@ -86,7 +86,7 @@ async fn every_method_is_one_exchange_and_none_pings() {
         let counted = counted.and_then(|l| l.split(',').next()).map(|n| n.parse::<u32>().expect("a count"));
         assert_eq!(counted, calls, "{command} in {stats}");
     }
-    // Nine exchanges of ours, and two of this test.
+    // Eight exchanges of ours, and two of this test.
     let reads = server.command(&["INFO", "stats"]);
     let reads = reads.lines().find_map(|l| l.strip_prefix("total_reads_processed:")).map(str::parse::<u32>);
     assert!(reads.clone().is_some_and(|n| n.is_ok_and(|n| n <= 8 + 4)), "{reads:?}");
