@@ -50,6 +50,14 @@ macro_rules! every_back_end_keeps {
         }
 
         #[tokio::test]
+        async fn a_cluster_of_three_keeps_all_of_this() {
+            let servers = RedisServer::start_cluster_of_three();
+            $(servers.iter().for_each(|server| begin(stringify!($claim), server));
+            $module::$claim(&connect(&servers[0].url())).await;
+            servers.iter().for_each(redis::assert_that_every_key_expires);)*
+        }
+
+        #[tokio::test]
         async fn a_master_behind_a_sentinel_keeps_all_of_this() {
             let master = RedisServer::start();
             let sentinel = RedisServer::start_sentinel(&master);
@@ -80,7 +88,6 @@ every_back_end_keeps! {
     sharing::a_commit_ends_the_lease,
     sharing::due_is_removed_when_a_commit_says_none,
     sharing::what_is_forgotten_is_no_longer_due,
-    sharing::only_what_is_forgotten_can_be_taken_off_the_timers,
     sharing::claimants_side_by_side_never_share,
     sharing::an_early_report_waits_for_its_attempt,
     sharing::a_late_report_finds_its_attempt,

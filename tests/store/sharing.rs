@@ -72,19 +72,6 @@ pub(crate) async fn what_is_forgotten_is_no_longer_due(store: &dyn Store) {
     assert_eq!(store.claim_due(at(10), LEASE, 10).await.unwrap().ids, []);
 }
 
-pub(crate) async fn only_what_is_forgotten_can_be_taken_off_the_timers(store: &dyn Store) {
-    let first = Commit { due: Some(at(10)), ..draft() };
-    commit(store, &first).await;
-    store.forget_due(first.id).await.unwrap();
-    store.forget_due(draft().id).await.unwrap();
-    assert_eq!(store.claim_due(at(10), LEASE, 10).await.unwrap().ids, [first.id]);
-    let gone = Commit { keep: Duration::from_millis(50), due: Some(at(10)), ..draft() };
-    commit(store, &gone).await;
-    until_forgotten(store, gone.id).await;
-    store.forget_due(gone.id).await.unwrap();
-    assert_eq!(store.claim_due(at(9), LEASE, 10).await.unwrap().next, Some(at(30)), "the lease of the other");
-}
-
 pub(crate) async fn claimants_side_by_side_never_share(store: &dyn Store) {
     for _ in 0..50 {
         commit(store, &Commit { due: Some(at(0)), ..draft() }).await;
