@@ -352,9 +352,12 @@ impl Draft<'_> {
         Answer::Noted
     }
 
-    /// The attempt a report is about, if it is of that channel; learns its UUID.
+    /// The attempt a report is about, if it is of that channel; learns its UUID. The report proves that Plivo
+    /// was asked: if whoever asked has died, nobody must ask again.
     fn attempt_of(&mut self, attempt: u8, channel: Channel, provider_id: &Option<String>) -> Option<&mut Attempt> {
-        let a = self.v.attempts.get_mut(usize::from(attempt)).filter(|a| a.channel == channel)?;
+        self.v.attempts.get(usize::from(attempt)).filter(|a| a.channel == channel)?;
+        self.strike_off(&Effect::Trigger { attempt });
+        let a = self.v.attempts.get_mut(usize::from(attempt))?;
         if let (None, Some(id)) = (&a.provider_id, provider_id) {
             a.provider_id = Some(id.clone());
         }

@@ -1,0 +1,152 @@
+//! Stories, each with one point.
+
+use std::time::Duration;
+
+use phlo_2fa::escalation::{CallEnd, Reason};
+use phlo_2fa::phone::PhoneNumber;
+use phlo_2fa::verification::event::{Activity, CallReport, FailureClass, RefusalScope, TextReport};
+use phlo_2fa::verification::{Answer, AttemptStatus, Channel, Effect, Event, Mode, Refusal, Rules, Status};
+
+use crate::story::*;
+
+const POLICY: &str = "fixed+fail:45";
+
+/// An escalated call, triggered 5 s after the start, since the text is lost.
+fn called() -> Story {
+    let mut story = Story::new(Mode::Auto, POLICY);
+    story.at(1, accepted(0)).at(5, undelivered(0, "30", FailureClass::Permanent));
+    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+    story
+}
+
+// ---- what crashed or is slow
+
+#[test]
+fn a_call_that_was_heard_of_is_not_placed_again_when_whoever_placed_it_dies() {
+    let mut story = called();
+    story.at(7, call(1, CallReport::Ringing));
+    story.at(20, Event::Tick);
+    assert_eq!(story.effects, []);
+    story.at(21, ended(1, CallEnd::Rejected)).at(36, Event::Tick);
+    assert_eq!((&story.effects[..], story.v.owed.len()), (&[][..], 0));
+}
+
+#[test]
+fn a_text_that_was_refused_inside_the_flow_is_not_asked_for_again() {
+    let mut story = Story::new(Mode::Sms, POLICY);
+    story.at(0, Event::AttemptRequested(Channel::Call)).at(1, accepted(1));
+    story.at(2, Event::TextRefused { attempt: 0 });
+    story.at(15, Event::Tick);
+    assert_eq!(story.effects, []);
+    assert_eq!(story.v.attempts[0].status, AttemptStatus::Failed);
+}
+
+// ---- what is hopeless and what is not
+
+#[test]
+fn class_s_during_a_call_ends_it_and_the_call_is_not_repeated() {
+    let mut story = Story::new(Mode::Auto, POLICY);
+    story.at(1, accepted(0)).at(45, Event::Tick).at(46, accepted(1));
+    story.at(50, failed(0, "452", FailureClass::Stop)).at(55, ended(1, CallEnd::Busy)).at(80, Event::Tick);
+    assert_eq!((story.status(), story.v.attempts.len()), (Status::Undeliverable, 2));
+}
+
+#[test]
+fn a_refused_text_is_called_for_at_once_at_the_timer_or_when_asked() {
+    let refuse = |mode, policy: &str| {
+        let mut story = Story::new(mode, policy);
+        story.at(1, refused(0, 400, RefusalScope::Attempt));
+        story
+    };
+    let story = refuse(Mode::Auto, POLICY);
+    assert_eq!(story.v.attempts[1].reason, Some(Reason::RejectedByPlivo));
+    let mut story = refuse(Mode::Auto, "fixed:45");
+    assert_eq!((story.status(), story.next()), (Status::Pending, Some((45_000, Reason::RejectedByPlivo))));
+    story.at(45, Event::Tick);
+    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+    let mut story = refuse(Mode::Auto, "never");
+    assert_eq!((story.status(), story.next()), (Status::Pending, None));
+    story.at(2, Event::AttemptRequested(Channel::Call));
+    assert_eq!(story.v.attempts[1].reason, Some(Reason::Requested));
+    assert_eq!(refuse(Mode::Sms, POLICY).status(), Status::Undeliverable);
+    assert_eq!(refuse(Mode::Call, POLICY).status(), Status::Undeliverable);
+}
+
+#[test]
+fn a_country_that_may_not_be_called_leaves_the_text_alone() {
+    let mut story = Story::with(Rules::default(), |request| request.calls_allowed = false);
+    story.at(1, accepted(0));
+    assert_eq!(story.next(), None);
+    story.at(2, Event::AttemptRequested(Channel::Call));
+    assert_eq!(story.answer, Answer::Refused(Refusal::ChannelNotAllowed));
+    story.at(5, undelivered(0, "30", FailureClass::Permanent));
+    assert_eq!(story.status(), Status::Undeliverable);
+}
+
+// ---- who is rung, and when
+
+#[test]
+fn a_timer_says_what_was_known_of_the_text() {
+    use TextReport::{Delivered, Queued, Sent};
+    let reports: [(&[Event], Reason); 6] = [
+        (&[], Reason::NoReport),
+        (&[timed_out(0)], Reason::NoReport),
+        (&[accepted(0)], Reason::NoReport),
+        (&[accepted(0), text(0, Queued)], Reason::StuckQueued),
+        (&[accepted(0), text(0, Queued), text(0, Sent)], Reason::NoReport),
+        (&[accepted(0), text(0, Delivered)], Reason::DeliveredUnverified),
+    ];
+    for (events, reason) in reports {
+        let mut story = Story::new(Mode::Auto, POLICY);
+        for event in events {
+            story.at(1, event.clone());
+        }
+        story.at_ms(44_999, Event::Tick);
+        assert_eq!(story.v.attempts.len(), 1, "{events:?}");
+        story.at(45, Event::Tick);
+        assert_eq!(story.v.attempts.get(1).and_then(|a| a.reason), Some(reason), "{events:?}");
+    }
+}
+
+#[test]
+fn a_call_is_repeated_once_with_its_reason_and_then_no_more() {
+    let mut story = called();
+    story.at(6, accepted(1)).at(9, ended(1, CallEnd::NoAnswer)).at_ms(28_999, Event::Tick);
+    assert_eq!(story.effects, []);
+    story.at(29, Event::Tick);
+    let repeat = &story.v.attempts[2];
+    assert_eq!((repeat.reason, repeat.is_repeat), (Some(Reason::Undelivered), true));
+    story.at(30, accepted(2)).at(35, ended(2, CallEnd::NoAnswer));
+    assert_eq!((story.status(), story.v.attempts.len()), (Status::Undeliverable, 3));
+}
+
+#[test]
+fn a_call_that_nothing_is_heard_of_counts_as_not_answered_after_a_minute() {
+    let mut story = called();
+    story.at(6, accepted(1)).at_ms(65_999, Event::Tick);
+    assert_eq!(story.v.attempts[1].status, AttemptStatus::Triggered);
+    story.at(66, Event::Tick);
+    assert_eq!((story.v.attempts[1].status, story.next().unwrap().0), (AttemptStatus::NoAnswer, 86_000));
+}
+
+// ---- time
+
+#[test]
+fn joining_in_a_cooldown_or_during_a_call_sends_nothing_and_after_it_acts_as_attempts() {
+    let mut story = Story::new(Mode::Auto, POLICY);
+    story.at(1, accepted(0)).at(29, Event::Joined(Channel::Sms));
+    assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[][..]));
+    story.at(30, Event::Joined(Channel::Sms));
+    assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[Effect::Trigger { attempt: 1 }][..]));
+    story.at(31, accepted(1)).at(31, Event::Joined(Channel::Call));
+    assert_eq!(story.effects, [Effect::Trigger { attempt: 2 }]);
+    story.at(32, call(2, CallReport::Ringing)).at(62, Event::Joined(Channel::Call));
+    assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[][..]));
+    let max = Answer::Refused(Refusal::MaxAttempts);
+    story
+        .at(63, Event::Joined(Channel::Sms))
+        .at(64, accepted(3))
+        .at(94, Event::Joined(Channel::Sms))
+        .at(125, Event::Joined(Channel::Sms));
+    assert_eq!(story.answer, max);
+}
