@@ -249,8 +249,9 @@ impl Draft<'_> {
         let news = match outcome {
             TriggerOutcome::Accepted { via, provider_id, linked } => {
                 a.via = Some(*via);
-                a.heard_at = now;
-                advance(a, AttemptStatus::Triggered);
+                if advance(a, AttemptStatus::Triggered) {
+                    a.heard_at = now;
+                }
                 if let Some(id) = provider_id {
                     a.provider_id.get_or_insert_with(|| id.clone());
                     if !linked {
@@ -336,7 +337,7 @@ impl Draft<'_> {
             CallReport::Ended { end, cause } => (end_status(*end), cause.clone()),
         };
         if advance(a, status) {
-            (a.error_code, a.heard_at, a.assumed) = (cause, now, false);
+            (a.error_code, a.heard_at) = (cause, now);
             match status {
                 AttemptStatus::Answered | AttemptStatus::Completed => a.answered = true,
                 AttemptStatus::Machine => a.answered = false,
@@ -487,7 +488,7 @@ fn advance(a: &mut Attempt, to: AttemptStatus) -> bool {
     let step = if a.assumed { AttemptStatus::Unknown.step() } else { a.status.step() };
     let moves = to.step() > step && a.refused.is_none();
     if moves {
-        a.status = to;
+        (a.status, a.assumed) = (to, false);
     }
     moves
 }

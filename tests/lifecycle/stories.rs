@@ -41,6 +41,22 @@ fn a_text_that_was_refused_inside_the_flow_is_not_asked_for_again() {
     assert_eq!(story.v.attempts[0].status, AttemptStatus::Failed);
 }
 
+#[test]
+fn an_answer_of_plivo_that_comes_after_the_end_of_the_call_does_not_put_the_repeat_off() {
+    let mut story = called();
+    story.at(7, ended(1, CallEnd::Busy)).at(12, accepted(1));
+    assert_eq!(story.next(), Some((27_000, Reason::Undelivered)));
+}
+
+#[test]
+fn a_call_assumed_unanswered_and_then_accepted_is_no_longer_an_assumption() {
+    let mut story = called();
+    story.at(65, Event::Tick);
+    assert_eq!(story.v.attempts[1].status, AttemptStatus::NoAnswer);
+    story.at(66, accepted(1));
+    assert_eq!((story.v.attempts[1].status, story.v.attempts[1].assumed), (AttemptStatus::Triggered, false));
+}
+
 // ---- what is hopeless and what is not
 
 #[test]
