@@ -281,9 +281,10 @@ impl Draft<'_> {
                 return Answer::Noted;
             }
             TriggerOutcome::Deferred { provider_status, retry_after } => {
-                a.heard_at = now;
                 let retry_at = now + *retry_after;
                 let Some(owed) = self.v.owed.iter_mut().find(|o| o.effect == effect) else { return Answer::Noted };
+                // Nothing can be heard of it before it is asked for again.
+                a.heard_at = retry_at;
                 (owed.due, owed.in_flight) = (retry_at, false);
                 owed.deferrals = owed.deferrals.saturating_add(1);
                 self.note(Note::Deferred { attempt, provider_status: *provider_status, retry_at });

@@ -49,6 +49,17 @@ fn an_answer_of_plivo_that_comes_after_the_end_of_the_call_does_not_put_the_repe
 }
 
 #[test]
+fn a_call_that_plivo_puts_off_is_not_taken_for_one_that_nobody_answered() {
+    let mut story = called();
+    story.at(6, deferred(1, 120)).at(70, Event::Tick);
+    assert_eq!(story.v.attempts[1].status, AttemptStatus::Triggering);
+    story.at(126, Event::Tick);
+    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+    story.at(127, accepted(1)).at(187, Event::Tick);
+    assert_eq!(story.v.attempts[1].status, AttemptStatus::NoAnswer, "silence counts from then on");
+}
+
+#[test]
 fn a_call_assumed_unanswered_and_then_accepted_is_no_longer_an_assumption() {
     let mut story = called();
     story.at(65, Event::Tick);
