@@ -260,6 +260,18 @@ impl Draft<'_> {
                 }
                 Note::Accepted { attempt, via: *via }
             }
+            TriggerOutcome::TimedOut { via } => {
+                a.via = Some(*via);
+                advance(a, AttemptStatus::Unknown);
+                Note::TimedOut { attempt }
+            }
+            // A callback, or the answer to another run, proves that it was sent after all.
+            TriggerOutcome::Refused { .. } | TriggerOutcome::Deferred { .. }
+                if a.status.step() > AttemptStatus::Unknown.step() =>
+            {
+                self.strike_off(&effect);
+                return Answer::Noted;
+            }
             TriggerOutcome::Refused { via, provider_status, scope } => {
                 a.via = Some(*via);
                 let class = match scope {
@@ -269,16 +281,6 @@ impl Draft<'_> {
                 refuse(a, *provider_status, class, now);
                 let stop = class == FailureClass::Stop;
                 Note::Refused { attempt, provider_status: *provider_status, stop }
-            }
-            TriggerOutcome::TimedOut { via } => {
-                a.via = Some(*via);
-                advance(a, AttemptStatus::Unknown);
-                Note::TimedOut { attempt }
-            }
-            // A callback proves that it was sent after all.
-            TriggerOutcome::Deferred { .. } if a.status.step() > AttemptStatus::Unknown.step() => {
-                self.strike_off(&effect);
-                return Answer::Noted;
             }
             TriggerOutcome::Deferred { provider_status, retry_after } => {
                 let retry_at = now + *retry_after;

@@ -42,6 +42,15 @@ fn a_text_that_was_refused_inside_the_flow_is_not_asked_for_again() {
 }
 
 #[test]
+fn a_second_run_that_is_refused_does_not_take_back_the_first_that_was_accepted() {
+    let mut story = Story::new(Mode::Auto, POLICY);
+    story.at(15, Event::Tick);
+    assert_eq!(story.effects, [Effect::Trigger { attempt: 0 }], "taken over");
+    story.at(16, accepted(0)).at(17, refused(0, 400, RefusalScope::Attempt));
+    assert_eq!((story.attempts(), story.next()), (vec![AttemptStatus::Triggered], Some((45_000, Reason::NoReport))));
+}
+
+#[test]
 fn an_answer_of_plivo_that_comes_after_the_end_of_the_call_does_not_put_the_repeat_off() {
     let mut story = called();
     story.at(7, ended(1, CallEnd::Busy)).at(12, accepted(1));
