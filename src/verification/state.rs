@@ -1,6 +1,7 @@
 //! [`Verification`] and [`Attempt`]: the data, and questions about it. Nothing here changes anything.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use super::code::Code;
 use super::effect::Owed;
 use super::event::FailureClass;
 use super::timeline::Entry;
-use crate::escalation::{CALL_SILENCE, CallEnd, Plan, Policy, Reason, Situation, Text};
+use crate::escalation::{CALL_SILENCE, CallEnd, Plan, Policy, Reason, Situation, Text, repeat_after};
 use crate::phone::PhoneNumber;
 use crate::time::Timestamp;
 
@@ -274,6 +275,19 @@ impl Attempt {
         }
     }
 
+    /// Whether the code may be on its way, in the person's hand or ear.
+    pub(super) fn may_bring_the_code(&self) -> bool {
+        match self.channel {
+            Channel::Sms => !matches!(self.text(), Text::Lost(_)),
+            Channel::Call => self.call_end().is_none(),
+        }
+    }
+
+    /// How long after its end a call is repeated, if it is.
+    fn pause_before_repeat(&self) -> Option<Duration> {
+        repeat_after(self.call_end()?, self.is_repeat)
+    }
+
     /// How a call ended, if it ended without the code being heard.
     pub(super) fn call_end(&self) -> Option<CallEnd> {
         match self.status {
@@ -390,14 +404,11 @@ impl Verification {
             return None;
         }
         let planned = match self.newest(Channel::Call) {
-            Some(call) => {
-                let pause = crate::escalation::repeat_after(call.call_end()?, call.is_repeat)?;
-                PlannedCall {
-                    at: call.heard_at + pause,
-                    reason: call.reason.unwrap_or(Reason::Requested),
-                    is_repeat: true,
-                }
-            }
+            Some(call) => PlannedCall {
+                at: call.heard_at + call.pause_before_repeat()?,
+                reason: call.reason.unwrap_or(Reason::Requested),
+                is_repeat: true,
+            },
             None if self.mode == Mode::Sms || self.received => return None,
             None => {
                 let first = self.attempts.iter().find(|a| a.channel == Channel::Sms)?;
@@ -430,12 +441,11 @@ impl Verification {
 
     /// Whether some channel may still bring the code, now or when asked for.
     pub(super) fn has_hope(&self) -> bool {
-        let text = self.attempts.iter().any(|a| a.channel == Channel::Sms && !matches!(a.text(), Text::Lost(_)));
-        let call = match self.newest(Channel::Call) {
-            Some(call) => call.call_end().is_none() || self.next_call().is_some(),
+        let may_be_called = match self.newest(Channel::Call) {
+            Some(call) => call.pause_before_repeat().is_some(),
             None => self.mode != Mode::Sms && self.calls_allowed,
         };
-        text || call
+        may_be_called || self.attempts.iter().any(Attempt::may_bring_the_code)
     }
 
     /// When somebody must look at it again; `None` once nothing is left to do.

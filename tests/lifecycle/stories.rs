@@ -80,6 +80,26 @@ fn a_call_assumed_unanswered_and_then_accepted_is_no_longer_an_assumption() {
 // ---- what is hopeless and what is not
 
 #[test]
+fn a_call_that_was_heard_keeps_it_alive_when_a_second_one_is_rejected() {
+    let mut story = called();
+    story.at(6, accepted(1)).at(8, call(1, CallReport::Answered)).at(20, call(1, CallReport::Completed));
+    story.at(40, Event::AttemptRequested(Channel::Call)).at(45, ended(2, CallEnd::Rejected));
+    assert_eq!(story.status(), Status::Pending);
+    story.at(50, submit(RIGHT));
+    assert_eq!((story.answer, story.v.verified_by()), (Answer::Correct, Channel::Call));
+}
+
+#[test]
+fn typing_shortly_before_the_expiry_does_not_end_it() {
+    let mut story = called();
+    story.v.expires_at = START + Duration::from_secs(130);
+    story.at(105, ended(1, CallEnd::Busy)).at(121, Event::Activity(Activity::Typing));
+    assert_eq!((story.status(), story.next()), (Status::Pending, None));
+    story.at(129, submit(RIGHT));
+    assert_eq!(story.answer, Answer::Correct);
+}
+
+#[test]
 fn class_s_during_a_call_ends_it_and_the_call_is_not_repeated() {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(1, accepted(0)).at(45, Event::Tick).at(46, accepted(1));
