@@ -274,12 +274,16 @@ impl Draft<'_> {
             }
             TriggerOutcome::Refused { via, provider_status, scope } => {
                 a.via = Some(*via);
-                let class = match scope {
-                    RefusalScope::Attempt => FailureClass::Permanent,
-                    RefusalScope::Account | RefusalScope::Number => FailureClass::Stop,
+                refuse(a, *provider_status, FailureClass::Permanent, now);
+                let stop = match scope {
+                    RefusalScope::Attempt => false,
+                    // Nothing more will be taken; what was taken before may still arrive.
+                    RefusalScope::Account => !self.v.attempts.iter().any(Attempt::may_bring_the_code),
+                    RefusalScope::Number => true,
                 };
-                refuse(a, *provider_status, class, now);
-                let stop = class == FailureClass::Stop;
+                if let (Some(a), true) = (self.v.attempts.get_mut(usize::from(attempt)), stop) {
+                    a.class = Some(FailureClass::Stop);
+                }
                 Note::Refused { attempt, provider_status: *provider_status, stop }
             }
             TriggerOutcome::Deferred { provider_status, retry_after } => {

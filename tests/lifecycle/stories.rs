@@ -80,6 +80,22 @@ fn a_call_assumed_unanswered_and_then_accepted_is_no_longer_an_assumption() {
 // ---- what is hopeless and what is not
 
 #[test]
+fn credit_that_runs_out_for_a_call_leaves_the_delivered_text_its_chance() {
+    for scope in [RefusalScope::Attempt, RefusalScope::Account] {
+        let mut story = Story::new(Mode::Auto, POLICY);
+        story.at(1, accepted(0)).at(3, text(0, TextReport::Delivered));
+        story.at(35, Event::AttemptRequested(Channel::Call)).at(36, refused(1, 402, scope));
+        assert_eq!(story.status(), Status::Pending, "{scope:?}");
+        story.at(40, submit(RIGHT));
+        assert_eq!(story.answer, Answer::Correct);
+    }
+    // The same at the first attempt leaves nothing: a call would be refused as well.
+    let mut story = Story::new(Mode::Auto, POLICY);
+    story.at(1, refused(0, 402, RefusalScope::Account));
+    assert_eq!(story.status(), Status::Undeliverable);
+}
+
+#[test]
 fn a_call_that_was_heard_keeps_it_alive_when_a_second_one_is_rejected() {
     let mut story = called();
     story.at(6, accepted(1)).at(8, call(1, CallReport::Answered)).at(20, call(1, CallReport::Completed));
