@@ -266,7 +266,8 @@ impl Draft<'_> {
                 Note::TimedOut { attempt }
             }
             // A callback, or the answer to another run, proves that it was sent after all.
-            TriggerOutcome::Refused { .. } | TriggerOutcome::Deferred { .. }
+            TriggerOutcome::Refused { scope: RefusalScope::Attempt | RefusalScope::Account, .. }
+            | TriggerOutcome::Deferred { .. }
                 if a.status.step() > AttemptStatus::Unknown.step() =>
             {
                 self.strike_off(&effect);
@@ -314,7 +315,9 @@ impl Draft<'_> {
             }
             TextReport::Failed { error_code, class } => (AttemptStatus::Failed, error_code.clone(), Some(*class)),
         };
-        if advance(a, status) {
+        // A word to stop counts whenever it comes, also after a report that was final.
+        let stops = class == Some(FailureClass::Stop) && a.class != class;
+        if advance(a, status) || stops {
             (a.error_code, a.class, a.heard_at) = (error_code, class, now);
             self.note(Note::TextReported { attempt, report: report.clone() });
         }

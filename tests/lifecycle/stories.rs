@@ -116,6 +116,21 @@ fn typing_shortly_before_the_expiry_does_not_end_it() {
 }
 
 #[test]
+fn a_report_of_class_s_ends_it_whatever_was_reported_before() {
+    for before in [
+        text(0, TextReport::Delivered),
+        undelivered(0, "20", FailureClass::Transient),
+        undelivered(0, "30", FailureClass::Permanent),
+    ] {
+        let mut story = Story::new(Mode::Auto, "fixed:45");
+        story.at(1, accepted(0)).at(3, before.clone()).at(9, undelivered(0, "200", FailureClass::Stop));
+        assert_eq!(story.status(), Status::Undeliverable, "{before:?}");
+        story.at(45, Event::Tick);
+        assert_eq!((&story.effects[..], story.v.attempts.len()), (&[][..], 1));
+    }
+}
+
+#[test]
 fn class_s_during_a_call_ends_it_and_the_call_is_not_repeated() {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(1, accepted(0)).at(45, Event::Tick).at(46, accepted(1));
