@@ -184,6 +184,9 @@ impl Draft<'_> {
         if let Err(refusal) = self.may_request(channel) {
             return Answer::Refused(refusal);
         }
+        if channel == Channel::Call {
+            self.v.received = false;
+        }
         self.trigger(channel, (channel == Channel::Call).then_some(Reason::Requested), false);
         Answer::Noted
     }

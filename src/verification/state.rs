@@ -400,7 +400,7 @@ impl Verification {
     /// The next call, if nothing changes. At most one is ever made by escalation, and it is repeated at
     /// most once; a call that was asked for stands in for the escalation's own.
     pub fn next_call(&self) -> Option<PlannedCall> {
-        if self.status.is_final() || !self.calls_allowed {
+        if self.status.is_final() || !self.calls_allowed || self.received {
             return None;
         }
         let planned = match self.newest(Channel::Call) {
@@ -409,7 +409,7 @@ impl Verification {
                 reason: call.reason.unwrap_or(Reason::Requested),
                 is_repeat: true,
             },
-            None if self.mode == Mode::Sms || self.received => return None,
+            None if self.mode == Mode::Sms => return None,
             None => {
                 let first = self.attempts.iter().find(|a| a.channel == Channel::Sms)?;
                 let situation = Situation { first_request_at: first.at, text: self.text()? };

@@ -173,6 +173,18 @@ fn a_country_that_may_not_be_called_leaves_the_text_alone() {
 // ---- who is rung, and when
 
 #[test]
+fn somebody_who_has_the_text_is_not_rung_again_unless_they_ask() {
+    let mut story = Story::new(Mode::Auto, POLICY);
+    story.at(1, accepted(0)).at(45, Event::Tick).at(46, accepted(1)).at(50, ended(1, CallEnd::Busy));
+    story.at(55, Event::Activity(Activity::Received));
+    assert_eq!(story.next(), None);
+    story.at(70, Event::Tick);
+    assert_eq!(story.effects, []);
+    story.at(80, Event::AttemptRequested(Channel::Call)).at(85, ended(2, CallEnd::Busy));
+    assert_eq!(story.next(), Some((105_000, Reason::Requested)), "they asked after all");
+}
+
+#[test]
 fn a_timer_says_what_was_known_of_the_text() {
     use TextReport::{Delivered, Queued, Sent};
     let reports: [(&[Event], Reason); 6] = [
