@@ -449,7 +449,8 @@ impl Draft<'_> {
         let waited = self.v.attempts.first().map_or(Duration::ZERO, |first| self.now.since(first.at));
         let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         self.v.attempts.push(Attempt::new(channel, reason, is_repeat, self.now));
-        if channel == Channel::Call {
+        // A creation that begins with a call keeps its own lifetime.
+        if channel == Channel::Call && attempt > 0 {
             let lifted = (self.now + LIFETIME_AFTER_CALL).min(self.v.created_at + LIFETIME_MAX);
             self.v.expires_at = self.v.expires_at.max(lifted);
         }

@@ -231,6 +231,23 @@ fn a_call_that_nothing_is_heard_of_counts_as_not_answered_after_a_minute() {
 // ---- time
 
 #[test]
+fn a_call_lifts_the_expiry_and_never_past_ten_minutes() {
+    let lifted = |ttl: u64, mode, second| {
+        let mut story = Story::with(Rules::default(), |request| {
+            (request.mode, request.policy) = (mode, Some("never".parse().unwrap()));
+            request.ttl = Some(Duration::from_secs(ttl));
+        });
+        story.at(second, Event::AttemptRequested(Channel::Call));
+        ms_after_start(story.v.expires_at) / 1000
+    };
+    assert_eq!(lifted(60, Mode::Auto, 30), 150);
+    assert_eq!(lifted(300, Mode::Sms, 30), 300);
+    assert_eq!(lifted(600, Mode::Auto, 590), 600);
+    // A creation's own ttl is kept where nothing escalates.
+    assert_eq!(lifted(60, Mode::Call, 0), 60);
+}
+
+#[test]
 fn joining_in_a_cooldown_or_during_a_call_sends_nothing_and_after_it_acts_as_attempts() {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(1, accepted(0)).at(29, Event::Joined(Channel::Sms));
