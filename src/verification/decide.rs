@@ -106,8 +106,8 @@ pub fn open(request: Request, rules: &Rules, now: Timestamp) -> Decision {
     };
     let mut draft = Draft { v: verification, effects: Vec::new(), rules, now };
     draft.note(Note::Created { mode: request.mode, policy });
-    let channel = request.mode.first_channel();
-    draft.trigger(channel, (channel == Channel::Call).then_some(Reason::Requested), false);
+    let (channel, reason) = draft.v.first_attempt();
+    draft.trigger(channel, reason, false);
     draft.done(Answer::Noted)
 }
 

@@ -397,6 +397,20 @@ impl Verification {
         if call_answered || !text_accepted { Channel::Call } else { Channel::Sms }
     }
 
+    /// The channel it begins with, and why if that is a call. A text to a fixed line is lost before it is
+    /// sent, so where a lost text is called for at once, none is.
+    pub(super) fn first_attempt(&self) -> (Channel, Option<Reason>) {
+        let lost = Situation { first_request_at: self.created_at, text: Text::Lost(Reason::Landline) };
+        let is_lost = self.mode == Mode::Auto && self.calls_allowed && self.to.is_fixed_line();
+        match (self.mode.first_channel(), self.policy.when(&lost)) {
+            (Channel::Call, _) => (Channel::Call, Some(Reason::Requested)),
+            (Channel::Sms, Plan::CallAt(at, reason)) if is_lost && at <= self.created_at => {
+                (Channel::Call, Some(reason))
+            }
+            (Channel::Sms, _) => (Channel::Sms, None),
+        }
+    }
+
     /// The next call, if nothing changes. At most one is ever made by escalation, and it is repeated at
     /// most once; a call that was asked for stands in for the escalation's own.
     pub fn next_call(&self) -> Option<PlannedCall> {
@@ -429,6 +443,7 @@ impl Verification {
         let mut texts = self.attempts.iter().rev().filter(|a| a.channel == Channel::Sms).map(Attempt::text);
         let newest = texts.next()?;
         match newest {
+            Text::Unreported | Text::Queued if self.to.is_fixed_line() => Some(Text::Lost(Reason::Landline)),
             Text::Lost(_) | Text::Faltering(_) => Some(texts.find(|t| *t == Text::Delivered).unwrap_or(newest)),
             Text::Unreported | Text::Queued | Text::Delivered => Some(newest),
         }

@@ -185,6 +185,26 @@ fn somebody_who_has_the_text_is_not_rung_again_unless_they_ask() {
 }
 
 #[test]
+fn a_fixed_line_is_called_at_once_and_texted_only_where_no_call_may_be_made() {
+    let story = |policy: &str, calls_allowed| {
+        Story::with(Rules::default(), |request| {
+            request.to = PhoneNumber::parse("+442079460000").unwrap();
+            request.policy = Some(policy.parse().unwrap());
+            request.calls_allowed = calls_allowed;
+        })
+    };
+    let at_once = story(POLICY, true);
+    assert_eq!(at_once.effects, [Effect::Trigger { attempt: 0 }]);
+    let first = &at_once.v.attempts[0];
+    assert_eq!((first.channel, first.reason), (Channel::Call, Some(Reason::Landline)));
+    assert_eq!(story("fail", true).v.attempts[0].channel, Channel::Call);
+    for texted in [story("never", true), story("fixed:45", true), story(POLICY, false)] {
+        assert_eq!((texted.v.attempts[0].channel, texted.effects.len()), (Channel::Sms, 1));
+    }
+    assert_eq!(story("fixed:45", true).next(), Some((45_000, Reason::Landline)));
+}
+
+#[test]
 fn a_timer_says_what_was_known_of_the_text() {
     use TextReport::{Delivered, Queued, Sent};
     let reports: [(&[Event], Reason); 6] = [
