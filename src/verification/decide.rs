@@ -461,6 +461,9 @@ impl Draft<'_> {
     }
 
     fn owe(&mut self, effect: Effect, lease: Duration) {
+        if self.v.owed.iter().any(|o| o.effect == effect) {
+            return;
+        }
         let due = self.now + lease;
         self.v.owed.push(Owed { effect, due, in_flight: true, deferrals: 0, taken_over: false });
     }
