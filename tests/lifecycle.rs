@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a story that cannot be told fails the test")]
 
+#[path = "lifecycle/any.rs"]
+mod any;
+#[path = "lifecycle/properties.rs"]
+mod properties;
 #[path = "lifecycle/stories.rs"]
 mod stories;
 #[path = "support/story.rs"]

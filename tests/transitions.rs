@@ -26,7 +26,7 @@ fn every_event_does_to_every_status_what_the_table_says() {
         for (event_name, event) in events(&story.v) {
             let mut told = story.clone();
             told.at(second, event);
-            writeln!(table, "    {event_name:24} {}", outcome(&story.v, &told)).unwrap();
+            writeln!(table, "    {event_name:26} {}", outcome(&story.v, &told)).unwrap();
         }
         table.push('\n');
     }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use phlo_2fa::escalation::{CallEnd, Reason};
@@ -15,6 +16,9 @@ use phlo_2fa::verification::{
     decide, open,
 };
 
+/// A number that may be a mobile. Reading one is slow.
+pub static NUMBER: LazyLock<PhoneNumber> = LazyLock::new(|| PhoneNumber::parse("+14155550112").unwrap());
+
 /// When every story begins.
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -22,7 +26,7 @@ pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub const RIGHT: &str = "042917";
 
 /// One verification and what the last event brought.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Story {
     pub v: Verification,
     pub rules: Rules,
@@ -45,7 +49,7 @@ impl Story {
         let mut request = Request {
             id: VerificationId::new(7, 7),
             app: "shop".into(),
-            to: PhoneNumber::parse("+14155550112").unwrap(),
+            to: NUMBER.clone(),
             mode: Mode::Auto,
             policy: None,
             ttl: None,
