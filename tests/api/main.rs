@@ -5,4 +5,5 @@
 mod support;
 
 mod callbacks;
+mod problems;
 mod quiet;
