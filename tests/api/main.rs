@@ -5,5 +5,7 @@
 mod support;
 
 mod callbacks;
+mod lists;
 mod problems;
 mod quiet;
+mod verifications;
