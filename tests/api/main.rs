@@ -4,8 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attempts;
 mod callbacks;
+mod checks;
 mod lists;
+mod ops;
+mod outage;
 mod problems;
 mod quiet;
 mod verifications;
