@@ -14,6 +14,7 @@ mod error;
 pub mod openapi;
 mod ops;
 mod signed;
+mod stream;
 mod timeline;
 mod verifications;
 mod view;
@@ -70,6 +71,7 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool) {
         .service(at("/v1/verifications/{id}/cancel", "POST").route(post().to(v::cancel)))
         .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(v::activity)))
         .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))
+        .service(at("/v1/verifications/{id}/stream", "GET").route(get().to(stream::follow)))
         .service(at("/v1/checks", "POST").route(post().to(v::check_by_number)))
         .service(at("/plivo/message", "GET, POST").route(get().to(c::message)).route(post().to(c::message)))
         .service(at("/plivo/call", "GET, POST").route(get().to(c::call)).route(post().to(c::call)))

@@ -232,7 +232,7 @@ pub async fn activity(caller: Caller, shared: Data<Shared>, id: Path<String>, bo
 }
 
 /// A parameter of the query; one that is empty is as good as none.
-fn query_parameter(query: &str, name: &str) -> Result<Option<String>, ApiError> {
+pub(super) fn query_parameter(query: &str, name: &str) -> Result<Option<String>, ApiError> {
     let mut given = url::form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
     match (given.next(), given.next()) {
         (Some(_), Some(_)) => Err(ApiError::parameters(vec![ParameterError::new(name, "is given twice")])),

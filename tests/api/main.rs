@@ -12,4 +12,5 @@ mod ops;
 mod outage;
 mod problems;
 mod quiet;
+mod stream;
 mod verifications;

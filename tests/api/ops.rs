@@ -78,6 +78,7 @@ async fn the_api_document_names_every_route_there_is() {
         "/v1/verifications/{id}/cancel",
         "/v1/verifications/{id}/activity",
         "/v1/verifications/{id}/timeline",
+        "/v1/verifications/{id}/stream",
         "/v1/checks",
         "/plivo/message",
         "/plivo/call",
@@ -92,7 +93,7 @@ async fn the_api_document_names_every_route_there_is() {
     for (path, methods) in document.body["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             assert!(operation["responses"].as_object().is_some_and(|r| !r.is_empty()), "{method} {path}");
-            let needs_key = operation["security"] == json!([{ "api_key": [] }]);
+            let needs_key = operation["security"].as_array().is_some_and(|s| s[0] == json!({ "api_key": [] }));
             assert_eq!(needs_key, path.starts_with("/v1/"), "{method} {path}");
             let filled = path.replace("{id}", "vrf_x").replace("{ref}", "x").replace("{secret}", "x");
             let answer = app.send(app.keyless(&method.to_uppercase(), &filled)).await;

@@ -178,7 +178,7 @@ async fn a_body_over_the_limit_is_refused_however_it_comes() {
     for size in [64 * 1024 + 1, 300_000, 5_000_000] {
         posted(&app, "/v1/verifications", padded(size)).await.assert_problem(413, "payload_too_large");
     }
-    let head = "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer demo\r\nContent-Type: application/json\r\n";
+    let head = "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer demo\r\nContent-Type: application/json\r\nConnection: close\r\n";
     let mut chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
     for _ in 0..40 {
         chunked.extend(format!("1000\r\n{}\r\n", " ".repeat(4096)).into_bytes());
@@ -187,7 +187,7 @@ async fn a_body_over_the_limit_is_refused_however_it_comes() {
     let answer = app.raw(chunked).await;
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("payload_too_large"), "{answer}");
     // Who announces too much need not send it first.
-    let answer = app.raw(format!("{head}Connection: close\r\nContent-Length: 99999999\r\n\r\n{{")).await;
+    let answer = app.raw(format!("{head}Content-Length: 99999999\r\n\r\n{{")).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     nothing_was_sent(&app).await;
     assert_eq!(posted(&app, "/v1/verifications", padded(64 * 1024)).await.status, 201);
@@ -205,6 +205,7 @@ async fn everything_under_v1_needs_a_key() {
         ("POST", "/v1/verifications/search".to_owned()),
         ("GET", format!("/v1/verifications/{id}")),
         ("GET", format!("/v1/verifications/{id}/timeline")),
+        ("GET", format!("/v1/verifications/{id}/stream")),
         ("POST", format!("/v1/verifications/{id}/checks")),
         ("POST", format!("/v1/verifications/{id}/attempts")),
         ("POST", format!("/v1/verifications/{id}/cancel")),
@@ -346,6 +347,7 @@ async fn what_is_no_id_or_anothers_is_as_unknown_as_any() {
         for (method, action, body) in [
             ("GET", "", Value::Null),
             ("GET", "/timeline", Value::Null),
+            ("GET", "/stream", Value::Null),
             ("POST", "/checks", json!({ "code": "000000" })),
             ("POST", "/attempts", json!({ "channel": "call" })),
             ("POST", "/activity", json!({ "kind": "not_received" })),
@@ -382,9 +384,9 @@ async fn no_request_brings_it_down() {
         "GET / HTTP/9.9\r\n\r\n",
         "GET\r\n\r\n",
         "\x00\x01\x02\r\n\r\n",
-        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: -1\r\n\r\n",
+        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ] {
         let answer = app.raw(request).await;
         assert!(
@@ -394,6 +396,29 @@ async fn no_request_brings_it_down() {
     }
     assert_eq!(app.get("/v1/verifications").await.status, 200);
     assert!(app.whole_plivo_log().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_not_read_is_not_the_next_request() {
+    let app = TestApp::spawn().await;
+    let hidden = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    for head in [
+        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\n",
+        "POST /v1/none HTTP/1.1\r\nHost: x\r\n",
+        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer demo\r\nContent-Type: text/plain\r\n",
+        "POST /plivo/message HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n",
+        "PUT /livez HTTP/1.1\r\nHost: x\r\n",
+    ] {
+        let last = "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let length = hidden.len();
+        for request in [
+            format!("{head}Content-Length: {length}\r\n\r\n{hidden}{last}"),
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{hidden}\r\n0\r\n\r\n{last}"),
+        ] {
+            let answer = app.raw(request).await;
+            assert!(answer.starts_with("HTTP/1.1 4") && !answer.contains("alive"), "{answer}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

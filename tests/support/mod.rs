@@ -192,13 +192,14 @@ impl TestApp {
         self.http.request(method.parse().unwrap(), format!("{}{path}", self.url))
     }
 
-    /// Sends bytes as they are, half-closes and returns all that comes back as text. For requests no client makes.
+    /// Sends bytes as they are and returns all that comes back until the other side closes. For requests that no
+    /// client makes; they should ask for the connection to be closed.
     pub async fn raw(&self, request: impl Into<Vec<u8>>) -> String {
         use std::io::{Read, Write};
         let (address, request) = (self.url.trim_start_matches("http://").to_owned(), request.into());
         let talk = move || {
             let mut stream = std::net::TcpStream::connect(address).unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
             // It may be refused before all of it is written.
             let _ = stream.write_all(&request);
             let mut answer = Vec::new();
