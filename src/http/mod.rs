@@ -9,6 +9,7 @@ mod body;
 mod callbacks;
 mod create;
 mod demo;
+mod docs;
 mod error;
 pub mod openapi;
 mod ops;
@@ -20,10 +21,9 @@ mod view;
 
 use std::time::Duration;
 
-use actix_web::http::header::{ALLOW, LOCATION};
+use actix_web::http::header::ALLOW;
 use actix_web::web::{self, ServiceConfig, get, post, to};
 use actix_web::{HttpResponse, Resource, ResponseError};
-use utoipa_swagger_ui::SwaggerUi;
 
 pub use access::observe;
 pub use auth::ApiKeys;
@@ -100,8 +100,9 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool) {
         .service(at("/livez", "GET").route(get().to(o::live)))
         .service(at("/readyz", "GET").route(get().to(o::ready)))
         .service(at("/metrics", "GET").route(get().to(o::metrics)))
-        .service(at("/docs", "GET").route(get().to(docs)))
-        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", openapi::document()));
+        .service(at("/openapi.json", "GET").route(get().to(docs::document)))
+        .service(at("/docs", "GET").route(get().to(docs::to_page)))
+        .service(at("/docs/{file:.*}", "GET").route(get().to(docs::file)));
     if is_demo {
         app.service(at("/", "GET").route(get().to(demo::to_page)));
         app.service(at("/demo", "GET").route(get().to(demo::page)));
@@ -121,8 +122,4 @@ fn resource(path: &str, allow: &'static str) -> Resource {
 
 async fn not_found() -> Result<HttpResponse, ApiError> {
     Err(ApiError::new(Kind::NotFound, "See /docs for what there is."))
-}
-
-async fn docs() -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, "/docs/")).finish()
 }

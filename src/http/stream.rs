@@ -6,17 +6,16 @@
 use std::time::Duration;
 
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
-use actix_web::web::{Bytes, Data, Path, Query};
+use actix_web::web::{Bytes, Data, Path};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
 use futures_util::stream;
-use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Shared;
 use super::auth::Caller;
 use super::error::{ApiError, Problem};
 use super::timeline::EntryView;
-use super::verifications::known;
+use super::verifications::{known, query_parameter};
 use super::view::VerificationView;
 use crate::engine::EngineError;
 use crate::plivo::reference::{self, Purpose};
@@ -29,7 +28,8 @@ const KEEP_ALIVE_POLLS: u32 = 30;
 const POLLS_MAX: u32 = 15 * 60 * 2;
 
 /// Who is following, where it is not an app.
-#[derive(Deserialize, IntoParams)]
+#[derive(IntoParams)]
+#[expect(dead_code, reason = "it documents what `follow` reads")]
 pub struct StreamQuery {
     /// The `client_token` of the creation.
     client_token: Option<String>,
@@ -42,13 +42,8 @@ pub struct StreamQuery {
     responses((status = 200, description = "Server-Sent Events", content_type = "text/event-stream"),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = []), ()))]
-pub async fn follow(
-    request: HttpRequest,
-    shared: Data<Shared>,
-    id: Path<String>,
-    query: Query<StreamQuery>,
-) -> Result<HttpResponse, ApiError> {
-    let v = match &query.client_token {
+pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let v = match &query_parameter(request.query_string(), "client_token")? {
         Some(token) => {
             let id = known(&id)?;
             let to = reference::read(&shared.engine.keys, token, Purpose::Client).filter(|to| to.id == id);

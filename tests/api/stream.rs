@@ -32,4 +32,7 @@ async fn a_stream_needs_the_key_of_its_app_or_the_token_of_its_verification() {
     assert_eq!(status(format!("{path}?client_token={token}")).await, 404);
     let token = one.body["client_token"].as_str().unwrap();
     assert_eq!(status(format!("{path}?client_token={token}")).await, 200);
+    let twice =
+        app.get(&format!("/v1/verifications/{}/stream?client_token={token}&client_token={token}", one.id())).await;
+    twice.assert_problem(422, "invalid_parameter");
 }
