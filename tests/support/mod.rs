@@ -20,6 +20,9 @@ use tokio::sync::oneshot;
 /// The secret that the test's flow has on its canvas.
 pub const CALLBACK_SECRET: &str = "a-callback-secret-of-tests";
 
+/// How often something is looked for, 10 ms apart, before a test gives it up: a loaded machine only takes longer.
+const POLLS: usize = 6000;
+
 /// How a test's service is set up.
 pub struct Setup {
     /// Settings beside those of a demo.
@@ -28,11 +31,13 @@ pub struct Setup {
     pub store: Option<Arc<dyn Store>>,
     /// How much faster the local Plivo's time runs.
     pub speed: f64,
+    /// Where the flow's reports go, if not to the service.
+    pub canvas_url: Option<String>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { env: Vec::new(), store: None, speed: 100.0 }
+        Self { env: Vec::new(), store: None, speed: 100.0, canvas_url: None }
     }
 }
 
@@ -119,7 +124,7 @@ impl TestApp {
             SandboxConfig {
                 auth_id: config.plivo_auth_id.clone(),
                 auth_token: config.plivo_auth_tokens[0].clone(),
-                public_url: url.clone(),
+                public_url: setup.canvas_url.unwrap_or_else(|| url.clone()),
                 callback_secret: config.callback_secrets.first().cloned(),
                 speed: setup.speed,
                 seed: 1,
@@ -209,7 +214,7 @@ impl TestApp {
 
     /// Polls a verification until it is as wanted; the local Plivo's reports take a moment of real time.
     pub async fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..1000 {
+        for _ in 0..POLLS {
             let v = self.read(id).await;
             if wanted(&v) {
                 return v;
@@ -221,7 +226,7 @@ impl TestApp {
 
     /// Polls a handset until it is as wanted.
     pub async fn until_handset(&self, last_four: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..1000 {
+        for _ in 0..POLLS {
             let handset = self.handset(last_four).await;
             if wanted(&handset) {
                 return handset;
