@@ -259,6 +259,12 @@ impl Draft<'_> {
                 }
                 Note::Accepted { attempt, via: *via }
             }
+            // The flow's own report was faster and has said so.
+            TriggerOutcome::Refused { via, .. } if a.refused.is_some() => {
+                a.via = Some(*via);
+                self.strike_off(&effect);
+                return Answer::Noted;
+            }
             TriggerOutcome::Refused { via, provider_status, scope } => {
                 a.via = Some(*via);
                 let class = match scope {
@@ -404,6 +410,12 @@ impl Draft<'_> {
         self.v.owed.retain_mut(|owed| {
             if owed.due > self.now || self.effects.contains(&owed.effect) {
                 return true;
+            }
+            // A callback proves that it was sent, whatever became of its doer or of the answer.
+            if let Effect::Trigger { attempt } = &owed.effect
+                && attempts.get(usize::from(*attempt)).is_some_and(|a| a.status.step() > AttemptStatus::Unknown.step())
+            {
+                return false;
             }
             if let (Effect::Trigger { attempt }, true) = (&owed.effect, owed.in_flight) {
                 // Once: it may have been sent before its doer died, and a second death is no accident.
