@@ -232,7 +232,20 @@ impl Engine {
         event: &Event,
         app: Option<&str>,
     ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
-        let _turn = self.turns.take(id).await;
+        let turn = self.turns.take(id).await;
+        let outcome = self.decide_and_commit_in_turn(id, event, app).await;
+        if let Err(EngineError::Store(_)) = &outcome {
+            turn.send_all_ahead();
+        }
+        outcome
+    }
+
+    async fn decide_and_commit_in_turn(
+        &self,
+        id: VerificationId,
+        event: &Event,
+        app: Option<&str>,
+    ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
         for _ in 0..COMMIT_TRIES {
             let found = self.load(id).await?.filter(|(v, _)| app.is_none_or(|app| v.app == app));
             let (before, revision) = found.ok_or(EngineError::NotFound)?;
