@@ -156,7 +156,9 @@ impl Draft<'_> {
     }
 
     fn note(&mut self, note: Note) {
-        if self.v.timeline.len() < ENTRIES_MAX || matches!(note, Note::Ended { .. }) {
+        // Of these there are few; a flood of the others does not crowd them out.
+        let is_decision = matches!(note, Note::AttemptDecided { .. } | Note::Ended { .. });
+        if is_decision || self.v.timeline.len() < ENTRIES_MAX {
             self.v.timeline.push(Entry { at: self.now, note });
         }
     }
