@@ -73,6 +73,7 @@ impl Keyring {
     }
 
     /// Seals `plain` so that it opens only under `context`.
+    #[expect(clippy::disallowed_methods, reason = "a nonce of 192 bits is unique only when it is random")]
     pub fn seal(&self, plain: &[u8], context: &[u8]) -> Vec<u8> {
         let nonce: [u8; NONCE] = rand::random();
         let payload = Payload { msg: plain, aad: context };

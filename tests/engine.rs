@@ -86,9 +86,6 @@ impl Store for Held {
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {
         self.memory.claim_due(now, lease, limit).await
     }
-    async fn forget_due(&self, id: VerificationId) -> Result<(), StoreError> {
-        self.memory.forget_due(id).await
-    }
     async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {
         self.memory.link(provider_id, to).await
     }

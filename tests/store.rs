@@ -50,6 +50,14 @@ macro_rules! every_back_end_keeps {
         }
 
         #[tokio::test]
+        async fn a_cluster_of_three_keeps_all_of_this() {
+            let servers = RedisServer::start_cluster_of_three();
+            $(servers.iter().for_each(|server| begin(stringify!($claim), server));
+            $module::$claim(&connect(&servers[0].url())).await;
+            servers.iter().for_each(redis::assert_that_every_key_expires);)*
+        }
+
+        #[tokio::test]
         async fn a_master_behind_a_sentinel_keeps_all_of_this() {
             let master = RedisServer::start();
             let sentinel = RedisServer::start_sentinel(&master);
@@ -74,6 +82,7 @@ every_back_end_keeps! {
     claims::apps_do_not_see_each_other,
     claims::a_page_goes_on_where_the_last_one_ended,
     claims::a_page_may_begin_at_a_cursor_that_is_gone,
+    claims::a_list_may_be_of_one_shard,
     sharing::what_is_due_is_claimed_by_one_until_its_lease_ends,
     sharing::no_more_are_claimed_than_asked_for_and_none_is_left_out,
     sharing::a_commit_ends_the_lease,

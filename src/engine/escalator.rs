@@ -104,13 +104,8 @@ impl Engine {
 
     async fn tick(&self, id: VerificationId) {
         match self.apply(id, &Event::Tick).await {
-            Ok(_) => {}
-            // It outlived its record, which cannot be brought back.
-            Err(EngineError::NotFound) => {
-                if let Err(error) = self.store.forget_due(id).await {
-                    warn!(verification.id = %id, %error, "a due time without a record could not be removed");
-                }
-            }
+            // Forgotten between the claim and now: nothing is due any more.
+            Ok(_) | Err(EngineError::NotFound) => {}
             Err(error) => error!(verification.id = %id, %error, "a due verification was not looked at; its lease ends"),
         }
     }

@@ -162,10 +162,9 @@ impl Engine {
 
     async fn create_or_join(&self, creation: Creation) -> Result<Created, EngineError> {
         let number = self.keys.number_key(&creation.app, &creation.to);
-        let id = VerificationId::new(number.shard(), rand::random());
-        let code = creation
-            .code
-            .unwrap_or_else(|| Code::draw(creation.code_length.unwrap_or(self.rules.code_length), &mut rand::rng()));
+        let length = creation.code_length.unwrap_or(self.rules.code_length);
+        let (random, drawn) = draw(length);
+        let (id, code) = (VerificationId::new(number.shard(), random), creation.code.unwrap_or(drawn));
         let request = Request {
             id,
             app: creation.app,
@@ -309,4 +308,10 @@ impl Engine {
             self.metrics.observe(before, after, &entry.note, now);
         }
     }
+}
+
+/// The two things about a verification that chance decides.
+#[expect(clippy::disallowed_methods, reason = "the operating system's CSPRNG; decisions get its result as data")]
+fn draw(code_length: u8) -> (u128, Code) {
+    (rand::random(), Code::draw(code_length, &mut rand::rng()))
 }

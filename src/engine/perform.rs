@@ -112,6 +112,7 @@ impl Engine {
         Some(Event::Triggered { attempt, outcome })
     }
 
+    #[expect(clippy::disallowed_methods, reason = "jitter; what is decided on is the pause that comes of it")]
     fn backoff(&self, v: &Verification, attempt: u8) -> Duration {
         let effect = Effect::Trigger { attempt };
         let deferrals = v.owed.iter().find(|o| o.effect == effect).map_or(0, |o| o.deferrals);

@@ -18,13 +18,20 @@ pub struct Page {
 }
 
 impl Engine {
+    /// A verification, for whoever has proved that they may see it.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] when it is unknown or forgotten.
+    pub async fn get(&self, id: VerificationId) -> Result<Verification, EngineError> {
+        self.load(id).await?.map(|(v, _)| v).ok_or(EngineError::NotFound)
+    }
+
     /// One of an app's verifications.
     ///
     /// # Errors
     /// [`EngineError::NotFound`] also when it is another app's.
     pub async fn get_for(&self, app: &str, id: VerificationId) -> Result<Verification, EngineError> {
-        let found = self.load(id).await?.map(|(v, _)| v);
-        found.filter(|v| v.app == app).ok_or(EngineError::NotFound)
+        Some(self.get(id).await?).filter(|v| v.app == app).ok_or(EngineError::NotFound)
     }
 
     /// The newest verification of an app's number.

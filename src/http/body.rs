@@ -3,11 +3,12 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::error::{ApiError, Kind, ParameterError};
 
@@ -27,13 +28,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (media, payload) = (media_type(request), payload.take());
-        let encoded = is_encoded(request);
+        let (encoded, announced) = (is_encoded(request), announced(request));
         Box::pin(async move {
             if encoded || !(media == "application/json" || media.ends_with("+json")) {
                 let detail = "Send 'Content-Type: application/json', without Content-Encoding.";
                 return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
             }
-            parse(&read(payload).await?).map(Self)
+            parse(&read(payload, announced).await?).map(Self)
         })
     }
 }
@@ -52,12 +53,12 @@ impl FromRequest for Raw {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (media, payload) = (media_type(request), payload.take());
-        let encoded = is_encoded(request);
+        let (encoded, announced) = (is_encoded(request), announced(request));
         Box::pin(async move {
             if encoded {
                 return Err(ApiError::new(Kind::UnsupportedMediaType, "Send the body without Content-Encoding."));
             }
-            Ok(Self { media, bytes: read(payload).await? })
+            Ok(Self { media, bytes: read(payload, announced).await? })
         })
     }
 }
@@ -72,9 +73,22 @@ fn is_encoded(request: &HttpRequest) -> bool {
     request.headers().get(CONTENT_ENCODING).is_some_and(|value| value != "identity")
 }
 
-async fn read(payload: Payload) -> Result<Bytes, ApiError> {
+/// How long the body says it is.
+fn announced(request: &HttpRequest) -> usize {
+    let header = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    header.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+async fn read(payload: Payload, announced: usize) -> Result<Bytes, ApiError> {
+    if announced > BODY_MAX {
+        return Err(too_large());
+    }
     let late = |_| ApiError::new(Kind::RequestTimeout, "The body did not arrive in 10 s.");
     tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await.map_err(late)?
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(Kind::PayloadTooLarge, "Bodies are 64 KiB at most.")
 }
 
 async fn collect(mut payload: Payload) -> Result<Bytes, ApiError> {
@@ -82,7 +96,7 @@ async fn collect(mut payload: Payload) -> Result<Bytes, ApiError> {
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| ApiError::new(Kind::MalformedRequest, "The body broke off."))?;
         if body.len() + chunk.len() > BODY_MAX {
-            return Err(ApiError::new(Kind::PayloadTooLarge, "Bodies are 64 KiB at most."));
+            return Err(too_large());
         }
         body.extend_from_slice(&chunk);
     }
@@ -92,17 +106,20 @@ async fn collect(mut payload: Payload) -> Result<Bytes, ApiError> {
 /// What is no JSON is 400; JSON that does not fit is 422 and says where. Serde's messages repeat values it did
 /// not expect, which may be codes or numbers: only its first words are passed on.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // All of it before any of it: a body that breaks off later is no JSON, whatever stands at its start.
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
+    // Serde would take an array for an object, value by value.
+    if !value.is_object() {
+        let detail = "must be an object".to_owned();
+        return Err(ApiError::parameters(vec![ParameterError { pointer: String::new(), detail }]));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let error = match serde_path_to_error::deserialize::<_, T>(&mut json) {
-        Ok(value) => match json.end() {
-            Ok(()) => return Ok(value),
-            Err(_) => return Err(ApiError::new(Kind::MalformedRequest, "There is more after the JSON value.")),
-        },
+        Ok(value) => return Ok(value),
         Err(error) => error,
     };
     if !error.inner().is_data() {
-        let (line, column) = (error.inner().line(), error.inner().column());
-        return Err(ApiError::new(Kind::MalformedRequest, format!("Not JSON, at line {line} column {column}.")));
+        return Err(malformed(error.inner()));
     }
     let pointer = pointer(error.path());
     let said = error.inner().to_string();
@@ -112,6 +129,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         None => "does not fit".to_owned(),
     };
     Err(ApiError::parameters(vec![ParameterError { pointer, detail }]))
+}
+
+fn malformed(error: &serde_json::Error) -> ApiError {
+    let (line, column) = (error.line(), error.column());
+    ApiError::new(Kind::MalformedRequest, format!("Not JSON, at line {line} column {column}."))
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
@@ -151,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_malformed() {
-        for body in ["", "{", "nope", "{\"code\":\"1\"} x", "\u{feff}{}"] {
+        for body in ["", "{", "nope", "{\"code\":\"1\"} x", "{\"none\":1", "{\"code\":\"\\ud800\"}", "\u{feff}{}"] {
             assert_eq!(parse::<Body>(body.as_bytes()).unwrap_err().kind(), Kind::MalformedRequest, "{body:?}");
         }
     }

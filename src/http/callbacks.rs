@@ -10,7 +10,7 @@ use super::auth::bearer;
 use super::error::{ApiError, Kind};
 use super::signed::Callback;
 use crate::engine::EngineError;
-use crate::plivo::callback::{CallCallback, PhloCallback, PhloEvent, TextCallback};
+use crate::plivo::callback::{CallCallback, Params, PhloCallback, PhloEvent, TextCallback};
 use crate::plivo::reference::{self, Purpose};
 use crate::plivo::signature::Proof;
 use crate::store::Parked;
@@ -105,15 +105,20 @@ fn unproved(shared: &Shared, kind: &'static str) -> ApiError {
     ApiError::new(Kind::InvalidSignature, "No valid signature, ref or callback secret.")
 }
 
+/// The parameters of a callback that is proved.
+fn read(callback: &Callback) -> Result<&Params, ApiError> {
+    callback.params.as_ref().ok_or_else(|| ApiError::new(Kind::MalformedRequest, "Not a JSON object."))
+}
+
 async fn take_message(shared: &Shared, callback: &Callback) -> Answered {
-    let TextCallback { message_uuid, report } = TextCallback::read(&callback.params);
+    let TextCallback { message_uuid, report } = TextCallback::read(read(callback)?);
     let (Some(uuid), Some(report)) = (message_uuid, report) else { return Ok(taken(shared, "message", "ignored")) };
     let is_known = committed(shared, "message", shared.engine.report(&uuid, Parked::Text(report)).await)?;
     Ok(taken(shared, "message", if is_known == Some(true) { "applied" } else { "parked" }))
 }
 
 async fn take_call(shared: &Shared, callback: &Callback) -> Answered {
-    let CallCallback { uuids, report } = CallCallback::read(&callback.params);
+    let CallCallback { uuids, report } = CallCallback::read(read(callback)?);
     let Some(report) = report else { return Ok(taken(shared, "call", "ignored")) };
     for uuid in &uuids {
         let reported = shared.engine.report(uuid, Parked::Call(report.clone())).await;
@@ -127,12 +132,14 @@ async fn take_call(shared: &Shared, callback: &Callback) -> Answered {
 /// Plivo does not sign what HTTP Request nodes send: they prove themselves by a ref, and by the callback secret
 /// where there is one.
 async fn take_phlo(shared: &Shared, secret: Option<&str>, reference: Option<&str>, callback: &Callback) -> Answered {
-    let PhloCallback { reference: in_body, event } = PhloCallback::read(&callback.params);
+    let PhloCallback { reference: in_body, event } =
+        callback.params.as_ref().map(PhloCallback::read).unwrap_or_default();
     let knows_secret = secret.is_some_and(|secret| shared.callback_secrets.are(secret));
     let to = reference.or(in_body.as_deref()).and_then(|r| reference::read(&shared.engine.keys, r, Purpose::Phlo));
     let Some(to) = to.filter(|_| knows_secret || !shared.callback_secrets.is_set()) else {
         return Err(unproved(shared, "phlo"));
     };
+    read(callback)?;
     let Some(event) = event else { return Ok(taken(shared, "phlo", "ignored")) };
     let applied = committed(shared, "phlo", apply_phlo(shared, to, event).await)?;
     Ok(taken(shared, "phlo", if applied.is_some() { "applied" } else { "ignored" }))

@@ -168,6 +168,8 @@ fn is_host(text: String) -> Option<String> {
 }
 
 fn fits(metadata: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
-    let fits = |(key, value): (&String, &String)| key.len() <= METADATA_KEY_MAX && value.len() <= METADATA_VALUE_MAX;
+    let fits = |(key, value): (&String, &String)| {
+        key.chars().count() <= METADATA_KEY_MAX && value.chars().count() <= METADATA_VALUE_MAX
+    };
     (metadata.len() <= METADATA_MAX && metadata.iter().all(fits)).then_some(metadata)
 }

@@ -267,7 +267,7 @@ impl ResponseError for ApiError {
             let seconds = after.as_millis().div_ceil(1000).max(1);
             response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
-        if *kind == Kind::Unauthenticated {
+        if status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
         response.content_type(PROBLEM).json(Problem {

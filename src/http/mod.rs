@@ -9,20 +9,21 @@ mod body;
 mod callbacks;
 mod create;
 mod demo;
+mod docs;
 mod error;
 pub mod openapi;
 mod ops;
 mod signed;
+mod stream;
 mod timeline;
 mod verifications;
 mod view;
 
 use std::time::Duration;
 
-use actix_web::http::header::{ALLOW, LOCATION};
+use actix_web::http::header::ALLOW;
 use actix_web::web::{self, ServiceConfig, get, post, to};
 use actix_web::{HttpResponse, Resource, ResponseError};
-use utoipa_swagger_ui::SwaggerUi;
 
 pub use access::observe;
 pub use auth::ApiKeys;
@@ -70,6 +71,7 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool) {
         .service(at("/v1/verifications/{id}/cancel", "POST").route(post().to(v::cancel)))
         .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(v::activity)))
         .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))
+        .service(at("/v1/verifications/{id}/stream", "GET").route(get().to(stream::follow)))
         .service(at("/v1/checks", "POST").route(post().to(v::check_by_number)))
         .service(at("/plivo/message", "GET, POST").route(get().to(c::message)).route(post().to(c::message)))
         .service(at("/plivo/call", "GET, POST").route(get().to(c::call)).route(post().to(c::call)))
@@ -98,8 +100,9 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool) {
         .service(at("/livez", "GET").route(get().to(o::live)))
         .service(at("/readyz", "GET").route(get().to(o::ready)))
         .service(at("/metrics", "GET").route(get().to(o::metrics)))
-        .service(at("/docs", "GET").route(get().to(docs)))
-        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", openapi::document()));
+        .service(at("/openapi.json", "GET").route(get().to(docs::document)))
+        .service(at("/docs", "GET").route(get().to(docs::to_page)))
+        .service(at("/docs/{file:.*}", "GET").route(get().to(docs::file)));
     if is_demo {
         app.service(at("/", "GET").route(get().to(demo::to_page)));
         app.service(at("/demo", "GET").route(get().to(demo::page)));
@@ -119,8 +122,4 @@ fn resource(path: &str, allow: &'static str) -> Resource {
 
 async fn not_found() -> Result<HttpResponse, ApiError> {
     Err(ApiError::new(Kind::NotFound, "See /docs for what there is."))
-}
-
-async fn docs() -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, "/docs/")).finish()
 }

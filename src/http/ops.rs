@@ -1,29 +1,29 @@
 //! For whoever runs it: alive, ready, measured.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use actix_web::web::Data;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use crate::metrics;
 
 /// Whether new requests are wanted. False once a stop has begun.
-pub struct Readiness(AtomicBool);
-
-impl Default for Readiness {
-    fn default() -> Self {
-        Self(AtomicBool::new(true))
-    }
-}
+#[derive(Default)]
+pub struct Readiness(CancellationToken);
 
 impl Readiness {
-    /// From here on `/readyz` says no.
+    /// From here on `/readyz` says no, and streams end.
     pub fn withdraw(&self) {
-        self.0.store(false, Ordering::Release);
+        self.0.cancel();
+    }
+
+    /// Resolves once a stop has begun.
+    pub async fn withdrawn(&self) {
+        self.0.cancelled().await;
     }
 }
 
@@ -42,7 +42,7 @@ pub async fn ready(shared: Data<Shared>) -> HttpResponse {
             .insert_header((RETRY_AFTER, "1"))
             .json(json!({ "status": "unready", "reason": why }))
     };
-    if !shared.readiness.0.load(Ordering::Acquire) {
+    if shared.readiness.0.is_cancelled() {
         return unready("stopping");
     }
     match tokio::time::timeout(Duration::from_secs(1), shared.engine.store.ping()).await {

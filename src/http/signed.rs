@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 
+use actix_web::http::Method;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,14 +10,15 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::Shared;
 use super::body::Raw;
-use super::error::{ApiError, Kind};
+use super::error::ApiError;
 use crate::plivo::callback::Params;
 use crate::plivo::signature::{self, Proof, Request, SignatureHeaders};
 
 /// A callback as it came, with what its signature proves.
 pub struct Callback {
-    /// Its parameters: of the body, or of the query of a GET.
-    pub params: Params,
+    /// Its parameters: of the body, or of the query of a GET. None where the body cannot be read, which is
+    /// said only to who has proved himself.
+    pub params: Option<Params>,
     /// Which signature held.
     pub proof: Option<Proof>,
 }
@@ -30,23 +32,30 @@ impl FromRequest for Callback {
         let request = request.clone();
         Box::pin(async move {
             let body = body.await?;
-            let params = params(&request, &body)?;
-            let proof = request.app_data::<Data<Shared>>().and_then(|shared| prove(shared, &request, &body, &params));
+            let params = params(&request, &body);
+            let proof = request
+                .app_data::<Data<Shared>>()
+                .zip(params.as_ref())
+                .and_then(|(shared, params)| prove(shared, &request, &body, params));
             Ok(Self { params, proof })
         })
     }
 }
 
-/// Reads form or JSON. A GET, or a body that is empty, has its parameters in the query.
-fn params(request: &HttpRequest, body: &Raw) -> Result<Params, ApiError> {
-    if body.bytes.is_empty() {
-        return Ok(Params::from_form(request.query_string().as_bytes()));
+/// Reads form or JSON. A GET, or a body that is empty, has its parameters in the query: the signature of a GET
+/// covers no body, so one that came along is not looked at.
+fn params(request: &HttpRequest, body: &Raw) -> Option<Params> {
+    if is_in_query(request, body) {
+        return Some(Params::from_form(request.query_string().as_bytes()));
     }
     if body.media == "application/json" || body.media.ends_with("+json") {
-        return Params::from_json(&body.bytes)
-            .ok_or_else(|| ApiError::new(Kind::MalformedRequest, "Not a JSON object."));
+        return Params::from_json(&body.bytes);
     }
-    Ok(Params::from_form(&body.bytes))
+    Some(Params::from_form(&body.bytes))
+}
+
+fn is_in_query(request: &HttpRequest, body: &Raw) -> bool {
+    request.method() == Method::GET || body.bytes.is_empty()
 }
 
 /// The URL that was signed is the one configured at Plivo, never one put together from `Host`.
@@ -54,7 +63,7 @@ fn prove(shared: &Shared, request: &HttpRequest, body: &Raw, params: &Params) ->
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let url = format!("{}{target}", shared.public_url);
     let headers = SignatureHeaders::read(|name| request.headers().get(name).and_then(|value| value.to_str().ok()));
-    let signed = if body.bytes.is_empty() { &[] } else { params.pairs() };
+    let signed = if is_in_query(request, body) { &[] } else { params.pairs() };
     signature::verify(&shared.tokens, headers, Request { method: request.method().as_str(), url: &url, params: signed })
         .ok()
 }

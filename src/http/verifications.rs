@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -24,6 +24,8 @@ type Answered = Result<HttpResponse, ApiError>;
 
 /// How many verifications a page has at most.
 const PAGE_MAX: usize = 100;
+/// How many where nothing is said.
+const PAGE_DEFAULT: usize = 20;
 
 /// A code that was typed in.
 #[derive(Deserialize, ToSchema)]
@@ -74,7 +76,8 @@ pub struct ActivityBody {
 }
 
 /// Which page of a list.
-#[derive(Deserialize, IntoParams)]
+#[derive(IntoParams)]
+#[expect(dead_code, reason = "it documents what `list` reads, one by one, so that each fault has its name")]
 pub struct ListQuery {
     /// Only those of this status.
     status: Option<String>,
@@ -101,8 +104,7 @@ pub async fn create(
 ) -> Answered {
     let creation = body.0.checked(caller.app, &shared)?;
     let Created { applied, joined } = shared.engine.create(creation).await?;
-    let is_async = request.headers().get_all("prefer").any(|v| v.as_bytes() == b"respond-async");
-    let v = settled(&shared, refused(applied)?, is_async).await?;
+    let v = settled(&shared, refused(applied)?, prefers_async(&request)).await?;
     let mut view = view(&shared, &v).await?;
     view.joined = Some(joined);
     let to = AttemptRef { id: v.id, attempt: 0 };
@@ -136,23 +138,17 @@ pub async fn timeline(caller: Caller, shared: Data<Shared>, id: Path<String>) ->
 #[utoipa::path(get, path = "/v1/verifications", tag = "verifications", params(ListQuery),
     responses((status = 200, body = PageView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
-pub async fn list(caller: Caller, shared: Data<Shared>, query: Query<ListQuery>) -> Answered {
-    let ListQuery { status, cursor, limit } = query.into_inner();
+pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answered {
+    let given = |name| query_parameter(request.query_string(), name);
     let wrong = |name, detail: &str| ApiError::parameters(vec![ParameterError::new(name, detail)]);
-    let status = match status.as_deref() {
-        None | Some("") => None,
-        Some(text) => Some(
-            Status::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| wrong("status", "is not a status"))?,
-        ),
-    };
-    let before = match cursor.as_deref() {
-        None | Some("") => None,
-        Some(text) => Some(read_cursor(text).ok_or_else(|| wrong("cursor", "is not a cursor of this list"))?),
-    };
-    let limit = limit.unwrap_or(20);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(wrong("limit", "must be 1 to 100"));
-    }
+    let is_named = |text: &str| Status::ALL.into_iter().find(|s| s.as_str() == text);
+    let status =
+        given("status")?.map(|text| is_named(&text).ok_or_else(|| wrong("status", "is not a status"))).transpose()?;
+    let before = given("cursor")?
+        .map(|text| read_cursor(&text).ok_or_else(|| wrong("cursor", "is not a cursor of this list")))
+        .transpose()?;
+    let limit = given("limit")?.map_or(Some(PAGE_DEFAULT), |text| text.parse().ok());
+    let limit = limit.filter(|n| (1..=PAGE_MAX).contains(n)).ok_or_else(|| wrong("limit", "must be 1 to 100"))?;
     let page = shared.engine.list(&caller.app, None, status, before, limit).await?;
     page_view(&shared, page).await
 }
@@ -233,6 +229,22 @@ pub async fn activity(caller: Caller, shared: Data<Shared>, id: Path<String>, bo
     };
     let applied = refused(shared.engine.apply_for(&caller.app, id, &Event::Activity(kind)).await?)?;
     Ok(HttpResponse::Ok().json(view(&shared, &applied.verification).await?))
+}
+
+/// A parameter of the query; one that is empty is as good as none.
+pub(super) fn query_parameter(query: &str, name: &str) -> Result<Option<String>, ApiError> {
+    let mut given = url::form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
+    match (given.next(), given.next()) {
+        (Some(_), Some(_)) => Err(ApiError::parameters(vec![ParameterError::new(name, "is given twice")])),
+        (given, _) => Ok(given.map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())),
+    }
+}
+
+/// Whether the caller does not want to wait for Plivo (RFC 7240: a list, in any case, each with parameters).
+fn prefers_async(request: &HttpRequest) -> bool {
+    let preferences = request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
+    let mut names = preferences.flat_map(|list| list.split(',')).map(|one| one.split(';').next().unwrap_or_default());
+    names.any(|name| name.trim().eq_ignore_ascii_case("respond-async"))
 }
 
 /// What cannot be an id is an unknown one.

@@ -91,6 +91,7 @@ impl CallCallback {
 }
 
 /// What an HTTP Request node of the flow told. The words are ours: `phlo/README.md` has the text of the nodes.
+#[derive(Default)]
 pub struct PhloCallback {
     /// The ref, where it is not in the path.
     pub reference: Option<String>,

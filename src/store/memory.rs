@@ -175,11 +175,6 @@ impl Store for Memory {
         Ok(Claimed { ids, next: state.due.first().map(|(at, _)| *at) })
     }
 
-    async fn forget_due(&self, _: VerificationId) -> Result<(), StoreError> {
-        // Here a due time goes with its record.
-        Ok(())
-    }
-
     async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {
         let mut state = self.state();
         let gone_at = clock() + LINK_TTL;

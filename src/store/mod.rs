@@ -145,11 +145,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Cursor>, StoreError>;
 
     /// Takes up to `limit` of those that are due at `now` and makes them due again at `now + lease`, so that
-    /// nobody else takes them meanwhile. A commit sets a new due time and so ends the lease.
+    /// nobody else takes them meanwhile. A commit sets a new due time and so ends the lease. What has outlived
+    /// its record is not due any more.
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError>;
-
-    /// Removes a due time that outlived its record. A record that is there keeps its own.
-    async fn forget_due(&self, id: VerificationId) -> Result<(), StoreError>;
 
     /// Makes `provider_id` find an attempt, and returns the reports that had been waiting for that. They
     /// stay until [`Store::unpark`], so that a crash before they are applied loses none.

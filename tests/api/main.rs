@@ -4,4 +4,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attempts;
+mod callbacks;
+mod checks;
+mod lists;
+mod ops;
+mod outage;
+mod problems;
+mod quiet;
+mod stream;
 mod verifications;

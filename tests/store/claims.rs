@@ -188,6 +188,15 @@ pub(crate) async fn a_page_may_begin_at_a_cursor_that_is_gone(store: &dyn Store)
     }
 }
 
+pub(crate) async fn a_list_may_be_of_one_shard(store: &dyn Store) {
+    let mut sevens = create_many_at_few_moments(store).await;
+    sevens.retain(|c| c.id.shard() == 7);
+    sevens.sort_by(|a, b| b.cmp(a));
+    assert_eq!(store.list("shop", Some(7), None, 1000).await.unwrap(), sevens);
+    assert_eq!(store.list("shop", Some(7), Some(sevens[2]), 2).await.unwrap(), sevens[3..5]);
+    assert_eq!(store.list("shop", Some(8), None, 1000).await.unwrap(), []);
+}
+
 /// Forty in a few shards, many of them created in the same millisecond.
 async fn create_many_at_few_moments(store: &dyn Store) -> Vec<Cursor> {
     let mut all = Vec::new();

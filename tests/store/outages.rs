@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use phlo_2fa::store::redis::Redis;
 use phlo_2fa::store::{AttemptRef, Commit, Outcome, Parked, Store, StoreError};
 use phlo_2fa::verification::event::TextReport;
@@ -21,7 +22,7 @@ async fn assert_that_all_is_unavailable(store: &Redis, server: &RedisServer) {
         ("load_many", store.load_many(&[draft.id]).await.err()),
         ("commit", store.commit(&draft).await.err()),
         ("newest", store.newest(draft.number).await.err()),
-        ("list", store.list("shop", None, 1).await.err()),
+        ("list", store.list("shop", None, None, 1).await.err()),
         ("claim_due", store.claim_due(at(0), LONG, 1).await.err()),
         ("link", store.link("uuid", to).await.err()),
         ("find_or_park", store.find_or_park("uuid", &Parked::Text(TextReport::Sent)).await.err()),
@@ -67,7 +68,7 @@ async fn a_server_that_comes_back_is_used_again_at_once() {
     let mut server = RedisServer::start();
     let store = connect(&server.url());
     // Several connections, so that a dead one is met more than once.
-    let many = futures_util::future::join_all((0..4).map(|_| store.ping())).await;
+    let many = join_all((0..4).map(|_| store.ping())).await;
     assert!(many.iter().all(Result::is_ok));
     server.restart();
     commit(&store, &draft()).await;
@@ -90,6 +91,34 @@ async fn a_cluster_that_comes_back_is_used_again() {
 }
 
 #[tokio::test]
+async fn a_primary_that_is_away_stops_no_other_shard() {
+    let mut servers = RedisServer::start_cluster_of_three();
+    let store = connect(&servers[0].url());
+    let drafts: Vec<_> = (0..=255).map(|shard| Commit { due: Some(at(0)), ..draft_of(number_in(shard)) }).collect();
+    for draft in &drafts {
+        commit(&store, draft).await;
+    }
+    servers[1].kill();
+    let mut reached = Vec::new();
+    for draft in &drafts {
+        if store.commit(&after(draft, b"second")).await.is_ok() {
+            reached.push(draft.id);
+        }
+    }
+    assert!((130..230).contains(&reached.len()), "{} of 256 shards", reached.len());
+    // Their timers go off, the first time somebody looks.
+    let mut claimed = store.claim_due(at(0), LONG, 256).await.unwrap().ids;
+    claimed.sort_unstable();
+    assert_eq!(claimed, reached);
+    // More questions at once than redis-rs bears: it stands still, is given up and replaced.
+    join_all(drafts.iter().map(|draft| store.load(draft.id))).await;
+    let start = Instant::now();
+    while store.load(reached[0]).await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(10), "the shards that are left are never reached again");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_is_given_up_within_a_second() {
     let server = RedisServer::start();
     let store = connect(&server.url());
@@ -97,7 +126,7 @@ async fn a_server_that_hangs_is_given_up_within_a_second() {
     // Silent for longer than anybody waits.
     server.command(&["CLIENT", "PAUSE", "2000", "ALL"]);
     let start = Instant::now();
-    let pings = futures_util::future::join_all((0..50).map(|_| store.ping())).await;
+    let pings = join_all((0..50).map(|_| store.ping())).await;
     assert!(start.elapsed() < Duration::from_millis(1900), "{:?}", start.elapsed());
     assert!(pings.iter().all(|p| matches!(p, Err(StoreError::Unavailable(_)))));
     until_it_answers(&store).await;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::store::redis::Redis;
-use phlo_2fa::store::seal::Keyring;
 use phlo_2fa::store::{AttemptRef, Commit, Parked, Store, StoreError};
 use phlo_2fa::verification::event::TextReport;
 
@@ -22,7 +22,7 @@ async fn use_it_all(store: &dyn Store, first: &Commit) {
     let report = Parked::Text(TextReport::Sent);
     store.find_or_park("00112233-9dad-11d1-80b4-00c04fd430c8", &report).await.unwrap();
     store.unpark("6ba7b810-9dad-11d1-80b4-00c04fd430c8").await.unwrap();
-    store.list(&first.app, None, 10).await.unwrap();
+    store.list(&first.app, None, None, 10).await.unwrap();
     store.load_many(&[first.id]).await.unwrap();
 }
 
@@ -56,7 +56,7 @@ async fn a_shared_key_lives_as_long_as_the_longest_of_those_in_it() {
     commit(&store, &Commit { keep: Duration::from_millis(40), due: Some(at(0)), ..draft_of(number_in(1)) }).await;
     tokio::time::sleep(Duration::from_millis(80)).await;
     assert_eq!(store.claim_due(at(0), LONG, 10).await.unwrap().ids, [long.id]);
-    assert_eq!(store.list("shop", None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.list("shop", None, None, 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

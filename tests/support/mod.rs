@@ -33,11 +33,13 @@ pub struct Setup {
     pub speed: f64,
     /// Where the flow's reports go, if not to the service.
     pub canvas_url: Option<String>,
+    /// The token that the local Plivo goes by, if it is not the service's.
+    pub plivo_token: Option<&'static str>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { env: Vec::new(), store: None, speed: 100.0, canvas_url: None }
+        Self { env: Vec::new(), store: None, speed: 100.0, canvas_url: None, plivo_token: None }
     }
 }
 
@@ -74,6 +76,29 @@ impl Answer {
     /// The problem's code.
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// A header; empty when there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Asserts that it is a problem, with everything that a problem has.
+    #[track_caller]
+    pub fn assert_problem(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.code()), (status, code), "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        assert_eq!(self.header("cache-control"), "no-store", "{self:?}");
+        assert_eq!(self.body["type"], format!("/problems/{}", code.replace('_', "-")), "{self:?}");
+        assert_eq!(self.body["status"], status, "{self:?}");
+        for text in ["title", "detail"] {
+            assert!(self.body[text].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
+        }
+        assert!(!self.header("x-request-id").is_empty(), "{self:?}");
+        assert_eq!(self.body["request_id"], self.header("x-request-id"), "{self:?}");
+        if matches!(status, 429 | 503) {
+            assert!(self.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0), "{self:?}");
+        }
     }
 
     /// The verification's id.
@@ -123,7 +148,7 @@ impl TestApp {
         let sandbox = Sandbox::new(
             SandboxConfig {
                 auth_id: config.plivo_auth_id.clone(),
-                auth_token: config.plivo_auth_tokens[0].clone(),
+                auth_token: setup.plivo_token.map_or(config.plivo_auth_tokens[0].clone(), Into::into),
                 public_url: setup.canvas_url.unwrap_or_else(|| url.clone()),
                 callback_secret: config.callback_secrets.first().cloned(),
                 speed: setup.speed,
@@ -154,7 +179,7 @@ impl TestApp {
         self.engine.wake_due().await.unwrap();
     }
 
-    /// A request to the API with the app's key.
+    /// What is sent to the API, and the answer.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -164,7 +189,29 @@ impl TestApp {
 
     /// A request to some path with the app's key, for the test to complete.
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method.parse().unwrap(), format!("{}{path}", self.url)).bearer_auth(&self.key)
+        self.keyless(method, path).bearer_auth(&self.key)
+    }
+
+    /// The same without a key.
+    pub fn keyless(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), format!("{}{path}", self.url))
+    }
+
+    /// Sends bytes as they are and returns all that comes back until the other side closes. For requests that no
+    /// client makes; they should ask for the connection to be closed.
+    pub async fn raw(&self, request: impl Into<Vec<u8>>) -> String {
+        use std::io::{Read, Write};
+        let (address, request) = (self.url.trim_start_matches("http://").to_owned(), request.into());
+        let talk = move || {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+            // It may be refused before all of it is written.
+            let _ = stream.write_all(&request);
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        tokio::task::spawn_blocking(talk).await.unwrap()
     }
 
     /// GET with the app's key.
@@ -205,11 +252,16 @@ impl TestApp {
         self.send(self.http.get(url)).await.body
     }
 
+    /// Every request that the local Plivo took.
+    pub async fn whole_plivo_log(&self) -> Vec<Value> {
+        let log = self.send(self.http.get(format!("{}/log", self.plivo_url))).await.body;
+        log.as_array().unwrap().clone()
+    }
+
     /// Every request that the local Plivo took for `+1 415 555 <last four>`.
     pub async fn plivo_log(&self, last_four: &str) -> Vec<Value> {
-        let log = self.send(self.http.get(format!("{}/log", self.plivo_url))).await.body;
         let to = format!("1415555{last_four}");
-        log.as_array().unwrap().iter().filter(|entry| entry["to"] == to.as_str()).cloned().collect()
+        self.whole_plivo_log().await.into_iter().filter(|entry| entry["to"] == to.as_str()).collect()
     }
 
     /// Polls a verification until it is as wanted; the local Plivo's reports take a moment of real time.

@@ -46,6 +46,30 @@ impl RedisServer {
         server
     }
 
+    /// Three primaries, each with a third of the slots; the others go on when one is away.
+    pub(crate) fn start_cluster_of_three() -> [Self; 3] {
+        let args =
+            ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-require-full-coverage", "no"];
+        let servers = [(); 3].map(|()| Self::launch(Kind::Cluster, &args));
+        for (n, (server, slots)) in
+            servers.iter().zip([["0", "5460"], ["5461", "10922"], ["10923", "16383"]]).enumerate()
+        {
+            server.command(&["CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1]]);
+            server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()]);
+        }
+        for other in &servers[1..] {
+            servers[0].command(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string()]);
+        }
+        for server in &servers {
+            server.wait_for("three that know each other", || {
+                let info = server.command(&["CLUSTER", "INFO"]);
+                let is_whole = info.contains("cluster_slots_assigned:16384") && info.contains("cluster_size:3");
+                is_whole && info.contains("cluster_state:ok")
+            });
+        }
+        servers
+    }
+
     /// A sentinel that watches `master` under the name `main`.
     pub(crate) fn start_sentinel(master: &Self) -> Self {
         let server = Self::launch(Kind::Sentinel, &[]);

@@ -24,28 +24,40 @@ pub(super) struct Conn {
     epoch: u64,
     current: Arc<AtomicU64>,
     is_broken: Arc<AtomicBool>,
+    answers: Arc<AtomicU64>,
 }
 
 impl Conn {
     pub(super) fn new(link: Link, epoch: u64, current: Arc<AtomicU64>) -> Self {
-        Self { link, epoch, current, is_broken: Arc::default() }
+        Self { link, epoch, current, is_broken: Arc::default(), answers: Arc::default() }
     }
 
     pub(super) fn is_usable(&self) -> bool {
         self.epoch == self.current.load(Ordering::Acquire) && !self.is_broken.load(Ordering::Acquire)
     }
 
+    /// How many answers have come through this connection, whoever asked.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Acquire)
+    }
+
+    pub(super) fn has_answered(&self) {
+        self.answers.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Draws the consequences of an error: which connections the pool forgets, and whether to ask again at
-    /// once. A cluster's connection mends itself and has asked again already.
-    pub(super) fn judge(&self, error: &RedisError) -> bool {
-        if matches!(self.link, Link::Cluster(_)) {
-            return false;
-        }
+    /// once. `before` is how many answers there had been when the question was asked.
+    pub(super) fn judge(&self, error: &RedisError, before: u64) -> bool {
         if error.is_timeout() {
-            self.is_broken.store(true, Ordering::Release);
+            // One node of a cluster that hangs is no reason to leave the others. But a connection through which
+            // nothing has come meanwhile is dead, or is one of redis-rs to a cluster whose slots it waits to
+            // learn while a repair that it does not drive holds the lock: that one never comes back.
+            self.is_broken.fetch_or(self.answers() == before, Ordering::AcqRel);
             return false;
         }
-        let is_lost = error.is_unrecoverable_error() || error.is_io_error() || is_read_only(error);
+        // A cluster's connection mends itself and has asked again already.
+        let is_lost = matches!(self.link, Link::Standalone(_))
+            && (error.is_unrecoverable_error() || error.is_io_error() || is_read_only(error));
         if is_lost {
             let _ = self.current.compare_exchange(self.epoch, self.epoch + 1, Ordering::AcqRel, Ordering::Acquire);
         }

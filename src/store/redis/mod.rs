@@ -28,7 +28,7 @@ use crate::verification::VerificationId;
 pub use self::target::InvalidUrl;
 
 /// How many shards of a cluster are asked at a time.
-const SIDE_BY_SIDE: usize = 64;
+const SIDE_BY_SIDE: usize = 32;
 
 /// Verifications in Redis.
 pub struct Redis {
@@ -156,10 +156,6 @@ impl Store for Redis {
             Some(error) if answers == 0 => Err(error),
             _ => Ok(claimed),
         }
-    }
-
-    async fn forget_due(&self, id: VerificationId) -> Result<(), StoreError> {
-        self.pool.ask(scripts::forget_due(id)).await
     }
 
     async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {

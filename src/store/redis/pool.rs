@@ -108,9 +108,13 @@ impl Pool {
         let mut is_second = false;
         loop {
             let mut conn = self.connection().await?;
+            let before = conn.answers();
             match what.of(&mut conn).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) if conn.judge(&error) && !is_second => is_second = true,
+                Ok(answer) => {
+                    conn.has_answered();
+                    return Ok(answer);
+                }
+                Err(error) if conn.judge(&error, before) && !is_second => is_second = true,
                 Err(error) => return Err(explain(&error)),
             }
         }

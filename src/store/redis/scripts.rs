@@ -9,13 +9,11 @@ use super::keys;
 use super::pool::Ask;
 use crate::store::{AttemptRef, Claimed, Commit, Cursor, LINK_TTL, PARKED_MAX, PARKED_TTL, StoreError};
 use crate::time::Timestamp;
-use crate::verification::VerificationId;
 
 static COMMIT: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("commit.lua"))));
 static CLAIM: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("claim.lua"))));
-static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("forget.lua")));
 static LIST: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("list.lua"))));
 static LINK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("link.lua")));
@@ -59,12 +57,6 @@ pub(super) fn claimed(shards: &[u8], answer: Vec<Value>) -> Result<Claimed, Stor
         ids.push(shards.get(index).and_then(|shard| keys::id(*shard, &member)).ok_or(super::MISSPELT)?);
     }
     Ok(Claimed { ids, next })
-}
-
-pub(super) fn forget_due(id: VerificationId) -> Ask<'static> {
-    let mut script = FORGET.prepare_invoke();
-    script.key(keys::record(id)).key(keys::due(id.shard())).arg(keys::member(id));
-    Ask::Script(script)
 }
 
 pub(super) fn list(shards: &[u8], app: &str, before: Option<Cursor>, limit: usize) -> Ask<'static> {

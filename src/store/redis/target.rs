@@ -14,6 +14,8 @@ use super::conn::Link;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_millis(1000);
+/// How long one to a node of a cluster may take: a node that hangs must not keep the others from being used.
+const CLUSTER_CONNECT: Duration = Duration::from_millis(400);
 /// How long an answer may take.
 const RESPONSE: Duration = Duration::from_millis(700);
 /// How long an answer of a cluster may take, with redirections and repetitions.
@@ -65,10 +67,10 @@ impl Target {
                     hosts.map(|host| node(&format!("{scheme}://{login}{host}"))).collect::<Result<Vec<_>, _>>()?;
                 let builder = ClusterClientBuilder::new(nodes)
                     .tcp_settings(tcp())
-                    .connection_timeout(CONNECT)
+                    .connection_timeout(CLUSTER_CONNECT)
                     .response_timeout(RESPONSE)
                     .overall_response_timeout(Some(CLUSTER_RESPONSE))
-                    .retries(5)
+                    .retries(3)
                     .min_retry_wait(10)
                     .max_retry_wait(100);
                 Ok(Self::Cluster(builder.build().map_err(|_| EXAMPLES)?))

@@ -1,0 +1,32 @@
+//! `/docs`: the API document for people, all of it served from here.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
+use actix_web::web::Path;
+use utoipa_swagger_ui::Config;
+
+use super::error::ApiError;
+use super::{not_found, openapi};
+
+/// Where the document is.
+const DOCUMENT: &str = "/openapi.json";
+
+/// The document itself.
+pub async fn document() -> HttpResponse {
+    HttpResponse::Ok().json(openapi::document())
+}
+
+/// The page's links count from its directory.
+pub async fn to_page() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, "/docs/")).finish()
+}
+
+/// The page and its parts.
+pub async fn file(path: Path<String>) -> Result<HttpResponse, ApiError> {
+    match utoipa_swagger_ui::serve(&path, Arc::new(Config::from(DOCUMENT))) {
+        Ok(Some(file)) => Ok(HttpResponse::Ok().content_type(file.content_type).body(file.bytes.into_owned())),
+        Ok(None) | Err(_) => not_found().await,
+    }
+}

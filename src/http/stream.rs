@@ -1,0 +1,135 @@
+//! A verification's timeline, live, as Server-Sent Events.
+//!
+//! The store is asked twice a second: what happens, happens on any replica, and a verification lives for
+//! minutes. A browser may follow with the `client_token` of the creation instead of an API key.
+
+use std::time::Duration;
+
+use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
+use futures_util::stream;
+use utoipa::IntoParams;
+
+use super::Shared;
+use super::auth::Caller;
+use super::error::{ApiError, Problem};
+use super::timeline::EntryView;
+use super::verifications::{known, query_parameter};
+use super::view::VerificationView;
+use crate::engine::EngineError;
+use crate::plivo::reference::{self, Purpose};
+use crate::verification::{Verification, VerificationId};
+
+const POLL: Duration = Duration::from_millis(500);
+/// Polls without news after which a comment keeps proxies from closing the connection.
+const KEEP_ALIVE_POLLS: u32 = 30;
+/// Longer than any verification lives, so that a reader that never leaves goes all the same.
+const POLLS_MAX: u32 = 15 * 60 * 2;
+
+/// Who is following, where it is not an app.
+#[derive(IntoParams)]
+#[expect(dead_code, reason = "it documents what `follow` reads")]
+pub struct StreamQuery {
+    /// The `client_token` of the creation.
+    client_token: Option<String>,
+}
+
+/// Follows a verification: an `entry` event for each line of its timeline, a `verification` event after each
+/// change, until it is final.
+#[utoipa::path(get, path = "/v1/verifications/{id}/stream", tag = "verifications",
+    params(("id" = String, Path), StreamQuery),
+    responses((status = 200, description = "Server-Sent Events", content_type = "text/event-stream"),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+    security(("api_key" = []), ()))]
+pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let v = match &query_parameter(request.query_string(), "client_token")? {
+        Some(token) => {
+            let id = known(&id)?;
+            let to = reference::read(&shared.engine.keys, token, Purpose::Client).filter(|to| to.id == id);
+            shared.engine.get(to.ok_or(EngineError::NotFound)?.id).await?
+        }
+        None => {
+            let caller = Caller::from_request(&request, &mut Payload::None).await?;
+            shared.engine.get_for(&caller.app, known(&id)?).await?
+        }
+    };
+    let follower = Follower { shared, id: v.id, told: 0, polls: 0, quiet: 0, is_over: false };
+    let events = stream::unfold((follower, Some(v)), |(mut follower, first)| async move {
+        let news = follower.next(first).await?;
+        Some((Ok::<_, actix_web::Error>(Bytes::from(news)), (follower, None)))
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream; charset=utf-8")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        // The token is the only credential, and it is in the URL: any page that has it may read.
+        .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(events))
+}
+
+struct Follower {
+    shared: Data<Shared>,
+    id: VerificationId,
+    /// Entries told so far.
+    told: usize,
+    polls: u32,
+    quiet: u32,
+    is_over: bool,
+}
+
+impl Follower {
+    /// The next piece of the stream; `None` at its end.
+    async fn next(&mut self, first: Option<Verification>) -> Option<String> {
+        let mut known = first;
+        loop {
+            if self.is_over || self.polls >= POLLS_MAX {
+                return None;
+            }
+            let v = match known.take() {
+                Some(v) => v,
+                None => {
+                    self.polls += 1;
+                    tokio::select! {
+                        () = tokio::time::sleep(POLL) => {}
+                        () = self.shared.readiness.withdrawn() => return None,
+                    }
+                    match self.shared.engine.get(self.id).await {
+                        Ok(v) => v,
+                        // Forgotten: there is nothing more to tell.
+                        Err(EngineError::NotFound) => return None,
+                        // The next poll may find the store again.
+                        Err(_) => continue,
+                    }
+                }
+            };
+            if let Some(news) = self.news(&v).await {
+                self.quiet = 0;
+                return Some(news);
+            }
+            self.quiet += 1;
+            if self.quiet >= KEEP_ALIVE_POLLS {
+                self.quiet = 0;
+                return Some(": still here\n\n".to_owned());
+            }
+        }
+    }
+
+    async fn news(&mut self, v: &Verification) -> Option<String> {
+        let fresh = v.timeline.get(self.told..).filter(|fresh| !fresh.is_empty())?;
+        let now = self.shared.engine.clock.now().await.ok()?;
+        let mut out = String::new();
+        for entry in fresh {
+            out.push_str(&event("entry", &EntryView::of(v, entry)));
+        }
+        out.push_str(&event("verification", &VerificationView::of(v, &self.shared.engine.rules, now)));
+        self.told = v.timeline.len();
+        self.is_over = v.status.is_final();
+        Some(out)
+    }
+}
+
+fn event(name: &str, data: &impl serde::Serialize) -> String {
+    let data = serde_json::to_string(data).unwrap_or_default();
+    format!("event: {name}\ndata: {data}\n\n")
+}

@@ -1,0 +1,139 @@
+//! For whoever runs it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{Setup, TestApp};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_alive_and_ready_without_a_key() {
+    let app = TestApp::spawn().await;
+    for path in ["/livez", "/readyz"] {
+        let answer = app.send(app.keyless("GET", path)).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_are_those_of_the_contract_and_name_nobody() {
+    let app = TestApp::spawn().await;
+    let created = app.create("0107").await;
+    app.until(created.id(), "busy", |v| v["attempts"][1]["status"] == "busy").await;
+    app.advance(20.0).await;
+    let code = app.spoken_code("0107").await;
+    app.check(created.id(), &crate::support::wrong(&code)).await;
+    app.check(created.id(), &code).await;
+    let delivered = app.create("0100").await;
+    app.until(delivered.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
+    app.get(&format!("/v1/nothing/{}", created.id())).await;
+    let reference = app.plivo_log("0100").await[0]["body"]["ref"].as_str().unwrap().to_owned();
+    app.send(app.keyless("POST", &format!("/plivo/phlo/{reference}"))).await;
+
+    let text = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    for (name, labels) in [
+        ("http_request_duration_seconds_bucket", &["method", "route", "status"][..]),
+        ("verifications_total", &["status", "channel"]),
+        ("attempts_total", &["channel", "via", "status"]),
+        ("escalations_total", &["reason"]),
+        ("escalation_lag_seconds_bucket", &[]),
+        ("time_to_delivered_seconds_bucket", &[]),
+        ("time_to_verified_seconds_bucket", &[]),
+        ("callbacks_total", &["kind", "result"]),
+        ("plivo_request_duration_seconds_bucket", &[]),
+        ("redis_pool_", &[]),
+        ("checks_total", &["result"]),
+    ] {
+        let sample = text.lines().find(|line| line.starts_with(&format!("phlo2fa_{name}")));
+        let sample = sample.unwrap_or_else(|| panic!("no {name} in {text}"));
+        assert!(labels.iter().all(|label| sample.contains(&format!("{label}=\""))), "{sample}");
+    }
+    assert!(text.contains(r#"phlo2fa_checks_total{result="verified"} 1"#), "{text}");
+    assert!(text.contains(r#"phlo2fa_checks_total{result="incorrect"} 1"#), "{text}");
+    for secret in [created.id(), "vrf_", "415555", &code, &reference, crate::support::CALLBACK_SECRET] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_of_the_lists_are_counted() {
+    let app = TestApp::spawn_with(Setup { env: vec![("COUNTRIES", "GB".into())], ..Setup::default() }).await;
+    app.create("0100").await.assert_problem(403, "country_not_allowed");
+    let text = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(text.contains(r#"phlo2fa_guard_refusals_total{scope="country"} 1"#), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_document_names_every_route_there_is() {
+    let app = TestApp::spawn().await;
+    let document = app.send(app.keyless("GET", "/openapi.json")).await;
+    assert_eq!(document.status, 200);
+    let paths: BTreeSet<_> = document.body["paths"].as_object().unwrap().keys().cloned().collect();
+    for path in [
+        "/v1/verifications",
+        "/v1/verifications/search",
+        "/v1/verifications/{id}",
+        "/v1/verifications/{id}/checks",
+        "/v1/verifications/{id}/attempts",
+        "/v1/verifications/{id}/cancel",
+        "/v1/verifications/{id}/activity",
+        "/v1/verifications/{id}/timeline",
+        "/v1/verifications/{id}/stream",
+        "/v1/checks",
+        "/plivo/message",
+        "/plivo/call",
+        "/plivo/phlo",
+        "/plivo/phlo/{ref}",
+        "/livez",
+        "/readyz",
+        "/metrics",
+    ] {
+        assert!(paths.contains(path), "{path} is not among {paths:?}");
+    }
+    for (path, methods) in document.body["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            assert!(operation["responses"].as_object().is_some_and(|r| !r.is_empty()), "{method} {path}");
+            let needs_key = operation["security"].as_array().is_some_and(|s| s[0] == json!({ "api_key": [] }));
+            assert_eq!(needs_key, path.starts_with("/v1/"), "{method} {path}");
+            let filled = path.replace("{id}", "vrf_x").replace("{ref}", "x").replace("{secret}", "x");
+            let answer = app.send(app.keyless(&method.to_uppercase(), &filled)).await;
+            assert!(!matches!(answer.status, 404 | 405), "{method} {path} is not served: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documentation_is_served_from_here_alone() {
+    let app = TestApp::spawn().await;
+    let moved = app.keyless("GET", "/docs").send().await.unwrap();
+    assert_eq!((moved.status().as_u16(), moved.headers()["location"].to_str().unwrap()), (303, "/docs/"));
+    let page = app.keyless("GET", "/docs/").send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    let html = page.text().await.unwrap();
+    let fetched = |attribute: &str| -> Vec<String> {
+        html.split(attribute).skip(1).filter_map(|rest| rest.split('"').nth(1)).map(str::to_owned).collect()
+    };
+    for url in fetched("src=").into_iter().chain(fetched("href=")) {
+        assert!(!url.contains("//"), "{url} is fetched from elsewhere");
+        let asset = app.keyless("GET", &format!("/docs/{}", url.trim_start_matches("./"))).send().await.unwrap();
+        assert_eq!(asset.status(), 200, "{url}");
+    }
+    let initializer = app.keyless("GET", "/docs/swagger-initializer.js").send().await.unwrap();
+    assert!(initializer.text().await.unwrap().contains("/openapi.json"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callers_own_request_id_is_used_if_it_can_stand_in_a_log() {
+    let app = TestApp::spawn().await;
+    let named = |id: &str| app.send(app.keyless("GET", "/v1/none").header("X-Request-Id", id));
+    let answer = named("order-17_a.b").await;
+    answer.assert_problem(404, "not_found");
+    assert_eq!(answer.header("x-request-id"), "order-17_a.b");
+    for odd in ["", "a b", "a\tb", "<script>", &"x".repeat(65)] {
+        let answer = named(odd).await;
+        answer.assert_problem(404, "not_found");
+        assert_ne!(answer.header("x-request-id"), odd);
+    }
+    assert_ne!(named("").await.body["request_id"], Value::Null);
+}

@@ -1,0 +1,165 @@
+//! The store is away: every route says so, soon, and nothing is lost or approved meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use phlo_2fa::store::{Claimed, Commit, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored};
+use phlo_2fa::time::Timestamp;
+use phlo_2fa::verification::{AttemptRef, VerificationId};
+use serde_json::{Value, json};
+
+use crate::quiet::Quiet;
+use crate::support::{Answer, CALLBACK_SECRET, Setup, TestApp};
+
+/// Every request that needs the store.
+async fn all(app: &TestApp, reference: &str) -> Vec<(String, Answer, Duration)> {
+    let id = format!("vrf_{}", "0".repeat(34));
+    let requests = [
+        ("POST", "/v1/verifications".to_owned(), json!({ "to": "+14155550100" })),
+        ("GET", "/v1/verifications".to_owned(), Value::Null),
+        ("GET", format!("/v1/verifications/{id}"), Value::Null),
+        ("GET", format!("/v1/verifications/{id}/timeline"), Value::Null),
+        ("GET", format!("/v1/verifications/{id}/stream"), Value::Null),
+        ("POST", "/v1/verifications/search".to_owned(), json!({ "to": "+14155550100" })),
+        ("POST", format!("/v1/verifications/{id}/checks"), json!({ "code": "000000" })),
+        ("POST", format!("/v1/verifications/{id}/attempts"), json!({ "channel": "sms" })),
+        ("POST", format!("/v1/verifications/{id}/cancel"), json!({})),
+        ("POST", format!("/v1/verifications/{id}/activity"), json!({ "kind": "typing" })),
+        ("POST", "/v1/checks".to_owned(), json!({ "to": "+14155550100", "code": "000000" })),
+        ("POST", format!("/plivo/{CALLBACK_SECRET}/message"), json!({ "MessageUUID": "m", "Status": "delivered" })),
+        ("POST", format!("/plivo/{CALLBACK_SECRET}/call"), json!({ "CallUUID": "c", "CallStatus": "ringing" })),
+        ("POST", format!("/plivo/{CALLBACK_SECRET}/phlo"), json!({ "ref": reference, "event": "sms_sent" })),
+    ];
+    join_all(requests.into_iter().map(|(method, path, body)| async move {
+        let request = app.request(method, &path);
+        let before = Instant::now();
+        let answer = app.send(if body.is_null() { request } else { request.json(&body) }).await;
+        (format!("{method} {path}"), answer, before.elapsed())
+    }))
+    .await
+}
+
+async fn every_route_says_so_within_a_second(redis_url: String) {
+    let env = vec![("REDIS_URL", redis_url)];
+    let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
+    let to = AttemptRef { id: format!("vrf_{}", "0".repeat(34)).parse().unwrap(), attempt: 0 };
+    let reference = phlo_2fa::plivo::reference::issue(&app.engine.keys, to, phlo_2fa::plivo::reference::Purpose::Phlo);
+    for (request, answer, took) in all(&app, &reference).await {
+        assert_eq!(answer.status, 503, "{request}: {answer:?}");
+        answer.assert_problem(503, "storage_unavailable");
+        assert!(took < Duration::from_millis(1500), "{request}: {took:?}");
+        assert!(!answer.body.to_string().contains("127.0.0.1"), "{answer:?}");
+    }
+    let ready = app.get("/readyz").await;
+    assert_eq!((ready.status, ready.header("retry-after")), (503, "1"));
+    assert_eq!((app.get("/livez").await.status, app.get("/metrics").await.status), (200, 200));
+    app.send(app.keyless("POST", "/plivo/message")).await.assert_problem(401, "invalid_signature");
+    app.send(app.keyless("GET", "/v1/verifications")).await.assert_problem(401, "unauthenticated");
+    assert!(app.whole_plivo_log().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_every_route_says_so_within_a_second() {
+    every_route_says_so_within_a_second("redis://127.0.0.1:1".into()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_a_redis_that_hangs_every_route_says_so_within_a_second() {
+    let silence = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    every_route_says_so_within_a_second(format!("redis://{}", silence.local_addr().unwrap())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_comes_back_knows_what_it_knew() {
+    let store = Arc::new(Fragile::default());
+    let setup = Setup { store: Some(store.clone()), ..Setup::default() };
+    let app = TestApp::spawn_with(setup).await;
+    let created =
+        app.post("/v1/verifications", json!({ "to": "+14155550103", "code": "042917", "escalation": "never" })).await;
+    app.until(created.id(), "sent", |v| v["attempts"][0]["status"] == "sent").await;
+    let before = app.read(created.id()).await;
+    let uuid = before["attempts"][0]["provider_id"].as_str().unwrap().to_owned();
+
+    store.away.store(true, Ordering::SeqCst);
+    app.check(created.id(), "042917").await.assert_problem(503, "storage_unavailable");
+    app.create("0100").await.assert_problem(503, "storage_unavailable");
+    let report = || {
+        let form = [("MessageUUID", uuid.as_str()), ("Status", "delivered")];
+        app.send(app.keyless("POST", &format!("/plivo/{CALLBACK_SECRET}/message")).form(&form))
+    };
+    report().await.assert_problem(503, "storage_unavailable");
+
+    store.away.store(false, Ordering::SeqCst);
+    assert_eq!(app.read(created.id()).await, before);
+    assert_eq!(report().await.status, 200);
+    assert_eq!(app.read(created.id()).await["attempts"][0]["status"], "delivered");
+    assert_eq!(app.check(created.id(), "042917").await.body["result"], "verified");
+    assert!(app.plivo_log("0100").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_query_or_body_needs_no_store() {
+    let app = Quiet::spawn_with(vec![("REDIS_URL", "redis://127.0.0.1:1".to_owned())]).await;
+    app.post("/v1/verifications", json!({ "to": "x" })).await.assert_problem(422, "invalid_number");
+    app.get("/v1/verifications/x").await.assert_problem(404, "verification_not_found");
+}
+
+/// A store that can go away.
+#[derive(Default)]
+struct Fragile {
+    memory: Memory,
+    away: AtomicBool,
+}
+
+impl Fragile {
+    fn there(&self) -> Result<&Memory, StoreError> {
+        let away = self.away.load(Ordering::SeqCst);
+        if away { Err(StoreError::Unavailable("away".into())) } else { Ok(&self.memory) }
+    }
+}
+
+#[async_trait]
+impl Store for Fragile {
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.there()?.now().await
+    }
+    async fn load(&self, id: VerificationId) -> Result<Option<Stored>, StoreError> {
+        self.there()?.load(id).await
+    }
+    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, Stored)>, StoreError> {
+        self.there()?.load_many(ids).await
+    }
+    async fn commit(&self, commit: &Commit) -> Result<Outcome, StoreError> {
+        self.there()?.commit(commit).await
+    }
+    async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
+        self.there()?.newest(number).await
+    }
+    async fn list(
+        &self,
+        app: &str,
+        shard: Option<u8>,
+        before: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Cursor>, StoreError> {
+        self.there()?.list(app, shard, before, limit).await
+    }
+    async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {
+        self.there()?.claim_due(now, lease, limit).await
+    }
+    async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {
+        self.there()?.link(provider_id, to).await
+    }
+    async fn find_or_park(&self, provider_id: &str, report: &Parked) -> Result<Option<AttemptRef>, StoreError> {
+        self.there()?.find_or_park(provider_id, report).await
+    }
+    async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
+        self.there()?.unpark(provider_id).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.there()?.ping().await
+    }
+}

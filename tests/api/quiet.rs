@@ -1,0 +1,93 @@
+//! A service whose Plivo takes every connection and never says a word, so that a test alone decides what is
+//! reported and when.
+
+use std::net::TcpListener;
+use std::ops::Deref;
+
+use phlo_2fa::plivo::reference::{self, Purpose};
+use phlo_2fa::plivo::signature;
+use phlo_2fa::verification::AttemptRef;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, CALLBACK_SECRET, Setup, TestApp};
+
+/// The token of the demo's account, with which its Plivo signs.
+pub(crate) const TOKEN: &str = "demo";
+
+/// The service, and the end of the line.
+pub(crate) struct Quiet {
+    app: TestApp,
+    _silence: TcpListener,
+}
+
+impl Deref for Quiet {
+    type Target = TestApp;
+
+    fn deref(&self) -> &TestApp {
+        &self.app
+    }
+}
+
+impl Quiet {
+    pub(crate) async fn spawn() -> Self {
+        Self::spawn_with(Vec::new()).await
+    }
+
+    pub(crate) async fn spawn_with(mut env: Vec<(&'static str, String)>) -> Self {
+        let silence = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silence.local_addr().unwrap());
+        env.extend([("PLIVO_API_URL", url.clone()), ("PLIVO_PHLO_URL", url)]);
+        if !env.iter().any(|(name, _)| *name == "PLIVO_WAIT") {
+            env.push(("PLIVO_WAIT", "0".into()));
+        }
+        let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
+        Self { app, _silence: silence }
+    }
+
+    /// A verification whose first attempt is being asked for.
+    pub(crate) async fn open(&self, mut body: Value) -> Answer {
+        body["to"] = json!("+14155550103");
+        let created = self.post("/v1/verifications", body).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        created
+    }
+
+    /// The ref of its `attempt`th attempt, as Plivo was given it.
+    pub(crate) fn reference(&self, id: &str, attempt: u8) -> String {
+        let to = AttemptRef { id: id.parse().unwrap(), attempt };
+        reference::issue(&self.engine.keys, to, Purpose::Phlo)
+    }
+
+    /// Reports as the flow's nodes do, with ref and secret.
+    pub(crate) async fn flow_says(&self, id: &str, attempt: u8, event: &str, more: Value) -> Answer {
+        let mut body = json!({ "ref": self.reference(id, attempt), "event": event });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.send(self.keyless("POST", "/plivo/phlo").bearer_auth(CALLBACK_SECRET).json(&body)).await
+    }
+
+    /// Reports on a text as Plivo does, to the URL with the secret.
+    pub(crate) async fn plivo_says(&self, kind: &str, params: &[(&str, &str)]) -> Answer {
+        self.send(self.keyless("POST", &format!("/plivo/{CALLBACK_SECRET}/{kind}")).form(params)).await
+    }
+}
+
+/// A callback signed in V3 by `token`, for `url`.
+pub(crate) fn signed_v3(
+    request: reqwest::RequestBuilder,
+    token: &str,
+    method: &str,
+    url: &str,
+    params: &[(&str, &str)],
+) -> reqwest::RequestBuilder {
+    let params: Vec<_> = params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let nonce = uuid::Uuid::new_v4().simple().to_string();
+    let signature = signature::sign(token, &signature::v3_payload(method, url, &params, &nonce));
+    request.header("X-Plivo-Signature-V3", signature).header("X-Plivo-Signature-V3-Nonce", nonce)
+}
+
+/// The same in V2, which covers no parameter.
+pub(crate) fn signed_v2(request: reqwest::RequestBuilder, token: &str, url: &str) -> reqwest::RequestBuilder {
+    let nonce = uuid::Uuid::new_v4().simple().to_string();
+    let signature = signature::sign(token, &signature::v2_payload(url, &nonce));
+    request.header("X-Plivo-Signature-V2", signature).header("X-Plivo-Signature-V2-Nonce", nonce)
+}
