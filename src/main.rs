@@ -93,6 +93,7 @@ async fn run(cli: Cli, env_file_unread: bool) -> anyhow::Result<()> {
 
 async fn serve(env_file_unread: bool) -> anyhow::Result<()> {
     let config = Config::serve(env())?;
+    let stopped = signal();
     telemetry::init(config.log_format);
     if env_file_unread {
         warn!("the .env file could not be read; see its syntax");
@@ -101,12 +102,13 @@ async fn serve(env_file_unread: bool) -> anyhow::Result<()> {
         warn!(event = "setting", "{warning}");
     }
     let app = Application::start(&config, listen(config.bind)?, Options::default())?;
-    app.run_until(signal()).await
+    app.run_until(stopped).await
 }
 
 async fn demo(local: LocalPlivo) -> anyhow::Result<()> {
     let mut config = Config::demo(env())?;
     telemetry::init(config.log_format);
+    let stopped = signal();
     let listener = listen(config.bind)?;
     if config.bind.port() == 0 && config.public_url == local_url(config.bind) {
         config.public_url = local_url(listener.local_addr()?);
@@ -141,7 +143,7 @@ async fn demo(local: LocalPlivo) -> anyhow::Result<()> {
          -d '{{\"to\":\"+14155550101\"}}'\n  curl -s {url}/handset/14155550101\n",
         config.plivo_phlo_url,
     ));
-    let ran = app.run_until(signal()).await;
+    let ran = app.run_until(stopped).await;
     if let Some((handle, _)) = plivo {
         handle.stop(true).await;
     }
@@ -151,6 +153,7 @@ async fn demo(local: LocalPlivo) -> anyhow::Result<()> {
 async fn simulate(local: LocalPlivo) -> anyhow::Result<()> {
     let config = Config::simulate(env())?;
     telemetry::init(config.log_format);
+    let stopped = signal();
     let listener = listen(config.bind)?;
     let url = local_url(listener.local_addr()?);
     let sandbox = Sandbox::new(
@@ -168,7 +171,7 @@ async fn simulate(local: LocalPlivo) -> anyhow::Result<()> {
     let handle = server.handle();
     let serving = tokio::spawn(server);
     say(&format!("The local Plivo listens on {url}. Set PLIVO_API_URL and PLIVO_PHLO_URL to it."));
-    signal().await;
+    stopped.await;
     sandbox.close_streams();
     handle.stop(true).await;
     serving.await??;
@@ -193,18 +196,23 @@ fn listen(bind: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(bind).with_context(|| format!("BIND: cannot listen on {bind}"))
 }
 
-/// Resolves on SIGTERM or Ctrl-C.
-async fn signal() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
+/// Resolves on SIGTERM or Ctrl-C, which are heard from here on: a stop may come while the start is under way.
+fn signal() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let heard = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    async move {
+        let [terminated, interrupted] = heard.map(|heard| async {
+            match heard {
+                Ok(mut signal) => {
+                    signal.recv().await;
+                }
+                Err(_) => std::future::pending().await,
             }
-            Err(_) => std::future::pending().await,
+        });
+        tokio::select! {
+            () = terminated => {}
+            () = interrupted => {}
         }
-    };
-    tokio::select! {
-        () = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }

@@ -156,9 +156,10 @@ impl Draft<'_> {
     }
 
     fn note(&mut self, note: Note) {
-        // Of these there are few; a flood of the others does not crowd them out.
-        let is_decision = matches!(note, Note::AttemptDecided { .. } | Note::Ended { .. });
-        if is_decision || self.v.timeline.len() < ENTRIES_MAX {
+        // What anybody can repeat at will is kept so far; of the rest there are few, and logs and metrics are
+        // told from here.
+        let is_repeatable = matches!(note, Note::Joined | Note::Activity { .. } | Note::Deferred { .. });
+        if !is_repeatable || self.v.timeline.len() < ENTRIES_MAX {
             self.v.timeline.push(Entry { at: self.now, note });
         }
     }
@@ -428,12 +429,6 @@ impl Draft<'_> {
         self.v.owed.retain_mut(|owed| {
             if owed.due > self.now || self.effects.contains(&owed.effect) {
                 return true;
-            }
-            // A callback proves that it was sent, whatever became of its doer or of the answer.
-            if let Effect::Trigger { attempt } = &owed.effect
-                && attempts.get(usize::from(*attempt)).is_some_and(|a| a.status.step() > AttemptStatus::Unknown.step())
-            {
-                return false;
             }
             if let (Effect::Trigger { attempt }, true) = (&owed.effect, owed.in_flight) {
                 // Once: it may have been sent before its doer died, and a second death is no accident.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::redis_server::RedisServer;
-use crate::world::{API_KEY, Plivo, Service, plivo_listener, until};
+use crate::world::{API_KEY, Plivo, Process, Service, defaults, free_port, plivo_listener, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_what_is_under_way_and_then_the_process() {
@@ -55,4 +55,29 @@ async fn a_stop_waits_for_nobody_who_sends_half_a_request() {
     service.process.terminate();
     assert!(service.process.end().await.success(), "{}", service.process.log());
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_comes_during_the_start_is_a_stop() {
+    let mut env = defaults();
+    env.push(("REDIS_URL".into(), format!("redis://127.0.0.1:{}", free_port())));
+    env.push(("BIND".into(), "127.0.0.1:0".into()));
+    env.push(("PUBLIC_URL".into(), "http://127.0.0.1:8080".into()));
+    // Settings are warned of first.
+    env.push(("CONSOLE_KEY".into(), "is not read yet".into()));
+    let mut process = Process::start(&[], &env);
+    until("starting", async || process.log().contains("\"event\":\"setting\"")).await;
+    process.terminate();
+    assert!(process.end().await.success(), "{}", process.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_local_plivo_and_the_demo_stop_as_well() {
+    for command in ["simulate-plivo", "demo"] {
+        let env = [("BIND".to_owned(), "127.0.0.1:0".to_owned())];
+        let (mut process, lines) = Process::start_and_read(&[command], &env);
+        while !lines.recv().unwrap().contains("http://127.0.0.1:") {}
+        process.terminate();
+        assert!(process.end().await.success(), "{command}: {}", process.log());
+    }
 }
