@@ -254,7 +254,7 @@ async fn a_wrong_method_is_told_the_right_ones() {
         ("/v1/checks".to_owned(), "POST"),
         ("/plivo/message".to_owned(), "GET, POST"),
         ("/plivo/phlo/x".to_owned(), "GET, POST"),
-        ("/readyz".to_owned(), "GET"),
+        ("/readyz".to_owned(), "GET, HEAD"),
         ("/openapi.json".to_owned(), "GET"),
         ("/docs".to_owned(), "GET"),
         ("/docs/".to_owned(), "GET"),
