@@ -106,8 +106,8 @@ pub fn open(request: Request, rules: &Rules, now: Timestamp) -> Decision {
     };
     let mut draft = Draft { v: verification, effects: Vec::new(), rules, now };
     draft.note(Note::Created { mode: request.mode, policy });
-    let channel = request.mode.first_channel();
-    draft.trigger(channel, (channel == Channel::Call).then_some(Reason::Requested), false);
+    let (channel, reason) = draft.v.first_attempt();
+    draft.trigger(channel, reason, false);
     draft.done(Answer::Noted)
 }
 
@@ -184,6 +184,9 @@ impl Draft<'_> {
         if let Err(refusal) = self.may_request(channel) {
             return Answer::Refused(refusal);
         }
+        if channel == Channel::Call {
+            self.v.received = false;
+        }
         self.trigger(channel, (channel == Channel::Call).then_some(Reason::Requested), false);
         Answer::Noted
     }
@@ -249,8 +252,9 @@ impl Draft<'_> {
         let news = match outcome {
             TriggerOutcome::Accepted { via, provider_id, linked } => {
                 a.via = Some(*via);
-                a.heard_at = now;
-                advance(a, AttemptStatus::Triggered);
+                if advance(a, AttemptStatus::Triggered) {
+                    a.heard_at = now;
+                }
                 if let Some(id) = provider_id {
                     a.provider_id.get_or_insert_with(|| id.clone());
                     if !linked {
@@ -259,30 +263,38 @@ impl Draft<'_> {
                 }
                 Note::Accepted { attempt, via: *via }
             }
-            TriggerOutcome::Refused { via, provider_status, scope } => {
-                a.via = Some(*via);
-                let class = match scope {
-                    RefusalScope::Attempt => FailureClass::Permanent,
-                    RefusalScope::Account | RefusalScope::Number => FailureClass::Stop,
-                };
-                refuse(a, *provider_status, class, now);
-                let stop = class == FailureClass::Stop;
-                Note::Refused { attempt, provider_status: *provider_status, stop }
-            }
             TriggerOutcome::TimedOut { via } => {
                 a.via = Some(*via);
                 advance(a, AttemptStatus::Unknown);
                 Note::TimedOut { attempt }
             }
-            // A callback proves that it was sent after all.
-            TriggerOutcome::Deferred { .. } if a.status.step() > AttemptStatus::Unknown.step() => {
+            // A callback, or the answer to another run, proves that it was sent after all.
+            TriggerOutcome::Refused { scope: RefusalScope::Attempt | RefusalScope::Account, .. }
+            | TriggerOutcome::Deferred { .. }
+                if a.status.step() > AttemptStatus::Unknown.step() =>
+            {
                 self.strike_off(&effect);
                 return Answer::Noted;
             }
+            TriggerOutcome::Refused { via, provider_status, scope } => {
+                a.via = Some(*via);
+                refuse(a, *provider_status, FailureClass::Permanent, now);
+                let stop = match scope {
+                    RefusalScope::Attempt => false,
+                    // Nothing more will be taken; what was taken before may still arrive.
+                    RefusalScope::Account => !self.v.attempts.iter().any(Attempt::may_bring_the_code),
+                    RefusalScope::Number => true,
+                };
+                if let (Some(a), true) = (self.v.attempts.get_mut(usize::from(attempt)), stop) {
+                    a.class = Some(FailureClass::Stop);
+                }
+                Note::Refused { attempt, provider_status: *provider_status, stop }
+            }
             TriggerOutcome::Deferred { provider_status, retry_after } => {
-                a.heard_at = now;
                 let retry_at = now + *retry_after;
                 let Some(owed) = self.v.owed.iter_mut().find(|o| o.effect == effect) else { return Answer::Noted };
+                // Nothing can be heard of it before it is asked for again.
+                a.heard_at = retry_at;
                 (owed.due, owed.in_flight) = (retry_at, false);
                 owed.deferrals = owed.deferrals.saturating_add(1);
                 self.note(Note::Deferred { attempt, provider_status: *provider_status, retry_at });
@@ -306,7 +318,9 @@ impl Draft<'_> {
             }
             TextReport::Failed { error_code, class } => (AttemptStatus::Failed, error_code.clone(), Some(*class)),
         };
-        if advance(a, status) {
+        // A word to stop counts whenever it comes, also after a report that was final.
+        let stops = class == Some(FailureClass::Stop) && a.class != class;
+        if advance(a, status) || stops {
             (a.error_code, a.class, a.heard_at) = (error_code, class, now);
             self.note(Note::TextReported { attempt, report: report.clone() });
         }
@@ -336,7 +350,7 @@ impl Draft<'_> {
             CallReport::Ended { end, cause } => (end_status(*end), cause.clone()),
         };
         if advance(a, status) {
-            (a.error_code, a.heard_at, a.assumed) = (cause, now, false);
+            (a.error_code, a.heard_at) = (cause, now);
             match status {
                 AttemptStatus::Answered | AttemptStatus::Completed => a.answered = true,
                 AttemptStatus::Machine => a.answered = false,
@@ -352,9 +366,12 @@ impl Draft<'_> {
         Answer::Noted
     }
 
-    /// The attempt a report is about, if it is of that channel; learns its UUID.
+    /// The attempt a report is about, if it is of that channel; learns its UUID. The report proves that Plivo
+    /// was asked: if whoever asked has died, nobody must ask again.
     fn attempt_of(&mut self, attempt: u8, channel: Channel, provider_id: &Option<String>) -> Option<&mut Attempt> {
-        let a = self.v.attempts.get_mut(usize::from(attempt)).filter(|a| a.channel == channel)?;
+        self.v.attempts.get(usize::from(attempt)).filter(|a| a.channel == channel)?;
+        self.strike_off(&Effect::Trigger { attempt });
+        let a = self.v.attempts.get_mut(usize::from(attempt))?;
         if let (None, Some(id)) = (&a.provider_id, provider_id) {
             a.provider_id = Some(id.clone());
         }
@@ -432,7 +449,8 @@ impl Draft<'_> {
         let waited = self.v.attempts.first().map_or(Duration::ZERO, |first| self.now.since(first.at));
         let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         self.v.attempts.push(Attempt::new(channel, reason, is_repeat, self.now));
-        if channel == Channel::Call {
+        // A creation that begins with a call keeps its own lifetime.
+        if channel == Channel::Call && attempt > 0 {
             let lifted = (self.now + LIFETIME_AFTER_CALL).min(self.v.created_at + LIFETIME_MAX);
             self.v.expires_at = self.v.expires_at.max(lifted);
         }
@@ -443,6 +461,9 @@ impl Draft<'_> {
     }
 
     fn owe(&mut self, effect: Effect, lease: Duration) {
+        if self.v.owed.iter().any(|o| o.effect == effect) {
+            return;
+        }
         let due = self.now + lease;
         self.v.owed.push(Owed { effect, due, in_flight: true, deferrals: 0, taken_over: false });
     }
@@ -484,7 +505,7 @@ fn advance(a: &mut Attempt, to: AttemptStatus) -> bool {
     let step = if a.assumed { AttemptStatus::Unknown.step() } else { a.status.step() };
     let moves = to.step() > step && a.refused.is_none();
     if moves {
-        a.status = to;
+        (a.status, a.assumed) = (to, false);
     }
     moves
 }

@@ -1,6 +1,7 @@
 //! [`Verification`] and [`Attempt`]: the data, and questions about it. Nothing here changes anything.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use super::code::Code;
 use super::effect::Owed;
 use super::event::FailureClass;
 use super::timeline::Entry;
-use crate::escalation::{CALL_SILENCE, CallEnd, Plan, Policy, Reason, Situation, Text};
+use crate::escalation::{CALL_SILENCE, CallEnd, Plan, Policy, Reason, Situation, Text, repeat_after};
 use crate::phone::PhoneNumber;
 use crate::time::Timestamp;
 
@@ -274,6 +275,19 @@ impl Attempt {
         }
     }
 
+    /// Whether the code may be on its way, in the person's hand or ear.
+    pub(super) fn may_bring_the_code(&self) -> bool {
+        match self.channel {
+            Channel::Sms => !matches!(self.text(), Text::Lost(_)),
+            Channel::Call => self.call_end().is_none(),
+        }
+    }
+
+    /// How long after its end a call is repeated, if it is.
+    fn pause_before_repeat(&self) -> Option<Duration> {
+        repeat_after(self.call_end()?, self.is_repeat)
+    }
+
     /// How a call ended, if it ended without the code being heard.
     pub(super) fn call_end(&self) -> Option<CallEnd> {
         match self.status {
@@ -383,22 +397,33 @@ impl Verification {
         if call_answered || !text_accepted { Channel::Call } else { Channel::Sms }
     }
 
+    /// The channel it begins with, and why if that is a call. A text to a fixed line is lost before it is
+    /// sent, so where a lost text is called for at once, none is.
+    pub(super) fn first_attempt(&self) -> (Channel, Option<Reason>) {
+        let lost = Situation { first_request_at: self.created_at, text: Text::Lost(Reason::Landline) };
+        let is_lost = self.mode == Mode::Auto && self.calls_allowed && self.to.is_fixed_line();
+        match (self.mode.first_channel(), self.policy.when(&lost)) {
+            (Channel::Call, _) => (Channel::Call, Some(Reason::Requested)),
+            (Channel::Sms, Plan::CallAt(at, reason)) if is_lost && at <= self.created_at => {
+                (Channel::Call, Some(reason))
+            }
+            (Channel::Sms, _) => (Channel::Sms, None),
+        }
+    }
+
     /// The next call, if nothing changes. At most one is ever made by escalation, and it is repeated at
     /// most once; a call that was asked for stands in for the escalation's own.
     pub fn next_call(&self) -> Option<PlannedCall> {
-        if self.status.is_final() || !self.calls_allowed {
+        if self.status.is_final() || !self.calls_allowed || self.received {
             return None;
         }
         let planned = match self.newest(Channel::Call) {
-            Some(call) => {
-                let pause = crate::escalation::repeat_after(call.call_end()?, call.is_repeat)?;
-                PlannedCall {
-                    at: call.heard_at + pause,
-                    reason: call.reason.unwrap_or(Reason::Requested),
-                    is_repeat: true,
-                }
-            }
-            None if self.mode == Mode::Sms || self.received => return None,
+            Some(call) => PlannedCall {
+                at: call.heard_at + call.pause_before_repeat()?,
+                reason: call.reason.unwrap_or(Reason::Requested),
+                is_repeat: true,
+            },
+            None if self.mode == Mode::Sms => return None,
             None => {
                 let first = self.attempts.iter().find(|a| a.channel == Channel::Sms)?;
                 let situation = Situation { first_request_at: first.at, text: self.text()? };
@@ -418,6 +443,7 @@ impl Verification {
         let mut texts = self.attempts.iter().rev().filter(|a| a.channel == Channel::Sms).map(Attempt::text);
         let newest = texts.next()?;
         match newest {
+            Text::Unreported | Text::Queued if self.to.is_fixed_line() => Some(Text::Lost(Reason::Landline)),
             Text::Lost(_) | Text::Faltering(_) => Some(texts.find(|t| *t == Text::Delivered).unwrap_or(newest)),
             Text::Unreported | Text::Queued | Text::Delivered => Some(newest),
         }
@@ -430,12 +456,11 @@ impl Verification {
 
     /// Whether some channel may still bring the code, now or when asked for.
     pub(super) fn has_hope(&self) -> bool {
-        let text = self.attempts.iter().any(|a| a.channel == Channel::Sms && !matches!(a.text(), Text::Lost(_)));
-        let call = match self.newest(Channel::Call) {
-            Some(call) => call.call_end().is_none() || self.next_call().is_some(),
+        let may_be_called = match self.newest(Channel::Call) {
+            Some(call) => call.pause_before_repeat().is_some(),
             None => self.mode != Mode::Sms && self.calls_allowed,
         };
-        text || call
+        may_be_called || self.attempts.iter().any(Attempt::may_bring_the_code)
     }
 
     /// When somebody must look at it again; `None` once nothing is left to do.

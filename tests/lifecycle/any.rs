@@ -1,0 +1,123 @@
+//! Any verification and anything that can happen to it.
+
+use std::time::Duration;
+
+use phlo_2fa::escalation::CallEnd;
+use phlo_2fa::phone::PhoneNumber;
+use phlo_2fa::verification::event::{Activity, CallReport, FailureClass, RefusalScope, TextReport, TriggerOutcome};
+use phlo_2fa::verification::state::Via;
+use phlo_2fa::verification::{Channel, Event, Mode, Rules};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::story::{RIGHT, Story, submit};
+
+/// Milliseconds to wait, and what happens then.
+pub type Step = (u64, Event);
+
+pub fn story() -> impl Strategy<Value = Story> {
+    let mode = prop_oneof![4 => Just(Mode::Auto), 1 => Just(Mode::Sms), 1 => Just(Mode::Call)];
+    let policy = prop_oneof![4 => Just("fixed+fail:45"), 1 => Just("fixed:45"), 1 => Just("fail"), 1 => Just("never")];
+    // Reading a number is slow, and these stay the same.
+    let number = |e164| Just(PhoneNumber::parse(e164).unwrap());
+    let number = prop_oneof![9 => number("+14155550112"), 1 => number("+442079460000")];
+    let ttl = prop_oneof![3 => Just(300), 1 => 1..=600u64];
+    (mode, policy, number, ttl, prop::bool::weighted(0.9), 1..=5u8).prop_map(
+        |(mode, policy, number, ttl, calls_allowed, checks_max)| {
+            Story::with(Rules { checks_max, ..Rules::default() }, |request| {
+                request.mode = mode;
+                request.policy = Some(policy.parse().unwrap());
+                request.to = number;
+                request.ttl = Some(Duration::from_secs(ttl));
+                // A creation by call in a country that may not be called does not come this far.
+                request.calls_allowed = calls_allowed || mode == Mode::Call;
+            })
+        },
+    )
+}
+
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let pause = prop_oneof![1 => Just(0), 3 => 0..3_000u64, 3 => 0..30_000u64, 1 => 0..90_000u64];
+    vec((pause, event()), 0..40)
+}
+
+pub fn event() -> impl Strategy<Value = Event> {
+    let channel = || prop_oneof![Just(Channel::Sms), Just(Channel::Call)];
+    let activity = prop_oneof![Just(Activity::Typing), Just(Activity::Received), Just(Activity::NotReceived)];
+    prop_oneof![
+        6 => report(),
+        4 => outcome(),
+        4 => Just(Event::Tick),
+        1 => prop_oneof![1 => Just(RIGHT), 4 => Just("000000"), 1 => Just("0429")].prop_map(submit),
+        1 => channel().prop_map(Event::AttemptRequested),
+        1 => channel().prop_map(Event::Joined),
+        1 => activity.prop_map(Event::Activity),
+        1 => uuid().prop_map(|provider_id| Event::Linked { provider_id }),
+        1 => prop::bool::weighted(0.2).prop_map(|give_up| if give_up { Event::Cancel } else { Event::Tick }),
+    ]
+}
+
+/// What a callback tells, of attempts that exist and of some that do not.
+pub fn report() -> impl Strategy<Value = Event> {
+    let provider_id = || prop::option::of(uuid());
+    prop_oneof![
+        4 => (attempt(), text_report(), provider_id())
+            .prop_map(|(attempt, report, provider_id)| Event::TextReported { attempt, report, provider_id }),
+        4 => (attempt(), call_report(), provider_id())
+            .prop_map(|(attempt, report, provider_id)| Event::CallReported { attempt, report, provider_id }),
+        1 => attempt().prop_map(|attempt| Event::TextRefused { attempt }),
+    ]
+}
+
+pub fn text_report() -> impl Strategy<Value = TextReport> {
+    use FailureClass::{Permanent, Stop, Transient};
+    let failure = prop_oneof![
+        4 => Just((Some("30".to_owned()), Permanent)),
+        1 => Just((None, Permanent)),
+        1 => Just((Some("50".to_owned()), Permanent)),
+        3 => Just((Some("80".to_owned()), Transient)),
+        1 => Just((Some("450".to_owned()), Stop)),
+    ];
+    prop_oneof![
+        2 => Just(TextReport::Queued),
+        2 => Just(TextReport::Sent),
+        2 => Just(TextReport::Delivered),
+        1 => failure.clone().prop_map(|(error_code, class)| TextReport::Undelivered { error_code, class }),
+        1 => failure.prop_map(|(error_code, class)| TextReport::Failed { error_code, class }),
+    ]
+}
+
+pub fn call_report() -> impl Strategy<Value = CallReport> {
+    use CallEnd::{Busy, Failed, Machine, NoAnswer, Rejected};
+    let end =
+        prop_oneof![3 => Just(Busy), 3 => Just(NoAnswer), 1 => Just(Rejected), 1 => Just(Machine), 1 => Just(Failed)];
+    prop_oneof![
+        2 => Just(CallReport::Ringing),
+        1 => Just(CallReport::Answered),
+        1 => Just(CallReport::Completed),
+        4 => end.prop_map(|end| CallReport::Ended { end, cause: None }),
+    ]
+}
+
+fn outcome() -> impl Strategy<Value = Event> {
+    let scope = prop_oneof![4 => Just(RefusalScope::Attempt), 1 => Just(RefusalScope::Account), 1 => Just(RefusalScope::Number)];
+    let via = Via::Phlo;
+    let outcome = prop_oneof![
+        6 => (prop::option::of(uuid()), any::<bool>())
+            .prop_map(move |(provider_id, linked)| TriggerOutcome::Accepted { via, provider_id, linked }),
+        1 => scope.prop_map(move |scope| TriggerOutcome::Refused { via, provider_status: 400, scope }),
+        1 => Just(TriggerOutcome::TimedOut { via }),
+        2 => (0..90_000u64).prop_map(|ms| {
+            TriggerOutcome::Deferred { provider_status: Some(503), retry_after: Duration::from_millis(ms) }
+        }),
+    ];
+    (attempt(), outcome).prop_map(|(attempt, outcome)| Event::Triggered { attempt, outcome })
+}
+
+fn attempt() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => Just(0u8), 4 => Just(1), 2 => Just(2), 1 => 3..8u8]
+}
+
+fn uuid() -> impl Strategy<Value = String> {
+    prop_oneof![Just("u".to_owned()), Just("w".to_owned())]
+}

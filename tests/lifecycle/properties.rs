@@ -1,0 +1,326 @@
+//! Properties, each over any verification and any sequence of events.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use phlo_2fa::escalation::Reason;
+use phlo_2fa::verification::event::{Activity, FailureClass, TriggerOutcome};
+use phlo_2fa::verification::{
+    Answer, Attempt, AttemptStatus, Channel, Effect, Event, Mode, Refusal, Status, Verification,
+};
+use proptest::prelude::*;
+
+use crate::any::{Step, call_report, report, steps, story, text_report};
+use crate::story::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_final_status_never_changes_and_nothing_is_triggered_after_it(story in story(), steps in steps()) {
+        each_step(story, &steps, |before, _, told| {
+            let after = &told.v;
+            prop_assert_eq!(after.status.is_final(), after.ended_at.is_some());
+            prop_assert_eq!(after.status.is_final(), after.code.is_none());
+            if after.status.is_final() {
+                prop_assert_eq!(after.next_call(), None);
+                prop_assert_eq!(triggers(&told.effects).count() + owed_triggers(after).count(), 0);
+            }
+            if before.status.is_final() {
+                prop_assert_eq!((before.status, before.ended_at), (after.status, after.ended_at));
+                prop_assert_eq!(before.attempts.len(), after.attempts.len());
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn no_more_wrong_codes_are_compared_than_allowed_and_one_right_one(story in story(), steps in steps()) {
+        let (mut wrong, mut right) = (0, 0);
+        let checks_max = story.v.checks_max;
+        each_step(story, &steps, |_, _, told| {
+            wrong += u8::from(told.answer == Answer::Incorrect);
+            right += u8::from(told.answer == Answer::Correct);
+            prop_assert!(wrong <= checks_max && right <= 1);
+            prop_assert_eq!(told.v.checks_used, wrong);
+            prop_assert_eq!(told.v.status == Status::Verified, right == 1);
+            prop_assert_eq!(told.v.status == Status::MaxChecksReached, wrong == checks_max);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn a_call_is_made_once_by_escalation_repeated_once_after_a_pause_and_else_only_when_asked_for(
+        story in story(), steps in steps(),
+    ) {
+        let mut typed = None;
+        each_step(story, &steps, |before, event, told| {
+            if (&told.answer, event) == (&Answer::Noted, &Event::Activity(Activity::Typing)) {
+                typed = Some(told.now);
+            }
+            let escalated = told.v.attempts.iter().filter(|a| is_call(a) && !a.is_repeat && a.reason != Some(Reason::Requested));
+            prop_assert!(escalated.count() <= 1);
+            for (index, call) in told.v.attempts.iter().enumerate().skip(before.attempts.len()).filter(|(_, a)| is_call(a)) {
+                let last = told.v.attempts[..index].iter().rfind(|a| is_call(a));
+                let is_asked_for = matches!(event,
+                    Event::AttemptRequested(Channel::Call) | Event::Joined(Channel::Call) | Event::Activity(Activity::NotReceived));
+                if call.is_repeat {
+                    let last = last.expect("a call that is repeated");
+                    prop_assert!(matches!(last.status, AttemptStatus::Busy | AttemptStatus::NoAnswer) && !last.is_repeat);
+                    prop_assert!(told.now >= last.heard_at + Duration::from_secs(20));
+                    prop_assert_eq!(call.reason, last.reason);
+                } else if call.reason == Some(Reason::Requested) {
+                    prop_assert!(is_asked_for);
+                } else {
+                    prop_assert!(last.is_none() && told.v.mode == Mode::Auto);
+                }
+                prop_assert!(told.v.calls_allowed);
+                let is_automatic = call.is_repeat || call.reason != Some(Reason::Requested);
+                let is_typing = typed.is_some_and(|typed| told.now < typed + Duration::from_secs(10));
+                prop_assert!(!is_automatic || !is_typing, "rung while typing");
+            }
+            if let (Event::AttemptRequested(channel), Answer::Noted) = (event, told.answer) {
+                let asked = told.v.attempts.get(before.attempts.len());
+                prop_assert_eq!(asked.map(|a| a.channel), Some(*channel), "also while typing");
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn nothing_is_called_by_policies_and_modes_that_do_not(story in story(), steps in steps()) {
+        let never = story.v.mode == Mode::Sms || story.v.policy.to_string() == "never";
+        each_step(story, &steps, |_, _, told| {
+            let v = &told.v;
+            let escalated = v.attempts.iter().find(|a| is_call(a) && !a.is_repeat && a.reason != Some(Reason::Requested));
+            prop_assert!(!never || escalated.is_none());
+            let Some(call) = escalated else { return Ok(()) };
+            let is_by_timer = matches!(call.reason, Some(Reason::NoReport | Reason::StuckQueued | Reason::DeliveredUnverified));
+            if is_by_timer || v.policy.to_string() == "fixed:45" {
+                prop_assert!(call.at >= START + Duration::from_secs(45));
+            }
+            prop_assert!(v.policy.to_string() != "fail" || !is_by_timer);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn the_expiry_is_lifted_only_by_a_call_and_never_past_ten_minutes(story in story(), steps in steps()) {
+        each_step(story, &steps, |before, _, told| {
+            let calls = |v: &Verification| v.attempts.iter().filter(|a| is_call(a)).count();
+            prop_assert!(told.v.expires_at >= before.expires_at);
+            prop_assert!(told.v.expires_at <= START + Duration::from_secs(600));
+            prop_assert!(told.v.expires_at == before.expires_at || calls(&told.v) > calls(before));
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn a_code_works_until_right_before_the_expiry_and_not_at_it(story in story(), steps in steps()) {
+        let mut story = told(story, &steps);
+        if story.status() == Status::Pending {
+            let expiry = ms_after_start(story.v.expires_at);
+            let mut late = story.clone();
+            prop_assert_eq!(story.at_ms(expiry - 1, submit(RIGHT)).answer, Answer::Correct);
+            prop_assert_eq!(late.at_ms(expiry, submit(RIGHT)).answer, Answer::Refused(Refusal::Final(Status::Expired)));
+        }
+    }
+
+    #[test]
+    fn an_attempt_never_moves_back(story in story(), steps in steps()) {
+        each_step(story, &steps, |before, _, told| {
+            for (a, b) in before.attempts.iter().zip(&told.v.attempts) {
+                // Silence is only our conclusion, which anything that is heard corrects.
+                let from = if a.assumed { rank(AttemptStatus::Unknown) } else { rank(a.status) };
+                prop_assert!(rank(b.status) > from || a.status == b.status, "{:?} -> {:?}", a, b);
+                prop_assert!(!b.assumed || b.status == AttemptStatus::NoAnswer);
+                prop_assert_eq!((a.channel, a.at, a.reason, a.is_repeat), (b.channel, b.at, b.reason, b.is_repeat));
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn what_follows_is_owed_until_it_is_known_and_done_again_once_at_most(story in story(), steps in steps()) {
+        let mut asked: HashMap<u8, usize> = triggers(&story.effects).map(|attempt| (attempt, 1)).collect();
+        let mut put_off: HashMap<u8, usize> = HashMap::new();
+        each_step(story, &steps, |_, event, told| {
+            let v = &told.v;
+            for effect in &told.effects {
+                prop_assert_eq!(v.owed.iter().filter(|o| o.effect == *effect && o.due > told.now).count(), 1);
+                prop_assert_eq!(told.effects.iter().filter(|e| *e == effect).count(), 1);
+            }
+            if v.status == Status::Pending {
+                let triggering = (0u8..).zip(&v.attempts).filter(|(_, a)| a.status == AttemptStatus::Triggering);
+                prop_assert_eq!(triggering.map(|(i, _)| i).collect::<Vec<_>>(), owed_triggers(v).collect::<Vec<_>>());
+            }
+            if let Event::Triggered { attempt, outcome: TriggerOutcome::Deferred { .. } } = event {
+                *put_off.entry(*attempt).or_default() += 1;
+            }
+            for attempt in triggers(&told.effects) {
+                *asked.entry(attempt).or_default() += 1;
+                let most = 2 + put_off.get(&attempt).copied().unwrap_or_default();
+                prop_assert!(asked[&attempt] <= most, "asked {} times for {attempt}", asked[&attempt]);
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn nothing_is_due_twice_and_a_second_tick_changes_nothing(story in story(), steps in steps()) {
+        each_step(story, &steps, |_, _, told| {
+            prop_assert!(told.v.due().is_none_or(|due| due > told.now), "{:?} is due at {:?}", told.v, told.v.due());
+            prop_assert!(told.v.status.is_final() || told.v.due().is_some_and(|due| due <= told.v.expires_at));
+            let mut again = told.clone();
+            again.at_ms(ms_after_start(told.now), Event::Tick);
+            prop_assert_eq!(&again.v, &told.v);
+            prop_assert_eq!(&again.effects, &[]);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn left_alone_it_makes_the_calls_it_planned_and_ends_in_time_after_few_ticks(story in story(), steps in steps()) {
+        let mut story = told(story, &steps);
+        let mut ticks = 0;
+        while story.status() == Status::Pending {
+            let due = story.v.due().unwrap();
+            let planned = story.v.next_call().filter(|call| call.at <= due);
+            let before = story.v.attempts.len();
+            story.at_ms(ms_after_start(due), Event::Tick);
+            let made = story.v.attempts.get(before).map(|a| (a.at, a.reason, a.is_repeat));
+            prop_assert_eq!(made, planned.map(|call| (call.at, Some(call.reason), call.is_repeat)));
+            ticks += 1;
+        }
+        // The links are made again and again, every 15 s, for at most ten minutes.
+        prop_assert!(ticks < 150, "{ticks}");
+        prop_assert!(story.v.ended_at.unwrap() <= story.v.expires_at.max(story.now));
+    }
+
+    #[test]
+    fn what_is_said_twice_counts_once(
+        story in story(), steps in steps(), said in report(), later in prop_oneof![Just(0), 0..90_000u64],
+    ) {
+        let mut story = told(story, &steps);
+        let now = ms_after_start(story.now);
+        story.at_ms(now, said.clone());
+        let mut without = story.clone();
+        story.at_ms(now + later, said);
+        without.at_ms(now + later, Event::Tick);
+        // A report that comes late ends an assumption, even if it is an old one.
+        let is_assumed = without.v.attempts.iter().any(|a| a.assumed);
+        prop_assert!(is_assumed || untold(&story.v) == untold(&without.v));
+    }
+
+    #[test]
+    fn plivos_answer_and_a_report_may_overtake_each_other(
+        texted in text_report(), called in call_report(), unlinked in any::<bool>(),
+    ) {
+        let outcome = |attempt| {
+            let provider_id = Some("u".to_owned());
+            triggered(attempt, TriggerOutcome::Accepted { via: phlo_2fa::verification::state::Via::Phlo, provider_id, linked: !unlinked })
+        };
+        for (mode, reported) in [
+            (Mode::Sms, text(0, texted.clone())), (Mode::Auto, text(0, texted)),
+            (Mode::Auto, Event::TextRefused { attempt: 0 }), (Mode::Call, call(0, called)),
+        ] {
+            let (mut first, mut last) = (Story::new(mode, "fixed+fail:45"), Story::new(mode, "fixed+fail:45"));
+            first.at(2, outcome(0)).at(2, reported.clone()).at(2, timed_out(0));
+            last.at(2, timed_out(0)).at(2, reported).at(2, outcome(0));
+            prop_assert_eq!(first.attempts(), last.attempts());
+            prop_assert_eq!((first.status(), first.next()), (last.status(), last.next()));
+        }
+    }
+
+    #[test]
+    fn it_is_undeliverable_when_the_contract_says_so_and_else_not(story in story(), steps in steps()) {
+        each_step(story, &steps, |before, _, told| {
+            if before.status == Status::Pending && matches!(told.v.status, Status::Pending | Status::Undeliverable) {
+                prop_assert_eq!(told.v.status == Status::Undeliverable, is_hopeless(&told.v), "{:?}", told.v);
+            }
+            Ok(())
+        })?;
+    }
+}
+
+// ---- the contract once more, in its own words
+
+/// A class S report, or every allowed channel ended without hope.
+fn is_hopeless(v: &Verification) -> bool {
+    use AttemptStatus::{Busy, Failed, Machine, NoAnswer, Rejected};
+    let text_is_lost = |a: &Attempt| a.refused.is_some() || a.class == Some(FailureClass::Permanent);
+    let call_is_lost = |a: &Attempt| match a.status {
+        Failed | Rejected | Machine => true,
+        Busy | NoAnswer => a.is_repeat || v.attempts.iter().rfind(|a| is_call(a)) != Some(a),
+        _ => false,
+    };
+    let is_lost = |a: &Attempt| if is_call(a) { call_is_lost(a) } else { text_is_lost(a) };
+    let may_be_called = v.mode != Mode::Sms && v.calls_allowed && !v.attempts.iter().any(is_call);
+    let is_stopped = v.attempts.iter().any(|a| a.class == Some(FailureClass::Stop));
+    is_stopped || (!may_be_called && v.attempts.iter().all(is_lost))
+}
+
+// ---- how it is told
+
+/// Tells the story step by step, and looks after each.
+fn each_step(
+    mut story: Story,
+    steps: &[Step],
+    mut look: impl FnMut(&Verification, &Event, &Story) -> Result<(), TestCaseError>,
+) -> Result<(), TestCaseError> {
+    let mut now = 0;
+    for (pause, event) in steps {
+        now += pause;
+        let before = story.v.clone();
+        story.at_ms(now, event.clone());
+        look(&before, event, &story)?;
+    }
+    Ok(())
+}
+
+fn told(story: Story, steps: &[Step]) -> Story {
+    let mut end = story.clone();
+    each_step(story, steps, |_, _, told| {
+        end = told.clone();
+        Ok(())
+    })
+    .unwrap();
+    end
+}
+
+/// All but what was written down of it.
+fn untold(v: &Verification) -> Verification {
+    Verification { timeline: Vec::new(), ..v.clone() }
+}
+
+fn is_call(a: &Attempt) -> bool {
+    a.channel == Channel::Call
+}
+
+fn triggers(effects: &[Effect]) -> impl Iterator<Item = u8> {
+    effects.iter().filter_map(|effect| match effect {
+        Effect::Trigger { attempt } => Some(*attempt),
+        Effect::Link { .. } => None,
+    })
+}
+
+fn owed_triggers(v: &Verification) -> impl Iterator<Item = u8> {
+    v.owed.iter().filter_map(|owed| match owed.effect {
+        Effect::Trigger { attempt } => Some(attempt),
+        Effect::Link { .. } => None,
+    })
+}
+
+/// The order in which Plivo's statuses follow each other.
+fn rank(status: AttemptStatus) -> u8 {
+    use AttemptStatus::*;
+    match status {
+        Triggering => 0,
+        Unknown => 1,
+        Triggered => 2,
+        Queued => 3,
+        Sent | Ringing => 4,
+        Answered => 5,
+        Delivered | Undelivered | Failed | Completed | NoAnswer | Busy | Rejected | Machine => 6,
+    }
+}

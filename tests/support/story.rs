@@ -1,0 +1,145 @@
+//! A verification told as a story: what happens at which second, and what comes of it. Everything goes through
+//! `open` and `decide`; nothing else is touched.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use phlo_2fa::escalation::{CallEnd, Reason};
+use phlo_2fa::phone::PhoneNumber;
+use phlo_2fa::time::Timestamp;
+use phlo_2fa::verification::event::{CallReport, FailureClass, RefusalScope, TextReport, TriggerOutcome};
+use phlo_2fa::verification::state::{Details, Via};
+use phlo_2fa::verification::{
+    Answer, AttemptStatus, Code, Decision, Effect, Event, Mode, Request, Rules, Status, Verification, VerificationId,
+    decide, open,
+};
+
+/// A number that may be a mobile. Reading one is slow.
+pub static NUMBER: LazyLock<PhoneNumber> = LazyLock::new(|| PhoneNumber::parse("+14155550112").unwrap());
+
+/// When every story begins.
+pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// The right code of every story.
+pub const RIGHT: &str = "042917";
+
+/// One verification and what the last event brought.
+#[derive(Clone, Debug)]
+pub struct Story {
+    pub v: Verification,
+    pub rules: Rules,
+    pub now: Timestamp,
+    pub effects: Vec<Effect>,
+    pub answer: Answer,
+}
+
+impl Story {
+    /// Begins one under the rules' defaults and a policy.
+    pub fn new(mode: Mode, policy: &str) -> Self {
+        Self::with(Rules::default(), |request| {
+            request.mode = mode;
+            request.policy = Some(policy.parse().unwrap());
+        })
+    }
+
+    /// Begins one after changing the request.
+    pub fn with(rules: Rules, change: impl FnOnce(&mut Request)) -> Self {
+        let mut request = Request {
+            id: VerificationId::new(7, 7),
+            app: "shop".into(),
+            to: NUMBER.clone(),
+            mode: Mode::Auto,
+            policy: None,
+            ttl: None,
+            calls_allowed: true,
+            code: code(RIGHT),
+            details: Details::default(),
+        };
+        change(&mut request);
+        let Decision { after, effects, answer } = open(request, &rules, START);
+        Self { v: after, rules, now: START, effects, answer }
+    }
+
+    /// What one event brings `seconds` after the start.
+    pub fn at(&mut self, seconds: u64, event: Event) -> &mut Self {
+        self.at_ms(seconds * 1000, event)
+    }
+
+    /// The same, to the millisecond.
+    pub fn at_ms(&mut self, ms: u64, event: Event) -> &mut Self {
+        self.now = START + Duration::from_millis(ms);
+        let Decision { after, effects, answer } = decide(&self.v, &event, &self.rules, self.now);
+        (self.v, self.effects, self.answer) = (after, effects, answer);
+        self
+    }
+
+    /// The statuses of all attempts.
+    pub fn attempts(&self) -> Vec<AttemptStatus> {
+        self.v.attempts.iter().map(|a| a.status).collect()
+    }
+
+    /// Why the next call is planned, and how many milliseconds after the start.
+    pub fn next(&self) -> Option<(u64, Reason)> {
+        self.v.next_call().map(|call| (ms_after_start(call.at), call.reason))
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> Status {
+        self.v.status
+    }
+}
+
+pub fn ms_after_start(at: Timestamp) -> u64 {
+    u64::try_from(at.since(START).as_millis()).unwrap()
+}
+
+pub fn code(digits: &str) -> Code {
+    Code::parse(digits).unwrap()
+}
+
+pub fn submit(digits: &str) -> Event {
+    Event::CodeSubmitted(code(digits))
+}
+
+pub fn accepted(attempt: u8) -> Event {
+    triggered(attempt, TriggerOutcome::Accepted { via: Via::Phlo, provider_id: None, linked: true })
+}
+
+pub fn refused(attempt: u8, provider_status: u16, scope: RefusalScope) -> Event {
+    triggered(attempt, TriggerOutcome::Refused { via: Via::Phlo, provider_status, scope })
+}
+
+pub fn timed_out(attempt: u8) -> Event {
+    triggered(attempt, TriggerOutcome::TimedOut { via: Via::Phlo })
+}
+
+pub fn deferred(attempt: u8, seconds: u64) -> Event {
+    let retry_after = Duration::from_secs(seconds);
+    triggered(attempt, TriggerOutcome::Deferred { provider_status: Some(503), retry_after })
+}
+
+pub fn triggered(attempt: u8, outcome: TriggerOutcome) -> Event {
+    Event::Triggered { attempt, outcome }
+}
+
+pub fn text(attempt: u8, report: TextReport) -> Event {
+    Event::TextReported { attempt, report, provider_id: None }
+}
+
+pub fn undelivered(attempt: u8, error_code: &str, class: FailureClass) -> Event {
+    text(attempt, TextReport::Undelivered { error_code: Some(error_code.into()), class })
+}
+
+pub fn failed(attempt: u8, error_code: &str, class: FailureClass) -> Event {
+    text(attempt, TextReport::Failed { error_code: Some(error_code.into()), class })
+}
+
+pub fn call(attempt: u8, report: CallReport) -> Event {
+    Event::CallReported { attempt, report, provider_id: None }
+}
+
+pub fn ended(attempt: u8, end: CallEnd) -> Event {
+    call(attempt, CallReport::Ended { end, cause: None })
+}
