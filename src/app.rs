@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::engine::escalator::{self, Alarm};
-use crate::engine::{Clock, Engine, Parts};
+use crate::engine::{Clock, Engine, Parts, Turns};
 use crate::http::{self, ApiKeys, CallbackSecrets, Readiness, Shared};
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
@@ -169,6 +169,7 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         runtime: Handle::current(),
         tasks: TaskTracker::new(),
         alarm: Alarm::default(),
+        turns: Turns::default(),
     }))
 }
 

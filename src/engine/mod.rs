@@ -7,12 +7,14 @@ pub mod clock;
 pub mod escalator;
 mod perform;
 mod query;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 pub use clock::Clock;
 pub use perform::Performance;
@@ -30,6 +32,7 @@ use crate::verification::{
     Answer, Code, Decision, Effect, Event, Mode, Refusal, Request, Rules, Verification, VerificationId, decide, open,
 };
 use escalator::Alarm;
+pub use turns::Turns;
 
 /// How often a commit is tried against others. Each conflict means that somebody else got on, and a
 /// verification takes only so many changes before it is final.
@@ -61,6 +64,8 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// Wakes the escalator when something is due earlier than it knew.
     pub alarm: Alarm,
+    /// Lets changes of one verification come one after the other.
+    pub turns: Turns,
 }
 
 /// Why an event could not be applied.
@@ -136,6 +141,26 @@ impl Engine {
     /// # Errors
     /// As for [`Engine::apply`].
     pub async fn create(&self, creation: Creation) -> Result<Created, EngineError> {
+        let engine = self.clone();
+        self.to_its_end(async move { engine.create_or_join(creation).await }).await
+    }
+
+    /// Does something to its end even if whoever asked for it leaves: a client that hangs up, or a stop, between
+    /// a commit and its effects would leave them owed until the lease ends.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        match self.tasks.spawn_on(work.in_current_span(), &self.runtime).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(StoreError::Unavailable("the process is stopping".to_owned()).into()),
+            },
+        }
+    }
+
+    async fn create_or_join(&self, creation: Creation) -> Result<Created, EngineError> {
         let number = self.keys.number_key(&creation.app, &creation.to);
         let length = creation.code_length.unwrap_or(self.rules.code_length);
         let (random, drawn) = draw(length);
@@ -179,7 +204,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`] also when it is another app's.
     pub async fn apply_for(&self, app: &str, id: VerificationId, event: &Event) -> Result<Applied, EngineError> {
-        self.apply_if(id, event, |v| v.app == app).await
+        self.apply_if(id, event, Some(app)).await
     }
 
     /// Applies an event: what it changes is in the store when this returns, and what follows is under way.
@@ -187,28 +212,42 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]; nothing has changed then, except that a commit whose answer got lost may have.
     pub async fn apply(&self, id: VerificationId, event: &Event) -> Result<Applied, EngineError> {
-        self.apply_if(id, event, |_| true).await
+        self.apply_if(id, event, None).await
     }
 
-    async fn apply_if(
-        &self,
-        id: VerificationId,
-        event: &Event,
-        may: impl Fn(&Verification) -> bool,
-    ) -> Result<Applied, EngineError> {
-        let (verification, effects, answer) = self.decide_and_commit(id, event, may).await?;
-        let performance = self.perform(&verification, effects);
-        Ok(Applied { verification, answer, performance })
+    async fn apply_if(&self, id: VerificationId, event: &Event, app: Option<&str>) -> Result<Applied, EngineError> {
+        let (engine, event, app) = (self.clone(), event.clone(), app.map(str::to_owned));
+        self.to_its_end(async move {
+            let (verification, effects, answer) = engine.decide_and_commit(id, &event, app.as_deref()).await?;
+            let performance = engine.perform(&verification, effects);
+            Ok(Applied { verification, answer, performance })
+        })
+        .await
     }
 
     async fn decide_and_commit(
         &self,
         id: VerificationId,
         event: &Event,
-        may: impl Fn(&Verification) -> bool,
+        app: Option<&str>,
+    ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
+        let turn = self.turns.take(id).await;
+        let outcome = self.decide_and_commit_in_turn(id, event, app).await;
+        if let Err(EngineError::Store(_)) = &outcome {
+            turn.send_all_ahead();
+        }
+        outcome
+    }
+
+    async fn decide_and_commit_in_turn(
+        &self,
+        id: VerificationId,
+        event: &Event,
+        app: Option<&str>,
     ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
         for _ in 0..COMMIT_TRIES {
-            let (before, revision) = self.load(id).await?.filter(|(v, _)| may(v)).ok_or(EngineError::NotFound)?;
+            let found = self.load(id).await?.filter(|(v, _)| app.is_none_or(|app| v.app == app));
+            let (before, revision) = found.ok_or(EngineError::NotFound)?;
             let now = self.clock.now().await?;
             let Decision { after, effects, answer } = decide(&before, event, &self.rules, now);
             // A tick is always written down: that ends the lease under which it was claimed.

@@ -156,7 +156,7 @@ impl Engine {
     async fn bring_back(&self, v: &Verification, event: &Event) -> Result<(Verification, Vec<Effect>), EngineError> {
         let (started, mut pause) = (std::time::Instant::now(), Duration::from_millis(100));
         loop {
-            match self.decide_and_commit(v.id, event, |_| true).await {
+            match self.decide_and_commit(v.id, event, None).await {
                 Err(EngineError::Store(StoreError::Unavailable(_))) if started.elapsed() < HOLD_ON => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));

@@ -268,11 +268,16 @@ impl Draft<'_> {
                 advance(a, AttemptStatus::Unknown);
                 Note::TimedOut { attempt }
             }
-            // A callback, or the answer to another run, proves that it was sent after all.
-            TriggerOutcome::Refused { scope: RefusalScope::Attempt | RefusalScope::Account, .. }
-            | TriggerOutcome::Deferred { .. }
+            // A callback, or the answer to another run, was faster: it was sent after all, or is known to be
+            // refused already.
+            TriggerOutcome::Refused { via, scope: RefusalScope::Attempt | RefusalScope::Account, .. }
                 if a.status.step() > AttemptStatus::Unknown.step() =>
             {
+                a.via.get_or_insert(*via);
+                self.strike_off(&effect);
+                return Answer::Noted;
+            }
+            TriggerOutcome::Deferred { .. } if a.status.step() > AttemptStatus::Unknown.step() => {
                 self.strike_off(&effect);
                 return Answer::Noted;
             }
@@ -421,6 +426,12 @@ impl Draft<'_> {
         self.v.owed.retain_mut(|owed| {
             if owed.due > self.now || self.effects.contains(&owed.effect) {
                 return true;
+            }
+            // A callback proves that it was sent, whatever became of its doer or of the answer.
+            if let Effect::Trigger { attempt } = &owed.effect
+                && attempts.get(usize::from(*attempt)).is_some_and(|a| a.status.step() > AttemptStatus::Unknown.step())
+            {
+                return false;
             }
             if let (Effect::Trigger { attempt }, true) = (&owed.effect, owed.in_flight) {
                 // Once: it may have been sent before its doer died, and a second death is no accident.

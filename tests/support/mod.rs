@@ -20,6 +20,9 @@ use tokio::sync::oneshot;
 /// The secret that the test's flow has on its canvas.
 pub const CALLBACK_SECRET: &str = "a-callback-secret-of-tests";
 
+/// How often something is looked for, 10 ms apart, before a test gives it up: a loaded machine only takes longer.
+const POLLS: usize = 6000;
+
 /// How a test's service is set up.
 pub struct Setup {
     /// Settings beside those of a demo.
@@ -30,11 +33,13 @@ pub struct Setup {
     pub speed: f64,
     /// The token that the local Plivo goes by, if it is not the service's.
     pub plivo_token: Option<&'static str>,
+    /// Where the flow's reports go, if not to the service.
+    pub canvas_url: Option<String>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { env: Vec::new(), store: None, speed: 100.0, plivo_token: None }
+        Self { env: Vec::new(), store: None, speed: 100.0, plivo_token: None, canvas_url: None }
     }
 }
 
@@ -144,7 +149,7 @@ impl TestApp {
             SandboxConfig {
                 auth_id: config.plivo_auth_id.clone(),
                 auth_token: setup.plivo_token.map_or(config.plivo_auth_tokens[0].clone(), Into::into),
-                public_url: url.clone(),
+                public_url: setup.canvas_url.unwrap_or_else(|| url.clone()),
                 callback_secret: config.callback_secrets.first().cloned(),
                 speed: setup.speed,
                 seed: 1,
@@ -262,7 +267,7 @@ impl TestApp {
 
     /// Polls a verification until it is as wanted; the local Plivo's reports take a moment of real time.
     pub async fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..1000 {
+        for _ in 0..POLLS {
             let v = self.read(id).await;
             if wanted(&v) {
                 return v;
@@ -274,7 +279,7 @@ impl TestApp {
 
     /// Polls a handset until it is as wanted.
     pub async fn until_handset(&self, last_four: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..1000 {
+        for _ in 0..POLLS {
             let handset = self.handset(last_four).await;
             if wanted(&handset) {
                 return handset;

@@ -1,0 +1,13 @@
+//! The real program as its operators run it: started, stopped, killed, several at a time, with a real Redis.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, reason = "these are tests")]
+
+mod checks;
+mod commands;
+mod crashes;
+mod logs;
+mod redis;
+mod stop;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "support.rs"]
+mod world;

@@ -1,0 +1,58 @@
+//! SIGTERM.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::redis_server::RedisServer;
+use crate::world::{API_KEY, Plivo, Service, plivo_listener, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_what_is_under_way_and_then_the_process() {
+    let redis = RedisServer::start();
+    let (listener, plivo_url) = plivo_listener();
+    let mut service = Service::start(&[
+        ("REDIS_URL", &redis.url()),
+        ("PLIVO_API_URL", &plivo_url),
+        ("PLIVO_PHLO_URL", &plivo_url),
+        ("PLIVO_WAIT", "2"),
+    ])
+    .await;
+    let plivo = Plivo::serve(listener, &service.url, 1.0);
+    service.until_ready().await;
+
+    // Plivo takes this one and does not answer: the creation waits for it, two seconds at most.
+    let to = "+14155550113";
+    let request = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
+    let request = request.post(format!("{}/v1/verifications", service.url)).bearer_auth(API_KEY);
+    let open = tokio::spawn(request.json(&json!({ "to": to })).send());
+    plivo.until_requested(to, 1).await;
+
+    let start = Instant::now();
+    service.process.terminate();
+    until("refused, or not ready", async || !matches!(service.status("/readyz").await, Some(200))).await;
+    let answer = open.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 201, "a request under way is answered");
+    assert!(service.process.end().await.success(), "{}", service.process.log());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(service.process.log().contains("\"event\":\"stopped\""), "{}", service.process.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_nobody_who_sends_half_a_request() {
+    use std::io::Write;
+
+    let redis = RedisServer::start();
+    let mut service = Service::start(&[("REDIS_URL", &redis.url())]).await;
+    let mut half = std::net::TcpStream::connect(service.url.trim_start_matches("http://")).unwrap();
+    let head = format!(
+        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {API_KEY}\r\n\
+         Content-Type: application/json\r\nContent-Length: 30\r\n\r\n{{\"to\""
+    );
+    half.write_all(head.as_bytes()).unwrap();
+    service.until_ready().await;
+    let start = Instant::now();
+    service.process.terminate();
+    assert!(service.process.end().await.success(), "{}", service.process.log());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}

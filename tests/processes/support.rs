@@ -1,0 +1,341 @@
+//! Processes of the real program, ended with their test, and a world for them to live in.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, client};
+
+pub const AUTH_ID: &str = "MADEMO00000000000000";
+pub const AUTH_TOKEN: &str = "the-auth-token-of-these-tests";
+pub const API_KEY: &str = "the-api-key-of-these-tests-0123456789";
+pub const CALLBACK_SECRET: &str = "the-callback-secret-of-these-tests";
+/// 32 bytes.
+pub const SECRET_KEY: &str = "bm90LWEtc2VjcmV0LW9mLWFueWJvZHktYnV0LXRlc3Q=";
+pub const NUMBER: &str = "+14155550199";
+
+/// How long anything is waited for: a loaded machine only takes longer.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The program, running.
+pub struct Process {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts it with these arguments and nothing but these variables.
+    pub fn start(args: &[&str], env: &[(String, String)]) -> Self {
+        let (process, _) = Self::start_and_read(args, env);
+        process
+    }
+
+    /// The same, and what it writes to standard output, line by line.
+    pub fn start_and_read(args: &[&str], env: &[(String, String)]) -> (Self, mpsc::Receiver<String>) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_phlo-2fa"));
+        // No `.env` of whoever runs the tests is to be found.
+        command.args(args).env_clear().envs(env.iter().cloned()).current_dir(std::env::temp_dir());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (stderr, written) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let mut log = written.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let (line, lines) = mpsc::channel();
+        let stdout = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for text in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = line.send(text);
+            }
+        });
+        (Self { child, log }, lines)
+    }
+
+    /// Everything logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status().unwrap();
+        assert!(kill.success());
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Waits for it to end by itself.
+    pub async fn end(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end:\n{}", self.log());
+            pause().await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let last: Vec<_> = log.lines().rev().take(40).collect();
+            println!("--- process {} said at last:", self.child.id());
+            last.iter().rev().for_each(|line| println!("{line}"));
+        }
+    }
+}
+
+/// One `phlo-2fa serve`.
+pub struct Service {
+    pub url: String,
+    pub process: Process,
+    env: Vec<(String, String)>,
+    http: reqwest::Client,
+}
+
+impl Service {
+    /// Starts it on a free port. `PUBLIC_URL` is its own, unless it is among the settings.
+    pub async fn start(settings: &[(&str, &str)]) -> Self {
+        loop {
+            let port = free_port();
+            if let Some(service) = Self::start_on(port, settings).await {
+                return service;
+            }
+        }
+    }
+
+    /// Starts it on this port; `None` when somebody else has it.
+    pub async fn start_on(port: u16, settings: &[(&str, &str)]) -> Option<Self> {
+        let url = format!("http://127.0.0.1:{port}");
+        let mut env = defaults();
+        env.extend([("BIND".into(), format!("127.0.0.1:{port}")), ("PUBLIC_URL".into(), url.clone())]);
+        env.retain(|(name, _)| settings.iter().all(|(set, _)| set != name));
+        env.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let process = Process::start(&["serve"], &env);
+        let mut service = Self { url, process, env, http: client() };
+        service.until_live().await.then_some(service)
+    }
+
+    /// Starts it once more, after it was killed.
+    pub async fn start_again(&mut self) {
+        self.process = Process::start(&["serve"], &self.env);
+        assert!(self.until_live().await, "its port is free:\n{}", self.process.log());
+    }
+
+    async fn until_live(&mut self) -> bool {
+        let start = Instant::now();
+        loop {
+            if self.status("/livez").await == Some(200) {
+                return true;
+            }
+            if self.process.ended().is_some() {
+                assert!(self.process.log().contains("cannot listen"), "it ended:\n{}", self.process.log());
+                return false;
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not start:\n{}", self.process.log());
+            pause().await;
+        }
+    }
+
+    pub async fn until_ready(&self) {
+        until("ready", async || self.status("/readyz").await == Some(200)).await;
+    }
+
+    /// The status of a path without a key; `None` when nobody answers.
+    pub async fn status(&self, path: &str) -> Option<u16> {
+        let response = self.http.get(format!("{}{path}", self.url)).send().await.ok()?;
+        Some(response.status().as_u16())
+    }
+
+    /// A request with the app's key; `None` when nobody answers.
+    pub async fn try_send(&self, method: &str, path: &str, body: Value) -> Option<Answer> {
+        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.url)).bearer_auth(API_KEY);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let response = request.send().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.bytes().await.ok()?;
+        let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&body)));
+        Some(Answer { status, headers, body })
+    }
+
+    pub async fn send(&self, method: &str, path: &str, body: Value) -> Answer {
+        self.try_send(method, path, body).await.unwrap_or_else(|| panic!("{method} {path} is not answered"))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, Value::Null).await
+    }
+
+    /// Creates a verification of the number, with what else the body is to have.
+    pub async fn create(&self, to: &str, more: Value) -> Answer {
+        let mut body = json!({ "to": to });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = self.send("POST", "/v1/verifications", body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer
+    }
+
+    pub async fn check(&self, id: &str, code: &str) -> Answer {
+        self.send("POST", &format!("/v1/verifications/{id}/checks"), json!({ "code": code })).await
+    }
+
+    pub async fn read(&self, id: &str) -> Value {
+        let answer = self.get(&format!("/v1/verifications/{id}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    }
+
+    pub async fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        until(what, async || wanted(&self.read(id).await)).await;
+        self.read(id).await
+    }
+
+    pub async fn has_happened(&self, id: &str, event: &str) -> bool {
+        let timeline = self.get(&format!("/v1/verifications/{id}/timeline")).await;
+        timeline.body["entries"].as_array().unwrap().iter().any(|entry| entry["event"] == event)
+    }
+}
+
+/// The settings every service here has.
+pub fn defaults() -> Vec<(String, String)> {
+    [
+        ("PLIVO_AUTH_ID", AUTH_ID),
+        ("PLIVO_AUTH_TOKEN", AUTH_TOKEN),
+        ("PLIVO_NUMBER", NUMBER),
+        ("PHLO_ID", "2b1c7f0e-0000-4000-8000-000000000000"),
+        ("CALLBACK_SECRET", CALLBACK_SECRET),
+        ("API_KEYS", &format!("shop:{API_KEY}")),
+        ("SECRET_KEY", SECRET_KEY),
+        ("RUST_LOG", "debug"),
+        ("LOG_FORMAT", "json"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+/// A local Plivo inside the test.
+pub struct Plivo {
+    pub url: String,
+    sandbox: Sandbox,
+    server: actix_web::dev::ServerHandle,
+    http: reqwest::Client,
+}
+
+/// Where one will listen.
+pub fn plivo_listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+impl Plivo {
+    /// Serves it; its flow reports to `public_url`.
+    pub fn serve(listener: TcpListener, public_url: &str, speed: f64) -> Self {
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let config = SandboxConfig {
+            auth_id: AUTH_ID.into(),
+            auth_token: AUTH_TOKEN.to_owned().into(),
+            public_url: public_url.to_owned(),
+            callback_secret: Some(CALLBACK_SECRET.to_owned().into()),
+            speed,
+            seed: 1,
+        };
+        let sandbox = Sandbox::new(config, Flow::two_factor().unwrap()).unwrap();
+        let server = sandbox.serve(listener).unwrap();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Self { url, sandbox, server: handle, http: client() }
+    }
+
+    /// What is on the handset of a number.
+    pub async fn handset(&self, to: &str) -> Value {
+        handset(&self.http, &self.url, to).await
+    }
+
+    /// What was asked for of a number, `sms` or `call`, in order.
+    pub async fn requests(&self, to: &str) -> Vec<String> {
+        let log: Value = get_json(&self.http, &format!("{}/log", self.url)).await;
+        let of = log.as_array().unwrap().iter().filter(|entry| entry["to"] == to.trim_start_matches('+'));
+        of.map(|entry| entry["mode"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub async fn until_requested(&self, to: &str, times: usize) {
+        until("asked of Plivo", async || self.requests(to).await.len() >= times).await;
+    }
+
+    pub async fn until_handset(&self, to: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        until(what, async || wanted(&self.handset(to).await)).await;
+        self.handset(to).await
+    }
+
+    /// The code of the first text.
+    pub async fn texted_code(&self, to: &str) -> String {
+        let handset = self.until_handset(to, "texted", |h| h["messages"][0]["code"].is_string()).await;
+        handset["messages"][0]["code"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Plivo {
+    fn drop(&mut self) {
+        self.sandbox.close_streams();
+        drop(self.server.stop(false));
+    }
+}
+
+pub async fn handset(http: &reqwest::Client, plivo: &str, to: &str) -> Value {
+    get_json(http, &format!("{plivo}/handset/{}", to.trim_start_matches('+'))).await
+}
+
+async fn get_json(http: &reqwest::Client, url: &str) -> Value {
+    let body = http.get(url).send().await.unwrap().bytes().await.unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// Polls until it is so.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so().await {
+        assert!(start.elapsed() < PATIENCE, "waited in vain for: {what}");
+        pause().await;
+    }
+}
+
+pub async fn pause() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
+/// Below the ports that outgoing connections get, so that a process finds it free again after it was killed.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 9000).unwrap();
+    loop {
+        let port = 21_500 + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
