@@ -173,7 +173,8 @@ impl TestApp {
         Self { url, plivo_url, clock, engine, key: "demo".into(), http, stop: Some(stop), sandbox, plivo }
     }
 
-    /// Moves the service's clock on and lets everything due happen.
+    /// Moves the service's clock on and lets everything due happen. What the service's own escalator was faster
+    /// to claim may take a moment longer: wait for it with [`TestApp::until`].
     pub async fn advance(&self, seconds: f64) {
         self.clock.advance(Duration::from_secs_f64(seconds));
         self.engine.wake_due().await.unwrap();
