@@ -155,13 +155,7 @@ async fn apply_phlo(shared: &Shared, to: AttemptRef, event: PhloEvent) -> Result
         PhloEvent::Call { report, call_uuid: provider_id } => Event::CallReported { attempt, report, provider_id },
     };
     shared.engine.apply(to.id, &event).await?;
-    // After the report itself, so that what came early by UUID counts as coming after it.
-    match event {
-        Event::TextReported { provider_id: Some(id), .. } | Event::CallReported { provider_id: Some(id), .. } => {
-            shared.engine.link(&id, to).await
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// A callback about something forgotten is taken and has no effect; one that was not committed is sent again.

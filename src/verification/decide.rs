@@ -374,16 +374,19 @@ impl Draft<'_> {
         Answer::Noted
     }
 
-    /// The attempt a report is about, if it is of that channel; learns its UUID. The report proves that Plivo
-    /// was asked: if whoever asked has died, nobody must ask again.
+    /// The attempt a report is about, if it is of that channel; learns its UUID, and owes that callbacks
+    /// which carry nothing else find it. The report proves that Plivo was asked: if whoever asked has died, nobody must ask again.
     fn attempt_of(&mut self, attempt: u8, channel: Channel, provider_id: &Option<String>) -> Option<&mut Attempt> {
         self.v.attempts.get(usize::from(attempt)).filter(|a| a.channel == channel)?;
         self.strike_off(&Effect::Trigger { attempt });
         let a = self.v.attempts.get_mut(usize::from(attempt))?;
         if let (None, Some(id)) = (&a.provider_id, provider_id) {
             a.provider_id = Some(id.clone());
+            let effect = Effect::Link { provider_id: id.clone(), attempt };
+            self.owe(effect.clone(), self.rules.effect_lease);
+            self.effects.push(effect);
         }
-        Some(a)
+        self.v.attempts.get_mut(usize::from(attempt))
     }
 
     // ---- what follows
@@ -423,13 +426,17 @@ impl Draft<'_> {
 
     /// Does again what its doer left undone, and what was put off until now.
     fn take_up_what_is_owed(&mut self) {
-        let lease_end = self.now + self.rules.effect_lease;
+        let (now, rules) = (self.now, self.rules);
         let mut notes = Vec::new();
         let attempts = &mut self.v.attempts;
         self.v.owed.retain_mut(|owed| {
-            if owed.due > self.now || self.effects.contains(&owed.effect) {
+            if owed.due > now || self.effects.contains(&owed.effect) {
                 return true;
             }
+            let channel = match owed.effect {
+                Effect::Trigger { attempt } => attempts.get(usize::from(attempt)).map(|a| a.channel),
+                Effect::Link { .. } => None,
+            };
             if let (Effect::Trigger { attempt }, true) = (&owed.effect, owed.in_flight) {
                 // Once: it may have been sent before its doer died, and a second death is no accident.
                 if owed.taken_over {
@@ -442,7 +449,8 @@ impl Draft<'_> {
                 owed.taken_over = true;
                 notes.push(Note::TakenOver { attempt: *attempt });
             }
-            (owed.due, owed.in_flight) = (lease_end, true);
+            let lease = channel.map_or(rules.effect_lease, |channel| rules.trigger_lease(channel));
+            (owed.due, owed.in_flight) = (now + lease, true);
             self.effects.push(owed.effect.clone());
             true
         });
@@ -464,7 +472,7 @@ impl Draft<'_> {
         }
         self.note(Note::AttemptDecided { attempt, channel, reason, is_repeat, waited_ms });
         let effect = Effect::Trigger { attempt };
-        self.owe(effect.clone(), self.rules.effect_lease);
+        self.owe(effect.clone(), self.rules.trigger_lease(channel));
         self.effects.push(effect);
     }
 
