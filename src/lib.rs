@@ -24,8 +24,8 @@
 //! * Redis is the only thing replicas share; time is the store's time.
 //! * Codes and numbers are sealed at rest and masked wherever they could be printed.
 //!
-//! Imports point one way: `time phone` · `escalation` · `verification` · `store plivo` · `engine` ·
-//! `http sandbox` · `app` · `main`. `tests/tidy.rs` holds the pure ones to it.
+//! Imports point one way: `time phone keyring` · `escalation` · `verification` · `store plivo` · `engine` ·
+//! `http sandbox` · `app` · `main`; `tests/tidy.rs` has the few that stand between them and holds all of them to it.
 
 pub mod app;
 pub mod config;

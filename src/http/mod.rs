@@ -22,7 +22,7 @@ mod view;
 use std::time::Duration;
 
 use actix_web::http::header::ALLOW;
-use actix_web::web::{self, ServiceConfig, get, post, to};
+use actix_web::web::{self, ServiceConfig, get, head, post, to};
 use actix_web::{HttpResponse, Resource, ResponseError};
 
 pub use access::observe;
@@ -97,8 +97,9 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool) {
                 .route(get().to(c::phlo_by_secret_and_ref))
                 .route(post().to(c::phlo_by_secret_and_ref)),
         )
-        .service(at("/livez", "GET").route(get().to(o::live)))
-        .service(at("/readyz", "GET").route(get().to(o::ready)))
+        // Monitors and load balancers like to ask without wanting the body.
+        .service(at("/livez", "GET, HEAD").route(get().to(o::live)).route(head().to(o::live)))
+        .service(at("/readyz", "GET, HEAD").route(get().to(o::ready)).route(head().to(o::ready)))
         .service(at("/metrics", "GET").route(get().to(o::metrics)))
         .service(at("/openapi.json", "GET").route(get().to(docs::document)))
         .service(at("/docs", "GET").route(get().to(docs::to_page)))

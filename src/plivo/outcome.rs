@@ -44,11 +44,6 @@ pub fn sms_class(error_code: Option<&str>) -> FailureClass {
     }
 }
 
-/// Whether a text's error code says that the number cannot take texts: most likely a landline.
-pub fn is_landline(error_code: &str) -> bool {
-    number(error_code) == Some(50)
-}
-
 /// What to tell an operator about a text's error code, where one has something to mend or to know:
 /// every class that stops, and faults of our own set-up.
 pub fn alert(error_code: &str) -> Option<&'static str> {
@@ -211,7 +206,6 @@ mod tests {
         assert_eq!(alerting, [40, 110, 200, 201, 450, 451, 452, 900, 910]);
         assert!((0..2000).map(|c: u16| c.to_string()).all(|c| sms_class(Some(&c)) != Stop || alert(&c).is_some()));
         assert!(call_alert(7011).is_some() && call_alert(3010).is_none());
-        assert!(is_landline("50") && !is_landline("500") && !is_landline(""));
     }
 
     #[test]

@@ -156,7 +156,10 @@ impl Draft<'_> {
     }
 
     fn note(&mut self, note: Note) {
-        if self.v.timeline.len() < ENTRIES_MAX || matches!(note, Note::Ended { .. }) {
+        // What anybody can repeat at will is kept so far; of the rest there are few, and logs and metrics are
+        // told from here.
+        let is_repeatable = matches!(note, Note::Joined | Note::Activity { .. } | Note::Deferred { .. });
+        if !is_repeatable || self.v.timeline.len() < ENTRIES_MAX {
             self.v.timeline.push(Entry { at: self.now, note });
         }
     }
@@ -268,11 +271,16 @@ impl Draft<'_> {
                 advance(a, AttemptStatus::Unknown);
                 Note::TimedOut { attempt }
             }
-            // A callback, or the answer to another run, proves that it was sent after all.
-            TriggerOutcome::Refused { scope: RefusalScope::Attempt | RefusalScope::Account, .. }
-            | TriggerOutcome::Deferred { .. }
+            // A callback, or the answer to another run, was faster: it was sent after all, or is known to be
+            // refused already.
+            TriggerOutcome::Refused { via, scope: RefusalScope::Attempt | RefusalScope::Account, .. }
                 if a.status.step() > AttemptStatus::Unknown.step() =>
             {
+                a.via.get_or_insert(*via);
+                self.strike_off(&effect);
+                return Answer::Noted;
+            }
+            TriggerOutcome::Deferred { .. } if a.status.step() > AttemptStatus::Unknown.step() => {
                 self.strike_off(&effect);
                 return Answer::Noted;
             }

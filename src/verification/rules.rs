@@ -7,7 +7,7 @@ use crate::escalation::Policy;
 /// The longest a code may live, whatever is configured or asked for (NIST SP 800-63B-4, 3.1.3.2).
 pub const LIFETIME_MAX: Duration = Duration::from_secs(600);
 
-/// How long a code lives at least after a call was decided, so that there is time to hear and type it.
+/// How long a code lives at least after a text gave way to a call, so that there is time to hear and type it.
 pub const LIFETIME_AFTER_CALL: Duration = Duration::from_secs(120);
 
 /// For how long after a keystroke nobody is rung.

@@ -198,7 +198,7 @@ pub struct Attempt {
     pub status: AttemptStatus,
     /// When Plivo was first asked for it.
     pub at: Timestamp,
-    /// When anything was last heard of it.
+    /// When anything was last heard of it; while Plivo puts it off, when it is asked for again.
     pub heard_at: Timestamp,
     /// Why it was made, for a call.
     pub reason: Option<Reason>,

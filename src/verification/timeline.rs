@@ -7,7 +7,7 @@ use super::state::{Channel, Mode, Status, Via};
 use crate::escalation::{Policy, Reason};
 use crate::time::Timestamp;
 
-/// Entries kept of one verification; later ones are dropped, which only a flood of reports can cause.
+/// Entries after which those that can be repeated at will (joins, activity, deferrals) are kept no more.
 pub const ENTRIES_MAX: usize = 64;
 
 /// One line of a verification's story.

@@ -314,3 +314,27 @@ async fn a_thousand_forged_callbacks_change_nothing() {
     }
     assert_eq!(app.read(created.id()).await, before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_secrets_and_tokens_rotate_both_are_good() {
+    let (new, old) = ("the-new-callback-secret-of-tests", "the-old-callback-secret-of-tests");
+    let env = vec![("CALLBACK_SECRET", format!("{new},{old}")), ("PLIVO_AUTH_TOKEN", "new-token,old-token".into())];
+    let app = Quiet::spawn_with(env).await;
+    let created = app.open(json!({ "escalation": "never" })).await;
+    let reference = app.reference(created.id(), 0);
+    for (i, secret) in [new, old].into_iter().enumerate() {
+        let uuid = uuid();
+        let body = json!({ "ref": reference, "event": "sms_sent", "message_uuid": uuid });
+        assert_eq!(app.send(app.keyless("POST", "/plivo/phlo").bearer_auth(secret).json(&body)).await.status, 200);
+        let params = [("MessageUUID", uuid.as_str()), ("Status", if i == 0 { "sent" } else { "delivered" })];
+        assert_eq!(app.send(app.keyless("POST", &format!("/plivo/{secret}/message")).form(&params)).await.status, 200);
+        assert_eq!(status(&app, created.id(), 0).await, params[1].1);
+    }
+    for (token, expected) in [("new-token", 200), ("old-token", 200), (TOKEN, 401), ("new-token,old-token", 401)] {
+        let (url, params) = (format!("{}/plivo/message", app.url), [("MessageUUID", "x"), ("Status", "sent")]);
+        let request = signed_v3(app.keyless("POST", "/plivo/message").form(&params), token, "POST", &url, &params);
+        assert_eq!(app.send(request).await.status, expected, "{token}");
+    }
+    let both = app.keyless("POST", &format!("/plivo/{new},{old}/message")).form(&[("Status", "sent")]);
+    assert_eq!(app.send(both).await.status, 401);
+}

@@ -8,6 +8,7 @@ mod attempts;
 mod callbacks;
 mod checks;
 mod lists;
+mod logs;
 mod ops;
 mod outage;
 mod problems;

@@ -10,8 +10,10 @@ use crate::support::{Setup, TestApp};
 async fn it_is_alive_and_ready_without_a_key() {
     let app = TestApp::spawn().await;
     for path in ["/livez", "/readyz"] {
-        let answer = app.send(app.keyless("GET", path)).await;
-        assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"), "{path}");
+        for method in ["GET", "HEAD"] {
+            let answer = app.send(app.keyless(method, path)).await;
+            assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"), "{method} {path}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bad input: each kind gets the problem of the contract's table, and changes nothing.
 
+use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::quiet::Quiet;
@@ -253,7 +254,7 @@ async fn a_wrong_method_is_told_the_right_ones() {
         ("/v1/checks".to_owned(), "POST"),
         ("/plivo/message".to_owned(), "GET, POST"),
         ("/plivo/phlo/x".to_owned(), "GET, POST"),
-        ("/readyz".to_owned(), "GET"),
+        ("/readyz".to_owned(), "GET, HEAD"),
         ("/openapi.json".to_owned(), "GET"),
         ("/docs".to_owned(), "GET"),
         ("/docs/".to_owned(), "GET"),
@@ -428,4 +429,60 @@ async fn metadata_is_given_back_unread() {
     let created = app.post("/v1/verifications", json!({ "to": "+14155550100", "metadata": odd })).await;
     assert_eq!(created.status, 201, "{created:?}");
     assert_eq!(app.read(created.id()).await["metadata"], odd);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_broken_bodies_are_each_refused_or_taken_and_never_a_fault() {
+    let app = Quiet::spawn().await;
+    let created = app.open(json!({ "code": "042917", "escalation": "never" })).await;
+    let (id, reference) = (created.id(), app.reference(created.id(), 0));
+    let secret = crate::support::CALLBACK_SECRET;
+    let routes = [
+        (
+            "/v1/verifications".to_owned(),
+            r#"{"to":"+14155550199","channel":"auto","ttl":300,"metadata":{"a":"b"}}"#.to_owned(),
+        ),
+        (format!("/v1/verifications/{id}/checks"), r#"{"code":"042918"}"#.to_owned()),
+        (format!("/v1/verifications/{id}/activity"), r#"{"kind":"typing"}"#.to_owned()),
+        (format!("/v1/verifications/{id}/attempts"), r#"{"channel":"sms"}"#.to_owned()),
+        ("/v1/checks".to_owned(), r#"{"to":"+14155550103","code":"042918"}"#.to_owned()),
+        (format!("/plivo/{secret}/message"), r#"{"MessageUUID":"x","Status":"failed","ErrorCode":30}"#.to_owned()),
+        (format!("/plivo/{secret}/phlo"), format!(r#"{{"ref":"{reference}","event":"sms_sent","message_uuid":"y"}}"#)),
+    ];
+    let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+    let pieces: [&[u8]; 16] = [
+        b"\"",
+        b"\\",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"\0",
+        b"\xff",
+        b"\\u0000",
+        b"1e9",
+        b"null",
+        b"-",
+        b"\xf0\x9f\x93\x9e",
+        b"%",
+    ];
+    for _ in 0..60 {
+        let requests = (0..50).map(|_| {
+            let (path, body) = &routes[rng.random_range(0..routes.len())];
+            let mut body = body.clone().into_bytes();
+            for _ in 0..rng.random_range(1..4) {
+                let at = rng.random_range(0..=body.len());
+                let to = rng.random_range(at..=body.len().min(at + 5));
+                body.splice(at..to, pieces[rng.random_range(0..pieces.len())].iter().copied());
+            }
+            let shown = format!("{path} {}", String::from_utf8_lossy(&body));
+            let answer = posted(&app, path, body);
+            async move { (shown, answer.await) }
+        });
+        for (request, answer) in futures_util::future::join_all(requests.collect::<Vec<_>>()).await {
+            assert!(answer.status < 500, "{request}: {answer:?}");
+        }
+    }
 }

@@ -297,6 +297,25 @@ async fn of_many_creations_at_once_one_creates_and_one_text_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_hangs_up_stops_nothing() {
+    use std::io::Write;
+    let app = TestApp::spawn_with(Setup { speed: 5.0, ..Setup::default() }).await;
+    let body = r#"{"to":"+14155550113"}"#;
+    let mut caller = std::net::TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
+    let head =
+        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer demo\r\nContent-Type: application/json";
+    write!(caller, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    // Plivo has the request and its answer hangs: this is the middle of it.
+    while app.plivo_log("0113").await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(caller);
+    let code = app.texted_code("0113").await;
+    let checked = app.post("/v1/checks", json!({ "to": "+14155550113", "code": code })).await;
+    assert_eq!(checked.body["result"], "verified", "{checked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn once_a_verification_is_over_the_next_creation_is_a_new_one() {
     let app = TestApp::spawn().await;
     let first = app.create("0100").await;

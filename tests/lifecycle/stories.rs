@@ -286,3 +286,21 @@ fn joining_in_a_cooldown_or_during_a_call_sends_nothing_and_after_it_acts_as_att
         .at(125, Event::Joined(Channel::Sms));
     assert_eq!(story.answer, max);
 }
+
+// ---- what is written down
+
+#[test]
+fn a_flood_of_creations_does_not_hide_the_call_and_the_end() {
+    use phlo_2fa::verification::timeline::Note;
+    let mut story = Story::new(Mode::Auto, POLICY);
+    story.at(1, accepted(0));
+    for _ in 0..200 {
+        story.at(2, Event::Joined(Channel::Sms));
+    }
+    story.at(45, Event::Tick).at(50, submit(RIGHT));
+    let told: Vec<_> = story.v.timeline.iter().rev().take(3).map(|entry| &entry.note).collect();
+    assert!(
+        matches!(told[..], [Note::Ended { .. }, Note::AttemptDecided { attempt: 1, .. }, Note::Joined]),
+        "{told:?}"
+    );
+}

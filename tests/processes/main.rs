@@ -1,5 +1,5 @@
 //! The real program as its operators run it: started, stopped, killed, several at a time, with a real Redis.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "these are tests")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, reason = "these are tests")]
 
 mod checks;
 mod commands;

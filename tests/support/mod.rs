@@ -31,15 +31,15 @@ pub struct Setup {
     pub store: Option<Arc<dyn Store>>,
     /// How much faster the local Plivo's time runs.
     pub speed: f64,
-    /// Where the flow's reports go, if not to the service.
-    pub canvas_url: Option<String>,
     /// The token that the local Plivo goes by, if it is not the service's.
     pub plivo_token: Option<&'static str>,
+    /// Where the flow's reports go, if not to the service.
+    pub canvas_url: Option<String>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { env: Vec::new(), store: None, speed: 100.0, canvas_url: None, plivo_token: None }
+        Self { env: Vec::new(), store: None, speed: 100.0, plivo_token: None, canvas_url: None }
     }
 }
 
@@ -173,7 +173,8 @@ impl TestApp {
         Self { url, plivo_url, clock, engine, key: "demo".into(), http, stop: Some(stop), sandbox, plivo }
     }
 
-    /// Moves the service's clock on and lets everything due happen.
+    /// Moves the service's clock on and lets everything due happen. What the service's own escalator was faster
+    /// to claim may take a moment longer: wait for it with [`TestApp::until`].
     pub async fn advance(&self, seconds: f64) {
         self.clock.advance(Duration::from_secs_f64(seconds));
         self.engine.wake_due().await.unwrap();
