@@ -234,10 +234,11 @@ impl Engine {
         event: &Event,
         app: Option<&str>,
     ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
-        let turn = self.turns.take(id).await;
+        let away = |_| StoreError::Unavailable("no answer to whoever was before".to_owned());
+        let turn = self.turns.take(id).await.map_err(away)?;
         let outcome = self.decide_and_commit_in_turn(id, event, app).await;
-        if let Err(EngineError::Store(_)) = &outcome {
-            turn.send_all_ahead();
+        if let Err(EngineError::Store(StoreError::Unavailable(_))) = &outcome {
+            turn.store_is_away();
         }
         outcome
     }

@@ -27,13 +27,24 @@ pub struct Turn<'a> {
     held: Option<OwnedSemaphorePermit>,
 }
 
+/// The store failed whoever was before us.
+#[derive(Debug)]
+pub struct StoreIsAway;
+
 impl Turns {
     /// Waits for one's turn, but not for ever.
-    pub async fn take(&self, id: VerificationId) -> Turn<'_> {
+    ///
+    /// # Errors
+    /// When the store failed meanwhile: waiting for it in turn would take as many times as long.
+    pub async fn take(&self, id: VerificationId) -> Result<Turn<'_>, StoreIsAway> {
         let queue = Arc::clone(self.queues().entry(id).or_insert_with(|| Arc::new(Semaphore::new(1))));
         let mut turn = Turn { turns: self, id, queue: Some(Arc::clone(&queue)), held: None };
-        turn.held = tokio::time::timeout(WAIT_MAX, queue.acquire_owned()).await.ok().and_then(Result::ok);
-        turn
+        turn.held = match tokio::time::timeout(WAIT_MAX, queue.acquire_owned()).await {
+            Ok(Ok(permit)) => Some(permit),
+            Ok(Err(_)) => return Err(StoreIsAway),
+            Err(_) => None,
+        };
+        Ok(turn)
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<VerificationId, Arc<Semaphore>>> {
@@ -42,8 +53,8 @@ impl Turns {
 }
 
 impl Turn<'_> {
-    /// Sends everybody who waits ahead: a store that is away is waited for side by side, not one by one.
-    pub fn send_all_ahead(&self) {
+    /// Tells everybody who waits that the store is away.
+    pub fn store_is_away(&self) {
         if let Some(queue) = &self.queue {
             queue.close();
         }
@@ -64,42 +75,36 @@ impl Drop for Turn<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
-    fn id(n: u128) -> VerificationId {
-        VerificationId::new(0, n)
-    }
+    const IDS: [VerificationId; 2] = [VerificationId::new(0, 1), VerificationId::new(0, 2)];
 
     #[tokio::test]
     async fn one_at_a_time_of_each() {
-        let (turns, id, other) = (Turns::default(), id(1), id(2));
-        let first = turns.take(id).await;
-        assert!(first.held.is_some() && turns.take(other).await.held.is_some());
-        let (second, ()) = tokio::join!(turns.take(id), async { drop(first) });
-        assert!(second.held.is_some());
-        drop(second);
+        let turns = Turns::default();
+        let first = turns.take(IDS[0]).await.unwrap();
+        assert!(first.held.is_some() && turns.take(IDS[1]).await.unwrap().held.is_some());
+        let (second, ()) = tokio::join!(turns.take(IDS[0]), async { drop(first) });
+        assert!(second.unwrap().held.is_some());
         assert!(turns.queues().is_empty());
     }
 
     #[tokio::test]
-    async fn when_the_store_is_away_nobody_waits() {
-        let (turns, id) = (Turns::default(), id(1));
-        let (first, start) = (turns.take(id).await, Instant::now());
-        let (second, ()) = tokio::join!(turns.take(id), async { first.send_all_ahead() });
-        let third = turns.take(id).await;
-        assert!(second.held.is_none() && third.held.is_none() && start.elapsed() < WAIT_MAX);
-        drop((first, second, third));
-        assert!(turns.take(id).await.held.is_some(), "and then in turns again");
+    async fn when_the_store_is_away_nobody_waits_on() {
+        let turns = Turns::default();
+        let first = turns.take(IDS[0]).await.unwrap();
+        let (second, third, ()) = tokio::join!(turns.take(IDS[0]), turns.take(IDS[0]), async { first.store_is_away() });
+        assert!(second.is_err() && third.is_err());
+        drop(first);
+        assert!(turns.take(IDS[0]).await.unwrap().held.is_some(), "and then in turns again");
         assert!(turns.queues().is_empty());
     }
 
     #[tokio::test]
     async fn whoever_leaves_the_queue_leaves_nothing_behind() {
-        let (turns, id) = (Turns::default(), id(1));
-        let first = turns.take(id).await;
-        assert!(tokio::time::timeout(Duration::from_millis(1), turns.take(id)).await.is_err());
+        let turns = Turns::default();
+        let first = turns.take(IDS[0]).await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(1), turns.take(IDS[0])).await.is_err());
         drop(first);
         assert!(turns.queues().is_empty());
     }

@@ -29,7 +29,7 @@ pub struct InvalidId;
 
 impl VerificationId {
     /// An id in `shard` (a hash of app and number, so that both are found together) from 128 random bits.
-    pub fn new(shard: u8, random: u128) -> Self {
+    pub const fn new(shard: u8, random: u128) -> Self {
         Self { shard, random }
     }
 

@@ -97,6 +97,7 @@ impl Process {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "a failed test shows it")]
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
