@@ -231,7 +231,7 @@ impl Engine {
         event: &Event,
         app: Option<&str>,
     ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
-        let turn = self.turns.take(id).await;
+        let turn = self.turns.take(id).await?;
         let outcome = self.decide_and_commit_in_turn(id, event, app).await;
         if let Err(EngineError::Store(_)) = &outcome {
             turn.send_all_ahead();
