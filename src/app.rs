@@ -11,6 +11,7 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -195,6 +196,7 @@ fn shared(config: &Config, engine: Engine, is_demo: bool) -> Shared {
         public_url: config.public_url.clone(),
         callback_secrets: CallbackSecrets::new(config.callback_secrets.clone()),
         readiness: Readiness::default(),
+        followers: Arc::new(Semaphore::new(http::FOLLOWERS_MAX)),
         is_demo,
     }
 }

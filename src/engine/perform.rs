@@ -154,15 +154,11 @@ impl Engine {
     /// known.
     ///
     /// # Errors
-    /// When the store did not take it; then it must be sent again.
+    /// When the store did not take it, and then it must be sent again; or its verification is forgotten since.
     pub async fn report(&self, provider_id: &str, report: Parked) -> Result<bool, EngineError> {
         let Some(to) = self.store.find_or_park(provider_id, &report).await? else { return Ok(false) };
-        match self.apply(to.id, &reported(to.attempt, report, provider_id)).await {
-            Ok(_) => Ok(true),
-            // Forgotten since: nothing to report on.
-            Err(EngineError::NotFound) => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.apply(to.id, &reported(to.attempt, report, provider_id)).await?;
+        Ok(true)
     }
 
     /// Applies an outcome, holding on to it while the store is away. What follows from it is returned, not

@@ -8,7 +8,7 @@ use super::rules::{LIFETIME_AFTER_CALL, LIFETIME_MAX, Rules, TYPING_PAUSE};
 use super::state::{Attempt, AttemptStatus, Channel, Details, Mode, PlannedCall, Status, Verification};
 use super::timeline::{ENTRIES_MAX, Entry, Note};
 use super::{Code, VerificationId};
-use crate::escalation::{CallEnd, Policy, Reason};
+use crate::escalation::{Policy, Reason};
 use crate::phone::PhoneNumber;
 use crate::time::Timestamp;
 
@@ -317,15 +317,7 @@ impl Draft<'_> {
     fn text_reported(&mut self, attempt: u8, report: &TextReport, provider_id: &Option<String>) -> Answer {
         let now = self.now;
         let Some(a) = self.attempt_of(attempt, Channel::Sms, provider_id) else { return Answer::Noted };
-        let (status, error_code, class) = match report {
-            TextReport::Queued => (AttemptStatus::Queued, None, None),
-            TextReport::Sent => (AttemptStatus::Sent, None, None),
-            TextReport::Delivered => (AttemptStatus::Delivered, None, None),
-            TextReport::Undelivered { error_code, class } => {
-                (AttemptStatus::Undelivered, error_code.clone(), Some(*class))
-            }
-            TextReport::Failed { error_code, class } => (AttemptStatus::Failed, error_code.clone(), Some(*class)),
-        };
+        let (status, error_code, class) = (report.status(), report.error_code().map(str::to_owned), report.class());
         // A word to stop counts whenever it comes, also after a report that was final.
         let stops = class == Some(FailureClass::Stop) && a.class != class;
         if advance(a, status) || stops {
@@ -351,12 +343,7 @@ impl Draft<'_> {
     fn call_reported(&mut self, attempt: u8, report: &CallReport, provider_id: &Option<String>) -> Answer {
         let now = self.now;
         let Some(a) = self.attempt_of(attempt, Channel::Call, provider_id) else { return Answer::Noted };
-        let (status, cause) = match report {
-            CallReport::Ringing => (AttemptStatus::Ringing, None),
-            CallReport::Answered => (AttemptStatus::Answered, None),
-            CallReport::Completed => (AttemptStatus::Completed, None),
-            CallReport::Ended { end, cause } => (end_status(*end), cause.clone()),
-        };
+        let (status, cause) = (report.status(), report.cause().map(str::to_owned));
         if advance(a, status) {
             (a.error_code, a.heard_at) = (cause, now);
             match status {
@@ -529,15 +516,5 @@ fn advance(a: &mut Attempt, to: AttemptStatus) -> bool {
 fn refuse(a: &mut Attempt, provider_status: u16, class: FailureClass, now: Timestamp) {
     if advance(a, AttemptStatus::Failed) {
         (a.refused, a.class, a.heard_at) = (Some(provider_status), Some(class), now);
-    }
-}
-
-fn end_status(end: CallEnd) -> AttemptStatus {
-    match end {
-        CallEnd::Busy => AttemptStatus::Busy,
-        CallEnd::NoAnswer => AttemptStatus::NoAnswer,
-        CallEnd::Rejected => AttemptStatus::Rejected,
-        CallEnd::Machine => AttemptStatus::Machine,
-        CallEnd::Failed => AttemptStatus::Failed,
     }
 }
