@@ -97,14 +97,13 @@ impl Keyring {
     }
 
     /// What stands in keys for a number of an app, under the current key.
-    ///
-    /// After a rotation open verifications are still found by id, and by number no more: a new creation
-    /// makes a new one. They live ten minutes at most.
     pub fn number_key(&self, app: &str, number: &PhoneNumber) -> NumberKey {
-        let tag = tag(self.keys[0].mac.clone(), &[b"number", app.as_bytes(), number.e164().as_bytes()]);
-        let mut key = [0; 16];
-        key.copy_from_slice(&tag[..16]);
-        NumberKey(key)
+        number_key(&self.keys[0], app, number)
+    }
+
+    /// The same under every live key, the current one first: what was written before a rotation is found too.
+    pub fn number_keys(&self, app: &str, number: &PhoneNumber) -> Vec<NumberKey> {
+        self.keys.iter().map(|key| number_key(key, app, number)).collect()
     }
 
     /// Signs the parts, with 128 bits.
@@ -117,6 +116,10 @@ impl Keyring {
         let hits = self.keys.iter().map(|key| sign(key, parts).ct_eq(signature));
         hits.fold(subtle::Choice::from(0), |any, hit| any | hit).into()
     }
+}
+
+fn number_key(key: &Derived, app: &str, number: &PhoneNumber) -> NumberKey {
+    NumberKey(sign(key, &[b"number", app.as_bytes(), number.e164().as_bytes()]))
 }
 
 fn sign(key: &Derived, parts: &[&[u8]]) -> [u8; 16] {

@@ -17,7 +17,7 @@ use phlo_2fa::store::{
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::event::{CallReport, TextReport, TriggerOutcome};
-use phlo_2fa::verification::rules::Rules;
+use phlo_2fa::verification::rules::{OUTCOME_HOLD, Rules};
 use phlo_2fa::verification::state::Details;
 use phlo_2fa::verification::{Code, Effect, Event, Mode, Request, Verification, VerificationId, decide, open};
 use support::{Setup, TestApp};
@@ -86,8 +86,8 @@ impl Store for Held {
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {
         self.memory.claim_due(now, lease, limit).await
     }
-    async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {
-        self.memory.link(provider_id, to).await
+    async fn link(&self, provider_id: &str, to: AttemptRef, keep: Duration) -> Result<Vec<Parked>, StoreError> {
+        self.memory.link(provider_id, to, keep).await
     }
     async fn find_or_park(&self, provider_id: &str, report: &Parked) -> Result<Option<AttemptRef>, StoreError> {
         self.memory.find_or_park(provider_id, report).await
@@ -180,7 +180,7 @@ fn abandoned(mode: Mode, rules: &Rules, now: Timestamp) -> Verification {
 #[test]
 fn what_a_report_proves_to_be_sent_is_not_asked_for_again() {
     let (rules, now) = (Rules::default(), Timestamp::from_millis(1_000_000));
-    let lease_end = now + rules.effect_lease;
+    let lease_end = now + rules.effect_lease + OUTCOME_HOLD;
     let again = |v: &Verification| decide(v, &Event::Tick, &rules, lease_end).effects;
 
     let v = abandoned(Mode::Auto, &rules, now);

@@ -20,6 +20,7 @@ use super::VARIABLES;
 use super::types::{ApiKey, Countries, LogFormat, Network};
 use crate::escalation::Policy;
 use crate::phone::{Country, PhoneNumber};
+use crate::store::redis::Redis;
 
 pub(super) const PHLO_ID_EXAMPLE: &str = "2b1c7f0e-0000-4000-8000-000000000000";
 
@@ -245,16 +246,15 @@ pub(super) fn is_loopback(url: &str) -> bool {
     }
 }
 
-/// The scheme, and that something follows it; the rest is for whoever connects.
+/// What the store takes.
 pub(super) fn redis_url(text: &str) -> Ruled<SecretString> {
-    match text.split_once("://") {
-        Some(("memory", "")) => Ok(text.into()),
-        Some(("redis" | "rediss", _)) if Url::parse(text).is_ok_and(|url| url.has_host()) => Ok(text.into()),
-        Some(("redis+cluster", rest)) if !rest.is_empty() => Ok(text.into()),
-        Some(("redis+sentinel", rest)) if rest.split_once('/').is_some_and(|(hosts, _)| !hosts.is_empty()) => {
-            Ok(text.into())
-        }
-        _ => Err("must be redis://HOST, rediss://HOST, redis+cluster://HOST,HOST, redis+sentinel://HOST,HOST/MASTER or memory://".into()),
+    let url = SecretString::from(text);
+    if text == "memory://" {
+        return Ok(url);
+    }
+    match Redis::check_url(&url) {
+        Ok(()) => Ok(url),
+        Err(why) => Err(format!("{why}; or memory://")),
     }
 }
 

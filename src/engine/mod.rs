@@ -30,7 +30,8 @@ use crate::store::{Commit, Outcome, Revision, Store, StoreError, Stored, record}
 use crate::time::Timestamp;
 use crate::verification::state::Details;
 use crate::verification::{
-    Answer, Code, Decision, Effect, Event, Mode, Refusal, Request, Rules, Verification, VerificationId, decide, open,
+    Answer, Channel, Code, Decision, Effect, Event, Mode, Refusal, Request, Rules, Verification, VerificationId,
+    decide, open,
 };
 use escalator::Alarm;
 pub use turns::Turns;
@@ -164,7 +165,16 @@ impl Engine {
     }
 
     async fn create_or_join(&self, creation: Creation) -> Result<Created, EngineError> {
+        let channel = creation.mode.first_channel();
         let number = self.keys.number_key(&creation.app, &creation.to);
+        // While a SECRET_KEY is being rotated an open one may still be known under the key before.
+        for older in self.keys.number_keys(&creation.app, &creation.to).into_iter().skip(1) {
+            if let Some(open) = self.store.newest(older).await?
+                && let Some(joined) = self.join(open, channel).await?
+            {
+                return Ok(joined);
+            }
+        }
         let length = creation.code_length.unwrap_or(self.rules.code_length);
         let (random, drawn) = draw(length);
         let (id, code) = (VerificationId::new(number.shard(), random), creation.code.unwrap_or(drawn));
@@ -191,15 +201,22 @@ impl Engine {
                 return Ok(Created { applied, joined: false });
             }
             previous = self.store.newest(number).await?;
-            let Some(open) = previous else { continue };
-            match self.apply(open, &Event::Joined(request.mode.first_channel())).await {
-                // It is over; its place in the index can be taken.
-                Ok(Applied { answer: Answer::Refused(Refusal::Final(_)), .. }) | Err(EngineError::NotFound) => {}
-                Ok(applied) => return Ok(Created { applied, joined: true }),
-                Err(error) => return Err(error),
+            if let Some(open) = previous
+                && let Some(joined) = self.join(open, channel).await?
+            {
+                return Ok(joined);
             }
         }
         Err(EngineError::Contention)
+    }
+
+    /// Joins a verification if it is open; `None` when it is over, and its place in the index can be taken.
+    async fn join(&self, open: VerificationId, channel: Channel) -> Result<Option<Created>, EngineError> {
+        match self.apply(open, &Event::Joined(channel)).await {
+            Ok(Applied { answer: Answer::Refused(Refusal::Final(_)), .. }) | Err(EngineError::NotFound) => Ok(None),
+            Ok(applied) => Ok(Some(Created { applied, joined: true })),
+            Err(error) => Err(error),
+        }
     }
 
     /// Applies an event of an app to one of its verifications.

@@ -16,7 +16,7 @@ use crate::plivo::reference::{self, Purpose};
 use crate::plivo::{Reply, Trigger, Triggered};
 use crate::store::{Parked, StoreError};
 use crate::verification::event::TriggerOutcome;
-use crate::verification::rules::OUTCOME_HOLD;
+use crate::verification::rules::{LIFETIME_MAX, OUTCOME_HOLD};
 use crate::verification::state::Via;
 use crate::verification::{AttemptRef, Channel, Effect, Event, Verification};
 
@@ -140,7 +140,7 @@ impl Engine {
     /// # Errors
     /// When the store does not take part of it; all of it can be done again.
     pub async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<(), EngineError> {
-        let parked = self.store.link(provider_id, to).await?;
+        let parked = self.store.link(provider_id, to, self.retention + LIFETIME_MAX).await?;
         if parked.is_empty() {
             return Ok(());
         }

@@ -1,10 +1,12 @@
 //! Reading: nothing here changes anything.
 
+use std::collections::BTreeSet;
+
 use tracing::warn;
 
 use super::{Engine, EngineError};
 use crate::phone::PhoneNumber;
-use crate::store::Cursor;
+use crate::store::{Cursor, NumberKey};
 use crate::verification::{Status, Verification, VerificationId};
 
 /// Records read from the store for one page of a filtered list; a page may come out short, with a cursor to go
@@ -41,7 +43,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`] when it has none.
     pub async fn newest_of(&self, app: &str, to: &PhoneNumber) -> Result<VerificationId, EngineError> {
-        self.store.newest(self.keys.number_key(app, to)).await?.ok_or(EngineError::NotFound)
+        for number in self.keys.number_keys(app, to) {
+            if let Some(id) = self.store.newest(number).await? {
+                return Ok(id);
+            }
+        }
+        Err(EngineError::NotFound)
     }
 
     /// An app's verifications, newest first, of one status or of all; or of one number.
@@ -57,10 +64,21 @@ impl Engine {
         limit: usize,
     ) -> Result<Page, EngineError> {
         let now = self.clock.now().await?;
-        let shard = to.map(|to| self.keys.number_key(app, to).shard());
+        let shards: Option<BTreeSet<u8>> =
+            to.map(|to| self.keys.number_keys(app, to).into_iter().map(NumberKey::shard).collect());
         let (mut verifications, mut next, mut scanned) = (Vec::new(), before, 0);
         loop {
-            let cursors = self.store.list(app, shard, next, limit).await?;
+            let mut cursors = Vec::new();
+            match &shards {
+                None => cursors = self.store.list(app, None, next, limit).await?,
+                Some(shards) => {
+                    for shard in shards {
+                        cursors.extend(self.store.list(app, Some(*shard), next, limit).await?);
+                    }
+                    cursors.sort_unstable_by(|a, b| b.cmp(a));
+                    cursors.truncate(limit);
+                }
+            }
             let is_last = cursors.len() < limit;
             scanned += cursors.len();
             let ids: Vec<_> = cursors.iter().map(|c| c.id).collect();

@@ -164,8 +164,17 @@ async fn apply_phlo(shared: &Shared, to: AttemptRef, event: PhloEvent) -> Result
         PhloEvent::TextRefused => Event::TextRefused { attempt },
         PhloEvent::Call { report, call_uuid: provider_id } => Event::CallReported { attempt, report, provider_id },
     };
-    shared.engine.apply(to.id, &event).await?;
-    Ok(())
+    let applied = shared.engine.apply(to.id, &event).await?;
+    match event {
+        // The first UUID of an attempt is linked as an effect of its report. A second run of the attempt, after
+        // a crash, brings another.
+        Event::TextReported { provider_id: Some(id), .. } | Event::CallReported { provider_id: Some(id), .. }
+            if applied.verification.provider_id(attempt) != Some(&id) =>
+        {
+            shared.engine.link(&id, to).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A callback about something forgotten is taken and has no effect; one that was not committed is sent again.

@@ -1,6 +1,5 @@
 //! Verifications: create, read, list, search, check, ask for attempts, cancel.
 
-
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};

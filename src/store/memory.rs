@@ -7,8 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    AttemptRef, Claimed, Commit, Cursor, LINK_TTL, NumberKey, Outcome, PARKED_MAX, PARKED_TTL, Parked, Store,
-    StoreError, Stored,
+    AttemptRef, Claimed, Commit, Cursor, NumberKey, Outcome, PARKED_MAX, PARKED_TTL, Parked, Store, StoreError, Stored,
 };
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
@@ -175,9 +174,9 @@ impl Store for Memory {
         Ok(Claimed { ids, next: state.due.first().map(|(at, _)| *at) })
     }
 
-    async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {
+    async fn link(&self, provider_id: &str, to: AttemptRef, keep: Duration) -> Result<Vec<Parked>, StoreError> {
         let mut state = self.state();
-        let gone_at = clock() + LINK_TTL;
+        let gone_at = clock() + keep;
         state.links.insert(provider_id.to_owned(), (to, gone_at));
         state.expiries.insert((gone_at, Expiring::Link(provider_id.to_owned())));
         Ok(state.parked.get(provider_id).map(|(reports, _)| reports.clone()).unwrap_or_default())

@@ -79,9 +79,6 @@ pub enum Parked {
     Call(CallReport),
 }
 
-/// How long links and parked reports are kept: as long as any verification may take reports.
-pub const LINK_TTL: Duration = Duration::from_secs(24 * 3600);
-
 /// How long a report waits for its attempt to become known, and how many wait for one UUID.
 pub const PARKED_TTL: Duration = Duration::from_secs(600);
 /// See [`PARKED_TTL`].
@@ -149,9 +146,9 @@ pub trait Store: Send + Sync + 'static {
     /// its record is not due any more.
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError>;
 
-    /// Makes `provider_id` find an attempt, and returns the reports that had been waiting for that. They
+    /// Makes `provider_id` find an attempt for as long as `keep`, and returns the reports that had been waiting for that. They
     /// stay until [`Store::unpark`], so that a crash before they are applied loses none.
-    async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError>;
+    async fn link(&self, provider_id: &str, to: AttemptRef, keep: Duration) -> Result<Vec<Parked>, StoreError>;
 
     /// Finds the attempt of `provider_id`; if there is none (yet), keeps the report for [`Store::link`].
     async fn find_or_park(&self, provider_id: &str, report: &Parked) -> Result<Option<AttemptRef>, StoreError>;

@@ -13,5 +13,6 @@ mod ops;
 mod outage;
 mod problems;
 mod quiet;
+mod rotation;
 mod stream;
 mod verifications;

@@ -150,8 +150,8 @@ impl Store for Fragile {
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {
         self.there()?.claim_due(now, lease, limit).await
     }
-    async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {
-        self.there()?.link(provider_id, to).await
+    async fn link(&self, provider_id: &str, to: AttemptRef, keep: Duration) -> Result<Vec<Parked>, StoreError> {
+        self.there()?.link(provider_id, to, keep).await
     }
     async fn find_or_park(&self, provider_id: &str, report: &Parked) -> Result<Option<AttemptRef>, StoreError> {
         self.there()?.find_or_park(provider_id, report).await

@@ -24,7 +24,7 @@ async fn assert_that_all_is_unavailable(store: &Redis, server: &RedisServer) {
         ("newest", store.newest(draft.number).await.err()),
         ("list", store.list("shop", None, None, 1).await.err()),
         ("claim_due", store.claim_due(at(0), LONG, 1).await.err()),
-        ("link", store.link("uuid", to).await.err()),
+        ("link", store.link("uuid", to, LONG).await.err()),
         ("find_or_park", store.find_or_park("uuid", &Parked::Text(TextReport::Sent)).await.err()),
         ("unpark", store.unpark("uuid").await.err()),
         ("ping", store.ping().await.err()),

@@ -92,21 +92,21 @@ pub(crate) async fn an_early_report_waits_for_its_attempt(store: &dyn Store) {
     for report in [&failed, &ringing, &failed] {
         assert_eq!(store.find_or_park("uuid-1", report).await.unwrap(), None);
     }
-    assert_eq!(store.link("uuid-2", to).await.unwrap(), [], "others' reports are not handed out");
+    assert_eq!(store.link("uuid-2", to, LONG).await.unwrap(), [], "others' reports are not handed out");
     let waiting = [failed, ringing];
-    assert_eq!(store.link("uuid-1", to).await.unwrap(), waiting, "each once, in the order they came");
-    assert_eq!(store.link("uuid-1", to).await.unwrap(), waiting, "until they are applied they stay");
+    assert_eq!(store.link("uuid-1", to, LONG).await.unwrap(), waiting, "each once, in the order they came");
+    assert_eq!(store.link("uuid-1", to, LONG).await.unwrap(), waiting, "until they are applied they stay");
     store.unpark("uuid-1").await.unwrap();
     store.unpark("uuid-1").await.unwrap();
-    assert_eq!(store.link("uuid-1", to).await.unwrap(), []);
+    assert_eq!(store.link("uuid-1", to, LONG).await.unwrap(), []);
 }
 
 pub(crate) async fn a_late_report_finds_its_attempt(store: &dyn Store) {
     let to = AttemptRef { id: draft().id, attempt: 255 };
     let report = Parked::Text(TextReport::Delivered);
-    assert_eq!(store.link("uuid-3", to).await.unwrap(), []);
+    assert_eq!(store.link("uuid-3", to, LONG).await.unwrap(), []);
     assert_eq!(store.find_or_park("uuid-3", &report).await.unwrap(), Some(to));
-    assert_eq!(store.link("uuid-3", to).await.unwrap(), [], "what finds its attempt does not wait");
+    assert_eq!(store.link("uuid-3", to, LONG).await.unwrap(), [], "what finds its attempt does not wait");
 }
 
 pub(crate) async fn parked_reports_are_bounded(store: &dyn Store) {
@@ -115,7 +115,7 @@ pub(crate) async fn parked_reports_are_bounded(store: &dyn Store) {
     for n in 0..PARKED_MAX + 5 {
         assert_eq!(store.find_or_park("uuid-4", &report(n)).await.unwrap(), None);
     }
-    let waiting = store.link("uuid-4", AttemptRef { id: draft().id, attempt: 0 }).await.unwrap();
+    let waiting = store.link("uuid-4", AttemptRef { id: draft().id, attempt: 0 }, LONG).await.unwrap();
     assert_eq!(waiting, (0..PARKED_MAX).map(report).collect::<Vec<_>>());
 }
 

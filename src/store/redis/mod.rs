@@ -158,8 +158,8 @@ impl Store for Redis {
         }
     }
 
-    async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<Vec<Parked>, StoreError> {
-        let waiting: Vec<Vec<u8>> = self.pool.ask(scripts::link(provider_id, to)).await?;
+    async fn link(&self, provider_id: &str, to: AttemptRef, keep: Duration) -> Result<Vec<Parked>, StoreError> {
+        let waiting: Vec<Vec<u8>> = self.pool.ask(scripts::link(provider_id, to, keep)).await?;
         waiting.iter().map(|report| serde_json::from_slice(report).map_err(|_| MISSPELT)).collect()
     }
 

@@ -7,7 +7,7 @@ use deadpool_redis::redis::{Script, Value, from_redis_value};
 
 use super::keys;
 use super::pool::Ask;
-use crate::store::{AttemptRef, Claimed, Commit, Cursor, LINK_TTL, PARKED_MAX, PARKED_TTL, StoreError};
+use crate::store::{AttemptRef, Claimed, Commit, Cursor, PARKED_MAX, PARKED_TTL, StoreError};
 use crate::time::Timestamp;
 
 static COMMIT: LazyLock<Script> =
@@ -89,9 +89,9 @@ pub(super) fn listed(shards: &[u8], answer: Vec<Value>) -> Result<Vec<Cursor>, S
     Ok(page)
 }
 
-pub(super) fn link(provider_id: &str, to: AttemptRef) -> Ask<'static> {
+pub(super) fn link(provider_id: &str, to: AttemptRef, keep: Duration) -> Ask<'static> {
     let mut script = LINK.prepare_invoke();
-    script.key(keys::link(provider_id)).key(keys::parked(provider_id)).arg(keys::attempt(to)).arg(millis(LINK_TTL));
+    script.key(keys::link(provider_id)).key(keys::parked(provider_id)).arg(keys::attempt(to)).arg(millis(keep));
     Ask::Script(script)
 }
 

@@ -27,7 +27,7 @@ const CLUSTER_RESPONSE: Duration = Duration::from_millis(900);
 pub struct InvalidUrl(pub(super) &'static str);
 
 const EXAMPLES: InvalidUrl = InvalidUrl(
-    "is not redis://[user:password@]host[:port][/db], rediss://… (TLS), redis+cluster://host,host \
+    "is not redis://[login@]host[:port][/db], rediss://… (TLS), redis+cluster://host,host \
      or redis+sentinel://host,host/master",
 );
 

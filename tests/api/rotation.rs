@@ -1,0 +1,36 @@
+//! A SECRET_KEY is replaced while verifications are open.
+
+use std::sync::Arc;
+
+use phlo_2fa::store::Memory;
+use serde_json::json;
+
+use crate::support::{Setup, TestApp};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_older_key_wrote_is_found_by_number_while_that_key_is_set() {
+    let (store, keys) = (Arc::new(Memory::default()), ["b2xk", "bmV3"].map(|half| half.repeat(11)));
+    let spawn = async |env: Vec<(&'static str, String)>| {
+        TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await
+    };
+    let before = spawn(vec![("SECRET_KEY", keys[0].clone())]).await;
+    let (created, untouched) = (before.create("0103").await, before.create("0105").await);
+    assert_eq!(untouched.status, 201);
+
+    let rotated = vec![("SECRET_KEY", keys[1].clone()), ("SECRET_KEY_PREVIOUS", keys[0].clone())];
+    let after = spawn(rotated).await;
+    let joined = after.create("0103").await;
+    assert_eq!((joined.status, joined.id()), (200, created.id()), "{joined:?}");
+    let found = after.post("/v1/verifications/search", json!({ "to": "+14155550103" })).await;
+    assert_eq!(found.body["verifications"][0]["id"], created.id());
+    let check = json!({ "to": "+14155550103", "code": "000000" });
+    assert_eq!(after.post("/v1/checks", check).await.body["id"], created.id());
+
+    let fresh = after.create("0104").await;
+    assert_eq!(fresh.status, 201);
+    let without = spawn(vec![("SECRET_KEY", keys[1].clone())]).await;
+    let listed = without.get("/v1/verifications").await;
+    assert_eq!(listed.status, 200, "one that cannot be read takes no others along");
+    let ids: Vec<_> = listed.body["verifications"].as_array().unwrap().iter().map(|v| v["id"].clone()).collect();
+    assert_eq!(ids, [fresh.id(), created.id()], "what was changed since is under the current key");
+}
