@@ -11,6 +11,7 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,7 +34,9 @@ use crate::verification::Rules;
 /// How long requests under way may take once a stop has begun, and then effects. Both fit in the ten seconds
 /// that an orchestrator gives.
 const REQUESTS_END: Duration = Duration::from_secs(5);
-const EFFECTS_END: Duration = Duration::from_secs(4);
+const EFFECTS_END: Duration = Duration::from_secs(3);
+/// How long it may take to write down what was cut off then.
+const CLOSING_END: Duration = Duration::from_secs(1);
 
 /// What differs between the service, the demo and a test.
 #[derive(Default)]
@@ -112,6 +115,10 @@ impl Application {
                 ended.context("the HTTP server panicked")?.context("the HTTP server failed")?;
                 anyhow::bail!("the HTTP server ended by itself");
             }
+            ended = &mut self.escalating => {
+                ended.context("the escalator panicked")?;
+                anyhow::bail!("the escalator ended by itself");
+            }
             () = stopped => {}
         }
         info!(event = "stopping");
@@ -124,7 +131,11 @@ impl Application {
         let tasks = &self.engine.tasks;
         tasks.close();
         if tokio::time::timeout(EFFECTS_END, tasks.wait()).await.is_err() {
-            warn!("requests to Plivo are still under way; what they owe stays in the store");
+            warn!("requests to Plivo are still under way; they count as unanswered");
+            self.engine.closing.cancel();
+            if tokio::time::timeout(CLOSING_END, tasks.wait()).await.is_err() {
+                warn!("not everything could be written down; what is owed stays in the store");
+            }
         }
         self.escalating.abort();
         info!(event = "stopped");
@@ -168,6 +179,7 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         metrics: Arc::new(Metrics::default()),
         runtime: Handle::current(),
         tasks: TaskTracker::new(),
+        closing: CancellationToken::new(),
         alarm: Alarm::default(),
         turns: Turns::default(),
     }))
@@ -184,6 +196,7 @@ fn shared(config: &Config, engine: Engine, is_demo: bool) -> Shared {
         public_url: config.public_url.clone(),
         callback_secrets: CallbackSecrets::new(config.callback_secrets.clone()),
         readiness: Readiness::default(),
+        followers: Arc::new(Semaphore::new(http::FOLLOWERS_MAX)),
         is_demo,
     }
 }

@@ -12,7 +12,7 @@ use prometheus_client::registry::Registry;
 use crate::escalation::Reason;
 use crate::plivo::Reply;
 use crate::time::Timestamp;
-use crate::verification::event::{CallReport, TextReport};
+use crate::verification::event::TextReport;
 use crate::verification::state::{Channel, Via};
 use crate::verification::timeline::Note;
 use crate::verification::{Status, Verification};
@@ -110,8 +110,8 @@ impl Metrics {
     }
 
     /// One request to our API.
-    pub fn http_request(&self, method: &actix_web::http::Method, route: Option<String>, status: u16, took: Duration) {
-        let method = match method.as_str() {
+    pub fn http_request(&self, method: &str, route: Option<String>, status: u16, took: Duration) {
+        let method = match method {
             "GET" => "GET",
             "POST" => "POST",
             "HEAD" => "HEAD",
@@ -179,7 +179,8 @@ impl Metrics {
                 if let Some(reason) = reason.filter(|reason| *reason != Reason::Requested && !is_repeat) {
                     self.escalations.get_or_create(&ReasonLabels { reason: reason.as_str() }).inc();
                 }
-                if let Some(planned) = before.and_then(Verification::next_call).filter(|p| p.at <= now) {
+                let planned = before.and_then(Verification::next_call).filter(|p| reason.is_some() && p.at <= now);
+                if let Some(planned) = planned {
                     self.escalation_lag.observe(now.since(planned.at).as_secs_f64());
                 }
             }
@@ -189,8 +190,7 @@ impl Metrics {
                     self.to_delivered.observe(now.since(a.at).as_secs_f64());
                 }
             }
-            Note::CallReported { attempt, report: CallReport::Ringing | CallReport::Answered }
-            | Note::CallReported { attempt, report: CallReport::Completed | CallReport::Ended { .. } }
+            Note::CallReported { attempt, .. }
             | Note::Accepted { attempt, .. }
             | Note::Refused { attempt, .. }
             | Note::TimedOut { attempt }

@@ -61,10 +61,19 @@ pub fn log(v: &Verification, note: &Note) {
                 Some(what) => {
                     warn!(event = "delivery_alert", verification.id = %id, %to, code = report.error_code(), what)
                 }
-                None => info!(event = "text_report", verification.id = %id, %to, ?report),
+                None => {
+                    let (status, code) = (report.status().as_str(), report.error_code());
+                    info!(event = "text_report", verification.id = %id, %to, status, code);
+                }
             }
         }
-        Note::CallReported { report, .. } => info!(event = "call_report", verification.id = %id, %to, ?report),
+        Note::CallReported { report, .. } => {
+            let (status, cause) = (report.status().as_str(), report.cause());
+            match cause.and_then(|cause| cause.parse().ok()).and_then(crate::plivo::outcome::call_alert) {
+                Some(what) => warn!(event = "call_alert", verification.id = %id, %to, status, cause, what),
+                None => info!(event = "call_report", verification.id = %id, %to, status, cause),
+            }
+        }
         Note::CodeIncorrect { checks_remaining } => {
             info!(event = "code_incorrect", verification.id = %id, app, %to, checks_remaining);
         }

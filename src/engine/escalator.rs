@@ -3,10 +3,11 @@
 //! Due times live in the store. Whichever replica is awake claims them, with a lease: what a replica claimed
 //! and did not get to, another takes up when the lease ends.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -103,7 +104,12 @@ impl Engine {
     }
 
     async fn tick(&self, id: VerificationId) {
-        match self.apply(id, &Event::Tick).await {
+        // A record whose tick panics must not take the timers of all others along.
+        let ticked = AssertUnwindSafe(self.apply(id, &Event::Tick)).catch_unwind().await;
+        let Ok(ticked) = ticked else {
+            return error!(verification.id = %id, "the tick of a verification panicked; its lease ends");
+        };
+        match ticked {
             // Forgotten between the claim and now: nothing is due any more.
             Ok(_) | Err(EngineError::NotFound) => {}
             Err(error) => error!(verification.id = %id, %error, "a due verification was not looked at; its lease ends"),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -62,6 +63,8 @@ pub struct Parts {
     pub runtime: Handle,
     /// Effects under way, so that a stop can wait for them.
     pub tasks: TaskTracker,
+    /// Cuts requests to Plivo off, when a stop can wait for them no longer.
+    pub closing: CancellationToken,
     /// Wakes the escalator when something is due earlier than it knew.
     pub alarm: Alarm,
     /// Lets changes of one verification come one after the other.

@@ -3,26 +3,25 @@
 //! Effects run as tasks of the process, not of the request that caused them: a client that hangs up changes
 //! nothing. If the process dies instead, the effect is still owed in the store.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use rand::RngExt;
 use tokio::sync::oneshot;
-use tracing::{error, warn};
+use tracing::{Instrument, error, warn};
 
 use super::{Engine, EngineError};
 use crate::plivo::reference::{self, Purpose};
 use crate::plivo::{Reply, Trigger, Triggered};
 use crate::store::{Parked, StoreError};
 use crate::verification::event::TriggerOutcome;
+use crate::verification::rules::OUTCOME_HOLD;
+use crate::verification::state::Via;
 use crate::verification::{AttemptRef, Channel, Effect, Event, Verification};
 
 /// Pauses before Plivo is asked again, unless it named one: doubled each time, with jitter.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
-
-/// How long the outcome of an effect is held on to while the store is away. Beyond it the effect's own lease
-/// has ended and it is taken up anew.
-const HOLD_ON: Duration = Duration::from_secs(12);
 
 /// Effects under way. Resolves to the state once nothing more follows at once.
 pub struct Performance(oneshot::Receiver<Verification>);
@@ -43,24 +42,34 @@ impl Engine {
         let (done, settled) = oneshot::channel();
         let (engine, mut latest) = (self.clone(), after.clone());
         let task = async move {
-            let mut queue = VecDeque::from(effects);
-            while let Some(effect) = queue.pop_front() {
-                let Some(event) = engine.perform_one(&latest, effect).await else { continue };
-                match engine.bring_back(&latest, &event).await {
-                    Ok((after, effects)) => {
-                        latest = after;
-                        queue.extend(effects);
-                    }
-                    Err(error) => {
-                        error!(verification.id = %latest.id, %error, "the outcome of an effect is lost; it stays owed");
-                        break;
-                    }
+            // Side by side: a text that Plivo takes long over holds up no call.
+            let mut under_way = FuturesUnordered::new();
+            let start = |v: &Verification, effects: Vec<Effect>| {
+                effects.into_iter().map(|effect| engine.clone().carry_out(v.clone(), effect)).collect::<Vec<_>>()
+            };
+            under_way.extend(start(&latest, effects));
+            while let Some(done) = under_way.next().await {
+                if let Some((after, effects)) = done {
+                    under_way.extend(start(&after, effects));
+                    latest = after;
                 }
             }
             let _ = done.send(latest);
         };
-        self.tasks.spawn_on(task, &self.runtime);
+        self.tasks.spawn_on(task.in_current_span(), &self.runtime);
         Some(Performance(settled))
+    }
+
+    /// One effect and what its outcome changes; `None` when that is nothing, or is lost.
+    async fn carry_out(self, v: Verification, effect: Effect) -> Option<(Verification, Vec<Effect>)> {
+        let event = self.perform_one(&v, effect).await?;
+        match self.bring_back(&v, &event).await {
+            Ok(after) => Some(after),
+            Err(error) => {
+                error!(verification.id = %v.id, %error, "the outcome of an effect is lost; it stays owed");
+                None
+            }
+        }
     }
 
     async fn perform_one(&self, v: &Verification, effect: Effect) -> Option<Event> {
@@ -89,11 +98,16 @@ impl Engine {
             details: &v.details,
         };
         let started = std::time::Instant::now();
-        let Triggered { via, reply, provider_id } = self.plivo.trigger(&trigger).await;
+        let Triggered { via, reply, provider_id } = tokio::select! {
+            triggered = self.plivo.trigger(&trigger) => triggered,
+            // A stop that cannot wait any longer: as if Plivo had not answered, so that nobody asks again.
+            () = self.closing.cancelled() => Triggered { via: Via::Phlo, reply: Reply::Silent, provider_id: None },
+        };
         self.metrics.plivo_request(a.channel, via, &reply, started.elapsed());
         let retry = |status, asked: Option<Duration>| TriggerOutcome::Deferred {
             provider_status: status,
-            retry_after: asked.unwrap_or_else(|| self.backoff(v, attempt)),
+            // Never sooner than we would have come back anyway: a Retry-After of 0 asks for a flood.
+            retry_after: asked.unwrap_or_default().max(self.backoff(v, attempt)),
         };
         let outcome = match reply {
             Reply::Success(..) => {
@@ -140,15 +154,11 @@ impl Engine {
     /// known.
     ///
     /// # Errors
-    /// When the store did not take it; then it must be sent again.
+    /// When the store did not take it, and then it must be sent again; or its verification is forgotten since.
     pub async fn report(&self, provider_id: &str, report: Parked) -> Result<bool, EngineError> {
         let Some(to) = self.store.find_or_park(provider_id, &report).await? else { return Ok(false) };
-        match self.apply(to.id, &reported(to.attempt, report, provider_id)).await {
-            Ok(_) => Ok(true),
-            // Forgotten since: nothing to report on.
-            Err(EngineError::NotFound) => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.apply(to.id, &reported(to.attempt, report, provider_id)).await?;
+        Ok(true)
     }
 
     /// Applies an outcome, holding on to it while the store is away. What follows from it is returned, not
@@ -157,7 +167,7 @@ impl Engine {
         let (started, mut pause) = (std::time::Instant::now(), Duration::from_millis(100));
         loop {
             match self.decide_and_commit(v.id, event, None).await {
-                Err(EngineError::Store(StoreError::Unavailable(_))) if started.elapsed() < HOLD_ON => {
+                Err(EngineError::Store(StoreError::Unavailable(_))) if started.elapsed() < OUTCOME_HOLD => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }

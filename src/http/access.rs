@@ -9,7 +9,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use tracing::{Instrument, info, info_span};
+use tracing::{Instrument, error_span, info};
 
 use super::Shared;
 
@@ -33,7 +33,8 @@ pub async fn observe(
     let id = given_id(&request).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let method = request.method().clone();
     let shared = request.app_data::<Data<Shared>>().cloned();
-    let span = info_span!("request", request_id = %id);
+    // Of the highest level: whatever RUST_LOG lets through says which request it is about.
+    let span = error_span!("request", request_id = %id);
     let answer = REQUEST_ID.scope(id.clone(), next.call(request));
     let mut response = answer.instrument(span.clone()).await?;
 
@@ -46,7 +47,7 @@ pub async fn observe(
         span.in_scope(|| info!(event = "request", %method, route, status, ms));
     }
     if let Some(shared) = shared {
-        shared.engine.metrics.http_request(&method, route, status, took);
+        shared.engine.metrics.http_request(method.as_str(), route, status, took);
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {

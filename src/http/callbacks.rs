@@ -114,19 +114,29 @@ async fn take_message(shared: &Shared, callback: &Callback) -> Answered {
     let TextCallback { message_uuid, report } = TextCallback::read(read(callback)?);
     let (Some(uuid), Some(report)) = (message_uuid, report) else { return Ok(taken(shared, "message", "ignored")) };
     let is_known = committed(shared, "message", shared.engine.report(&uuid, Parked::Text(report)).await)?;
-    Ok(taken(shared, "message", if is_known == Some(true) { "applied" } else { "parked" }))
+    Ok(taken(shared, "message", result_of(is_known)))
 }
 
 async fn take_call(shared: &Shared, callback: &Callback) -> Answered {
     let CallCallback { uuids, report } = CallCallback::read(read(callback)?);
     let Some(report) = report else { return Ok(taken(shared, "call", "ignored")) };
+    let mut is_known = None;
     for uuid in &uuids {
         let reported = shared.engine.report(uuid, Parked::Call(report.clone())).await;
-        if committed(shared, "call", reported)? == Some(true) {
-            return Ok(taken(shared, "call", "applied"));
+        is_known = committed(shared, "call", reported)?.or(is_known);
+        if is_known == Some(true) {
+            break;
         }
     }
-    Ok(taken(shared, "call", if uuids.is_empty() { "ignored" } else { "parked" }))
+    Ok(taken(shared, "call", result_of(is_known)))
+}
+
+fn result_of(is_known: Option<bool>) -> &'static str {
+    match is_known {
+        Some(true) => "applied",
+        Some(false) => "parked",
+        None => "ignored",
+    }
 }
 
 /// Plivo does not sign what HTTP Request nodes send: they prove themselves by a ref, and by the callback secret
@@ -155,13 +165,7 @@ async fn apply_phlo(shared: &Shared, to: AttemptRef, event: PhloEvent) -> Result
         PhloEvent::Call { report, call_uuid: provider_id } => Event::CallReported { attempt, report, provider_id },
     };
     shared.engine.apply(to.id, &event).await?;
-    // After the report itself, so that what came early by UUID counts as coming after it.
-    match event {
-        Event::TextReported { provider_id: Some(id), .. } | Event::CallReported { provider_id: Some(id), .. } => {
-            shared.engine.link(&id, to).await
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// A callback about something forgotten is taken and has no effect; one that was not committed is sent again.

@@ -43,6 +43,7 @@ pub enum Kind {
     MaxChecksReached,
     ResendCooldown,
     MaxAttemptsReached,
+    RateLimited,
     RejectedByPlivo,
     StorageUnavailable,
 }
@@ -77,6 +78,7 @@ impl Kind {
             Self::MaxChecksReached => (S::TOO_MANY_REQUESTS, "max_checks_reached", "Too many wrong codes"),
             Self::ResendCooldown => (S::TOO_MANY_REQUESTS, "resend_cooldown", "Too soon after the last attempt"),
             Self::MaxAttemptsReached => (S::TOO_MANY_REQUESTS, "max_attempts_reached", "No attempts are left"),
+            Self::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Too many requests"),
             Self::RejectedByPlivo => (S::BAD_GATEWAY, "rejected_by_plivo", "Plivo refused to send the code"),
             Self::StorageUnavailable => (S::SERVICE_UNAVAILABLE, "storage_unavailable", "The store does not answer"),
         }
@@ -112,6 +114,7 @@ struct Parts {
     errors: Vec<ParameterError>,
     id: Option<VerificationId>,
     provider_status: Option<u16>,
+    scope: Option<&'static str>,
 }
 
 /// A problem as it is sent.
@@ -142,13 +145,24 @@ pub struct Problem {
     /// Plivo's HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     provider_status: Option<u16>,
+    /// Which limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'static str>,
 }
 
 impl ApiError {
     /// A problem of this kind.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self(Box::new(Parts { kind, detail, retry_after: None, errors: Vec::new(), id: None, provider_status: None }))
+        Self(Box::new(Parts {
+            kind,
+            detail,
+            retry_after: None,
+            errors: Vec::new(),
+            id: None,
+            provider_status: None,
+            scope: None,
+        }))
     }
 
     /// 422 for parameters.
@@ -174,6 +188,13 @@ impl ApiError {
         let mut error = Self::new(Kind::RejectedByPlivo, detail);
         (error.0.id, error.0.provider_status) = (Some(id), Some(provider_status));
         error
+    }
+
+    /// 429 for a limit.
+    pub fn rate_limited(scope: &'static str) -> Self {
+        let mut error = Self::new(Kind::RateLimited, format!("The limit on {scope} is reached."));
+        error.0.scope = Some(scope);
+        error.retry_after(Duration::from_secs(5))
     }
 
     /// With `Retry-After`.
@@ -259,7 +280,7 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let Parts { kind, detail, retry_after, errors, id, provider_status } = &*self.0;
+        let Parts { kind, detail, retry_after, errors, id, provider_status, scope } = &*self.0;
         let (status, code, title) = kind.contract();
         let mut response = HttpResponse::build(status);
         if let Some(after) = retry_after {
@@ -280,6 +301,7 @@ impl ResponseError for ApiError {
             errors: errors.clone(),
             id: *id,
             provider_status: *provider_status,
+            scope: *scope,
         })
     }
 }

@@ -19,6 +19,7 @@ mod timeline;
 mod verifications;
 mod view;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::ALLOW;
@@ -31,9 +32,14 @@ pub use error::{ApiError, Kind, PROBLEM};
 pub use ops::Readiness;
 pub use signed::CallbackSecrets;
 
+use tokio::sync::Semaphore;
+
 use crate::config::Countries;
 use crate::engine::Engine;
 use crate::plivo::signature::Tokens;
+
+/// How many may follow verifications live at once.
+pub const FOLLOWERS_MAX: usize = stream::FOLLOWERS_MAX;
 
 /// What handlers share.
 pub struct Shared {
@@ -55,6 +61,8 @@ pub struct Shared {
     pub callback_secrets: CallbackSecrets,
     /// Whether a stop has begun.
     pub readiness: Readiness,
+    /// Places for those who follow a verification live.
+    pub followers: Arc<Semaphore>,
     /// Whether the demo's page is served.
     pub is_demo: bool,
 }

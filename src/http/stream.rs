@@ -3,12 +3,14 @@
 //! The store is asked twice a second: what happens, happens on any replica, and a verification lives for
 //! minutes. A browser may follow with the `client_token` of the creation instead of an API key.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
 use futures_util::stream;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
 use super::Shared;
@@ -25,7 +27,9 @@ const POLL: Duration = Duration::from_millis(500);
 /// Polls without news after which a comment keeps proxies from closing the connection.
 const KEEP_ALIVE_POLLS: u32 = 30;
 /// Longer than any verification lives, so that a reader that never leaves goes all the same.
-const POLLS_MAX: u32 = 15 * 60 * 2;
+const FOLLOW_MAX: Duration = Duration::from_secs(15 * 60);
+/// How many follow at once in this process: each asks the store twice a second.
+pub(super) const FOLLOWERS_MAX: usize = 1000;
 
 /// Who is following, where it is not an app.
 #[derive(IntoParams)]
@@ -43,7 +47,8 @@ pub struct StreamQuery {
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = []), ()))]
 pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let v = match &query_parameter(request.query_string(), "client_token")? {
+    let token = query_parameter(request.query_string(), "client_token")?;
+    let v = match &token {
         Some(token) => {
             let id = known(&id)?;
             let to = reference::read(&shared.engine.keys, token, Purpose::Client).filter(|to| to.id == id);
@@ -54,7 +59,17 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
             shared.engine.get_for(&caller.app, known(&id)?).await?
         }
     };
-    let follower = Follower { shared, id: v.id, told: 0, polls: 0, quiet: 0, is_over: false };
+    let place = Arc::clone(&shared.followers).try_acquire_owned().map_err(|_| ApiError::rate_limited("streams"))?;
+    let follower = Follower {
+        shared,
+        id: v.id,
+        is_browser: token.is_some(),
+        until: Instant::now() + FOLLOW_MAX,
+        told: 0,
+        quiet: 0,
+        is_over: false,
+        _place: place,
+    };
     let events = stream::unfold((follower, Some(v)), |(mut follower, first)| async move {
         let news = follower.next(first).await?;
         Some((Ok::<_, actix_web::Error>(Bytes::from(news)), (follower, None)))
@@ -71,39 +86,36 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
 struct Follower {
     shared: Data<Shared>,
     id: VerificationId,
+    /// A browser does not see what the customer's back end wrote down for itself.
+    is_browser: bool,
+    until: Instant,
     /// Entries told so far.
     told: usize,
-    polls: u32,
     quiet: u32,
     is_over: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Follower {
     /// The next piece of the stream; `None` at its end.
-    async fn next(&mut self, first: Option<Verification>) -> Option<String> {
-        let mut known = first;
-        loop {
-            if self.is_over || self.polls >= POLLS_MAX {
-                return None;
-            }
-            let v = match known.take() {
-                Some(v) => v,
-                None => {
-                    self.polls += 1;
-                    tokio::select! {
-                        () = tokio::time::sleep(POLL) => {}
-                        () = self.shared.readiness.withdrawn() => return None,
-                    }
-                    match self.shared.engine.get(self.id).await {
-                        Ok(v) => v,
-                        // Forgotten: there is nothing more to tell.
-                        Err(EngineError::NotFound) => return None,
-                        // The next poll may find the store again.
-                        Err(_) => continue,
-                    }
+    async fn next(&mut self, mut known: Option<Verification>) -> Option<String> {
+        while !self.is_over && Instant::now() < self.until {
+            if known.is_none() {
+                tokio::select! {
+                    () = tokio::time::sleep(POLL) => {}
+                    () = self.shared.readiness.withdrawn() => return None,
                 }
-            };
-            if let Some(news) = self.news(&v).await {
+                known = match self.shared.engine.get(self.id).await {
+                    Ok(v) => Some(v),
+                    // Forgotten: there is nothing more to tell.
+                    Err(EngineError::NotFound) => return None,
+                    // The next poll may find the store again.
+                    Err(_) => None,
+                };
+            }
+            if let Some(v) = known.take()
+                && let Some(news) = self.news(&v).await
+            {
                 self.quiet = 0;
                 return Some(news);
             }
@@ -113,6 +125,7 @@ impl Follower {
                 return Some(": still here\n\n".to_owned());
             }
         }
+        None
     }
 
     async fn news(&mut self, v: &Verification) -> Option<String> {
@@ -122,7 +135,11 @@ impl Follower {
         for entry in fresh {
             out.push_str(&event("entry", &EntryView::of(v, entry)));
         }
-        out.push_str(&event("verification", &VerificationView::of(v, &self.shared.engine.rules, now)));
+        let mut view = VerificationView::of(v, &self.shared.engine.rules, now);
+        if self.is_browser {
+            view.metadata.clear();
+        }
+        out.push_str(&event("verification", &view));
         self.told = v.timeline.len();
         self.is_over = v.status.is_final();
         Some(out)

@@ -104,14 +104,17 @@ fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
             format!("The process that was asking for the {} is gone; it is asked for once more.", thing(v, *attempt)),
             json!({ "attempt": attempt }),
         ),
-        Note::TextReported { attempt, report } => {
-            let (status, text, code, class) = text_report(report);
-            ("text_reported", text, json!({ "attempt": attempt, "status": status, "error_code": code, "class": class }))
-        }
-        Note::CallReported { attempt, report } => {
-            let (status, text, cause) = call_report(report);
-            ("call_reported", text, json!({ "attempt": attempt, "status": status, "error_code": cause }))
-        }
+        Note::TextReported { attempt, report } => (
+            "text_reported",
+            text_report(report),
+            json!({ "attempt": attempt, "status": report.status().as_str(), "error_code": report.error_code(),
+                "class": report.class() }),
+        ),
+        Note::CallReported { attempt, report } => (
+            "call_reported",
+            call_report(report).to_owned(),
+            json!({ "attempt": attempt, "status": report.status().as_str(), "error_code": report.cause() }),
+        ),
         Note::CallSilent { attempt } => (
             "call_silent",
             "Nothing was heard of the call for 60 s; it counts as not answered.".to_owned(),
@@ -169,51 +172,37 @@ fn decided(channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms:
     }
 }
 
-fn text_report(report: &TextReport) -> (&'static str, String, Option<&str>, Option<FailureClass>) {
-    let failure = |what: &str, code: &Option<String>, class: FailureClass| {
-        let code_text = code.as_deref().map(|code| format!(" (error {code})")).unwrap_or_default();
-        let so = match (code.as_deref().and_then(outcome::alert), class) {
-            (Some(alert), FailureClass::Stop) => format!("{alert}. It is not tried by any channel"),
-            (_, FailureClass::Stop) => "it is not tried by any channel".to_owned(),
-            (_, FailureClass::Permanent) => "no text will get through".to_owned(),
-            (_, FailureClass::Transient) => "it may still arrive, so the timer goes on".to_owned(),
-        };
-        format!("{what}{code_text}: {so}.")
+fn text_report(report: &TextReport) -> String {
+    let what = match report {
+        TextReport::Queued => "Plivo has the text in its queue",
+        TextReport::Sent => "The text was handed to the carrier",
+        TextReport::Delivered => "The carrier reports the text as delivered",
+        TextReport::Undelivered { .. } => "The carrier did not deliver the text",
+        TextReport::Failed { .. } => "Plivo could not send the text",
     };
-    match report {
-        TextReport::Queued => ("queued", "Plivo has the text in its queue.".to_owned(), None, None),
-        TextReport::Sent => ("sent", "The text was handed to the carrier.".to_owned(), None, None),
-        TextReport::Delivered => ("delivered", "The carrier reports the text as delivered.".to_owned(), None, None),
-        TextReport::Undelivered { error_code, class } => (
-            "undelivered",
-            failure("The carrier did not deliver the text", error_code, *class),
-            error_code.as_deref(),
-            Some(*class),
-        ),
-        TextReport::Failed { error_code, class } => (
-            "failed",
-            failure("Plivo could not send the text", error_code, *class),
-            error_code.as_deref(),
-            Some(*class),
-        ),
-    }
+    let Some(class) = report.class() else { return format!("{what}.") };
+    let code = report.error_code().map(|code| format!(" (error {code})")).unwrap_or_default();
+    let so = match (report.error_code().and_then(outcome::alert), class) {
+        (Some(alert), FailureClass::Stop) => format!("{alert}. It is not tried by any channel"),
+        (None, FailureClass::Stop) => "it is not tried by any channel".to_owned(),
+        (_, FailureClass::Permanent) => "no text will get through".to_owned(),
+        (_, FailureClass::Transient) => "it may still arrive, so the timer goes on".to_owned(),
+    };
+    format!("{what}{code}: {so}.")
 }
 
-fn call_report(report: &CallReport) -> (&'static str, String, Option<&str>) {
+fn call_report(report: &CallReport) -> &'static str {
     match report {
-        CallReport::Ringing => ("ringing", "The phone rings.".to_owned(), None),
-        CallReport::Answered => ("answered", "The call was answered; the code is read out.".to_owned(), None),
-        CallReport::Completed => ("completed", "The call is over.".to_owned(), None),
-        CallReport::Ended { end, cause } => {
-            let (status, text) = match end {
-                CallEnd::Busy => ("busy", "The line was busy."),
-                CallEnd::NoAnswer => ("no_answer", "Nobody answered the call."),
-                CallEnd::Rejected => ("rejected", "The call was rejected; it is not repeated."),
-                CallEnd::Machine => ("machine", "A machine answered; no code was spoken."),
-                CallEnd::Failed => ("failed", "The call could not be placed."),
-            };
-            (status, text.to_owned(), cause.as_deref())
-        }
+        CallReport::Ringing => "The phone rings.",
+        CallReport::Answered => "The call was answered; the code is read out.",
+        CallReport::Completed => "The call is over.",
+        CallReport::Ended { end, .. } => match end {
+            CallEnd::Busy => "The line was busy.",
+            CallEnd::NoAnswer => "Nobody answered the call.",
+            CallEnd::Rejected => "The call was rejected; it is not repeated.",
+            CallEnd::Machine => "A machine answered; no code was spoken.",
+            CallEnd::Failed => "The call could not be placed.",
+        },
     }
 }
 

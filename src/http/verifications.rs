@@ -1,6 +1,5 @@
 //! Verifications: create, read, list, search, check, ask for attempts, cancel.
 
-use std::time::Duration;
 
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
@@ -14,9 +13,10 @@ use super::error::{ApiError, ParameterError, Problem};
 use super::timeline::TimelineView;
 use super::view::{CheckView, PageView, VerificationView, read_cursor, write_cursor};
 use super::{Shared, create};
-use crate::engine::{Applied, Created, Performance};
+use crate::engine::{Applied, Created};
 use crate::phone::PhoneNumber;
 use crate::plivo::reference::{self, Purpose};
+use crate::store::Cursor;
 use crate::verification::event::Activity;
 use crate::verification::{Answer, AttemptRef, Channel, Code, Event, Status, Verification, VerificationId};
 
@@ -64,6 +64,8 @@ pub struct SearchBody {
     /// E.164.
     #[schema(example = "+14155550112")]
     to: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
 }
 
 /// What the person does.
@@ -144,9 +146,7 @@ pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) ->
     let is_named = |text: &str| Status::ALL.into_iter().find(|s| s.as_str() == text);
     let status =
         given("status")?.map(|text| is_named(&text).ok_or_else(|| wrong("status", "is not a status"))).transpose()?;
-    let before = given("cursor")?
-        .map(|text| read_cursor(&text).ok_or_else(|| wrong("cursor", "is not a cursor of this list")))
-        .transpose()?;
+    let before = page_after(given("cursor")?.as_deref())?;
     let limit = given("limit")?.map_or(Some(PAGE_DEFAULT), |text| text.parse().ok());
     let limit = limit.filter(|n| (1..=PAGE_MAX).contains(n)).ok_or_else(|| wrong("limit", "must be 1 to 100"))?;
     let page = shared.engine.list(&caller.app, None, status, before, limit).await?;
@@ -158,8 +158,9 @@ pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) ->
     responses((status = 200, body = PageView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn search(caller: Caller, shared: Data<Shared>, body: Json<SearchBody>) -> Answered {
-    let to = number(body.0.to)?;
-    let page = shared.engine.list(&caller.app, Some(&to), None, None, PAGE_MAX).await?;
+    let SearchBody { to, cursor } = body.0;
+    let (to, before) = (number(to)?, page_after(cursor.as_deref())?);
+    let page = shared.engine.list(&caller.app, Some(&to), None, before, PAGE_MAX).await?;
     page_view(&shared, page).await
 }
 
@@ -247,6 +248,12 @@ fn prefers_async(request: &HttpRequest) -> bool {
     names.any(|name| name.trim().eq_ignore_ascii_case("respond-async"))
 }
 
+/// Where the page before ended.
+fn page_after(cursor: Option<&str>) -> Result<Option<Cursor>, ApiError> {
+    let wrong = || ApiError::parameters(vec![ParameterError::new("cursor", "is not a cursor of this list")]);
+    cursor.map(|text| read_cursor(text).ok_or_else(wrong)).transpose()
+}
+
 /// What cannot be an id is an unknown one.
 pub(super) fn known(id: &str) -> Result<VerificationId, ApiError> {
     id.parse().map_err(|_| crate::engine::EngineError::NotFound.into())
@@ -291,7 +298,11 @@ fn checked(applied: Applied) -> Answered {
 async fn settled(shared: &Shared, applied: Applied, is_async: bool) -> Result<Verification, ApiError> {
     let Applied { verification, performance, .. } = applied;
     let waited = match performance {
-        Some(performance) if !is_async => wait(performance, shared.plivo_wait).await,
+        Some(performance) if !is_async => tokio::select! {
+            settled = performance.settled(shared.plivo_wait) => settled,
+            // A stop has no time for Plivo; what it answers is written down all the same.
+            () = shared.readiness.withdrawn() => None,
+        },
         _ => None,
     };
     let v = waited.unwrap_or(verification);
@@ -299,10 +310,6 @@ async fn settled(shared: &Shared, applied: Applied, is_async: bool) -> Result<Ve
         Some(status) if v.status == Status::Undeliverable => Err(ApiError::rejected_by_plivo(v.id, status)),
         _ => Ok(v),
     }
-}
-
-async fn wait(performance: Performance, limit: Duration) -> Option<Verification> {
-    performance.settled(limit).await
 }
 
 async fn view(shared: &Shared, v: &Verification) -> Result<VerificationView, ApiError> {

@@ -36,17 +36,31 @@ impl Params {
         &self.0
     }
 
-    /// Adds those of the query to those of the body.
-    pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
     /// The first that is given and not empty, of several names for one thing.
     fn get(&self, names: &[&str]) -> Option<&str> {
         let named = |name: &&str| self.0.iter().find(|(key, value)| key == name && !value.is_empty());
         names.iter().find_map(named).map(|(_, value)| value.as_str())
     }
+
+    /// A UUID, or whatever else could be one: it is kept, and stands in keys as a hash.
+    fn id(&self, names: &[&str]) -> Option<String> {
+        let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        self.get(names).filter(|id| id.len() <= WORD_MAX && id.bytes().all(is_part)).map(str::to_owned)
+    }
+
+    /// A code or a cause. It is kept, shown and logged, so it must not be a number or a code that a flow put
+    /// there by mistake.
+    fn word(&self, names: &[&str]) -> Option<&str> {
+        let has_digits = |text: &str| text.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() > DIGITS_MAX);
+        let is_plain = |text: &str| text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+        self.get(names).filter(|text| text.len() <= WORD_MAX && is_plain(text) && !has_digits(text))
+    }
 }
+
+/// The longest id or word that is taken from outside.
+const WORD_MAX: usize = 64;
+/// The longest run of digits in a word: Plivo's codes have four at most, ours at least.
+const DIGITS_MAX: usize = 4;
 
 /// A status callback of a text (`plivo/wire.md` 3.2), also as a PHLO's Send SMS node sends it. That node's
 /// field names are not published: the names of its variables are taken too.
@@ -61,9 +75,9 @@ impl TextCallback {
     /// Reads one.
     pub fn read(params: &Params) -> Self {
         let status = params.get(&["Status", "status", "message_state"]);
-        let code = params.get(&["ErrorCode", "error_code"]);
+        let code = params.word(&["ErrorCode", "error_code"]);
         Self {
-            message_uuid: params.get(&["MessageUUID", "message_uuid"]).map(str::to_owned),
+            message_uuid: params.id(&["MessageUUID", "message_uuid"]),
             report: status.and_then(|status| outcome::text_report(status, code)),
         }
     }
@@ -82,9 +96,9 @@ impl CallCallback {
     pub fn read(params: &Params) -> Self {
         let status = params.get(&["CallStatus", "call_status", "status"]).unwrap_or_default();
         let code = params.get(&["HangupCauseCode", "hangup_cause_code"]).and_then(|code| code.parse().ok());
-        let cause = params.get(&["HangupCauseName", "HangupCause", "hangup_cause"]);
+        let cause = params.word(&["HangupCauseName", "HangupCause", "hangup_cause"]);
         let names: [&[&str]; 3] = [&["CallUUID", "call_uuid", "uuid"], &["RequestUUID", "request_uuid"], &["ALegUUID"]];
-        let mut uuids: Vec<String> = names.iter().filter_map(|names| params.get(names).map(str::to_owned)).collect();
+        let mut uuids: Vec<String> = names.iter().filter_map(|names| params.id(names)).collect();
         uuids.dedup();
         Self { uuids, report: outcome::call_report(status, code, cause) }
     }
@@ -121,8 +135,10 @@ pub enum PhloEvent {
 impl PhloCallback {
     /// Reads one.
     pub fn read(params: &Params) -> Self {
-        let cause = params.get(&["cause"]);
-        let uuid = |name| params.get(&[name]).map(str::to_owned);
+        let cause = params.word(&["cause"]);
+        // Any cause but one counts, also one that is not kept.
+        let is_rejected = params.get(&["cause"]).is_some_and(|cause| cause != "USER_BUSY");
+        let uuid = |name| params.id(&[name]);
         let call = |report| Some(PhloEvent::Call { report, call_uuid: uuid("call_uuid") });
         let ended = |end| call(CallReport::Ended { end, cause: cause.map(str::to_owned) });
         let event = match params.get(&["event"]).unwrap_or_default() {
@@ -131,13 +147,13 @@ impl PhloCallback {
             "call_answered" => call(CallReport::Answered),
             "call_no_answer" => ended(CallEnd::NoAnswer),
             // The canvas has one output for busy and rejected.
-            "call_busy" if cause.is_some_and(|cause| cause != "USER_BUSY") => ended(CallEnd::Rejected),
+            "call_busy" if is_rejected => ended(CallEnd::Rejected),
             "call_busy" => ended(CallEnd::Busy),
             "call_failed" => ended(CallEnd::Failed),
             "call_machine" => ended(CallEnd::Machine),
             _ => None,
         };
-        Self { reference: uuid("ref"), event }
+        Self { reference: params.get(&["ref"]).map(str::to_owned), event }
     }
 }
 
@@ -163,6 +179,18 @@ mod tests {
         assert_eq!(read(&Params::from_json(json).unwrap()), expected);
         assert_eq!(read(&form("MessageUUID=8b1f&Status=read")), (Some("8b1f".into()), None));
         assert_eq!(read(&form("")), (None, None));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_callback_is_short_and_holds_no_number() {
+        for cause in ["14155550101", "code 042917", "12345", &"x".repeat(65), "caf\u{e9}", "a\nb"] {
+            let body = serde_json::json!({ "event": "call_failed", "cause": cause, "call_uuid": "+14155550101" });
+            let event = PhloCallback::read(&Params::from_json(body.to_string().as_bytes()).unwrap()).event;
+            let expected = CallReport::Ended { end: CallEnd::Failed, cause: None };
+            assert_eq!(event, Some(PhloEvent::Call { report: expected, call_uuid: None }), "{cause:?}");
+        }
+        let callback = TextCallback::read(&form(&format!("MessageUUID={}&Status=sent", "a".repeat(65))));
+        assert_eq!(callback.message_uuid, None);
     }
 
     #[test]

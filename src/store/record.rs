@@ -1,5 +1,5 @@
-//! A verification as bytes: MessagePack with field names (fields come and go between versions, and two
-//! versions run side by side during a deployment), sealed.
+//! A verification as bytes: MessagePack with field names, sealed. Two versions run side by side during a
+//! deployment: a field that comes later needs `#[serde(default)]`, and one that is not known is passed over.
 
 use super::{StoreError, Stored};
 use crate::keyring::Keyring;

@@ -8,7 +8,7 @@ use super::rules::{LIFETIME_AFTER_CALL, LIFETIME_MAX, Rules, TYPING_PAUSE};
 use super::state::{Attempt, AttemptStatus, Channel, Details, Mode, PlannedCall, Status, Verification};
 use super::timeline::{ENTRIES_MAX, Entry, Note};
 use super::{Code, VerificationId};
-use crate::escalation::{CallEnd, Policy, Reason};
+use crate::escalation::{Policy, Reason};
 use crate::phone::PhoneNumber;
 use crate::time::Timestamp;
 
@@ -317,15 +317,7 @@ impl Draft<'_> {
     fn text_reported(&mut self, attempt: u8, report: &TextReport, provider_id: &Option<String>) -> Answer {
         let now = self.now;
         let Some(a) = self.attempt_of(attempt, Channel::Sms, provider_id) else { return Answer::Noted };
-        let (status, error_code, class) = match report {
-            TextReport::Queued => (AttemptStatus::Queued, None, None),
-            TextReport::Sent => (AttemptStatus::Sent, None, None),
-            TextReport::Delivered => (AttemptStatus::Delivered, None, None),
-            TextReport::Undelivered { error_code, class } => {
-                (AttemptStatus::Undelivered, error_code.clone(), Some(*class))
-            }
-            TextReport::Failed { error_code, class } => (AttemptStatus::Failed, error_code.clone(), Some(*class)),
-        };
+        let (status, error_code, class) = (report.status(), report.error_code().map(str::to_owned), report.class());
         // A word to stop counts whenever it comes, also after a report that was final.
         let stops = class == Some(FailureClass::Stop) && a.class != class;
         if advance(a, status) || stops {
@@ -351,12 +343,7 @@ impl Draft<'_> {
     fn call_reported(&mut self, attempt: u8, report: &CallReport, provider_id: &Option<String>) -> Answer {
         let now = self.now;
         let Some(a) = self.attempt_of(attempt, Channel::Call, provider_id) else { return Answer::Noted };
-        let (status, cause) = match report {
-            CallReport::Ringing => (AttemptStatus::Ringing, None),
-            CallReport::Answered => (AttemptStatus::Answered, None),
-            CallReport::Completed => (AttemptStatus::Completed, None),
-            CallReport::Ended { end, cause } => (end_status(*end), cause.clone()),
-        };
+        let (status, cause) = (report.status(), report.cause().map(str::to_owned));
         if advance(a, status) {
             (a.error_code, a.heard_at) = (cause, now);
             match status {
@@ -374,16 +361,19 @@ impl Draft<'_> {
         Answer::Noted
     }
 
-    /// The attempt a report is about, if it is of that channel; learns its UUID. The report proves that Plivo
-    /// was asked: if whoever asked has died, nobody must ask again.
+    /// The attempt a report is about, if it is of that channel; learns its UUID, and owes that callbacks
+    /// which carry nothing else find it. The report proves that Plivo was asked: if whoever asked has died, nobody must ask again.
     fn attempt_of(&mut self, attempt: u8, channel: Channel, provider_id: &Option<String>) -> Option<&mut Attempt> {
         self.v.attempts.get(usize::from(attempt)).filter(|a| a.channel == channel)?;
         self.strike_off(&Effect::Trigger { attempt });
         let a = self.v.attempts.get_mut(usize::from(attempt))?;
         if let (None, Some(id)) = (&a.provider_id, provider_id) {
             a.provider_id = Some(id.clone());
+            let effect = Effect::Link { provider_id: id.clone(), attempt };
+            self.owe(effect.clone(), self.rules.effect_lease);
+            self.effects.push(effect);
         }
-        Some(a)
+        self.v.attempts.get_mut(usize::from(attempt))
     }
 
     // ---- what follows
@@ -423,13 +413,17 @@ impl Draft<'_> {
 
     /// Does again what its doer left undone, and what was put off until now.
     fn take_up_what_is_owed(&mut self) {
-        let lease_end = self.now + self.rules.effect_lease;
+        let (now, rules) = (self.now, self.rules);
         let mut notes = Vec::new();
         let attempts = &mut self.v.attempts;
         self.v.owed.retain_mut(|owed| {
-            if owed.due > self.now || self.effects.contains(&owed.effect) {
+            if owed.due > now || self.effects.contains(&owed.effect) {
                 return true;
             }
+            let channel = match owed.effect {
+                Effect::Trigger { attempt } => attempts.get(usize::from(attempt)).map(|a| a.channel),
+                Effect::Link { .. } => None,
+            };
             if let (Effect::Trigger { attempt }, true) = (&owed.effect, owed.in_flight) {
                 // Once: it may have been sent before its doer died, and a second death is no accident.
                 if owed.taken_over {
@@ -442,7 +436,8 @@ impl Draft<'_> {
                 owed.taken_over = true;
                 notes.push(Note::TakenOver { attempt: *attempt });
             }
-            (owed.due, owed.in_flight) = (lease_end, true);
+            let lease = channel.map_or(rules.effect_lease, |channel| rules.trigger_lease(channel));
+            (owed.due, owed.in_flight) = (now + lease, true);
             self.effects.push(owed.effect.clone());
             true
         });
@@ -464,7 +459,7 @@ impl Draft<'_> {
         }
         self.note(Note::AttemptDecided { attempt, channel, reason, is_repeat, waited_ms });
         let effect = Effect::Trigger { attempt };
-        self.owe(effect.clone(), self.rules.effect_lease);
+        self.owe(effect.clone(), self.rules.trigger_lease(channel));
         self.effects.push(effect);
     }
 
@@ -521,15 +516,5 @@ fn advance(a: &mut Attempt, to: AttemptStatus) -> bool {
 fn refuse(a: &mut Attempt, provider_status: u16, class: FailureClass, now: Timestamp) {
     if advance(a, AttemptStatus::Failed) {
         (a.refused, a.class, a.heard_at) = (Some(provider_status), Some(class), now);
-    }
-}
-
-fn end_status(end: CallEnd) -> AttemptStatus {
-    match end {
-        CallEnd::Busy => AttemptStatus::Busy,
-        CallEnd::NoAnswer => AttemptStatus::NoAnswer,
-        CallEnd::Rejected => AttemptStatus::Rejected,
-        CallEnd::Machine => AttemptStatus::Machine,
-        CallEnd::Failed => AttemptStatus::Failed,
     }
 }

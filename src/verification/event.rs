@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::code::Code;
-use super::state::{Channel, Via};
+use super::state::{AttemptStatus, Channel, Via};
 use crate::escalation::CallEnd;
 
 /// What a failure of a text means for what to do next (`plivo::outcome` maps Plivo's codes to it).
@@ -49,11 +49,30 @@ pub enum TextReport {
 }
 
 impl TextReport {
+    /// The status it brings a text to.
+    pub fn status(&self) -> AttemptStatus {
+        match self {
+            Self::Queued => AttemptStatus::Queued,
+            Self::Sent => AttemptStatus::Sent,
+            Self::Delivered => AttemptStatus::Delivered,
+            Self::Undelivered { .. } => AttemptStatus::Undelivered,
+            Self::Failed { .. } => AttemptStatus::Failed,
+        }
+    }
+
     /// Plivo's code, where the text failed with one.
     pub fn error_code(&self) -> Option<&str> {
         match self {
             Self::Queued | Self::Sent | Self::Delivered => None,
             Self::Undelivered { error_code, .. } | Self::Failed { error_code, .. } => error_code.as_deref(),
+        }
+    }
+
+    /// What its failure means, where it failed.
+    pub fn class(&self) -> Option<FailureClass> {
+        match self {
+            Self::Queued | Self::Sent | Self::Delivered => None,
+            Self::Undelivered { class, .. } | Self::Failed { class, .. } => Some(*class),
         }
     }
 }
@@ -75,6 +94,32 @@ pub enum CallReport {
         /// Plivo's hangup cause or code, as written.
         cause: Option<String>,
     },
+}
+
+impl CallReport {
+    /// The status it brings a call to.
+    pub fn status(&self) -> AttemptStatus {
+        match self {
+            Self::Ringing => AttemptStatus::Ringing,
+            Self::Answered => AttemptStatus::Answered,
+            Self::Completed => AttemptStatus::Completed,
+            Self::Ended { end, .. } => match end {
+                CallEnd::Busy => AttemptStatus::Busy,
+                CallEnd::NoAnswer => AttemptStatus::NoAnswer,
+                CallEnd::Rejected => AttemptStatus::Rejected,
+                CallEnd::Machine => AttemptStatus::Machine,
+                CallEnd::Failed => AttemptStatus::Failed,
+            },
+        }
+    }
+
+    /// Plivo's hangup cause or code, where there was one.
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Ringing | Self::Answered | Self::Completed => None,
+            Self::Ended { cause, .. } => cause.as_deref(),
+        }
+    }
 }
 
 /// Plivo's code for a number that cannot take texts (`plivo/wire.md` 3.3).

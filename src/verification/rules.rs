@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::state::Channel;
 use crate::escalation::Policy;
 
 /// The longest a code may live, whatever is configured or asked for (NIST SP 800-63B-4, 3.1.3.2).
@@ -12,6 +13,9 @@ pub const LIFETIME_AFTER_CALL: Duration = Duration::from_secs(120);
 
 /// For how long after a keystroke nobody is rung.
 pub const TYPING_PAUSE: Duration = Duration::from_secs(10);
+
+/// For how long the outcome of an effect is held on to while the store does not take it.
+pub const OUTCOME_HOLD: Duration = Duration::from_secs(12);
 
 /// The operator's settings for new verifications and the timing of what they owe.
 #[derive(Clone, Debug)]
@@ -31,6 +35,17 @@ pub struct Rules {
     /// How long whoever owes an effect has for it before another replica takes it over. Longer than the
     /// longest request to Plivo.
     pub effect_lease: Duration,
+}
+
+impl Rules {
+    /// The lease of a request to Plivo. That of a call also covers the time for which its outcome may be known
+    /// and not written down: a doubled text carries the same code, a doubled call rings twice.
+    pub(super) fn trigger_lease(&self, channel: Channel) -> Duration {
+        match channel {
+            Channel::Sms => self.effect_lease,
+            Channel::Call => self.effect_lease + OUTCOME_HOLD,
+        }
+    }
 }
 
 impl Default for Rules {
