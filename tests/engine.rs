@@ -180,15 +180,15 @@ fn abandoned(mode: Mode, rules: &Rules, now: Timestamp) -> Verification {
 #[test]
 fn what_a_report_proves_to_be_sent_is_not_asked_for_again() {
     let (rules, now) = (Rules::default(), Timestamp::from_millis(1_000_000));
-    let lease_end = now + rules.effect_lease;
-    let again = |v: &Verification| decide(v, &Event::Tick, &rules, lease_end).effects;
+    let lease_end = |v: &Verification| v.owed.iter().map(|owed| owed.due).max().unwrap_or(now + rules.effect_lease);
+    let again = |v: &Verification| decide(v, &Event::Tick, &rules, lease_end(v)).effects;
 
     let v = abandoned(Mode::Auto, &rules, now);
     assert_eq!(again(&v), [Effect::Trigger { attempt: 0 }]);
     let report = Event::TextReported { attempt: 0, report: TextReport::Queued, provider_id: None };
     let reported = decide(&v, &report, &rules, now).after;
     assert_eq!(again(&reported), []);
-    assert!(decide(&reported, &Event::Tick, &rules, lease_end).after.owed.is_empty());
+    assert!(decide(&reported, &Event::Tick, &rules, lease_end(&reported)).after.owed.is_empty());
     // The same when it had been put off, as after a 500.
     let outcome = TriggerOutcome::Deferred { provider_status: Some(500), retry_after: Duration::from_secs(1) };
     let deferred = decide(&v, &Event::Triggered { attempt: 0, outcome }, &rules, now).after;
