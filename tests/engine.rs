@@ -17,9 +17,9 @@ use phlo_2fa::store::{
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::event::{CallReport, TextReport, TriggerOutcome};
-use phlo_2fa::verification::rules::{OUTCOME_HOLD, Rules};
+use phlo_2fa::verification::rules::Rules;
 use phlo_2fa::verification::state::Details;
-use phlo_2fa::verification::{Code, Effect, Event, Mode, Request, Verification, VerificationId, decide, open};
+use phlo_2fa::verification::{Channel, Code, Effect, Event, Mode, Request, Verification, VerificationId, decide, open};
 use support::{Setup, TestApp};
 use tokio::sync::{Notify, Semaphore};
 
@@ -129,20 +129,20 @@ async fn a_client_that_leaves_while_its_creation_is_committed_still_gets_its_tex
     app.texted_code("0100").await;
 }
 
+/// As whoever stops a timer or asks for a call and leaves.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_escalator_that_is_stopped_while_it_commits_still_places_its_call() {
+async fn whoever_leaves_while_a_call_is_committed_has_it_placed() {
     let store = Held::new();
     let app = TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
     let created = app.create("0103").await;
     app.until(created.id(), "sent", |v| v["attempts"][0]["status"] == "sent").await;
     store.holds.store(true, Ordering::SeqCst);
-    // Whichever claims it: the service's own escalator, or this one that leaves.
-    app.clock.advance(Duration::from_secs(35));
-    let engine = app.engine.clone();
-    let escalator = tokio::spawn(async move { engine.wake_due().await.map(|_| ()) });
+    let (engine, id) = (app.engine.clone(), created.id().parse().unwrap());
+    let asker =
+        tokio::spawn(async move { engine.apply(id, &Event::AttemptRequested(Channel::Call)).await.map(|_| ()) });
     store.committed.notified().await;
-    escalator.abort();
-    let _ = escalator.await;
+    asker.abort();
+    let _ = asker.await;
     store.answers.add_permits(1);
     app.spoken_code("0103").await;
 }
@@ -180,15 +180,15 @@ fn abandoned(mode: Mode, rules: &Rules, now: Timestamp) -> Verification {
 #[test]
 fn what_a_report_proves_to_be_sent_is_not_asked_for_again() {
     let (rules, now) = (Rules::default(), Timestamp::from_millis(1_000_000));
-    let lease_end = now + rules.effect_lease + OUTCOME_HOLD;
-    let again = |v: &Verification| decide(v, &Event::Tick, &rules, lease_end).effects;
+    let lease_end = |v: &Verification| v.owed.iter().map(|owed| owed.due).max().unwrap_or(now + rules.effect_lease);
+    let again = |v: &Verification| decide(v, &Event::Tick, &rules, lease_end(v)).effects;
 
     let v = abandoned(Mode::Auto, &rules, now);
     assert_eq!(again(&v), [Effect::Trigger { attempt: 0 }]);
     let report = Event::TextReported { attempt: 0, report: TextReport::Queued, provider_id: None };
     let reported = decide(&v, &report, &rules, now).after;
     assert_eq!(again(&reported), []);
-    assert!(decide(&reported, &Event::Tick, &rules, lease_end).after.owed.is_empty());
+    assert!(decide(&reported, &Event::Tick, &rules, lease_end(&reported)).after.owed.is_empty());
     // The same when it had been put off, as after a 500.
     let outcome = TriggerOutcome::Deferred { provider_status: Some(500), retry_after: Duration::from_secs(1) };
     let deferred = decide(&v, &Event::Triggered { attempt: 0, outcome }, &rules, now).after;

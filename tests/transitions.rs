@@ -11,7 +11,9 @@ mod story;
 use std::fmt::Write;
 
 use phlo_2fa::escalation::CallEnd;
-use phlo_2fa::verification::event::{Activity, CallReport, FailureClass, RefusalScope, TextReport, TriggerOutcome};
+use phlo_2fa::verification::event::{
+    Activity, CallReport, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
+};
 use phlo_2fa::verification::state::{Attempt, Via};
 use phlo_2fa::verification::{Answer, AttemptStatus, Channel, Effect, Event, Mode, Refusal, Status, Verification};
 use story::*;
@@ -168,8 +170,8 @@ fn events(v: &Verification) -> Vec<(&'static str, Event)> {
     let last = (v.attempts.len() - 1) as u8;
     let (sms, ring) = (newest(Channel::Sms), newest(Channel::Call));
     let taken = |provider_id: Option<&str>, linked| {
-        let provider_id = provider_id.map(str::to_owned);
-        triggered(last, TriggerOutcome::Accepted { via: Via::Phlo, provider_id, linked })
+        let provider_id = provider_id.map(|uuid| ProviderId { uuid: uuid.to_owned(), is_linked: linked });
+        triggered(last, TriggerOutcome::Accepted { via: Via::Phlo, provider_id })
     };
     vec![
         ("right code", submit(RIGHT)),

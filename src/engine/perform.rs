@@ -15,7 +15,7 @@ use super::{Engine, EngineError};
 use crate::plivo::reference::{self, Purpose};
 use crate::plivo::{Reply, Trigger, Triggered};
 use crate::store::{Parked, StoreError};
-use crate::verification::event::TriggerOutcome;
+use crate::verification::event::{ProviderId, TriggerOutcome};
 use crate::verification::rules::{LIFETIME_MAX, OUTCOME_HOLD};
 use crate::verification::state::Via;
 use crate::verification::{AttemptRef, Channel, Effect, Event, Verification};
@@ -110,13 +110,7 @@ impl Engine {
             retry_after: asked.unwrap_or_default().max(self.backoff(v, attempt)),
         };
         let outcome = match reply {
-            Reply::Success(..) => {
-                let linked = match &provider_id {
-                    Some(id) => self.link(id, to).await.is_ok(),
-                    None => true,
-                };
-                TriggerOutcome::Accepted { via, provider_id, linked }
-            }
+            Reply::Success(..) => TriggerOutcome::Accepted { via, provider_id: self.linked(provider_id, to).await },
             Reply::Refused(provider_status, scope) => TriggerOutcome::Refused { via, provider_status, scope },
             Reply::NotNow(status, asked) => retry(status, asked),
             // A doubled text carries the same code; a doubled call rings twice.
@@ -135,11 +129,18 @@ impl Engine {
         full.mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 
+    /// Links a UUID before it is told of. If that cannot be done now it is owed with what is told.
+    pub async fn linked(&self, uuid: Option<String>, to: AttemptRef) -> Option<ProviderId> {
+        let uuid = uuid?;
+        let is_linked = self.link(&uuid, to).await.is_ok();
+        Some(ProviderId { uuid, is_linked })
+    }
+
     /// Makes callbacks that carry only a UUID find their attempt, and applies those that came before.
     ///
     /// # Errors
     /// When the store does not take part of it; all of it can be done again.
-    pub async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<(), EngineError> {
+    async fn link(&self, provider_id: &str, to: AttemptRef) -> Result<(), EngineError> {
         let parked = self.store.link(provider_id, to, self.retention + LIFETIME_MAX).await?;
         if parked.is_empty() {
             return Ok(());
@@ -178,7 +179,7 @@ impl Engine {
 }
 
 fn reported(attempt: u8, report: Parked, provider_id: &str) -> Event {
-    let provider_id = Some(provider_id.to_owned());
+    let provider_id = Some(ProviderId { uuid: provider_id.to_owned(), is_linked: true });
     match report {
         Parked::Text(report) => Event::TextReported { attempt, report, provider_id },
         Parked::Call(report) => Event::CallReported { attempt, report, provider_id },

@@ -156,25 +156,20 @@ async fn take_phlo(shared: &Shared, secret: Option<&str>, reference: Option<&str
 }
 
 async fn apply_phlo(shared: &Shared, to: AttemptRef, event: PhloEvent) -> Result<(), EngineError> {
-    let attempt = to.attempt;
+    let (engine, attempt) = (&shared.engine, to.attempt);
     let event = match event {
-        PhloEvent::TextAccepted { message_uuid: provider_id } => {
+        PhloEvent::TextAccepted { message_uuid } => {
+            let provider_id = engine.linked(message_uuid, to).await;
             Event::TextReported { attempt, report: TextReport::Queued, provider_id }
         }
         PhloEvent::TextRefused => Event::TextRefused { attempt },
-        PhloEvent::Call { report, call_uuid: provider_id } => Event::CallReported { attempt, report, provider_id },
-    };
-    let applied = shared.engine.apply(to.id, &event).await?;
-    match event {
-        // The first UUID of an attempt is linked as an effect of its report. A second run of the attempt, after
-        // a crash, brings another.
-        Event::TextReported { provider_id: Some(id), .. } | Event::CallReported { provider_id: Some(id), .. }
-            if applied.verification.provider_id(attempt) != Some(&id) =>
-        {
-            shared.engine.link(&id, to).await
+        PhloEvent::Call { report, call_uuid } => {
+            let provider_id = engine.linked(call_uuid, to).await;
+            Event::CallReported { attempt, report, provider_id }
         }
-        _ => Ok(()),
-    }
+    };
+    engine.apply(to.id, &event).await?;
+    Ok(())
 }
 
 /// A callback about something forgotten is taken and has no effect; one that was not committed is sent again.

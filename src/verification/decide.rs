@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::effect::{Effect, Owed};
-use super::event::{Activity, CallReport, Event, FailureClass, RefusalScope, TextReport, TriggerOutcome};
+use super::event::{Activity, CallReport, Event, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome};
 use super::rules::{LIFETIME_AFTER_CALL, LIFETIME_MAX, Rules, TYPING_PAUSE};
 use super::state::{Attempt, AttemptStatus, Channel, Details, Mode, PlannedCall, Status, Verification};
 use super::timeline::{ENTRIES_MAX, Entry, Note};
@@ -121,9 +121,13 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         // Facts about attempts are taken down for as long as the record is kept. They end nothing by
         // themselves: `settle` draws the conclusions, and only while the verification is pending.
         (_, Event::Triggered { attempt, outcome }) => draft.triggered(*attempt, outcome),
-        (_, Event::TextReported { attempt, report, provider_id }) => draft.text_reported(*attempt, report, provider_id),
+        (_, Event::TextReported { attempt, report, provider_id }) => {
+            draft.text_reported(*attempt, report, provider_id.as_ref())
+        }
         (_, Event::TextRefused { attempt }) => draft.text_refused(*attempt),
-        (_, Event::CallReported { attempt, report, provider_id }) => draft.call_reported(*attempt, report, provider_id),
+        (_, Event::CallReported { attempt, report, provider_id }) => {
+            draft.call_reported(*attempt, report, provider_id.as_ref())
+        }
         (_, Event::Linked { provider_id }) => draft.linked(provider_id),
         (_, Event::Tick) => Answer::Noted,
 
@@ -253,17 +257,12 @@ impl Draft<'_> {
         let effect = Effect::Trigger { attempt };
         let Some(a) = self.v.attempts.get_mut(usize::from(attempt)) else { return Answer::Noted };
         let news = match outcome {
-            TriggerOutcome::Accepted { via, provider_id, linked } => {
+            TriggerOutcome::Accepted { via, provider_id } => {
                 a.via = Some(*via);
                 if advance(a, AttemptStatus::Triggered) {
                     a.heard_at = now;
                 }
-                if let Some(id) = provider_id {
-                    a.provider_id.get_or_insert_with(|| id.clone());
-                    if !linked {
-                        self.owe(Effect::Link { provider_id: id.clone(), attempt }, Duration::from_secs(1));
-                    }
-                }
+                self.learn(attempt, provider_id.as_ref());
                 Note::Accepted { attempt, via: *via }
             }
             TriggerOutcome::TimedOut { via } => {
@@ -314,7 +313,7 @@ impl Draft<'_> {
         Answer::Noted
     }
 
-    fn text_reported(&mut self, attempt: u8, report: &TextReport, provider_id: &Option<String>) -> Answer {
+    fn text_reported(&mut self, attempt: u8, report: &TextReport, provider_id: Option<&ProviderId>) -> Answer {
         let now = self.now;
         let Some(a) = self.attempt_of(attempt, Channel::Sms, provider_id) else { return Answer::Noted };
         let (status, error_code, class) = (report.status(), report.error_code().map(str::to_owned), report.class());
@@ -329,7 +328,7 @@ impl Draft<'_> {
 
     fn text_refused(&mut self, attempt: u8) -> Answer {
         let now = self.now;
-        let Some(a) = self.attempt_of(attempt, Channel::Sms, &None) else { return Answer::Noted };
+        let Some(a) = self.attempt_of(attempt, Channel::Sms, None) else { return Answer::Noted };
         // Once it has been queued there is something that was sent, whatever became of another run.
         if a.status.step() >= AttemptStatus::Queued.step() {
             return Answer::Noted;
@@ -340,7 +339,7 @@ impl Draft<'_> {
         Answer::Noted
     }
 
-    fn call_reported(&mut self, attempt: u8, report: &CallReport, provider_id: &Option<String>) -> Answer {
+    fn call_reported(&mut self, attempt: u8, report: &CallReport, provider_id: Option<&ProviderId>) -> Answer {
         let now = self.now;
         let Some(a) = self.attempt_of(attempt, Channel::Call, provider_id) else { return Answer::Noted };
         let (status, cause) = (report.status(), report.cause().map(str::to_owned));
@@ -361,19 +360,23 @@ impl Draft<'_> {
         Answer::Noted
     }
 
-    /// The attempt a report is about, if it is of that channel; learns its UUID, and owes that callbacks
-    /// which carry nothing else find it. The report proves that Plivo was asked: if whoever asked has died, nobody must ask again.
-    fn attempt_of(&mut self, attempt: u8, channel: Channel, provider_id: &Option<String>) -> Option<&mut Attempt> {
+    /// The attempt a report is about, if it is of that channel; learns its UUID. The report proves that Plivo
+    /// was asked: if whoever asked has died, nobody must ask again.
+    fn attempt_of(&mut self, attempt: u8, channel: Channel, provider_id: Option<&ProviderId>) -> Option<&mut Attempt> {
         self.v.attempts.get(usize::from(attempt)).filter(|a| a.channel == channel)?;
         self.strike_off(&Effect::Trigger { attempt });
-        let a = self.v.attempts.get_mut(usize::from(attempt))?;
-        if let (None, Some(id)) = (&a.provider_id, provider_id) {
-            a.provider_id = Some(id.clone());
-            let effect = Effect::Link { provider_id: id.clone(), attempt };
-            self.owe(effect.clone(), self.rules.effect_lease);
-            self.effects.push(effect);
-        }
+        self.learn(attempt, provider_id);
         self.v.attempts.get_mut(usize::from(attempt))
+    }
+
+    /// Takes down Plivo's id of an attempt. A second run of it, after a crash, brings another: both are linked,
+    /// the first is shown.
+    fn learn(&mut self, attempt: u8, provider_id: Option<&ProviderId>) {
+        let (Some(a), Some(id)) = (self.v.attempts.get_mut(usize::from(attempt)), provider_id) else { return };
+        a.provider_id.get_or_insert_with(|| id.uuid.clone());
+        if !id.is_linked {
+            self.owe(Effect::Link { provider_id: id.uuid.clone(), attempt }, Duration::from_secs(1));
+        }
     }
 
     // ---- what follows

@@ -137,6 +137,15 @@ pub enum Activity {
     NotReceived,
 }
 
+/// Plivo's id of a text or call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderId {
+    /// Message or call UUID.
+    pub uuid: String,
+    /// Whether callbacks that carry nothing else find the attempt by it already; if not, that is owed.
+    pub is_linked: bool,
+}
+
 /// What came of asking Plivo for an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TriggerOutcome {
@@ -145,9 +154,7 @@ pub enum TriggerOutcome {
         /// The door.
         via: Via,
         /// Message or call UUID, where the answer told it.
-        provider_id: Option<String>,
-        /// Whether callbacks that carry only that UUID will find the attempt; if not, that is owed.
-        linked: bool,
+        provider_id: Option<ProviderId>,
     },
     /// Plivo said no, for good.
     Refused {
@@ -215,7 +222,7 @@ pub enum Event {
         /// What it says.
         report: TextReport,
         /// Message UUID.
-        provider_id: Option<String>,
+        provider_id: Option<ProviderId>,
     },
     /// A flow's word that its node could not send.
     TextRefused {
@@ -229,7 +236,7 @@ pub enum Event {
         /// What it says.
         report: CallReport,
         /// Call UUID.
-        provider_id: Option<String>,
+        provider_id: Option<ProviderId>,
     },
     /// Time has passed.
     Tick,

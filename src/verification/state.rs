@@ -385,11 +385,6 @@ impl Verification {
         self.checks_max.saturating_sub(self.checks_used)
     }
 
-    /// Message or call UUID of an attempt, where it is known.
-    pub fn provider_id(&self, attempt: u8) -> Option<&str> {
-        self.attempts.get(usize::from(attempt))?.provider_id.as_deref()
-    }
-
     /// The newest attempt on a channel.
     pub fn newest(&self, channel: Channel) -> Option<&Attempt> {
         self.attempts.iter().rev().find(|a| a.channel == channel)

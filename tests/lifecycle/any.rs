@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::phone::PhoneNumber;
-use phlo_2fa::verification::event::{Activity, CallReport, FailureClass, RefusalScope, TextReport, TriggerOutcome};
+use phlo_2fa::verification::event::{
+    Activity, CallReport, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
+};
 use phlo_2fa::verification::state::Via;
 use phlo_2fa::verification::{Channel, Event, Mode, Rules};
 use proptest::collection::vec;
@@ -59,7 +61,7 @@ pub fn event() -> impl Strategy<Value = Event> {
 
 /// What a callback tells, of attempts that exist and of some that do not.
 pub fn report() -> impl Strategy<Value = Event> {
-    let provider_id = || prop::option::of(uuid());
+    let provider_id = || prop::option::of(provider_id());
     prop_oneof![
         4 => (attempt(), text_report(), provider_id())
             .prop_map(|(attempt, report, provider_id)| Event::TextReported { attempt, report, provider_id }),
@@ -103,8 +105,8 @@ fn outcome() -> impl Strategy<Value = Event> {
     let scope = prop_oneof![4 => Just(RefusalScope::Attempt), 1 => Just(RefusalScope::Account), 1 => Just(RefusalScope::Number)];
     let via = Via::Phlo;
     let outcome = prop_oneof![
-        6 => (prop::option::of(uuid()), any::<bool>())
-            .prop_map(move |(provider_id, linked)| TriggerOutcome::Accepted { via, provider_id, linked }),
+        6 => prop::option::of(provider_id())
+            .prop_map(move |provider_id| TriggerOutcome::Accepted { via, provider_id }),
         1 => scope.prop_map(move |scope| TriggerOutcome::Refused { via, provider_status: 400, scope }),
         1 => Just(TriggerOutcome::TimedOut { via }),
         2 => (0..90_000u64).prop_map(|ms| {
@@ -116,6 +118,10 @@ fn outcome() -> impl Strategy<Value = Event> {
 
 fn attempt() -> impl Strategy<Value = u8> {
     prop_oneof![4 => Just(0u8), 4 => Just(1), 2 => Just(2), 1 => 3..8u8]
+}
+
+fn provider_id() -> impl Strategy<Value = ProviderId> {
+    (uuid(), any::<bool>()).prop_map(|(uuid, is_linked)| ProviderId { uuid, is_linked })
 }
 
 fn uuid() -> impl Strategy<Value = String> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use phlo_2fa::escalation::Reason;
-use phlo_2fa::verification::event::{Activity, FailureClass, TriggerOutcome};
+use phlo_2fa::verification::event::{Activity, FailureClass, ProviderId, TriggerOutcome};
 use phlo_2fa::verification::{
     Answer, Attempt, AttemptStatus, Channel, Effect, Event, Mode, Refusal, Status, Verification,
 };
@@ -217,8 +217,8 @@ proptest! {
         texted in text_report(), called in call_report(), unlinked in any::<bool>(),
     ) {
         let outcome = |attempt| {
-            let provider_id = Some("u".to_owned());
-            triggered(attempt, TriggerOutcome::Accepted { via: phlo_2fa::verification::state::Via::Phlo, provider_id, linked: !unlinked })
+            let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: !unlinked });
+            triggered(attempt, TriggerOutcome::Accepted { via: phlo_2fa::verification::state::Via::Phlo, provider_id })
         };
         for (mode, reported) in [
             (Mode::Sms, text(0, texted.clone())), (Mode::Auto, text(0, texted)),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::support::client;
 use crate::support::redis_server::RedisServer;
 use crate::world::{API_KEY, Plivo, Process, Service, defaults, free_port, plivo_listener, until};
 
@@ -80,4 +81,24 @@ async fn the_local_plivo_and_the_demo_stop_as_well() {
         process.terminate();
         assert!(process.end().await.success(), "{command}: {}", process.log());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_the_streams_that_are_followed() {
+    let redis = RedisServer::start();
+    let (listener, plivo_url) = plivo_listener();
+    let settings = [("REDIS_URL", &*redis.url()), ("PLIVO_API_URL", &*plivo_url), ("PLIVO_PHLO_URL", &*plivo_url)];
+    let mut service = Service::start(&settings).await;
+    let _plivo = Plivo::serve(listener, &service.url, 50.0);
+    service.until_ready().await;
+    let created = service.create("+14155550103", json!({})).await;
+    let url = format!("{}/v1/verifications/{}/stream", service.url, created.id());
+    let mut stream = client().get(url).bearer_auth(API_KEY).send().await.unwrap();
+    assert_eq!(stream.status(), 200);
+    assert!(stream.chunk().await.unwrap().is_some(), "it begins with the state");
+    let start = Instant::now();
+    service.process.terminate();
+    while let Ok(Some(_)) = stream.chunk().await {}
+    assert!(service.process.end().await.success(), "{}", service.process.log());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }

@@ -104,7 +104,7 @@ pub fn submit(digits: &str) -> Event {
 }
 
 pub fn accepted(attempt: u8) -> Event {
-    triggered(attempt, TriggerOutcome::Accepted { via: Via::Phlo, provider_id: None, linked: true })
+    triggered(attempt, TriggerOutcome::Accepted { via: Via::Phlo, provider_id: None })
 }
 
 pub fn refused(attempt: u8, provider_status: u16, scope: RefusalScope) -> Event {
