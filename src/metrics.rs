@@ -13,8 +13,8 @@ use crate::escalation::Reason;
 use crate::plivo::Reply;
 use crate::time::Timestamp;
 use crate::verification::event::TextReport;
-use crate::verification::state::{Channel, Via};
 use crate::verification::timeline::Note;
+use crate::verification::{Channel, Via};
 use crate::verification::{Status, Verification};
 
 /// The media type of [`Metrics::encode`].
@@ -106,6 +106,16 @@ impl Metrics {
         r.register("guard_refusals", "Requests refused by a limit or an allow-list", self.refusals.clone());
         r.register("redis_pool_connections", "Connections to Redis", self.pool_connections.clone());
         r.register("redis_pool_idle_connections", "Connections nobody is using now", self.pool_idle.clone());
+        // What has not happened yet is 0, not absent, so that alerts can be written against it.
+        for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::Requested) {
+            drop(self.escalations.get_or_create(&ReasonLabels { reason: reason.as_str() }));
+        }
+        for result in ["verified", "incorrect"] {
+            drop(self.checks.get_or_create(&ResultLabels { result }));
+        }
+        for scope in ["country", "country_call"] {
+            drop(self.refusals.get_or_create(&ScopeLabels { scope }));
+        }
         self
     }
 

@@ -56,10 +56,7 @@ const IMPURE_PATHS: &[&str] = &["rand::rng(", "rand::random", "std::env", "std::
 const LINES_MAX: usize = 400;
 
 /// Files that may be longer, and why.
-const LONG: &[(&str, &str)] = &[
-    ("verification/decide.rs", "every transition stands in one place; split up, none could be read whole"),
-    ("verification/state.rs", "the record with the questions about it, which are answered from one another"),
-];
+const LONG: &[(&str, &str)] = &[];
 
 #[test]
 fn imports_point_to_the_left() {

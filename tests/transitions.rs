@@ -14,8 +14,8 @@ use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::verification::event::{
     Activity, CallReport, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
 };
-use phlo_2fa::verification::state::{Attempt, Via};
 use phlo_2fa::verification::{Answer, AttemptStatus, Channel, Effect, Event, Mode, Refusal, Status, Verification};
+use phlo_2fa::verification::{Attempt, Via};
 use story::*;
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/transitions.txt");

@@ -15,9 +15,9 @@ use super::{Engine, EngineError};
 use crate::plivo::reference::{self, Purpose};
 use crate::plivo::{Reply, Trigger, Triggered};
 use crate::store::{Parked, StoreError};
+use crate::verification::Via;
 use crate::verification::event::{ProviderId, TriggerOutcome};
 use crate::verification::rules::{LIFETIME_MAX, OUTCOME_HOLD};
-use crate::verification::state::Via;
 use crate::verification::{AttemptRef, Channel, Effect, Event, Verification};
 
 /// Pauses before Plivo is asked again, unless it named one: doubled each time, with jitter.

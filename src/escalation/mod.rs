@@ -39,6 +39,19 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 9] = [
+        Self::Undelivered,
+        Self::Failed,
+        Self::Landline,
+        Self::RejectedByPlivo,
+        Self::Requested,
+        Self::StuckQueued,
+        Self::NoReport,
+        Self::DeliveredUnverified,
+        Self::RouteUnreliable,
+    ];
+
     /// As the API and the metrics write it.
     pub fn as_str(self) -> &'static str {
         match self {

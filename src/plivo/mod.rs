@@ -20,7 +20,8 @@ use client::Client;
 pub use client::Reply;
 
 use crate::phone::PhoneNumber;
-use crate::verification::state::{Details, Via};
+use crate::verification::Via;
+use crate::verification::state::Details;
 use crate::verification::{Channel, Code};
 
 /// Where Plivo is and as whom we speak to it.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::attempt::{AttemptStatus, Via};
 use super::code::Code;
-use super::state::{AttemptStatus, Channel, Via};
+use super::state::Channel;
 use crate::escalation::CallEnd;
 
 /// What a failure of a text means for what to do next (`plivo::outcome` maps Plivo's codes to it).

@@ -12,21 +12,25 @@
 //! [`open`] makes one and [`decide`] says what one [`Event`] does to it at one moment; both return a
 //! [`Decision`]: the state after, the [`Effect`]s that follow, and the [`Answer`] to whoever asked. The
 //! caller commits the state first and performs the effects then. All of it fits one page: [`state`] is
-//! data and questions about it, `decide` changes it, and nothing else does.
+//! data and questions about it ([`attempt`] the same for one text or call), `decide` and `settle` change it,
+//! and nothing else does.
 
+pub mod attempt;
 mod code;
 mod decide;
 pub mod effect;
 pub mod event;
 mod id;
 pub mod rules;
+mod settle;
 pub mod state;
 pub mod timeline;
 
+pub use attempt::{Attempt, AttemptStatus, Via};
 pub use code::{CODE_LENGTH_RANGE, Code};
 pub use decide::{Answer, Decision, Refusal, Request, decide, open};
 pub use effect::Effect;
 pub use event::Event;
 pub use id::{AttemptRef, InvalidId, VerificationId};
 pub use rules::Rules;
-pub use state::{Attempt, AttemptStatus, Channel, Mode, Status, Verification};
+pub use state::{Channel, Mode, Status, Verification};

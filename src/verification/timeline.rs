@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::attempt::Via;
 use super::event::{CallReport, TextReport};
-use super::state::{Channel, Mode, Status, Via};
+use super::state::{Channel, Mode, Status};
 use crate::escalation::{Policy, Reason};
 use crate::time::Timestamp;
 

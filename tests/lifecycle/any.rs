@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::phone::PhoneNumber;
+use phlo_2fa::verification::Via;
 use phlo_2fa::verification::event::{
     Activity, CallReport, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
 };
-use phlo_2fa::verification::state::Via;
 use phlo_2fa::verification::{Channel, Event, Mode, Rules};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -218,7 +218,7 @@ proptest! {
     ) {
         let outcome = |attempt| {
             let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: !unlinked });
-            triggered(attempt, TriggerOutcome::Accepted { via: phlo_2fa::verification::state::Via::Phlo, provider_id })
+            triggered(attempt, TriggerOutcome::Accepted { via: phlo_2fa::verification::Via::Phlo, provider_id })
         };
         for (mode, reported) in [
             (Mode::Sms, text(0, texted.clone())), (Mode::Auto, text(0, texted)),

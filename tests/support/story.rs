@@ -9,8 +9,9 @@ use std::time::Duration;
 use phlo_2fa::escalation::{CallEnd, Reason};
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::time::Timestamp;
+use phlo_2fa::verification::Via;
 use phlo_2fa::verification::event::{CallReport, FailureClass, RefusalScope, TextReport, TriggerOutcome};
-use phlo_2fa::verification::state::{Details, Via};
+use phlo_2fa::verification::state::Details;
 use phlo_2fa::verification::{
     Answer, AttemptStatus, Code, Decision, Effect, Event, Mode, Request, Rules, Status, Verification, VerificationId,
     decide, open,

@@ -1,0 +1,139 @@
+//! What follows from a state, whatever event brought it there: the conclusions, the next attempt, what is owed,
+//! the end. The second half of `decide`.
+
+use std::time::Duration;
+
+use super::attempt::{Attempt, AttemptStatus};
+use super::decide::{Answer, Draft, advance};
+use super::effect::{Effect, Owed};
+use super::event::FailureClass;
+use super::rules::{LIFETIME_AFTER_CALL, LIFETIME_MAX};
+use super::state::{Channel, PlannedCall, Status};
+use super::timeline::Note;
+use crate::escalation::Reason;
+
+impl Draft<'_> {
+    /// Draws the conclusions from the state as it is now, whatever event brought it there.
+    pub(super) fn settle(&mut self) {
+        self.conclude_from_silence();
+        if self.v.status == Status::Pending {
+            let must_stop = self.v.attempts.iter().any(|a| a.class == Some(FailureClass::Stop));
+            if must_stop || !self.v.has_hope() {
+                self.end(Status::Undeliverable);
+            }
+        }
+        if let Some(PlannedCall { at, reason, is_repeat }) = self.v.next_call()
+            && at <= self.now
+        {
+            self.trigger(Channel::Call, Some(reason), is_repeat);
+        }
+        self.take_up_what_is_owed();
+    }
+
+    /// A call that nothing is heard of counts as not answered.
+    fn conclude_from_silence(&mut self) {
+        if self.v.status.is_final() || self.v.call_silent_at().is_none_or(|at| at > self.now) {
+            return;
+        }
+        for attempt in 0..self.v.attempts.len() {
+            let a = &mut self.v.attempts[attempt];
+            if a.call_silent_at().is_some_and(|at| at <= self.now) {
+                (a.status, a.assumed, a.heard_at) = (AttemptStatus::NoAnswer, true, self.now);
+                let attempt = attempt as u8;
+                self.strike_off(&Effect::Trigger { attempt });
+                self.note(Note::CallSilent { attempt });
+            }
+        }
+    }
+
+    /// Does again what its doer left undone, and what was put off until now.
+    fn take_up_what_is_owed(&mut self) {
+        let (now, rules) = (self.now, self.rules);
+        let mut notes = Vec::new();
+        let attempts = &mut self.v.attempts;
+        self.v.owed.retain_mut(|owed| {
+            if owed.due > now || self.effects.contains(&owed.effect) {
+                return true;
+            }
+            let channel = match owed.effect {
+                Effect::Trigger { attempt } => attempts.get(usize::from(attempt)).map(|a| a.channel),
+                Effect::Link { .. } => None,
+            };
+            if let (Effect::Trigger { attempt }, true) = (&owed.effect, owed.in_flight) {
+                // Once: it may have been sent before its doer died, and a second death is no accident.
+                if owed.taken_over {
+                    if let Some(a) = attempts.get_mut(usize::from(*attempt)) {
+                        advance(a, AttemptStatus::Unknown);
+                    }
+                    notes.push(Note::TimedOut { attempt: *attempt });
+                    return false;
+                }
+                owed.taken_over = true;
+                notes.push(Note::TakenOver { attempt: *attempt });
+            }
+            let lease = channel.map_or(rules.effect_lease, |channel| rules.trigger_lease(channel));
+            (owed.due, owed.in_flight) = (now + lease, true);
+            self.effects.push(owed.effect.clone());
+            true
+        });
+        for note in notes {
+            self.note(note);
+        }
+    }
+
+    /// Decides on an attempt; the request to Plivo is owed from here on.
+    pub(super) fn trigger(&mut self, channel: Channel, reason: Option<Reason>, is_repeat: bool) {
+        let Ok(attempt) = u8::try_from(self.v.attempts.len()) else { return };
+        let waited = self.v.attempts.first().map_or(Duration::ZERO, |first| self.now.since(first.at));
+        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        self.v.attempts.push(Attempt::new(channel, reason, is_repeat, self.now));
+        // A creation that begins with a call keeps its own lifetime.
+        if channel == Channel::Call && attempt > 0 {
+            let lifted = (self.now + LIFETIME_AFTER_CALL).min(self.v.created_at + LIFETIME_MAX);
+            self.v.expires_at = self.v.expires_at.max(lifted);
+        }
+        self.note(Note::AttemptDecided { attempt, channel, reason, is_repeat, waited_ms });
+        let effect = Effect::Trigger { attempt };
+        self.owe(effect.clone(), self.rules.trigger_lease(channel));
+        self.effects.push(effect);
+    }
+
+    pub(super) fn owe(&mut self, effect: Effect, lease: Duration) {
+        if self.v.owed.iter().any(|o| o.effect == effect) {
+            return;
+        }
+        let due = self.now + lease;
+        self.v.owed.push(Owed { effect, due, in_flight: true, deferrals: 0, taken_over: false });
+    }
+
+    pub(super) fn strike_off(&mut self, effect: &Effect) {
+        self.v.owed.retain(|o| o.effect != *effect);
+    }
+
+    /// Ends it: the code goes, and so does every request to Plivo that has not been made yet.
+    pub(super) fn end(&mut self, status: Status) -> Answer {
+        if self.v.status.is_final() {
+            return Answer::Noted;
+        }
+        self.v.status = status;
+        self.v.ended_at = Some(self.now);
+        self.v.code = None;
+        let dropped: Vec<u8> = self
+            .v
+            .owed
+            .iter()
+            .filter(|o| !o.in_flight)
+            .filter_map(|o| match o.effect {
+                Effect::Trigger { attempt } => Some(attempt),
+                Effect::Link { .. } => None,
+            })
+            .collect();
+        self.v.owed.retain(|o| matches!(o.effect, Effect::Link { .. }));
+        self.effects.retain(|e| matches!(e, Effect::Link { .. }));
+        for attempt in dropped {
+            self.note(Note::Dropped { attempt });
+        }
+        self.note(Note::Ended { status });
+        Answer::Noted
+    }
+}
