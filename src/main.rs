@@ -10,6 +10,7 @@ use phlo_2fa::app::{Application, Options};
 use phlo_2fa::config::{Config, local_url};
 use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
 use phlo_2fa::{http, telemetry};
+use secrecy::ExposeSecret;
 use tracing::warn;
 
 /// Phone verification through Plivo that decides by itself when a call should read the code out.
@@ -135,19 +136,30 @@ async fn demo(local: LocalPlivo) -> anyhow::Result<()> {
         plivo = Some((server.handle(), tokio::spawn(server)));
         options.sandbox = Some(sandbox);
     }
+    for warning in config.warnings() {
+        warn!(event = "setting", "{warning}");
+    }
+    let has_page = options.sandbox.is_some();
     let app = Application::start(&config, listener, options)?;
-    let url = local_url(app.address());
-    say(&format!(
-        "\n  The demo       {url}/demo\n  API reference  {url}/docs/\n  Local Plivo    {}\n\n  Try it:\n  \
-         curl -s {url}/v1/verifications -H 'Authorization: Bearer demo' -H 'Content-Type: application/json' \
-         -d '{{\"to\":\"+14155550101\"}}'\n  curl -s {url}/handset/14155550101\n",
-        config.plivo_phlo_url,
-    ));
+    say(&welcome(&config, &local_url(app.address()), has_page));
     let ran = app.run_until(stopped).await;
     if let Some((handle, _)) = plivo {
         handle.stop(true).await;
     }
     ran
+}
+
+/// What a demo serves, and a line to try it with. Its secret is no secret: it is made for this moment.
+fn welcome(config: &Config, url: &str, has_page: bool) -> String {
+    let secret = config.api_keys.last().map_or("", |key| key.secret.expose_secret());
+    let page = if has_page { format!("\n  The demo       {url}/demo") } else { String::new() };
+    let phone = if has_page { format!("\n  curl -s {url}/handset/14155550101") } else { String::new() };
+    format!(
+        "{page}\n  API reference  {url}/docs/\n  Plivo          {}\n\n  Try it:\n  \
+         curl -s {url}/v1/verifications -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' \
+         -d '{{\"to\":\"+14155550101\"}}'{phone}\n",
+        config.plivo_phlo_url,
+    )
 }
 
 async fn simulate(local: LocalPlivo) -> anyhow::Result<()> {

@@ -106,12 +106,17 @@ impl Metrics {
         r.register("guard_refusals", "Requests refused by a limit or an allow-list", self.refusals.clone());
         r.register("redis_pool_connections", "Connections to Redis", self.pool_connections.clone());
         r.register("redis_pool_idle_connections", "Connections nobody is using now", self.pool_idle.clone());
-        // What has not happened yet is 0, not absent, so that alerts can be written against it.
+        // What alerts are written against is 0 before it has happened, not absent.
         for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::Requested) {
             drop(self.escalations.get_or_create(&ReasonLabels { reason: reason.as_str() }));
         }
         for result in ["verified", "incorrect"] {
             drop(self.checks.get_or_create(&ResultLabels { result }));
+        }
+        for kind in ["message", "call", "phlo"] {
+            for result in ["applied", "parked", "ignored", "failed", "unproved"] {
+                drop(self.callbacks.get_or_create(&CallbackLabels { kind, result }));
+            }
         }
         for scope in ["country", "country_call"] {
             drop(self.refusals.get_or_create(&ScopeLabels { scope }));
@@ -168,6 +173,18 @@ impl Metrics {
         self.pool_idle.set(i64::try_from(idle).unwrap_or(i64::MAX));
     }
 
+    /// Counts each status that a commit brought an attempt to.
+    pub fn observe_attempts(&self, before: Option<&Verification>, after: &Verification) {
+        for (i, a) in after.attempts.iter().enumerate() {
+            let was = before.and_then(|v| v.attempts.get(i)).map(|a| a.status);
+            if was != Some(a.status) {
+                let via = a.via.map_or("none", Via::as_str);
+                let labels = AttemptLabels { channel: a.channel.as_str(), via, status: a.status.as_str() };
+                self.attempts.get_or_create(&labels).inc();
+            }
+        }
+    }
+
     /// Counts what a commit added to a verification's story.
     pub fn observe(&self, before: Option<&Verification>, after: &Verification, note: &Note, now: Timestamp) {
         match note {
@@ -184,8 +201,7 @@ impl Metrics {
             Note::CodeIncorrect { .. } => {
                 self.checks.get_or_create(&ResultLabels { result: "incorrect" }).inc();
             }
-            Note::AttemptDecided { attempt, reason, is_repeat, .. } => {
-                self.attempt(after, *attempt);
+            Note::AttemptDecided { reason, is_repeat, .. } => {
                 if let Some(reason) = reason.filter(|reason| *reason != Reason::Requested && !is_repeat) {
                     self.escalations.get_or_create(&ReasonLabels { reason: reason.as_str() }).inc();
                 }
@@ -194,18 +210,18 @@ impl Metrics {
                     self.escalation_lag.observe(now.since(planned.at).as_secs_f64());
                 }
             }
-            Note::TextReported { attempt, report } => {
-                self.attempt(after, *attempt);
-                if let (TextReport::Delivered, Some(a)) = (report, after.attempts.get(usize::from(*attempt))) {
+            Note::TextReported { attempt, report: TextReport::Delivered } => {
+                if let Some(a) = after.attempts.get(usize::from(*attempt)) {
                     self.to_delivered.observe(now.since(a.at).as_secs_f64());
                 }
             }
-            Note::CallReported { attempt, .. }
-            | Note::Accepted { attempt, .. }
-            | Note::Refused { attempt, .. }
-            | Note::TimedOut { attempt }
-            | Note::CallSilent { attempt } => self.attempt(after, *attempt),
-            Note::Joined
+            Note::TextReported { .. }
+            | Note::CallReported { .. }
+            | Note::Accepted { .. }
+            | Note::Refused { .. }
+            | Note::TimedOut { .. }
+            | Note::CallSilent { .. }
+            | Note::Joined
             | Note::Deferred { .. }
             | Note::TakenOver { .. }
             | Note::Activity { .. }
@@ -216,13 +232,6 @@ impl Metrics {
     fn ended(&self, v: &Verification, status: Status) {
         let channel = v.mode.as_str();
         self.verifications.get_or_create(&VerificationLabels { status: status.as_str(), channel }).inc();
-    }
-
-    fn attempt(&self, v: &Verification, attempt: u8) {
-        let Some(a) = v.attempts.get(usize::from(attempt)) else { return };
-        let via = a.via.map_or("none", Via::as_str);
-        let labels = AttemptLabels { channel: a.channel.as_str(), via, status: a.status.as_str() };
-        self.attempts.get_or_create(&labels).inc();
     }
 
     /// All of it in the text format of OpenMetrics, which Prometheus reads.

@@ -7,27 +7,31 @@ use std::io::IsTerminal;
 
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
 use crate::escalation::Reason;
 use crate::verification::timeline::Note;
 use crate::verification::{Channel, Status, Verification};
 
-/// What dependencies would write down of what they work on, whatever `RUST_LOG` asks for: full numbers here.
-const CAPPED: &[&str] = &["rlibphonenumber=off"];
+/// Dependencies that would write down what they work on: full numbers here. No `RUST_LOG` lets them.
+const SILENT: &[&str] = &["rlibphonenumber"];
 
 /// Sets logging up for the process, to standard error. `RUST_LOG` chooses what is logged.
 ///
 /// Without a format: `pretty` on a terminal, else `json`.
 pub fn init(format: Option<LogFormat>) {
     let by_terminal = || if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let filter = CAPPED.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let speaks = filter_fn(|event| !SILENT.iter().any(|name| event.target().starts_with(name)));
+    let subscriber = tracing_subscriber::registry().with(chosen).with(speaks);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     // A second set-up in one process (tests) changes nothing.
     let _ = match format.unwrap_or_else(by_terminal) {
-        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
-        LogFormat::Pretty => builder.compact().try_init(),
+        LogFormat::Json => subscriber.with(lines.json().flatten_event(true).with_span_list(false)).try_init(),
+        LogFormat::Pretty => subscriber.with(lines.compact()).try_init(),
     };
 }
 

@@ -190,7 +190,8 @@ fn what_a_report_proves_to_be_sent_is_not_asked_for_again() {
     assert_eq!(again(&reported), []);
     assert!(decide(&reported, &Event::Tick, &rules, lease_end(&reported)).after.owed.is_empty());
     // The same when it had been put off, as after a 500.
-    let outcome = TriggerOutcome::Deferred { provider_status: Some(500), retry_after: Duration::from_secs(1) };
+    let outcome =
+        TriggerOutcome::Deferred { provider_status: Some(500), retry_after: Duration::from_secs(1), round: 0 };
     let deferred = decide(&v, &Event::Triggered { attempt: 0, outcome }, &rules, now).after;
     assert_eq!(again(&deferred), [Effect::Trigger { attempt: 0 }]);
     assert_eq!(again(&decide(&deferred, &report, &rules, now).after), []);

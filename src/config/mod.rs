@@ -54,7 +54,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("CODE_LENGTH", "6", "digits of a code, 6 to 9"),
     ("CODE_TTL", "300", "seconds a code lives, at most 600"),
     ("MAX_CHECKS", "5", "codes that may be tried for one verification, at most 10"),
-    ("MAX_ATTEMPTS", "5", "texts and calls for one verification, at most 20"),
+    ("MAX_ATTEMPTS", "5", "texts and calls after which none can be asked for, at most 20; escalation keeps its call"),
     ("RESEND_COOLDOWN", "30", "seconds between two texts or two calls"),
     ("RETENTION", "86400", "seconds a final state can be read"),
     ("ESCALATION", "fixed+fail:35", "when a text is given up for a call: fixed+fail:35, fixed:35, fail or never"),
@@ -228,7 +228,7 @@ impl Config {
         let phlo_id = faults.optional("PHLO_ID", raw.phlo_id, check::word, check::PHLO_ID_EXAMPLE);
         let plivo_api_url = faults.defaulted("PLIVO_API_URL", raw.plivo_api_url, check::origin);
         let plivo_phlo_url = faults.defaulted("PLIVO_PHLO_URL", raw.plivo_phlo_url, check::origin);
-        let plivo_timeout = faults.seconds("PLIVO_TIMEOUT", raw.plivo_timeout, 1..=60);
+        let plivo_timeout = faults.seconds("PLIVO_TIMEOUT", raw.plivo_timeout, 1..=40);
         let plivo_wait = faults.seconds("PLIVO_WAIT", raw.plivo_wait, 0..=60);
         let public_url = faults.required("PUBLIC_URL", raw.public_url, check::public_url, "https://otp.example.com");
         let callback_secrets =

@@ -34,6 +34,7 @@ use crate::verification::{
     decide, open,
 };
 use escalator::Alarm;
+use turns::StoreIsAway;
 pub use turns::Turns;
 
 /// How often a commit is tried against others. Each conflict means that somebody else got on, and a
@@ -251,10 +252,16 @@ impl Engine {
         event: &Event,
         app: Option<&str>,
     ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
-        let away = |_| StoreError::Unavailable("no answer to whoever was before".to_owned());
-        let turn = self.turns.take(id).await.map_err(away)?;
+        let turn = match self.turns.take(id).await {
+            Ok(turn) => Some(turn),
+            // Nobody waits for the answer to these, and nobody would bring them again.
+            Err(StoreIsAway) if matches!(event, Event::Tick | Event::Triggered { .. } | Event::Linked { .. }) => None,
+            Err(StoreIsAway) => {
+                return Err(StoreError::Unavailable("no answer to whoever was before".to_owned()).into());
+            }
+        };
         let outcome = self.decide_and_commit_in_turn(id, event, app).await;
-        if let Err(EngineError::Store(StoreError::Unavailable(_))) = &outcome {
+        if let (Err(EngineError::Store(StoreError::Unavailable(_))), Some(turn)) = (&outcome, &turn) {
             turn.store_is_away();
         }
         outcome
@@ -328,6 +335,7 @@ impl Engine {
             crate::telemetry::log(after, &entry.note);
             self.metrics.observe(before, after, &entry.note, now);
         }
+        self.metrics.observe_attempts(before, after);
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use rand::RngExt;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tracing::{Instrument, error, warn};
 
 use super::{Engine, EngineError};
@@ -23,13 +23,19 @@ use crate::verification::{AttemptRef, Channel, Effect, Event, Verification};
 /// Pauses before Plivo is asked again, unless it named one: doubled each time, with jitter.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
-/// Effects under way. Resolves to the state once nothing more follows at once.
-pub struct Performance(oneshot::Receiver<Verification>);
+/// Effects under way, and the state as they leave it.
+pub struct Performance(watch::Receiver<Progress>);
+
+struct Progress {
+    latest: Verification,
+    is_done: bool,
+}
 
 impl Performance {
-    /// Waits up to `limit` for what follows; `None` when it takes longer.
-    pub async fn settled(self, limit: Duration) -> Option<Verification> {
-        tokio::time::timeout(limit, self.0).await.ok()?.ok()
+    /// Waits up to `limit` until nothing more follows at once, and gives the state as it is then.
+    pub async fn settled(mut self, limit: Duration) -> Verification {
+        let _ = tokio::time::timeout(limit, self.0.wait_for(|progress| progress.is_done)).await;
+        self.0.borrow().latest.clone()
     }
 }
 
@@ -39,25 +45,25 @@ impl Engine {
         if effects.is_empty() {
             return None;
         }
-        let (done, settled) = oneshot::channel();
-        let (engine, mut latest) = (self.clone(), after.clone());
+        let (progress, performance) = watch::channel(Progress { latest: after.clone(), is_done: false });
+        let (engine, after) = (self.clone(), after.clone());
         let task = async move {
             // Side by side: a text that Plivo takes long over holds up no call.
             let mut under_way = FuturesUnordered::new();
             let start = |v: &Verification, effects: Vec<Effect>| {
                 effects.into_iter().map(|effect| engine.clone().carry_out(v.clone(), effect)).collect::<Vec<_>>()
             };
-            under_way.extend(start(&latest, effects));
+            under_way.extend(start(&after, effects));
             while let Some(done) = under_way.next().await {
                 if let Some((after, effects)) = done {
                     under_way.extend(start(&after, effects));
-                    latest = after;
+                    progress.send_modify(|progress| progress.latest = after);
                 }
             }
-            let _ = done.send(latest);
+            progress.send_modify(|progress| progress.is_done = true);
         };
         self.tasks.spawn_on(task.in_current_span(), &self.runtime);
-        Some(Performance(settled))
+        Some(Performance(performance))
     }
 
     /// One effect and what its outcome changes; `None` when that is nothing, or is lost.
@@ -97,6 +103,11 @@ impl Engine {
             reference: reference::issue(&self.keys, to, Purpose::Phlo),
             details: &v.details,
         };
+        // Nothing new is begun once a stop has run out of time: it stays owed, for others.
+        if self.closing.is_cancelled() {
+            return None;
+        }
+        let round = v.owed.iter().find(|o| o.effect == Effect::Trigger { attempt }).map_or(0, |o| o.round);
         let started = std::time::Instant::now();
         let Triggered { via, reply, provider_id } = tokio::select! {
             triggered = self.plivo.trigger(&trigger) => triggered,
@@ -107,7 +118,8 @@ impl Engine {
         let retry = |status, asked: Option<Duration>| TriggerOutcome::Deferred {
             provider_status: status,
             // Never sooner than we would have come back anyway: a Retry-After of 0 asks for a flood.
-            retry_after: asked.unwrap_or_default().max(self.backoff(v, attempt)),
+            retry_after: asked.unwrap_or_default().max(self.backoff(round)),
+            round,
         };
         let outcome = match reply {
             Reply::Success(..) => TriggerOutcome::Accepted { via, provider_id: self.linked(provider_id, to).await },
@@ -121,11 +133,9 @@ impl Engine {
     }
 
     #[expect(clippy::disallowed_methods, reason = "jitter; what is decided on is the pause that comes of it")]
-    fn backoff(&self, v: &Verification, attempt: u8) -> Duration {
-        let effect = Effect::Trigger { attempt };
-        let deferrals = v.owed.iter().find(|o| o.effect == effect).map_or(0, |o| o.deferrals);
+    fn backoff(&self, round: u16) -> Duration {
         let (first, most) = BACKOFF;
-        let full = first.saturating_mul(2u32.saturating_pow(u32::from(deferrals))).min(most);
+        let full = first.saturating_mul(2u32.saturating_pow(u32::from(round))).min(most);
         full.mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 
@@ -164,11 +174,20 @@ impl Engine {
 
     /// Applies an outcome, holding on to it while the store is away. What follows from it is returned, not
     /// performed: the caller is the one performing.
+    ///
+    /// That something is to be asked again is kept in the store in any case, by the lease. Everything else is known
+    /// here alone, and without it a phone might ring twice.
     async fn bring_back(&self, v: &Verification, event: &Event) -> Result<(Verification, Vec<Effect>), EngineError> {
+        let hold = match event {
+            Event::Triggered { outcome: TriggerOutcome::Deferred { .. }, .. } | Event::Linked { .. } => OUTCOME_HOLD,
+            _ => LIFETIME_MAX,
+        };
         let (started, mut pause) = (std::time::Instant::now(), Duration::from_millis(100));
         loop {
             match self.decide_and_commit(v.id, event, None).await {
-                Err(EngineError::Store(StoreError::Unavailable(_))) if started.elapsed() < OUTCOME_HOLD => {
+                Err(EngineError::Store(StoreError::Unavailable(_)))
+                    if started.elapsed() < hold && !self.closing.is_cancelled() =>
+                {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }

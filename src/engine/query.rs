@@ -43,12 +43,19 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`] when it has none.
     pub async fn newest_of(&self, app: &str, to: &PhoneNumber) -> Result<VerificationId, EngineError> {
+        let mut known = Vec::new();
         for number in self.keys.number_keys(app, to) {
-            if let Some(id) = self.store.newest(number).await? {
-                return Ok(id);
-            }
+            known.extend(self.store.newest(number).await?);
         }
-        Err(EngineError::NotFound)
+        // Only while a SECRET_KEY is being rotated can there be several, and only then does it take a look at them.
+        if known.len() > 1 {
+            let mut found = Vec::new();
+            for id in known {
+                found.extend(self.load(id).await?.map(|(v, _)| (v.created_at, id)));
+            }
+            return found.into_iter().max().map(|(_, id)| id).ok_or(EngineError::NotFound);
+        }
+        known.pop().ok_or(EngineError::NotFound)
     }
 
     /// An app's verifications, newest first, of one status or of all; or of one number.

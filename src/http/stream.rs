@@ -39,8 +39,8 @@ pub struct StreamQuery {
     client_token: Option<String>,
 }
 
-/// Follows a verification: an `entry` event for each line of its timeline, a `verification` event after each
-/// change, until it is final.
+/// Follows a verification: an `entry` event for each line of its timeline, each time with a
+/// `verification` event that shows the state after them, until it is final.
 #[utoipa::path(get, path = "/v1/verifications/{id}/stream", tag = "verifications",
     params(("id" = String, Path), StreamQuery),
     responses((status = 200, description = "Server-Sent Events", content_type = "text/event-stream"),

@@ -296,15 +296,14 @@ fn checked(applied: Applied) -> Answered {
 /// Waits for Plivo's answer, within `PLIVO_WAIT`. A verification that Plivo left no channel for is a 502.
 async fn settled(shared: &Shared, applied: Applied, is_async: bool) -> Result<Verification, ApiError> {
     let Applied { verification, performance, .. } = applied;
-    let waited = match performance {
+    let v = match performance {
         Some(performance) if !is_async => tokio::select! {
-            settled = performance.settled(shared.plivo_wait) => settled,
+            v = performance.settled(shared.plivo_wait) => v,
             // A stop has no time for Plivo; what it answers is written down all the same.
-            () = shared.readiness.withdrawn() => None,
+            () = shared.readiness.withdrawn() => verification,
         },
-        _ => None,
+        _ => verification,
     };
-    let v = waited.unwrap_or(verification);
     match v.attempts.iter().rev().find_map(|a| a.refused) {
         Some(status) if v.status == Status::Undeliverable => Err(ApiError::rejected_by_plivo(v.id, status)),
         _ => Ok(v),

@@ -57,6 +57,9 @@ impl Params {
     }
 }
 
+/// Plivo's code for an unknown error (`plivo/wire.md` 3.3).
+const UNKNOWN_CODE: &str = "1000";
+
 /// The longest id or word that is taken from outside.
 const WORD_MAX: usize = 64;
 /// The longest run of digits in a word: Plivo's codes have four at most, ours at least.
@@ -75,7 +78,9 @@ impl TextCallback {
     /// Reads one.
     pub fn read(params: &Params) -> Self {
         let status = params.get(&["Status", "status", "message_state"]);
-        let code = params.word(&["ErrorCode", "error_code"]);
+        let names = ["ErrorCode", "error_code"];
+        // A code that is not kept is still one that we do not know, not none.
+        let code = params.word(&names).or_else(|| params.get(&names).map(|_| UNKNOWN_CODE));
         Self {
             message_uuid: params.id(&["MessageUUID", "message_uuid"]),
             report: status.and_then(|status| outcome::text_report(status, code)),

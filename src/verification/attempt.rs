@@ -1,4 +1,4 @@
-//! [`Attempt`]: one text or call, and questions about it.
+//! [`Attempt`]: one text or call, questions about it, and the one way it moves: on.
 
 use std::time::Duration;
 
@@ -140,6 +140,23 @@ impl Attempt {
             refused: None,
             assumed: false,
             answered: false,
+        }
+    }
+
+    /// Moves it on, never back. Says whether it moved.
+    pub(super) fn advance(&mut self, to: AttemptStatus) -> bool {
+        let step = if self.assumed { AttemptStatus::Unknown.step() } else { self.status.step() };
+        let moves = to.step() > step && self.refused.is_none();
+        if moves {
+            (self.status, self.assumed) = (to, false);
+        }
+        moves
+    }
+
+    /// Plivo refused it, and so no other of its kind will do.
+    pub(super) fn refuse(&mut self, provider_status: u16, now: Timestamp) {
+        if self.advance(AttemptStatus::Failed) {
+            (self.refused, self.class, self.heard_at) = (Some(provider_status), Some(FailureClass::Permanent), now);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::attempt::{Attempt, AttemptStatus};
-use super::effect::Effect;
+use super::effect::{Effect, Owed};
 use super::event::{Activity, CallReport, Event, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome};
 use super::rules::{LIFETIME_MAX, Rules, TYPING_PAUSE};
 use super::state::{Channel, Details, Mode, Status, Verification};
@@ -192,11 +192,17 @@ impl Draft<'_> {
         if let Err(refusal) = self.may_request(channel) {
             return Answer::Refused(refusal);
         }
-        if channel == Channel::Call {
-            self.v.received = false;
+        match channel {
+            Channel::Sms => self.trigger(Channel::Sms, None, false),
+            Channel::Call => self.call_as_requested(),
         }
-        self.trigger(channel, (channel == Channel::Call).then_some(Reason::Requested), false);
         Answer::Noted
+    }
+
+    /// Whoever wants to be called has no text in hand, whatever was said before.
+    fn call_as_requested(&mut self) {
+        self.v.received = false;
+        self.trigger(Channel::Call, Some(Reason::Requested), false);
     }
 
     fn may_request(&self, channel: Channel) -> Result<(), Refusal> {
@@ -239,13 +245,13 @@ impl Draft<'_> {
             }
             Activity::Received => self.v.received = true,
             Activity::NotReceived if self.v.mode == Mode::Sms => return Answer::Refused(Refusal::ChannelNotAllowed),
-            Activity::NotReceived => {
-                self.v.received = false;
-                match self.request(Channel::Call) {
-                    Answer::Refused(Refusal::CallInProgress) | Answer::Noted => {}
-                    refused => return refused,
-                }
-            }
+            Activity::NotReceived => match self.may_request(Channel::Call) {
+                Err(Refusal::CallInProgress) => {}
+                // Escalation has its one call however many texts were asked for.
+                Err(Refusal::MaxAttempts) if self.v.newest(Channel::Call).is_none() => self.call_as_requested(),
+                Err(refusal) => return Answer::Refused(refusal),
+                Ok(()) => self.call_as_requested(),
+            },
         }
         self.note(Note::Activity { kind });
         Answer::Noted
@@ -260,7 +266,7 @@ impl Draft<'_> {
         let news = match outcome {
             TriggerOutcome::Accepted { via, provider_id } => {
                 a.via = Some(*via);
-                if advance(a, AttemptStatus::Triggered) {
+                if a.advance(AttemptStatus::Triggered) {
                     a.heard_at = now;
                 }
                 self.learn(attempt, provider_id.as_ref());
@@ -268,7 +274,7 @@ impl Draft<'_> {
             }
             TriggerOutcome::TimedOut { via } => {
                 a.via = Some(*via);
-                advance(a, AttemptStatus::Unknown);
+                a.advance(AttemptStatus::Unknown);
                 Note::TimedOut { attempt }
             }
             // A callback, or the answer to another run, was faster: it was sent after all, or is known to be
@@ -286,7 +292,7 @@ impl Draft<'_> {
             }
             TriggerOutcome::Refused { via, provider_status, scope } => {
                 a.via = Some(*via);
-                refuse(a, *provider_status, FailureClass::Permanent, now);
+                a.refuse(*provider_status, now);
                 let stop = match scope {
                     RefusalScope::Attempt => false,
                     // Nothing more will be taken; what was taken before may still arrive.
@@ -298,13 +304,14 @@ impl Draft<'_> {
                 }
                 Note::Refused { attempt, provider_status: *provider_status, stop }
             }
-            TriggerOutcome::Deferred { provider_status, retry_after } => {
+            TriggerOutcome::Deferred { provider_status, retry_after, round } => {
                 let retry_at = now + *retry_after;
-                let Some(owed) = self.v.owed.iter_mut().find(|o| o.effect == effect) else { return Answer::Noted };
+                // Told twice, or late, it must not set a request free that is under way again.
+                let is_asked = |o: &&mut Owed| o.effect == effect && o.in_flight && o.round == *round;
+                let Some(owed) = self.v.owed.iter_mut().find(is_asked) else { return Answer::Noted };
                 // Nothing can be heard of it before it is asked for again.
                 a.heard_at = retry_at;
                 (owed.due, owed.in_flight) = (retry_at, false);
-                owed.deferrals = owed.deferrals.saturating_add(1);
                 self.note(Note::Deferred { attempt, provider_status: *provider_status, retry_at });
                 return Answer::Noted;
             }
@@ -320,7 +327,7 @@ impl Draft<'_> {
         let (status, error_code, class) = (report.status(), report.error_code().map(str::to_owned), report.class());
         // A word to stop counts whenever it comes, also after a report that was final.
         let stops = class == Some(FailureClass::Stop) && a.class != class;
-        if advance(a, status) || stops {
+        if a.advance(status) || stops {
             (a.error_code, a.class, a.heard_at) = (error_code, class, now);
             self.note(Note::TextReported { attempt, report: report.clone() });
         }
@@ -335,7 +342,7 @@ impl Draft<'_> {
             return Answer::Noted;
         }
         // The run was accepted with 201; it is the node inside it that was refused.
-        refuse(a, 201, FailureClass::Permanent, now);
+        a.refuse(201, now);
         self.note(Note::Refused { attempt, provider_status: 201, stop: false });
         Answer::Noted
     }
@@ -344,7 +351,7 @@ impl Draft<'_> {
         let now = self.now;
         let Some(a) = self.attempt_of(attempt, Channel::Call, provider_id) else { return Answer::Noted };
         let (status, cause) = (report.status(), report.cause().map(str::to_owned));
-        if advance(a, status) {
+        if a.advance(status) {
             (a.error_code, a.heard_at) = (cause, now);
             match status {
                 AttemptStatus::Answered | AttemptStatus::Completed => a.answered = true,
@@ -378,21 +385,5 @@ impl Draft<'_> {
         if !id.is_linked {
             self.owe(Effect::Link { provider_id: id.uuid.clone(), attempt }, Duration::from_secs(1));
         }
-    }
-}
-
-/// Moves an attempt on, never back. Says whether it moved.
-pub(super) fn advance(a: &mut Attempt, to: AttemptStatus) -> bool {
-    let step = if a.assumed { AttemptStatus::Unknown.step() } else { a.status.step() };
-    let moves = to.step() > step && a.refused.is_none();
-    if moves {
-        (a.status, a.assumed) = (to, false);
-    }
-    moves
-}
-
-fn refuse(a: &mut Attempt, provider_status: u16, class: FailureClass, now: Timestamp) {
-    if advance(a, AttemptStatus::Failed) {
-        (a.refused, a.class, a.heard_at) = (Some(provider_status), Some(class), now);
     }
 }

@@ -33,8 +33,8 @@ pub struct Owed {
     pub due: Timestamp,
     /// Whether somebody is at it; then a `due` that passes means that they died.
     pub in_flight: bool,
-    /// How often Plivo said "not now".
-    pub deferrals: u16,
+    /// How often it was taken up again. An outcome that belongs to an earlier round says nothing of this one.
+    pub round: u16,
     /// Whether it was taken over once already.
     pub taken_over: bool,
 }

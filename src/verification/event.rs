@@ -177,6 +177,8 @@ pub enum TriggerOutcome {
         provider_status: Option<u16>,
         /// The pause.
         retry_after: Duration,
+        /// The round of the owed trigger that was asked in.
+        round: u16,
     },
 }
 

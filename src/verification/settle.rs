@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::attempt::{Attempt, AttemptStatus};
-use super::decide::{Answer, Draft, advance};
+use super::decide::{Answer, Draft};
 use super::effect::{Effect, Owed};
 use super::event::FailureClass;
 use super::rules::{LIFETIME_AFTER_CALL, LIFETIME_MAX};
@@ -63,7 +63,7 @@ impl Draft<'_> {
                 // Once: it may have been sent before its doer died, and a second death is no accident.
                 if owed.taken_over {
                     if let Some(a) = attempts.get_mut(usize::from(*attempt)) {
-                        advance(a, AttemptStatus::Unknown);
+                        a.advance(AttemptStatus::Unknown);
                     }
                     notes.push(Note::TimedOut { attempt: *attempt });
                     return false;
@@ -72,7 +72,7 @@ impl Draft<'_> {
                 notes.push(Note::TakenOver { attempt: *attempt });
             }
             let lease = channel.map_or(rules.effect_lease, |channel| rules.trigger_lease(channel));
-            (owed.due, owed.in_flight) = (now + lease, true);
+            (owed.due, owed.in_flight, owed.round) = (now + lease, true, owed.round.saturating_add(1));
             self.effects.push(owed.effect.clone());
             true
         });
@@ -103,7 +103,7 @@ impl Draft<'_> {
             return;
         }
         let due = self.now + lease;
-        self.v.owed.push(Owed { effect, due, in_flight: true, deferrals: 0, taken_over: false });
+        self.v.owed.push(Owed { effect, due, in_flight: true, round: 0, taken_over: false });
     }
 
     pub(super) fn strike_off(&mut self, effect: &Effect) {

@@ -109,8 +109,8 @@ fn outcome() -> impl Strategy<Value = Event> {
             .prop_map(move |provider_id| TriggerOutcome::Accepted { via, provider_id }),
         1 => scope.prop_map(move |scope| TriggerOutcome::Refused { via, provider_status: 400, scope }),
         1 => Just(TriggerOutcome::TimedOut { via }),
-        2 => (0..90_000u64).prop_map(|ms| {
-            TriggerOutcome::Deferred { provider_status: Some(503), retry_after: Duration::from_millis(ms) }
+        2 => (0..90_000u64, 0..3u16).prop_map(|(ms, round)| {
+            TriggerOutcome::Deferred { provider_status: Some(503), retry_after: Duration::from_millis(ms), round }
         }),
     ];
     (attempt(), outcome).prop_map(|(attempt, outcome)| Event::Triggered { attempt, outcome })

@@ -69,6 +69,26 @@ fn a_call_that_plivo_puts_off_is_not_taken_for_one_that_nobody_answered() {
 }
 
 #[test]
+fn a_deferral_that_is_told_twice_does_not_set_free_what_is_asked_again() {
+    let mut story = called();
+    story.at(6, deferred(1, 1)).at(7, Event::Tick);
+    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+    story.at(8, deferred(1, 1)).at(9, Event::Tick);
+    assert_eq!(story.effects, [], "the second request is still under way");
+}
+
+#[test]
+fn whoever_has_no_text_is_called_however_many_were_asked_for() {
+    let rules = Rules { attempts_max: 1, ..Rules::default() };
+    let mut story = Story::with(rules, |_| {});
+    story.at(40, Event::AttemptRequested(Channel::Sms));
+    assert_eq!(story.answer, Answer::Refused(Refusal::MaxAttempts));
+    story.at(41, Event::Activity(Activity::NotReceived));
+    assert_eq!(story.answer, Answer::Noted);
+    assert_eq!(story.v.attempts[1].channel, Channel::Call);
+}
+
+#[test]
 fn a_call_assumed_unanswered_and_then_accepted_is_no_longer_an_assumption() {
     let mut story = called();
     story.at(65, Event::Tick);

@@ -118,7 +118,7 @@ pub fn timed_out(attempt: u8) -> Event {
 
 pub fn deferred(attempt: u8, seconds: u64) -> Event {
     let retry_after = Duration::from_secs(seconds);
-    triggered(attempt, TriggerOutcome::Deferred { provider_status: Some(503), retry_after })
+    triggered(attempt, TriggerOutcome::Deferred { provider_status: Some(503), retry_after, round: 0 })
 }
 
 pub fn triggered(attempt: u8, outcome: TriggerOutcome) -> Event {
