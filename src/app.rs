@@ -73,7 +73,7 @@ impl Application {
         phone::warm_up();
         let address = listener.local_addr()?;
         let engine = engine(config, options.store, options.clock)?;
-        let shared = Data::new(shared(config, engine.clone(), options.sandbox.is_some()));
+        let shared = Data::new(shared(config, engine.clone()));
         let (data, sandbox) = (shared.clone(), options.sandbox.clone());
         let app = move || {
             let (data, sandbox) = (data.clone(), sandbox.clone());
@@ -185,7 +185,7 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
     }))
 }
 
-fn shared(config: &Config, engine: Engine, is_demo: bool) -> Shared {
+fn shared(config: &Config, engine: Engine) -> Shared {
     Shared {
         engine,
         keys: ApiKeys::new(&config.api_keys),
@@ -197,7 +197,6 @@ fn shared(config: &Config, engine: Engine, is_demo: bool) -> Shared {
         callback_secrets: CallbackSecrets::new(config.callback_secrets.clone()),
         readiness: Readiness::default(),
         followers: Arc::new(Semaphore::new(http::FOLLOWERS_MAX)),
-        is_demo,
     }
 }
 

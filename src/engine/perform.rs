@@ -94,6 +94,10 @@ impl Engine {
     }
 
     async fn trigger(&self, v: &Verification, attempt: u8) -> Option<Event> {
+        // Nothing new is begun once a stop has run out of time: it stays owed, for others.
+        if self.closing.is_cancelled() {
+            return None;
+        }
         let to = AttemptRef { id: v.id, attempt };
         let (Some(a), Some(code)) = (v.attempts.get(usize::from(attempt)), &v.code) else { return None };
         let trigger = Trigger {
@@ -103,10 +107,6 @@ impl Engine {
             reference: reference::issue(&self.keys, to, Purpose::Phlo),
             details: &v.details,
         };
-        // Nothing new is begun once a stop has run out of time: it stays owed, for others.
-        if self.closing.is_cancelled() {
-            return None;
-        }
         let round = v.owed.iter().find(|o| o.effect == Effect::Trigger { attempt }).map_or(0, |o| o.round);
         let started = std::time::Instant::now();
         let Triggered { via, reply, provider_id } = tokio::select! {

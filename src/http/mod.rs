@@ -31,15 +31,13 @@ pub use auth::ApiKeys;
 pub use error::{ApiError, Kind, PROBLEM};
 pub use ops::Readiness;
 pub use signed::CallbackSecrets;
+pub use stream::FOLLOWERS_MAX;
 
 use tokio::sync::Semaphore;
 
 use crate::config::Countries;
 use crate::engine::Engine;
 use crate::plivo::signature::Tokens;
-
-/// How many may follow verifications live at once.
-pub const FOLLOWERS_MAX: usize = stream::FOLLOWERS_MAX;
 
 /// What handlers share.
 pub struct Shared {
@@ -63,8 +61,6 @@ pub struct Shared {
     pub readiness: Readiness,
     /// Places for those who follow a verification live.
     pub followers: Arc<Semaphore>,
-    /// Whether the demo's page is served.
-    pub is_demo: bool,
 }
 
 /// Every URL.

@@ -29,7 +29,7 @@ const KEEP_ALIVE_POLLS: u32 = 30;
 /// Longer than any verification lives, so that a reader that never leaves goes all the same.
 const FOLLOW_MAX: Duration = Duration::from_secs(15 * 60);
 /// How many follow at once in this process: each asks the store twice a second.
-pub(super) const FOLLOWERS_MAX: usize = 1000;
+pub const FOLLOWERS_MAX: usize = 1000;
 
 /// Who is following, where it is not an app.
 #[derive(IntoParams)]

@@ -223,12 +223,11 @@ impl Draft<'_> {
     }
 
     fn join(&mut self, channel: Channel) -> Answer {
-        match self.may_request(channel) {
-            Err(Refusal::CallInProgress | Refusal::ResendCooldown { .. }) => {}
-            Err(refusal) => return Answer::Refused(refusal),
-            Ok(()) => {
-                self.request(channel);
-            }
+        match self.request(channel) {
+            // What is on its way serves this one as well.
+            Answer::Refused(Refusal::CallInProgress | Refusal::ResendCooldown { .. }) => {}
+            refused @ Answer::Refused(_) => return refused,
+            Answer::Noted | Answer::Correct | Answer::Incorrect => {}
         }
         self.note(Note::Joined);
         Answer::Noted

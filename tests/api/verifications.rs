@@ -1,6 +1,6 @@
 //! `/v1/verifications`: creating, joining, reading.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -149,26 +149,25 @@ async fn a_creation_may_bring_its_own_policy_and_life() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_want_to_wait_is_answered_at_once() {
-    let app = Quiet::spawn_with(vec![("PLIVO_WAIT", "9".into())]).await;
+    // Who waited would wait for Plivo to time out, and see the text as unknown.
+    let app = Quiet::spawn_with(vec![("PLIVO_WAIT", "60".into()), ("PLIVO_TIMEOUT", "3".into())]).await;
     for prefer in ["respond-async", "Respond-Async; wait=10", "return=minimal, respond-async"] {
-        let before = Instant::now();
         let body = json!({ "to": "+14155550103" });
         let created = app.send(app.request("POST", "/v1/verifications").header("Prefer", prefer).json(&body)).await;
         assert_eq!(created.status, 201, "{created:?}");
         assert_eq!(created.body["attempts"][0]["status"], "triggering", "{prefer}: {:#}", created.body);
-        assert!(before.elapsed() < Duration::from_millis(900), "{prefer}");
         app.post(&format!("/v1/verifications/{}/cancel", created.id()), json!({})).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_plivos_that_hangs_holds_nobody_up_and_nothing_is_sent_twice() {
-    let env = vec![("PLIVO_WAIT", "1".into()), ("PLIVO_TIMEOUT", "2".into())];
-    let app = TestApp::spawn_with(Setup { env, speed: 5.0, ..Setup::default() }).await;
-    let before = Instant::now();
+    let env = vec![("PLIVO_WAIT", "1".into()), ("PLIVO_TIMEOUT", "25".into())];
+    let app = TestApp::spawn_with(Setup { env, speed: 1.0, ..Setup::default() }).await;
     let created = app.create("0113").await;
-    assert!(before.elapsed() < Duration::from_millis(1800), "{:?}", before.elapsed());
     assert_eq!(created.status, 201, "{created:?}");
+    // The door is known once Plivo has answered or the request has timed out: neither was waited for.
+    assert_eq!(created.body["attempts"][0]["via"], Value::Null, "{created:?}");
     let v = app.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
     assert_eq!((attempts(&v), app.plivo_log("0113").await.len()), (1, 1));
 }
