@@ -69,6 +69,23 @@ impl PhoneNumber {
         })
     }
 
+    /// Takes strict E.164 whether or not the number exists: for numbers that nothing is ever sent to. Its
+    /// country is the first that has its calling code.
+    ///
+    /// # Errors
+    /// [`InvalidNumber::NotE164`], or [`InvalidNumber::Unassigned`] when no country has its calling code.
+    pub fn fictional(text: &str) -> Result<Self, InvalidNumber> {
+        match Self::parse(text) {
+            Err(InvalidNumber::Unassigned) => {}
+            parsed => return parsed,
+        }
+        let parsed = PHONE_NUMBER_UTIL.parse(text, None).map_err(|_| InvalidNumber::Unassigned)?;
+        let country =
+            PHONE_NUMBER_UTIL.get_region_for_country_code(parsed.country_code).ok_or(InvalidNumber::Unassigned)?;
+        let calling_code = u16::try_from(parsed.country_code).map_err(|_| InvalidNumber::Unassigned)?;
+        Ok(Self { e164: text.to_owned(), calling_code, country: Country(country.to_string()), fixed_line: false })
+    }
+
     /// The number in full, with `+`. For Plivo and for keyed hashes; never for a person or a log.
     pub fn e164(&self) -> &str {
         &self.e164

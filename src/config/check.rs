@@ -306,6 +306,6 @@ pub(super) fn log_format(text: &str) -> Ruled<LogFormat> {
     }
 }
 
-fn listed(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn listed(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|one| !one.is_empty())
 }

@@ -32,7 +32,9 @@ impl Raw {
     pub(super) fn fill_in_for_demo(&mut self) {
         self.fill_in_demo_account();
         self.plivo_number.get_or_insert_with(|| "+14155550100".into());
-        self.phlo_id.get_or_insert_with(|| check::PHLO_ID_EXAMPLE.into());
+        if !self.no_phlo {
+            self.phlo_id.get_or_insert_with(|| check::PHLO_ID_EXAMPLE.into());
+        }
         // A local Plivo serves both on one port, so one of them set stands for the other.
         let origin = self.plivo_api_url.clone().or(self.plivo_phlo_url.clone()).unwrap_or(PLIVO_URL.into());
         let api = self.plivo_api_url.get_or_insert(origin.clone()).clone();

@@ -12,6 +12,7 @@ mod check;
 mod demo;
 mod raw;
 mod risks;
+mod sending;
 mod types;
 
 #[cfg(test)]
@@ -24,10 +25,11 @@ use secrecy::{SecretSlice, SecretString};
 
 pub use check::{ConfigErrors, Fault};
 pub use demo::local_url;
-pub use types::{ApiKey, Countries, LogFormat, Network};
+pub use types::{ApiKey, Countries, LogFormat, Network, TestNumbers};
 
 use crate::escalation::Policy;
 use crate::phone::PhoneNumber;
+use crate::plivo::Senders;
 use check::Faults;
 use raw::Raw;
 
@@ -37,7 +39,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("PLIVO_AUTH_TOKEN", "required", "its auth token; of a comma-separated list the first is used, all verify"),
     ("PLIVO_MAIN_AUTH_TOKEN", "", "the main account's token, where ours is a subaccount: verifies its Ma- signatures"),
     ("PLIVO_NUMBER", "required", "the source number, E.164"),
-    ("PHLO_ID", "required", "the 2FA PHLO"),
+    ("PHLO_ID", "", "the 2FA PHLO; without one Plivo's Message and Call APIs are used"),
     ("PLIVO_API_URL", "https://api.plivo.com", "origin of Plivo's REST API"),
     ("PLIVO_PHLO_URL", "https://phlorunner.plivo.com", "origin of Plivo's PHLO runner"),
     ("PLIVO_TIMEOUT", "12", "seconds one request to Plivo may take"),
@@ -61,6 +63,12 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("COUNTRIES", "the source number's", "ISO codes of the countries that may be texted; * for all"),
     ("COUNTRIES_CALL", "as COUNTRIES", "ISO codes of the countries that may be called; * for all"),
     ("BRAND", "", "the name in text and speech"),
+    ("SENDERS", "", "source per country: IN=PLIVOX,GB=+44…, powerpack:<uuid>; one without a country is for all others"),
+    ("DLT_ENTITY_ID", "", "India: the sender's entity id, for texts of the Message API"),
+    ("DLT_TEMPLATE_ID", "", "India: the id of the registered template"),
+    ("VOICE_CONFIRM", "false", "true: a key must be pressed before a call speaks the code"),
+    ("TEST_NUMBERS", "", "number:code,number:code: never sent to, always that code"),
+    ("LEGACY_ROUTES", "false", "true: the seed demo's unauthenticated GET routes"),
     ("LOG_FORMAT", "json; pretty on a terminal", "json or pretty"),
 ];
 
@@ -77,7 +85,7 @@ pub struct Config {
     pub plivo_main_auth_tokens: Vec<SecretString>,
     /// `PLIVO_NUMBER`. Required: where texts and calls come from.
     pub plivo_number: PhoneNumber,
-    /// `PHLO_ID`. Required for as long as the Message and Call APIs are not used directly.
+    /// `PHLO_ID`. None by default: the Message and Call APIs are then used directly.
     pub phlo_id: Option<String>,
     /// `PLIVO_API_URL`, without a trailing slash. Plivo's own by default; another one for simulators.
     pub plivo_api_url: String,
@@ -127,6 +135,18 @@ pub struct Config {
     pub countries_call: Countries,
     /// `BRAND`. None by default: the text then names nobody.
     pub brand: Option<String>,
+    /// `SENDERS`. None by default: everything comes from `PLIVO_NUMBER`.
+    pub senders: Senders,
+    /// `DLT_ENTITY_ID`. None by default; India's carriers drop what comes without.
+    pub dlt_entity_id: Option<String>,
+    /// `DLT_TEMPLATE_ID`. None by default, as above.
+    pub dlt_template_id: Option<String>,
+    /// `VOICE_CONFIRM`. Off: machine detection keeps codes from most mailboxes, a key press from all of them.
+    pub voice_confirm: bool,
+    /// `TEST_NUMBERS`. None by default.
+    pub test_numbers: TestNumbers,
+    /// `LEGACY_ROUTES`. Off: they are open to whoever reaches the port, and hold numbers and codes in URLs.
+    pub legacy_routes: bool,
     /// `LOG_FORMAT`. `None`: pretty on a terminal, else JSON.
     pub log_format: Option<LogFormat>,
     warnings: Vec<String>,
@@ -218,13 +238,6 @@ impl Config {
         let plivo_main_auth_tokens =
             faults.optional("PLIVO_MAIN_AUTH_TOKEN", raw.plivo_main_auth_token, check::secrets, "<token>");
         let plivo_number = faults.required("PLIVO_NUMBER", raw.plivo_number, check::number, "+14155550100");
-        if raw.phlo_id.is_none() {
-            faults.add(
-                "PHLO_ID",
-                "is missing: Plivo's Message and Call APIs are not used directly yet, so a PHLO is needed",
-                check::PHLO_ID_EXAMPLE,
-            );
-        }
         let phlo_id = faults.optional("PHLO_ID", raw.phlo_id, check::word, check::PHLO_ID_EXAMPLE);
         let plivo_api_url = faults.defaulted("PLIVO_API_URL", raw.plivo_api_url, check::origin);
         let plivo_phlo_url = faults.defaulted("PLIVO_PHLO_URL", raw.plivo_phlo_url, check::origin);
@@ -260,6 +273,14 @@ impl Config {
         let countries = faults.optional("COUNTRIES", raw.countries, check::countries, "US,CA").or_else(own);
         let countries_call = faults.optional("COUNTRIES_CALL", raw.countries_call, check::countries, "US,CA");
         let brand = faults.optional("BRAND", raw.brand, check::brand, "Example Shop");
+        let senders = faults.optional("SENDERS", raw.senders, sending::senders, "IN=PLIVOX,GB=+447400123456");
+        let dlt_entity_id = faults.optional("DLT_ENTITY_ID", raw.dlt_entity_id, check::word, "1234567890123456789");
+        let dlt_template_id =
+            faults.optional("DLT_TEMPLATE_ID", raw.dlt_template_id, check::word, "1234567890123456789");
+        let voice_confirm = faults.defaulted("VOICE_CONFIRM", raw.voice_confirm, sending::flag);
+        let test_numbers =
+            faults.optional("TEST_NUMBERS", raw.test_numbers, sending::test_numbers, "+15555550100:000000");
+        let legacy_routes = faults.defaulted("LEGACY_ROUTES", raw.legacy_routes, sending::flag);
         let log_format = faults.optional("LOG_FORMAT", raw.log_format, check::log_format, "json");
         Some(Self {
             plivo_auth_id: plivo_auth_id?,
@@ -291,6 +312,12 @@ impl Config {
             countries_call: countries_call.or_else(|| countries.clone())?,
             countries: countries?,
             brand,
+            senders: senders.unwrap_or_default(),
+            dlt_entity_id,
+            dlt_template_id,
+            voice_confirm: voice_confirm?,
+            test_numbers: test_numbers.unwrap_or_default(),
+            legacy_routes: legacy_routes?,
             log_format,
             warnings: Vec::new(),
         })

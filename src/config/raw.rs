@@ -22,18 +22,7 @@ pub(super) const SECRETS: &[&str] = &[
 ];
 
 /// Settings that are planned and not read yet. Whoever sets one relies on it, so its silence is said.
-const NOT_READ_YET: &[&str] = &[
-    "CONSOLE_KEY",
-    "DAILY_BUDGET",
-    "DLT_ENTITY_ID",
-    "DLT_TEMPLATE_ID",
-    "GUARD",
-    "LEGACY_ROUTES",
-    "QUIET_HOURS",
-    "SENDERS",
-    "TEST_NUMBERS",
-    "VOICE_CONFIRM",
-];
+const NOT_READ_YET: &[&str] = &["CONSOLE_KEY", "DAILY_BUDGET", "GUARD", "QUIET_HOURS"];
 
 /// Names of our own that nobody else would use: an unknown one is a slip of the pen, or planned as above.
 const OUR_PREFIXES: &[&str] = &["PLIVO_", "PHLO_", "LIMIT_", "COST_", "WEBHOOK_URL", "WEBHOOK_SECRETS"];
@@ -69,10 +58,19 @@ pub(super) struct Raw {
     pub(super) countries: Option<String>,
     pub(super) countries_call: Option<String>,
     pub(super) brand: Option<String>,
+    pub(super) senders: Option<String>,
+    pub(super) dlt_entity_id: Option<String>,
+    pub(super) dlt_template_id: Option<String>,
+    pub(super) voice_confirm: Option<String>,
+    pub(super) test_numbers: Option<String>,
+    pub(super) legacy_routes: Option<String>,
     pub(super) log_format: Option<String>,
     /// Variables that are set, look like ours and are not read.
     #[serde(skip)]
     unread: Vec<String>,
+    /// Whether `PHLO_ID` is set and empty: a demo then goes without one.
+    #[serde(skip)]
+    pub(super) no_phlo: bool,
 }
 
 impl Raw {
@@ -80,6 +78,7 @@ impl Raw {
         // The last one counts where a name comes twice, also when it is empty.
         let mut given: BTreeMap<String, String> =
             env.into_iter().map(|(name, value)| (name, value.trim().to_owned())).collect();
+        let no_phlo = given.get("PHLO_ID").is_some_and(String::is_empty);
         given.retain(|_, value| !value.is_empty());
         // Only these go to envy: it takes names in any case, and `Bind` beside `BIND` would be an error.
         let mut known: BTreeMap<String, String> = VARIABLES
@@ -113,6 +112,7 @@ impl Raw {
             faults.add("environment", &format!("cannot be read: {error}"), "");
             Self::default()
         });
+        raw.no_phlo = no_phlo;
         raw.unread = given.into_keys().filter(|name| is_ours(name) && !is_read(name)).collect();
         raw
     }

@@ -37,6 +37,11 @@ impl Config {
                 real && reachable && self.public_url.starts_with("http:"),
                 "PUBLIC_URL is http: refs and the callback secret travel readable",
             ),
+            (
+                self.legacy_routes,
+                "LEGACY_ROUTES is true: whoever reaches this port can have any number of COUNTRIES texted and called, \
+                 and numbers and codes stand in URLs, which proxies log",
+            ),
             (self.code_ttl < Duration::from_secs(30), "CODE_TTL is under 30 s: most texts take longer to be typed in"),
         ]
         .into_iter()

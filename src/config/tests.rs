@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use super::raw::SECRETS;
 use super::*;
 use crate::phone::Country;
+use crate::verification::Code;
 
 const KEY: &str = "c2VhbHMtY29kZXMtYW5kLXNpZ25zLXJlZnMtYWxsLWRheQ";
 
@@ -71,6 +72,12 @@ fn each_wrong_value_is_one_fault_of_its_variable_and_is_never_repeated() {
         ("COUNTRIES", "US,UK"),
         ("COUNTRIES_CALL", "secret-value"),
         ("BRAND", "secret-value\nsecret-value"),
+        ("SENDERS", "GB=secret-value"),
+        ("DLT_ENTITY_ID", "secret/value"),
+        ("DLT_TEMPLATE_ID", "secret value"),
+        ("VOICE_CONFIRM", "yes"),
+        ("TEST_NUMBERS", "+15555550100:secret-value"),
+        ("LEGACY_ROUTES", "1"),
         ("LOG_FORMAT", "secret-value"),
     ];
     env.extend(wrong.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -114,6 +121,27 @@ fn a_secret_may_stand_in_a_file() {
 }
 
 #[test]
+fn a_test_number_need_not_exist_and_has_its_code() {
+    let config = serve(&[("TEST_NUMBERS", "+15555550100:000000, +442079460000:1234")]).unwrap();
+    let (number, code) = config.test_numbers.read("+15555550100").unwrap();
+    assert_eq!((number.country().to_string(), number.to_string()), ("US".into(), "+1••••••••00".into()));
+    assert!(code.is_some_and(|code| code.matches(&Code::parse("000000").unwrap())));
+    assert!(config.test_numbers.read("+14155550100").unwrap().1.is_none());
+    assert!(config.test_numbers.read("+15555550101").is_err());
+    for wrong in ["15555550100:000000", "+15555550100", "+15555550100:12", "+9995555550100:1234", "+0:1234"] {
+        assert_eq!(faults(&[("TEST_NUMBERS", wrong)]), ["TEST_NUMBERS"], "{wrong}");
+    }
+    assert_eq!(faults(&[("TEST_NUMBERS", "+15555550100:0000,+15555550100:1111")]), ["TEST_NUMBERS"]);
+}
+
+#[test]
+fn a_demo_goes_without_a_phlo_when_told_so() {
+    let demo = |set: &[(&str, &str)]| Config::demo(pairs(set)).unwrap().phlo_id;
+    assert!(demo(&[]).is_some());
+    assert_eq!(demo(&[("PHLO_ID", "")]), None);
+}
+
+#[test]
 fn debug_shows_no_secret_and_no_number() {
     let config = serve(&[
         ("PLIVO_AUTH_TOKEN", "hidden-1,hidden-2"),
@@ -122,10 +150,12 @@ fn debug_shows_no_secret_and_no_number() {
         ("API_KEYS", "shop:hidden-5-and-long-enough"),
         ("REDIS_URL", "redis://:hidden-6@redis:6379"),
         ("SECRET_KEY_PREVIOUS", KEY),
+        ("TEST_NUMBERS", "+14155550100:987654"),
+        ("SENDERS", "GB=+14155550100"),
     ])
     .unwrap();
     let shown = format!("{config:?}");
-    assert!(!shown.contains("hidden") && !shown.contains("4155550100"), "{shown}");
+    assert!(!shown.contains("hidden") && !shown.contains("4155550100") && !shown.contains("987654"), "{shown}");
     assert!(!shown.contains("115, 101, 97") && !shown.contains("c2Vh"), "{shown}");
 }
 

@@ -9,6 +9,7 @@ mod client;
 pub mod outcome;
 pub mod phlo;
 pub mod reference;
+mod sender;
 pub mod signature;
 mod text;
 
@@ -18,6 +19,7 @@ use secrecy::SecretString;
 
 use client::Client;
 pub use client::Reply;
+pub use sender::{Sender, Senders, SendersError};
 
 use crate::phone::PhoneNumber;
 use crate::verification::Via;

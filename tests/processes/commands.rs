@@ -21,8 +21,7 @@ async fn run(args: &[&str], env: &[(String, String)]) -> (Option<i32>, String, S
 async fn every_faulty_setting_is_named_in_a_line_without_its_value() {
     let (code, _, said) = run(&["serve"], &[]).await;
     assert_eq!(code, Some(1));
-    let missing =
-        ["PLIVO_AUTH_ID", "PLIVO_AUTH_TOKEN", "PLIVO_NUMBER", "PHLO_ID", "PUBLIC_URL", "API_KEYS", "SECRET_KEY"];
+    let missing = ["PLIVO_AUTH_ID", "PLIVO_AUTH_TOKEN", "PLIVO_NUMBER", "PUBLIC_URL", "API_KEYS", "SECRET_KEY"];
     assert_eq!(said.lines().count(), missing.len(), "{said}");
     for variable in missing {
         assert!(said.lines().any(|line| line.starts_with(&format!("{variable} is missing"))), "{variable}: {said}");

@@ -1,0 +1,31 @@
+//! Rules of the settings that say from whom, to whom and how something is sent.
+
+use std::collections::BTreeMap;
+
+use super::check::{Ruled, listed};
+use super::types::TestNumbers;
+use crate::phone::PhoneNumber;
+use crate::plivo::Senders;
+use crate::verification::Code;
+
+pub(super) fn senders(text: &str) -> Ruled<Senders> {
+    Senders::parse(text).map_err(|error| error.to_string())
+}
+
+pub(super) fn flag(text: &str) -> Ruled<bool> {
+    text.parse().map_err(|_| "must be true or false".into())
+}
+
+/// `number:code,number:code`. Entries are counted, not shown.
+pub(super) fn test_numbers(text: &str) -> Ruled<TestNumbers> {
+    let mut numbers = BTreeMap::new();
+    for (entry, i) in listed(text).zip(1..) {
+        let Some((number, code)) = entry.split_once(':') else { return Err(format!("entry {i} is not number:code")) };
+        let number = PhoneNumber::fictional(number).map_err(|why| format!("entry {i}: the number {why}"))?;
+        let code = Code::parse(code).ok_or(format!("entry {i} has a code that is not 4 to 10 digits"))?;
+        if numbers.insert(number.e164().to_owned(), (number, code)).is_some() {
+            return Err(format!("entry {i} has a number that an entry before it has"));
+        }
+    }
+    Ok(TestNumbers(numbers))
+}

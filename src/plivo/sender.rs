@@ -1,0 +1,155 @@
+//! Who a text or a call comes from: [`Senders`], a source for each country.
+//!
+//! A call needs a number; a text may also come from a name, a short code, or a Powerpack, which is Plivo's pool
+//! of numbers. Source: plivo.com/docs/messaging/api/message/send-a-message.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::phone::{Country, PhoneNumber};
+
+/// The source of a text.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Sender {
+    /// A number in E.164, a short code, or a name of up to 11 letters and digits (`src`).
+    Source(String),
+    /// A pool of numbers that Plivo chooses from (`powerpack_uuid`).
+    Powerpack(Uuid),
+}
+
+/// A full number must not be printed, also the source's.
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source(_) => "Source",
+            Self::Powerpack(_) => "Powerpack",
+        })
+    }
+}
+
+impl Sender {
+    /// Reads `+14155550100`, `12345`, `SHOP` or `powerpack:<uuid>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(uuid) = text.strip_prefix("powerpack:") {
+            return Uuid::try_parse(uuid).ok().map(Self::Powerpack);
+        }
+        let is_number = PhoneNumber::parse(text).is_ok();
+        let is_short_code = (3..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        // All digits and longer would be a number without its plus, which is more likely a slip.
+        let is_name = (1..=11).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric())
+            && text.bytes().any(|b| b.is_ascii_alphabetic());
+        (is_number || is_short_code || is_name).then(|| Self::Source(text.to_owned()))
+    }
+
+    fn number(&self) -> Option<&str> {
+        match self {
+            Self::Source(source) if source.starts_with('+') => Some(source),
+            Self::Source(_) | Self::Powerpack(_) => None,
+        }
+    }
+}
+
+/// Why a text is no list of senders. Entries are counted, not repeated.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendersError {
+    /// The entry has no country that exists.
+    #[error("entry {0} does not begin with the two letters of a country")]
+    Country(usize),
+    /// The entry's source is none.
+    #[error("entry {0} is no number in E.164, short code, name of up to 11 letters and digits, or powerpack:<uuid>")]
+    Source(usize),
+    /// Said before.
+    #[error("entry {0} is for a country, or for all others, that an entry before it is for")]
+    Twice(usize),
+}
+
+/// The sources, by the country of the number that is texted or called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Senders {
+    by_country: BTreeMap<Country, Sender>,
+    others: Option<Sender>,
+}
+
+impl Senders {
+    /// Reads `IN=PLIVOX,GB=+44…,powerpack:<uuid>`: an entry without a country is for all others.
+    ///
+    /// # Errors
+    /// [`SendersError`] for the first entry that is wrong.
+    pub fn parse(text: &str) -> Result<Self, SendersError> {
+        let mut senders = Self::default();
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        for (entry, i) in entries.zip(1..) {
+            let (country, source) = match entry.split_once('=') {
+                Some((country, source)) => {
+                    (Some(Country::parse(country.trim()).ok_or(SendersError::Country(i))?), source.trim())
+                }
+                None => (None, entry),
+            };
+            let sender = Sender::parse(source).ok_or(SendersError::Source(i))?;
+            let before = match country {
+                Some(country) => senders.by_country.insert(country, sender),
+                None => senders.others.replace(sender),
+            };
+            if before.is_some() {
+                return Err(SendersError::Twice(i));
+            }
+        }
+        Ok(senders)
+    }
+
+    /// The source of a text to a number of this country; `None` means the usual one.
+    pub fn of_text(&self, country: &Country) -> Option<&Sender> {
+        self.by_country.get(country).or(self.others.as_ref())
+    }
+
+    /// The number that a call to this country comes from; `None` means the usual one.
+    pub fn of_call(&self, country: &Country) -> Option<&str> {
+        self.of_text(country)?.number()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POOL: &str = "powerpack:2b1c7f0e-0000-4000-8000-000000000001";
+
+    fn country(code: &str) -> Country {
+        Country::parse(code).unwrap()
+    }
+
+    #[test]
+    fn each_country_has_its_sender_and_the_rest_the_one_without() {
+        let senders = Senders::parse(&format!("IN=PLIVOX, GB=+447400123456,us=12345,{POOL}")).unwrap();
+        let text = |code| senders.of_text(&country(code)).cloned();
+        assert_eq!(text("IN"), Sender::parse("PLIVOX"));
+        assert_eq!(text("US"), Sender::parse("12345"));
+        assert_eq!(text("FR"), Sender::parse(POOL));
+        assert_eq!(senders.of_call(&country("GB")), Some("+447400123456"));
+        for code in ["IN", "US", "FR"] {
+            assert_eq!(senders.of_call(&country(code)), None, "{code} cannot be called from a name or a pool");
+        }
+        assert_eq!(Senders::parse("GB=SHOP").unwrap().of_text(&country("FR")), None);
+        assert_eq!(format!("{senders:?}").matches(char::is_numeric).count(), 0, "{senders:?}");
+    }
+
+    #[test]
+    fn what_is_no_sender_is_named_by_its_place() {
+        for (text, error) in [
+            ("GB=SHOP,UKX=SHOP", SendersError::Country(2)),
+            ("=SHOP", SendersError::Country(1)),
+            ("GB=", SendersError::Source(1)),
+            ("GB=447400123456", SendersError::Source(1)),
+            ("GB=TWELVELETTERS", SendersError::Source(1)),
+            ("GB=MY SHOP", SendersError::Source(1)),
+            ("powerpack:1", SendersError::Source(1)),
+            ("GB=A,gb=B", SendersError::Twice(2)),
+            ("A,B", SendersError::Twice(2)),
+        ] {
+            assert_eq!(Senders::parse(text), Err(error), "{text}");
+        }
+    }
+}
