@@ -11,6 +11,7 @@ pub mod phlo;
 pub mod reference;
 pub mod signature;
 mod text;
+pub mod units;
 
 use std::time::Duration;
 
