@@ -4,8 +4,10 @@
 //! There is no provider trait. The simulator and the tests speak Plivo's HTTP to this one client, through its
 //! base URL.
 
+pub mod answer;
 pub mod callback;
 mod client;
+pub mod language;
 pub mod outcome;
 pub mod phlo;
 pub mod reference;
