@@ -157,6 +157,7 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         phlo_url: config.plivo_phlo_url.clone(),
         timeout: config.plivo_timeout,
         brand: config.brand.clone(),
+        languages: plivo::language::Languages::built_in(),
     })
     .context("the HTTP client")?;
     let rules = Rules {

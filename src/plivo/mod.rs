@@ -4,14 +4,17 @@
 //! There is no provider trait. The simulator and the tests speak Plivo's HTTP to this one client, through its
 //! base URL.
 
+pub mod answer;
 pub mod callback;
 mod client;
+pub mod language;
 pub mod outcome;
 pub mod phlo;
 pub mod reference;
 mod sender;
 pub mod signature;
-mod text;
+pub mod text;
+pub mod units;
 
 use std::time::Duration;
 
@@ -19,7 +22,10 @@ use secrecy::SecretString;
 
 use client::Client;
 pub use client::Reply;
-pub use sender::{Sender, Senders, SendersError};
+mod sender;
+pub mod signature;
+pub mod text;
+pub mod units;
 
 use crate::phone::PhoneNumber;
 use crate::verification::Via;
@@ -42,6 +48,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// The customer's name in a text.
     pub brand: Option<String>,
+    /// What texts and calls say.
+    pub languages: Languages,
 }
 
 /// One attempt, as Plivo is asked for it.
@@ -69,9 +77,6 @@ pub struct Triggered {
     pub provider_id: Option<String>,
 }
 
-/// The language our texts and calls are in.
-const LANGUAGE: &str = "en-US";
-
 /// The one client.
 pub struct Plivo {
     client: Client,
@@ -79,6 +84,7 @@ pub struct Plivo {
     phlo_id: String,
     phlo_url: String,
     brand: Option<String>,
+    languages: Languages,
 }
 
 impl Plivo {
@@ -87,22 +93,23 @@ impl Plivo {
     /// # Errors
     /// When the TLS provider cannot be set up.
     pub fn new(settings: Settings) -> reqwest::Result<Self> {
-        let Settings { auth_id, auth_token, from, phlo_id, phlo_url, timeout, brand } = settings;
+        let Settings { auth_id, auth_token, from, phlo_id, phlo_url, timeout, brand, languages } = settings;
         let client = Client::new(auth_id, auth_token, timeout)?;
-        Ok(Self { client, from, phlo_id, phlo_url, brand })
+        Ok(Self { client, from, phlo_id, phlo_url, brand, languages })
     }
 
     /// Asks for an attempt, once.
     pub async fn trigger(&self, trigger: &Trigger<'_>) -> Triggered {
-        let Self { client, from, phlo_id, phlo_url, brand } = self;
+        let Self { client, from, phlo_id, phlo_url, brand, languages } = self;
+        let language = languages.of(&trigger.details.locale);
         let run = phlo::Run {
             from: from.e164(),
             to: trigger.to.e164(),
             otp: trigger.code.reveal(),
             mode: trigger.channel.as_str(),
             reference: &trigger.reference,
-            text: &text::message(trigger.code, brand.as_deref(), trigger.details),
-            language: LANGUAGE,
+            text: &text::message(language, trigger.code, brand.as_deref(), trigger.details),
+            language: language.speech_tag(),
         };
         let reply = phlo::run(client, phlo_url, phlo_id, &run).await;
         let provider_id = match &reply {

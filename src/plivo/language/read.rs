@@ -1,0 +1,219 @@
+//! Reads languages from JSON: the built-in ones, then what a deployment puts over them.
+//!
+//! Every fault is found before anything is refused, so that a file is mended in one go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::template::{Places, Template};
+use super::{ENGLISH, Language, Speech, key};
+use crate::plivo::units::units;
+
+const BUILT_IN: &str = include_str!("languages.json");
+
+const TEXTS: [&str; 2] = ["text", "text_brand"];
+/// All or none of these: a call is not spoken half in English.
+const SPEECH: [&str; 8] =
+    ["voice", "speech_tag", "speech", "speech_brand", "again", "confirm", "confirm_brand", "goodbye"];
+/// Whose fields stand in for those that are missing.
+const LIKE: &str = "like";
+
+/// Every text fits one unit with the longest code and a brand of this length.
+const LONGEST_CODE: &str = "0000000000";
+const BRAND: &str = "aaaaaaaaaaaaaaaaaaaa";
+
+/// Languages by tag in lower case.
+type Entries = BTreeMap<String, Entry>;
+
+struct Entry {
+    tag: String,
+    fields: BTreeMap<String, String>,
+}
+
+/// All languages, each complete.
+pub(super) fn languages(overrides: &str) -> Result<Vec<Language>, Vec<String>> {
+    let mut faults = Faults::default();
+    let mut entries = entries(BUILT_IN, &mut faults);
+    for (key, given) in self::entries(overrides, &mut faults) {
+        entries
+            .entry(key)
+            .or_insert_with(|| Entry { tag: given.tag, fields: BTreeMap::new() })
+            .fields
+            .extend(given.fields);
+    }
+    // English comes first: it lends its speech to those that have none.
+    let english = Fields::of(ENGLISH, &entries, &mut faults).and_then(|fields| fields.speech(&mut faults));
+    let complete = |(key, entry): (&String, &Entry)| {
+        let fields = Fields::of(key, &entries, &mut faults)?;
+        let (text, text_brand) = (fields.text("text", &mut faults), fields.text("text_brand", &mut faults));
+        let speech = if fields.speaks() { fields.speech(&mut faults) } else { english.clone() };
+        Some(Language { tag: entry.tag.clone(), text: text?, text_brand: text_brand?, speech: speech? })
+    };
+    let all = entries.iter().filter_map(complete).collect();
+    faults.none_or(all)
+}
+
+/// Lines that name tag and field, each once: a fault that others inherit is one fault.
+#[derive(Default)]
+struct Faults(BTreeSet<String>);
+
+impl Faults {
+    fn add(&mut self, tag: &str, field: &str, why: &str) {
+        self.0.insert(format!("{tag}.{field}: {why}"));
+    }
+
+    fn none_or<T>(self, good: T) -> Result<T, Vec<String>> {
+        if self.0.is_empty() { Ok(good) } else { Err(self.0.into_iter().collect()) }
+    }
+}
+
+fn entries(json: &str, faults: &mut Faults) -> Entries {
+    let mut entries = Entries::new();
+    let given = match serde_json::from_str(json) {
+        Ok(Value::Object(given)) => given,
+        Ok(_) => {
+            faults.0.insert("must be an object by language tag".into());
+            return entries;
+        }
+        Err(error) => {
+            faults.0.insert(format!("is not JSON: {error}"));
+            return entries;
+        }
+    };
+    for (tag, value) in given {
+        let Value::Object(object) = value else {
+            faults.0.insert(format!("{tag}: must be an object"));
+            continue;
+        };
+        if !is_tag(&tag) {
+            faults.0.insert(format!("{tag}: is no language tag, as pt-BR is"));
+        }
+        let mut fields = BTreeMap::new();
+        for (field, value) in object {
+            let is_known = TEXTS.contains(&field.as_str()) || SPEECH.contains(&field.as_str()) || field == LIKE;
+            match value {
+                _ if !is_known => faults.add(&tag, &field, "is no field of a language"),
+                Value::String(text) => {
+                    fields.insert(field, text);
+                }
+                _ => faults.add(&tag, &field, "must be text"),
+            }
+        }
+        if entries.insert(key(&tag), Entry { tag: tag.clone(), fields }).is_some() {
+            faults.0.insert(format!("{tag}: is there twice"));
+        }
+    }
+    entries
+}
+
+/// A language's own fields and, behind them, those of whom it is like.
+struct Fields<'a> {
+    tag: &'a str,
+    line: Vec<&'a Entry>,
+}
+
+impl<'a> Fields<'a> {
+    fn of(key: &str, entries: &'a Entries, faults: &mut Faults) -> Option<Self> {
+        let mut line: Vec<&Entry> = vec![entries.get(key)?];
+        let tag = line[0].tag.as_str();
+        while let Some((last, like)) = line.last().and_then(|last| Some((*last, last.fields.get(LIKE)?))) {
+            match entries.get(&super::key(like)) {
+                None => {
+                    faults.add(&last.tag, LIKE, &format!("there is no {like}"));
+                    return None;
+                }
+                Some(next) if line.iter().any(|one| std::ptr::eq(*one, next)) => {
+                    faults.add(tag, LIKE, "goes round in a circle");
+                    return None;
+                }
+                Some(next) => line.push(next),
+            }
+        }
+        Some(Self { tag, line })
+    }
+
+    /// A field and whose it is.
+    fn find(&self, field: &str) -> Option<(&'a str, &'a str)> {
+        self.line.iter().find_map(|entry| Some((entry.tag.as_str(), entry.fields.get(field)?.as_str())))
+    }
+
+    fn speaks(&self) -> bool {
+        SPEECH.iter().any(|field| self.find(field).is_some())
+    }
+
+    /// A field that must be there.
+    fn get(&self, field: &str, faults: &mut Faults) -> Option<(&'a str, &'a str)> {
+        let found = self.find(field);
+        if found.is_none() {
+            faults.add(self.tag, field, "is missing");
+        }
+        found
+    }
+
+    fn template(&self, field: &str, places: Places, faults: &mut Faults) -> Option<Template> {
+        let (tag, text) = self.get(field, faults)?;
+        match Template::parse(text, places) {
+            Ok(template) => Some(template),
+            Err(all) => {
+                all.iter().for_each(|why| faults.add(tag, field, why));
+                None
+            }
+        }
+    }
+
+    fn text(&self, field: &str, faults: &mut Faults) -> Option<Template> {
+        let places = Places { code: true, brand: field.ends_with("_brand") };
+        let template = self.template(field, places, faults)?;
+        if units(&template.fill(LONGEST_CODE, BRAND)) > 1 {
+            let brand =
+                if places.brand { format!(" and a brand of {} characters", BRAND.len()) } else { String::new() };
+            let (tag, _) = self.find(field)?;
+            faults.add(tag, field, &format!("is more than one SMS with a code of 10 digits{brand}"));
+            return None;
+        }
+        Some(template)
+    }
+
+    fn speech(&self, faults: &mut Faults) -> Option<Speech> {
+        let mut said =
+            |field: &str, code: bool| self.template(field, Places { code, brand: field.ends_with("_brand") }, faults);
+        let (code, code_brand) = (said("speech", true), said("speech_brand", true));
+        let (again, goodbye) = (said("again", false), said("goodbye", false));
+        let (confirm, confirm_brand) = (said("confirm", false), said("confirm_brand", false));
+        let mut checked = |field: &str, is_good: fn(&str) -> bool, must: &str| {
+            let (tag, text) = self.get(field, faults)?;
+            if !is_good(text) {
+                faults.add(tag, field, must);
+            }
+            Some(text.to_owned())
+        };
+        let voice = checked("voice", is_voice, "must be WOMAN, MAN, or one of Polly's, as Polly.Joanna");
+        let tag = checked("speech_tag", is_tag, "must be a language tag, as pt-BR is");
+        Some(Speech {
+            voice: voice?,
+            tag: tag?,
+            code: code?,
+            code_brand: code_brand?,
+            again: again?,
+            confirm: confirm?,
+            confirm_brand: confirm_brand?,
+            goodbye: goodbye?,
+        })
+    }
+}
+
+fn is_tag(text: &str) -> bool {
+    let is_subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let language = text.split(['-', '_']).next().unwrap_or_default();
+    (2..=8).contains(&language.len())
+        && language.bytes().all(|b| b.is_ascii_alphabetic())
+        && text.len() <= super::TAG_MAX
+        && text.split(['-', '_']).all(is_subtag)
+}
+
+fn is_voice(text: &str) -> bool {
+    let is_name =
+        |name: &str| (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    matches!(text, "WOMAN" | "MAN") || text.strip_prefix("Polly.").is_some_and(is_name)
+}
