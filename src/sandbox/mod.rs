@@ -71,6 +71,9 @@ pub struct SandboxConfig {
     pub speed: f64,
     /// Decides what becomes of numbers that are no scenario.
     pub seed: u64,
+    /// Whether what a run answers names nothing that it sent, so that only its record does. Plivo promises
+    /// no more: the message is prose. A node that failed is told of all the same.
+    pub terse_runs: bool,
 }
 
 impl SandboxConfig {
