@@ -156,6 +156,14 @@ fn plivo_time(at: Timestamp) -> String {
         .unwrap_or_default()
 }
 
+/// The same where its API shows records, to the second and with the zone.
+/// Source: plivo-python, fixtures `messageGetResponse.json` and `callGetResponse.json`.
+fn record_time(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.as_millis())
+        .map(|at| at.strftime("%Y-%m-%d %H:%M:%S+00:00").to_string())
+        .unwrap_or_default()
+}
+
 /// A number as Plivo reads it: blanks and `/ - . + ( )` do not count.
 /// Source: plivo.com/docs/messaging/api/message/send-a-message.
 fn number(text: &str) -> String {
