@@ -43,6 +43,9 @@ struct LocalPlivo {
     /// Decides what becomes of numbers that are no scenario.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Name nothing that was sent in what a PHLO run answers: its record alone does.
+    #[arg(long)]
+    terse_runs: bool,
 }
 
 fn main() -> ExitCode {
@@ -129,6 +132,7 @@ async fn demo(local: LocalPlivo) -> anyhow::Result<()> {
                 callback_secret: config.callback_secrets.first().cloned(),
                 speed: local.speed,
                 seed: local.seed,
+                terse_runs: local.terse_runs,
             },
             Flow::two_factor()?,
         )?;
@@ -176,6 +180,7 @@ async fn simulate(local: LocalPlivo) -> anyhow::Result<()> {
             callback_secret: config.callback_secrets.first().cloned(),
             speed: local.speed,
             seed: local.seed,
+            terse_runs: local.terse_runs,
         },
         Flow::two_factor()?,
     )?;

@@ -20,7 +20,7 @@ use super::outage::{Api, Lie};
 use super::pace::Pace;
 use super::provider::Provider;
 use super::scenario::Pickup;
-use super::{lock, now, plivo_time, speech, tariff};
+use super::{lock, now, plivo_time, record_time, speech, tariff};
 use crate::time::Timestamp;
 
 const RINGS: Duration = Duration::from_secs(1);
@@ -220,8 +220,28 @@ impl Line {
         Callback { target: target.clone(), params }
     }
 
+    /// What `GET …/Call/{uuid}/?status=live` shows; `None` once the call has ended.
+    /// Source: plivo-python, fixture `liveCallGetResponse.json`.
+    pub(super) fn live(&self) -> Option<Value> {
+        let progress = *lock(&self.progress);
+        progress.ended.is_none().then(|| {
+            json!({
+                "call_uuid": self.uuid,
+                "request_uuid": self.request_uuid,
+                "call_status": if progress.answered.is_some() { "in-progress" } else { "ringing" },
+                "caller_name": "",
+                "direction": "outbound",
+                "from": self.order.from,
+                "to": self.order.to,
+                "session_start": plivo_time(self.placed),
+            })
+        })
+    }
+
     /// What `GET …/Call/{uuid}/` shows, of a live call as of one that has ended.
-    pub(super) fn record(&self) -> Value {
+    /// Source: plivo-python, fixture `callGetResponse.json`; in `callListResponse.json` `bill_duration` is as
+    /// long as the call, `billed_duration` whole minutes.
+    pub(super) fn record(&self, account: &str) -> Value {
         let progress = *lock(&self.progress);
         let (duration, billed, cost) = self.bill();
         let ending = progress.ended.map(|(_, ending)| ending);
@@ -238,15 +258,19 @@ impl Line {
             "call_direction": "outbound",
             "from_number": self.order.from,
             "to_number": self.order.to,
-            "initiation_time": plivo_time(self.placed),
-            "answer_time": progress.answered.map(plivo_time),
-            "end_time": progress.ended.map(|(at, _)| plivo_time(at)),
+            "parent_call_uuid": null,
+            "initiation_time": record_time(self.placed),
+            "answer_time": progress.answered.map(record_time),
+            "end_time": progress.ended.map(|(at, _)| record_time(at)),
             "call_duration": duration,
-            "bill_duration": billed,
+            "bill_duration": duration,
+            "billed_duration": billed,
+            "total_rate": format!("{:.5}", tariff::call_rate(&self.order.to)),
             "total_amount": cost,
             "hangup_cause_name": ending.map(|ending| ending.name),
             "hangup_cause_code": ending.map(|ending| ending.code),
             "hangup_source": ending.map(|ending| ending.source),
+            "resource_uri": format!("/v1/Account/{account}/Call/{}/", self.uuid),
         })
     }
 

@@ -71,6 +71,9 @@ pub struct SandboxConfig {
     pub speed: f64,
     /// Decides what becomes of numbers that are no scenario.
     pub seed: u64,
+    /// Whether what a run answers names nothing that it sent, so that only its record does. Plivo promises
+    /// no more: the message is prose. A node that failed is told of all the same.
+    pub terse_runs: bool,
 }
 
 impl SandboxConfig {
@@ -150,6 +153,14 @@ fn now() -> Timestamp {
 fn plivo_time(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.as_millis())
         .map(|at| at.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string())
+        .unwrap_or_default()
+}
+
+/// The same where its API shows records, to the second and with the zone.
+/// Source: plivo-python, fixtures `messageGetResponse.json` and `callGetResponse.json`.
+fn record_time(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.as_millis())
+        .map(|at| at.strftime("%Y-%m-%d %H:%M:%S+00:00").to_string())
         .unwrap_or_default()
 }
 

@@ -89,6 +89,11 @@ impl Provider {
         lock(&self.texts).get(uuid).cloned()
     }
 
+    /// All of them, the newest first.
+    pub(super) fn texts(&self) -> Vec<Arc<Text>> {
+        lock(&self.texts).newest().map(|(_, text)| Arc::clone(text)).collect()
+    }
+
     pub(super) fn keep_line(&self, line: &Arc<Line>) {
         let mut lines = lock(&self.lines);
         lines.insert(&line.uuid, Arc::clone(line));
@@ -98,6 +103,12 @@ impl Provider {
     /// Found by either of its ids.
     pub(super) fn line(&self, uuid: &str) -> Option<Arc<Line>> {
         lock(&self.lines).get(uuid).cloned()
+    }
+
+    /// All of them, the newest first, each once.
+    pub(super) fn lines(&self) -> Vec<Arc<Line>> {
+        let lines = lock(&self.lines);
+        lines.newest().filter(|(key, line)| *key == line.uuid).map(|(_, line)| Arc::clone(line)).collect()
     }
 
     pub(super) fn keep_run(&self, run: &Arc<Run>) {

@@ -20,6 +20,11 @@ impl<V> Recent<V> {
         self.entries.get(key)
     }
 
+    /// Keys and values, the newest first.
+    pub(super) fn newest(&self) -> impl Iterator<Item = (&str, &V)> {
+        self.order.iter().rev().filter_map(|key| Some((key.as_str(), self.entries.get(key)?)))
+    }
+
     pub(super) fn insert(&mut self, key: &str, value: V) {
         if self.entries.contains_key(key) {
             self.entries.insert(key.to_owned(), value);
@@ -54,5 +59,6 @@ mod tests {
         recent.insert("a", 3);
         recent.insert("c", 4);
         assert_eq!((recent.get("a"), recent.get("b"), recent.get("c")), (None, Some(&2), Some(&4)));
+        assert_eq!(recent.newest().collect::<Vec<_>>(), [("c", &4), ("b", &2)]);
     }
 }

@@ -264,6 +264,9 @@ impl Walk {
 
     /// `b'Send SMS' - b'Send_SMS_1' with phlo_run_uuid: … executed with response: {…}`.
     fn executed(&self, node: &Node, response: &str) -> String {
+        if self.provider.config.terse_runs {
+            return "API request executed".to_owned();
+        }
         let api_id = Uuid::new_v4();
         format!(
             "b'{}' - b'{}' with phlo_run_uuid: {} executed with response: {{'api_id': '{api_id}', {response}}}",

@@ -11,7 +11,7 @@ use super::carrier::Kind;
 use super::outage::{Api, Lie};
 use super::provider::Provider;
 use super::scenario::{Scenario, Step, TextState, What, delivered_after};
-use super::{lock, now, plivo_time, tariff};
+use super::{lock, now, plivo_time, record_time, tariff};
 use crate::time::Timestamp;
 
 /// A text that waits for a call gives up after this: real time, as it is the service that would call.
@@ -163,22 +163,28 @@ impl Text {
         Some(Callback { target: target.clone(), params })
     }
 
-    /// What `GET …/Message/{uuid}/` shows.
-    pub(super) fn record(&self) -> Value {
+    /// What `GET …/Message/{uuid}/` shows. Source: plivo-python, fixture `messageGetResponse.json`; in
+    /// `messageListResponse.json` the error code of what was delivered is `000`, of what was merely sent null.
+    pub(super) fn record(&self, account: &str) -> Value {
         let progress = *lock(&self.progress);
         let (units, rate, amount) = self.price(progress.state);
+        let fine = (progress.state == TextState::Delivered).then(|| "000".to_owned());
         json!({
             "message_uuid": self.uuid,
             "message_state": progress.state,
             "message_direction": "outbound",
             "message_type": "sms",
-            "message_time": plivo_time(self.accepted),
-            "error_code": progress.error.map(|code| code.to_string()),
+            "message_time": record_time(self.accepted),
+            "message_sent_time": progress.sent.map(record_time),
+            "message_updated_time": record_time(progress.reported.or(progress.sent).unwrap_or(self.accepted)),
+            "error_code": progress.error.map(|code| code.to_string()).or(fine),
+            "error_message": "",
             "from_number": self.order.from,
             "to_number": self.order.to,
             "units": units,
             "total_rate": rate,
             "total_amount": amount,
+            "resource_uri": format!("/v1/Account/{account}/Message/{}/", self.uuid),
         })
     }
 

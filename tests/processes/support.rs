@@ -264,6 +264,7 @@ impl Plivo {
             callback_secret: Some(CALLBACK_SECRET.to_owned().into()),
             speed,
             seed: 1,
+            terse_runs: false,
         };
         let sandbox = Sandbox::new(config, Flow::two_factor().unwrap()).unwrap();
         let server = sandbox.serve(listener).unwrap();

@@ -153,6 +153,7 @@ impl TestApp {
                 callback_secret: config.callback_secrets.first().cloned(),
                 speed: setup.speed,
                 seed: 1,
+                terse_runs: false,
             },
             Flow::two_factor().unwrap(),
         )

@@ -95,3 +95,61 @@ async fn a_second_call_is_answered_and_a_machine_is_hung_up_on() {
     assert_eq!((hangup["HangupCauseCode"].as_str(), hangup["Machine"].as_str()), ("9100", "true"));
     assert_eq!(scene.handset("14155550109", call_is("machine")).await["calls"][0]["code"], Value::Null);
 }
+
+#[tokio::test]
+async fn lists_have_pages_that_lead_to_each_other_newest_first() {
+    let scene = Scene::new();
+    let to = ["14155550104", "14165550104", "14175550104"];
+    for to in to {
+        scene.text(to).await;
+    }
+    let mut listed = Vec::new();
+    let mut next = format!("/v1/Account/{ACCOUNT}/Message/?limit=2&message_state=queued");
+    loop {
+        let (status, page) = scene.get(&next).await;
+        assert_eq!((status, &page["meta"]["total_count"]), (200, &json!(3)), "{page}");
+        listed.extend(page["objects"].as_array().unwrap().iter().map(|text| text["to_number"].clone()));
+        let Some(following) = page["meta"]["next"].as_str() else { break };
+        next = following.to_owned();
+    }
+    assert_eq!(listed, [to[2], to[1], to[0]]);
+    let (_, one) = scene.get(&format!("/v1/Account/{ACCOUNT}/Message/?to_number=%2B1+415+555+0104")).await;
+    assert_eq!((one["objects"].as_array().unwrap().len(), &one["objects"][0]["to_number"]), (1, &json!(to[0])));
+    assert_eq!(scene.get(&format!("/v1/Account/{ACCOUNT}/Message/?limit=21")).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_call_is_listed_as_live_and_then_as_ended() {
+    let scene = Scene::at_speed(0.1);
+    let (_, answer) = scene.call("14155550100").await;
+    let request = answer["request_uuid"].as_str().unwrap();
+    let calls = format!("/v1/Account/{ACCOUNT}/Call/");
+    let (_, live) = scene.get(&format!("{calls}?status=live")).await;
+    let uuid = live["calls"][0].as_str().unwrap().to_owned();
+    let (_, shown) = scene.get(&format!("{calls}{uuid}/?status=live")).await;
+    assert_eq!((&shown["request_uuid"], &shown["call_status"]), (&json!(request), &json!("ringing")));
+    assert_eq!(scene.get(&calls).await.1["objects"], json!([]));
+    assert_eq!(scene.delete(&format!("/v1/Account/{ACCOUNT}/Request/{request}/")).await, 204);
+    scene.received("/plivo/call/r_1", 1).await;
+    assert_eq!(scene.get(&format!("{calls}?status=live")).await.1["calls"], json!([]));
+    assert_eq!(scene.get(&format!("{calls}{uuid}/?status=live")).await.0, 404);
+    assert_eq!(scene.get(&calls).await.1["objects"][0]["call_uuid"], json!(uuid));
+}
+
+#[tokio::test]
+async fn every_number_is_ours_unless_it_ends_in_four_zeros() {
+    let scene = Scene::new();
+    let get = async |number: &str| scene.get(&format!("/v1/Account/{ACCOUNT}/Number/{number}/")).await;
+    for written in ["14155550199", "+14155550199", "1-415-555-0199"] {
+        let (status, shown) = get(written).await;
+        assert_eq!((status, &shown["number"]), (200, &json!("14155550199")));
+        assert_eq!(
+            (&shown["active"], &shown["voice_enabled"], &shown["sms_enabled"]),
+            (&true.into(), &true.into(), &true.into())
+        );
+        assert_eq!((&shown["country"], &shown["application"]), (&json!("United States"), &Value::Null));
+    }
+    for other in ["14155550000", "123456", "1234567890123456", "PLIVOX1"] {
+        assert_eq!(get(other).await.0, 404, "{other}");
+    }
+}

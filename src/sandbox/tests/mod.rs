@@ -54,6 +54,10 @@ impl Scene {
     }
 
     fn at_speed(speed: f64) -> Self {
+        Self::with(speed, false)
+    }
+
+    fn with(speed: f64, terse_runs: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let service = format!("http://{}", listener.local_addr().unwrap());
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -67,6 +71,7 @@ impl Scene {
             callback_secret: Some("typed-on-the-canvas".into()),
             speed,
             seed: 1,
+            terse_runs,
         };
         let sandbox = Sandbox::new(config, Flow::two_factor().unwrap()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -120,3 +120,22 @@ async fn undeclared_keys_cannot_be_read_and_the_text_is_the_caller_s() {
     assert_eq!(handset["messages"][0]["text"], "Hallo, 482913 ist dein Code");
     assert_eq!(scene.received("/plivo/phlo", 1).await[0].json()["ref"], "");
 }
+
+#[tokio::test]
+async fn what_a_terse_run_does_not_say_its_record_does() {
+    let scene = Scene::with(20.0, true);
+    for (mode, list, other, path, id) in [
+        ("sms", "message_uuids", "call_uuids", "/plivo/message", "MessageUUID"),
+        ("call", "call_uuids", "message_uuids", "/plivo/call", "CallUUID"),
+    ] {
+        let (status, run) = scene.run("14155550100", mode).await;
+        assert_eq!((status, &run["message"]), (201, &json!("API request executed")));
+        // It is in the record as soon as the run has answered.
+        let (_, record) = scene.get(&format!("/v1/phlo/any/runs/{}", run["phlo_run_id"].as_str().unwrap())).await;
+        let uuid = scene.received(path, 1).await[0].form()[id].clone();
+        assert_eq!((&record[list], &record[other]), (&json!([uuid]), &json!([])), "{record}");
+    }
+    // That nothing was sent is no matter of style.
+    let (_, run) = scene.run("14155550110", "sms").await;
+    assert!(run["message"].as_str().unwrap().contains("output state: failed"), "{run}");
+}

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::answer::Answer;
+use super::list;
 use super::message::destinations;
 use super::outage;
 use super::request::Request;
@@ -69,12 +70,33 @@ fn url(request: &Request, event: &str) -> Option<Target> {
     request.text(&format!("{event}_url")).map(|url| target(&url, method.as_deref()))
 }
 
-/// `GET …/Call/{uuid}/`
-pub(super) fn show(plivo: &Provider, uuid: &str) -> Answer {
+/// `GET …/Call/{uuid}/`; with `status=live` another shape, of what has not ended. No call waits in a queue.
+pub(super) fn show(plivo: &Provider, uuid: &str, request: &Request) -> Answer {
     if let Some(answer) = outage(plivo, Api::Call, None) {
         return answer;
     }
-    plivo.line(uuid).map_or_else(|| Answer::error(404, "not found"), |line| Answer::new(200, line.record()))
+    let shown = plivo.line(uuid).and_then(|line| match request.text("status").as_deref() {
+        Some("live") => line.live(),
+        Some("queued") => None,
+        _ => Some(line.record(&plivo.config.auth_id)),
+    });
+    shown.map_or_else(|| Answer::error(404, "not found"), |shown| Answer::new(200, shown))
+}
+
+/// `GET …/Call/`: the calls that have ended; with `status=live` the ids of the others.
+pub(super) fn list(plivo: &Provider, request: &Request) -> Answer {
+    if let Some(answer) = outage(plivo, Api::Call, None) {
+        return answer;
+    }
+    let lines = plivo.lines().into_iter();
+    match request.text("status").as_deref() {
+        Some("live") => list::ids(request, lines.filter_map(|line| line.live())),
+        Some("queued") => list::ids(request, std::iter::empty()),
+        _ => {
+            let ended = lines.filter(|line| line.ending().is_some());
+            list::page(request, &["from_number", "to_number"], ended.map(|line| line.record(&plivo.config.auth_id)))
+        }
+    }
 }
 
 /// `DELETE …/Request/{uuid}/` cancels a call that rings, `DELETE …/Call/{uuid}/` ends one; either id and

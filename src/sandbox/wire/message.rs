@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::answer::Answer;
+use super::list;
 use super::outage;
 use super::request::Request;
 use crate::sandbox::carrier::{Gate, Kind};
@@ -63,7 +64,17 @@ pub(super) fn show(plivo: &Provider, uuid: &str) -> Answer {
     if let Some(answer) = outage(plivo, Api::Message, None) {
         return answer;
     }
-    plivo.text(uuid).map_or_else(|| Answer::error(404, "not found"), |text| Answer::new(200, text.record()))
+    let account = &plivo.config.auth_id;
+    plivo.text(uuid).map_or_else(|| Answer::error(404, "not found"), |text| Answer::new(200, text.record(account)))
+}
+
+/// `GET …/Message/`
+pub(super) fn list(plivo: &Provider, request: &Request) -> Answer {
+    if let Some(answer) = outage(plivo, Api::Message, None) {
+        return answer;
+    }
+    let records = plivo.texts().into_iter().map(|text| text.record(&plivo.config.auth_id));
+    list::page(request, &["message_state", "error_code", "from_number", "to_number"], records)
 }
 
 /// One number, or several joined by `<`.

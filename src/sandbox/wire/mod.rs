@@ -6,7 +6,9 @@
 
 mod answer;
 mod call;
+mod list;
 mod message;
+mod number;
 mod phlo;
 mod request;
 
@@ -80,13 +82,16 @@ async fn route(plivo: &Arc<Provider>, request: &Request) -> Answer {
         (&Method::GET, ["phlo", phlo, "runs", run]) => phlo::show_run(plivo, phlo, run),
         (&Method::GET, ["Account", id]) if *id == account => show_account(account),
         (&Method::POST, ["Account", id, "Message"]) if *id == account => message::create(plivo, request).await,
+        (&Method::GET, ["Account", id, "Message"]) if *id == account => message::list(plivo, request),
         (&Method::GET, ["Account", id, "Message", uuid]) if *id == account => message::show(plivo, uuid),
         (&Method::POST, ["Account", id, "Call"]) if *id == account => call::create(plivo, request),
-        (&Method::GET, ["Account", id, "Call", uuid]) if *id == account => call::show(plivo, uuid),
+        (&Method::GET, ["Account", id, "Call"]) if *id == account => call::list(plivo, request),
+        (&Method::GET, ["Account", id, "Call", uuid]) if *id == account => call::show(plivo, uuid, request),
         (&Method::DELETE, ["Account", id, "Call" | "Request", uuid]) if *id == account => call::cut(plivo, uuid),
+        (&Method::GET, ["Account", id, "Number", number]) if *id == account => number::show(account, number),
         (_, ["account" | "Account", id, ..]) if *id != account => unauthorized(),
         (_, ["account", _, "phlo", _] | ["phlo", _] | ["phlo", _, "runs", _])
-        | (_, ["Account", _, "Message" | "Call"] | ["Account", _, "Message" | "Call" | "Request", _]) => {
+        | (_, ["Account", _, "Message" | "Call"] | ["Account", _, "Message" | "Call" | "Request" | "Number", _]) => {
             Answer::error(405, "method not allowed")
         }
         _ => Answer::error(404, "not found"),

@@ -11,7 +11,7 @@ use super::answer::Answer;
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: Method,
-    path: String,
+    pub(super) path: String,
     pub(super) params: Map<String, Value>,
 }
 
@@ -51,6 +51,7 @@ impl Request {
             ["Account", _, "Message", ..] => "message",
             ["Account", _, "Call", ..] => "call",
             ["Account", _, "Request", ..] => "request",
+            ["Account", _, "Number", ..] => "number",
             _ => "other",
         }
     }
