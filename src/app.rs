@@ -149,17 +149,24 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         None if config.redis_url.expose_secret().starts_with("memory:") => Arc::new(Memory::default()),
         None => Arc::new(Redis::connect(&config.redis_url, config.redis_pool_size).context("REDIS_URL")?),
     };
-    let plivo = Plivo::new(plivo::Settings {
+    let settings = plivo::Settings {
         auth_id: config.plivo_auth_id.clone(),
         auth_token: config.plivo_auth_tokens.first().cloned().context("PLIVO_AUTH_TOKEN is empty")?,
         from: config.plivo_number.clone(),
-        phlo_id: config.phlo_id.clone().context("PHLO_ID is missing")?,
+        senders: config.senders.clone(),
+        dlt: plivo::Dlt { entity_id: config.dlt_entity_id.clone(), template_id: config.dlt_template_id.clone() },
+        phlo_id: config.phlo_id.clone(),
         phlo_url: config.plivo_phlo_url.clone(),
+        api_url: config.plivo_api_url.clone(),
+        public_url: config.public_url.clone(),
         timeout: config.plivo_timeout,
         brand: config.brand.clone(),
+        voice_confirm: config.voice_confirm,
         languages: plivo::language::Languages::built_in(),
-    })
-    .context("the HTTP client")?;
+    };
+    let previous: Vec<_> = config.secret_key_previous.iter().cloned().collect();
+    let keys = Arc::new(Keyring::new(&config.secret_key, &previous));
+    let plivo = Plivo::new(settings, Arc::clone(&keys)).context("the HTTP client")?;
     let rules = Rules {
         code_length: config.code_length,
         ttl: config.code_ttl,
@@ -167,14 +174,14 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         attempts_max: u8::try_from(config.max_attempts)?,
         resend_cooldown: config.resend_cooldown,
         policy: config.escalation,
+        voice_confirm: config.voice_confirm,
         effect_lease: config.plivo_timeout + Duration::from_secs(3),
     };
-    let previous: Vec<_> = config.secret_key_previous.iter().cloned().collect();
     Ok(Engine::new(Parts {
         clock: clock.unwrap_or_else(|| Clock::of(Arc::clone(&store))),
         store,
         plivo,
-        keys: Arc::new(Keyring::new(&config.secret_key, &previous)),
+        keys,
         rules,
         retention: config.retention,
         metrics: Arc::new(Metrics::default()),
@@ -192,6 +199,7 @@ fn shared(config: &Config, engine: Engine) -> Shared {
         keys: ApiKeys::new(&config.api_keys),
         countries: config.countries.clone(),
         countries_call: config.countries_call.clone(),
+        test_numbers: config.test_numbers.clone(),
         plivo_wait: config.plivo_wait,
         tokens: Tokens::new(config.plivo_auth_tokens.clone(), config.plivo_main_auth_tokens.clone()),
         public_url: config.public_url.clone(),

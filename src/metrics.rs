@@ -113,7 +113,7 @@ impl Metrics {
         for result in ["verified", "incorrect"] {
             drop(self.checks.get_or_create(&ResultLabels { result }));
         }
-        for kind in ["message", "call", "phlo"] {
+        for kind in ["message", "call", "answer", "phlo"] {
             for result in ["applied", "parked", "ignored", "failed", "unproved"] {
                 drop(self.callbacks.get_or_create(&CallbackLabels { kind, result }));
             }
@@ -223,6 +223,8 @@ impl Metrics {
             | Note::CallSilent { .. }
             | Note::Joined
             | Note::Deferred { .. }
+            | Note::PassedOn { .. }
+            | Note::TakenBack { .. }
             | Note::TakenOver { .. }
             | Note::Activity { .. }
             | Note::Dropped { .. } => {}

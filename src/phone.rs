@@ -38,6 +38,11 @@ impl Country {
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic())).then(|| Self(text.to_ascii_uppercase()))
     }
+
+    /// The two letters, or `001`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for Country {

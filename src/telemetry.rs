@@ -56,6 +56,10 @@ pub fn log(v: &Verification, note: &Note) {
         Note::Deferred { attempt, provider_status, retry_at } => {
             warn!(event = "plivo_unavailable", verification.id = %id, %to, attempt, provider_status, %retry_at);
         }
+        Note::PassedOn { attempt, provider_status } => {
+            warn!(event = "phlo_unavailable", verification.id = %id, %to, attempt, provider_status,
+                "the PHLO could not be run; the direct API is asked");
+        }
         Note::TakenOver { attempt } => {
             warn!(event = "effect_taken_over", verification.id = %id, %to, attempt, "whoever asked Plivo is gone");
         }
@@ -91,6 +95,7 @@ pub fn log(v: &Verification, note: &Note) {
         | Note::AttemptDecided { .. }
         | Note::Accepted { .. }
         | Note::CallSilent { .. }
+        | Note::TakenBack { .. }
         | Note::Activity { .. }
         | Note::Dropped { .. } => {}
     }

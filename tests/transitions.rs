@@ -110,6 +110,31 @@ fn situations() -> Vec<(&'static str, Story, u64)> {
         ("pending, call triggered", called(&[]), 7),
         ("pending, call unknown", auto(&[&lost[..], &[(17, timed_out(1))]].concat()), 20),
         ("pending, call ringing", called(&[(8, call(1, CallReport::Ringing))]), 9),
+        (
+            "pending, call ringing, known by its id",
+            {
+                let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
+                called(&[(8, Event::CallReported { attempt: 1, report: CallReport::Ringing, provider_id })])
+            },
+            9,
+        ),
+        (
+            "verified while the call rings",
+            {
+                let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
+                let ringing = Event::CallReported { attempt: 1, report: CallReport::Ringing, provider_id };
+                called(&[(8, ringing), (9, submit(RIGHT))])
+            },
+            10,
+        ),
+        (
+            "pending, text triggered, its run to be asked",
+            {
+                let run_id = Some("run".to_owned());
+                auto(&[(1, triggered(0, TriggerOutcome::Accepted { via: Via::Phlo, provider_id: None, run_id }))])
+            },
+            3,
+        ),
         ("pending, call silent for 60 s", called(&[(8, call(1, CallReport::Ringing))]), 68),
         ("pending, call answered", called(&[(8, call(1, CallReport::Answered))]), 9),
         ("pending, call completed", called(&[(8, call(1, CallReport::Completed))]), 40),
@@ -171,7 +196,7 @@ fn events(v: &Verification) -> Vec<(&'static str, Event)> {
     let (sms, ring) = (newest(Channel::Sms), newest(Channel::Call));
     let taken = |provider_id: Option<&str>, linked| {
         let provider_id = provider_id.map(|uuid| ProviderId { uuid: uuid.to_owned(), is_linked: linked });
-        triggered(last, TriggerOutcome::Accepted { via: Via::Phlo, provider_id })
+        triggered(last, TriggerOutcome::Accepted { via: Via::Phlo, provider_id, run_id: None })
     };
     vec![
         ("right code", submit(RIGHT)),
@@ -193,6 +218,17 @@ fn events(v: &Verification) -> Vec<(&'static str, Event)> {
         ("trigger refused, number", refused(last, 403, RefusalScope::Number)),
         ("trigger timed out", timed_out(last)),
         ("trigger deferred", deferred(last, 3)),
+        ("trigger passed on", triggered(last, TriggerOutcome::PassedOn { provider_status: Some(503), round: 0 })),
+        ("trigger accepted, a run", {
+            let run_id = Some("run".to_owned());
+            triggered(last, TriggerOutcome::Accepted { via: Via::Phlo, provider_id: None, run_id })
+        }),
+        ("run identified", {
+            let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
+            Event::Identified { attempt: last, provider_id }
+        }),
+        ("run tells nothing", Event::Identified { attempt: last, provider_id: None }),
+        ("hung up", Event::HungUp { attempt: last }),
         ("linked", Event::Linked { provider_id: "u".into() }),
         ("text queued", text(sms, TextReport::Queued)),
         ("text sent", text(sms, TextReport::Sent)),
@@ -230,6 +266,8 @@ fn outcome(before: &Verification, told: &Story) -> String {
     for effect in &told.effects {
         match effect {
             Effect::Trigger { attempt } => write!(line, "TRIGGER {attempt}; ").unwrap(),
+            Effect::HangUp { attempt } => write!(line, "HANG UP {attempt}; ").unwrap(),
+            Effect::Identify { attempt, .. } => write!(line, "IDENTIFY {attempt}; ").unwrap(),
             Effect::Link { attempt, .. } => write!(line, "LINK {attempt}; ").unwrap(),
         }
     }
@@ -263,6 +301,8 @@ fn state(v: &Verification) -> String {
     for owed in &v.owed {
         match &owed.effect {
             Effect::Trigger { attempt } => write!(line, " owes {attempt}@{}", seconds(owed.due)).unwrap(),
+            Effect::HangUp { attempt } => write!(line, " owes hang-up {attempt}@{}", seconds(owed.due)).unwrap(),
+            Effect::Identify { attempt, .. } => write!(line, " owes identify {attempt}@{}", seconds(owed.due)).unwrap(),
             Effect::Link { attempt, .. } => write!(line, " owes link {attempt}@{}", seconds(owed.due)).unwrap(),
         }
     }

@@ -255,7 +255,18 @@ impl Engine {
         let turn = match self.turns.take(id).await {
             Ok(turn) => Some(turn),
             // Nobody waits for the answer to these, and nobody would bring them again.
-            Err(StoreIsAway) if matches!(event, Event::Tick | Event::Triggered { .. } | Event::Linked { .. }) => None,
+            Err(StoreIsAway)
+                if matches!(
+                    event,
+                    Event::Tick
+                        | Event::Triggered { .. }
+                        | Event::Linked { .. }
+                        | Event::HungUp { .. }
+                        | Event::Identified { .. }
+                ) =>
+            {
+                None
+            }
             Err(StoreIsAway) => {
                 return Err(StoreError::Unavailable("no answer to whoever was before".to_owned()).into());
             }

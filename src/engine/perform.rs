@@ -12,11 +12,10 @@ use tokio::sync::watch;
 use tracing::{Instrument, error, warn};
 
 use super::{Engine, EngineError};
-use crate::plivo::reference::{self, Purpose};
 use crate::plivo::{Reply, Trigger, Triggered};
 use crate::store::{Parked, StoreError};
 use crate::verification::Via;
-use crate::verification::event::{ProviderId, TriggerOutcome};
+use crate::verification::event::{ProviderId, RefusalScope, TriggerOutcome};
 use crate::verification::rules::{LIFETIME_MAX, OUTCOME_HOLD};
 use crate::verification::{AttemptRef, Channel, Effect, Event, Verification};
 
@@ -81,6 +80,8 @@ impl Engine {
     async fn perform_one(&self, v: &Verification, effect: Effect) -> Option<Event> {
         match effect {
             Effect::Trigger { attempt } => self.trigger(v, attempt).await,
+            Effect::HangUp { attempt } => self.hang_up(v, attempt).await,
+            Effect::Identify { attempt, run_id } => self.identify(v, attempt, &run_id).await,
             Effect::Link { provider_id, attempt } => {
                 match self.link(&provider_id, AttemptRef { id: v.id, attempt }).await {
                     Ok(()) => Some(Event::Linked { provider_id }),
@@ -100,36 +101,73 @@ impl Engine {
         }
         let to = AttemptRef { id: v.id, attempt };
         let (Some(a), Some(code)) = (v.attempts.get(usize::from(attempt)), &v.code) else { return None };
-        let trigger = Trigger {
-            channel: a.channel,
-            to: &v.to,
-            code,
-            reference: reference::issue(&self.keys, to, Purpose::Phlo),
-            details: &v.details,
-        };
+        let trigger = Trigger { attempt: to, channel: a.channel, to: &v.to, code, details: &v.details };
         let round = v.owed.iter().find(|o| o.effect == Effect::Trigger { attempt }).map_or(0, |o| o.round);
         let started = std::time::Instant::now();
-        let Triggered { via, reply, provider_id } = tokio::select! {
-            triggered = self.plivo.trigger(&trigger) => triggered,
-            // A stop that cannot wait any longer: as if Plivo had not answered, so that nobody asks again.
-            () = self.closing.cancelled() => Triggered { via: Via::Phlo, reply: Reply::Silent, provider_id: None },
+        let triggered = tokio::select! {
+            triggered = self.plivo.trigger(&trigger, a.is_passed_on) => Some(triggered),
+            () = self.closing.cancelled() => None,
+        };
+        // A stop that cannot wait any longer: as if Plivo had not answered, so that nobody asks again.
+        let Some(Triggered { via, reply, provider_id, run_id }) = triggered else {
+            return Some(Event::Triggered { attempt, outcome: TriggerOutcome::TimedOut { via: None } });
         };
         self.metrics.plivo_request(a.channel, via, &reply, started.elapsed());
-        let retry = |status, asked: Option<Duration>| TriggerOutcome::Deferred {
-            provider_status: status,
-            // Never sooner than we would have come back anyway: a Retry-After of 0 asks for a flood.
-            retry_after: asked.unwrap_or_default().max(self.backoff(round)),
-            round,
-        };
+        let (is_text, is_run) = (a.channel == Channel::Sms, via == Via::Phlo);
         let outcome = match reply {
-            Reply::Success(..) => TriggerOutcome::Accepted { via, provider_id: self.linked(provider_id, to).await },
+            Reply::Success(..) => {
+                let provider_id = self.linked(provider_id, to).await;
+                TriggerOutcome::Accepted { via, provider_id, run_id }
+            }
+            // The direct API may take what the runner does not. With these credentials it will not, and a country
+            // that is barred, or a node inside a run that failed (2xx), fail there as well.
+            Reply::Refused(provider_status @ 400..500, RefusalScope::Attempt | RefusalScope::Account)
+                if is_run && provider_status != 401 =>
+            {
+                TriggerOutcome::PassedOn { provider_status: Some(provider_status), round }
+            }
             Reply::Refused(provider_status, scope) => TriggerOutcome::Refused { via, provider_status, scope },
-            Reply::NotNow(status, asked) => retry(status, asked),
+            Reply::NotNow(provider_status, _) if is_run => TriggerOutcome::PassedOn { provider_status, round },
             // A doubled text carries the same code; a doubled call rings twice.
-            Reply::Failed(status) if a.channel == Channel::Sms => retry(Some(status), None),
-            Reply::Failed(_) | Reply::Silent => TriggerOutcome::TimedOut { via },
+            Reply::Failed(status) if is_run && is_text => {
+                TriggerOutcome::PassedOn { provider_status: Some(status), round }
+            }
+            Reply::NotNow(provider_status, asked) => self.put_off(provider_status, asked, round),
+            Reply::Failed(status) if is_text => self.put_off(Some(status), None, round),
+            Reply::Failed(_) | Reply::Silent => TriggerOutcome::TimedOut { via: Some(via) },
         };
         Some(Event::Triggered { attempt, outcome })
+    }
+
+    fn put_off(&self, provider_status: Option<u16>, asked: Option<Duration>, round: u16) -> TriggerOutcome {
+        // Never sooner than we would have come back anyway: a Retry-After of 0 asks for a flood.
+        let retry_after = asked.unwrap_or_default().max(self.backoff(round));
+        TriggerOutcome::Deferred { provider_status, retry_after, round }
+    }
+
+    /// Takes a call back that may still ring. One that is over is as good; what could not be asked stays owed for
+    /// as long as the phone may ring.
+    async fn hang_up(&self, v: &Verification, attempt: u8) -> Option<Event> {
+        let uuid = v.attempts.get(usize::from(attempt))?.provider_id.as_deref()?;
+        match self.plivo.take_back(uuid).await {
+            Reply::Success(..) | Reply::Refused(404, _) => {}
+            Reply::Refused(status, _) => {
+                warn!(verification.id = %v.id, status, "Plivo would not take a call back; it may still ring");
+            }
+            reply @ (Reply::NotNow(..) | Reply::Failed(_) | Reply::Silent) => {
+                warn!(verification.id = %v.id, ?reply, "a call could not be taken back; it stays owed");
+                return None;
+            }
+        }
+        Some(Event::HungUp { attempt })
+    }
+
+    /// Asks what a run of the PHLO made, so that reports that carry only its UUID find their attempt.
+    async fn identify(&self, v: &Verification, attempt: u8, run_id: &str) -> Option<Event> {
+        let channel = v.attempts.get(usize::from(attempt))?.channel;
+        let uuid = self.plivo.find(run_id, channel).await;
+        let provider_id = self.linked(uuid, AttemptRef { id: v.id, attempt }).await;
+        Some(Event::Identified { attempt, provider_id })
     }
 
     #[expect(clippy::disallowed_methods, reason = "jitter; what is decided on is the pause that comes of it")]
@@ -179,7 +217,10 @@ impl Engine {
     /// here alone, and without it a phone might ring twice.
     async fn bring_back(&self, v: &Verification, event: &Event) -> Result<(Verification, Vec<Effect>), EngineError> {
         let hold = match event {
-            Event::Triggered { outcome: TriggerOutcome::Deferred { .. }, .. } | Event::Linked { .. } => OUTCOME_HOLD,
+            Event::Triggered { outcome: TriggerOutcome::Deferred { .. } | TriggerOutcome::PassedOn { .. }, .. }
+            | Event::Linked { .. }
+            | Event::HungUp { .. }
+            | Event::Identified { .. } => OUTCOME_HOLD,
             _ => LIFETIME_MAX,
         };
         let (started, mut pause) = (std::time::Instant::now(), Duration::from_millis(100));

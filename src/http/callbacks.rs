@@ -17,7 +17,7 @@ use crate::store::Parked;
 use crate::verification::event::TextReport;
 use crate::verification::{AttemptRef, Event};
 
-type Answered = Result<HttpResponse, ApiError>;
+pub(super) type Answered = Result<HttpResponse, ApiError>;
 
 /// Delivery reports of the flow's texts, to a URL typed into the canvas or the console.
 #[utoipa::path(post, path = "/plivo/message", tag = "callbacks",
@@ -99,14 +99,14 @@ fn prove_fixed(shared: &Shared, kind: &'static str, secret: Option<&str>, callba
     if is_proved { Ok(()) } else { Err(unproved(shared, kind)) }
 }
 
-fn unproved(shared: &Shared, kind: &'static str) -> ApiError {
+pub(super) fn unproved(shared: &Shared, kind: &'static str) -> ApiError {
     warn!(event = "callback_unproved", kind, "a callback without proof of its origin; is PUBLIC_URL as Plivo has it?");
     shared.engine.metrics.callback(kind, "unproved");
     ApiError::new(Kind::InvalidSignature, "No valid signature, ref or callback secret.")
 }
 
 /// The parameters of a callback that is proved.
-fn read(callback: &Callback) -> Result<&Params, ApiError> {
+pub(super) fn read(callback: &Callback) -> Result<&Params, ApiError> {
     callback.params.as_ref().ok_or_else(|| ApiError::new(Kind::MalformedRequest, "Not a JSON object."))
 }
 
@@ -118,7 +118,7 @@ async fn take_message(shared: &Shared, callback: &Callback) -> Answered {
 }
 
 async fn take_call(shared: &Shared, callback: &Callback) -> Answered {
-    let CallCallback { uuids, report } = CallCallback::read(read(callback)?);
+    let CallCallback { uuids, report, .. } = CallCallback::read(read(callback)?);
     let Some(report) = report else { return Ok(taken(shared, "call", "ignored")) };
     let mut is_known = None;
     for uuid in &uuids {
@@ -173,7 +173,11 @@ async fn apply_phlo(shared: &Shared, to: AttemptRef, event: PhloEvent) -> Result
 }
 
 /// A callback about something forgotten is taken and has no effect; one that was not committed is sent again.
-fn committed<T>(shared: &Shared, kind: &'static str, outcome: Result<T, EngineError>) -> Result<Option<T>, ApiError> {
+pub(super) fn committed<T>(
+    shared: &Shared,
+    kind: &'static str,
+    outcome: Result<T, EngineError>,
+) -> Result<Option<T>, ApiError> {
     match outcome {
         Ok(value) => Ok(Some(value)),
         Err(EngineError::NotFound) => Ok(None),
@@ -184,7 +188,7 @@ fn committed<T>(shared: &Shared, kind: &'static str, outcome: Result<T, EngineEr
     }
 }
 
-fn taken(shared: &Shared, kind: &'static str, result: &'static str) -> HttpResponse {
+pub(super) fn taken(shared: &Shared, kind: &'static str, result: &'static str) -> HttpResponse {
     shared.engine.metrics.callback(kind, result);
     HttpResponse::Ok().finish()
 }

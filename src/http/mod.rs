@@ -9,6 +9,7 @@ mod body;
 mod callbacks;
 mod create;
 mod demo;
+mod direct;
 mod docs;
 mod error;
 pub mod openapi;
@@ -35,7 +36,7 @@ pub use stream::FOLLOWERS_MAX;
 
 use tokio::sync::Semaphore;
 
-use crate::config::Countries;
+use crate::config::{Countries, TestNumbers};
 use crate::engine::Engine;
 use crate::plivo::signature::Tokens;
 
@@ -49,6 +50,8 @@ pub struct Shared {
     pub countries: Countries,
     /// Countries that may be called.
     pub countries_call: Countries,
+    /// Numbers that are never sent to.
+    pub test_numbers: TestNumbers,
     /// How long a creation waits for Plivo.
     pub plivo_wait: Duration,
     /// What signs callbacks.
@@ -65,7 +68,7 @@ pub struct Shared {
 
 /// Every URL.
 pub fn routes(app: &mut ServiceConfig, is_demo: bool) {
-    use {callbacks as c, ops as o, verifications as v};
+    use {callbacks as c, direct as d, ops as o, verifications as v};
     let at = |path: &str, allow: &'static str| resource(path, allow);
     app.service(at("/v1/verifications", "GET, POST").route(post().to(v::create)).route(get().to(v::list)))
         .service(at("/v1/verifications/search", "POST").route(post().to(v::search)))
@@ -81,6 +84,9 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool) {
         .service(at("/plivo/call", "GET, POST").route(get().to(c::call)).route(post().to(c::call)))
         .service(at("/plivo/phlo", "GET, POST").route(get().to(c::phlo)).route(post().to(c::phlo)))
         .service(at("/plivo/phlo/{ref}", "GET, POST").route(get().to(c::phlo_by_ref)).route(post().to(c::phlo_by_ref)))
+        .service(at("/plivo/message/{ref}", "GET, POST").route(get().to(d::message)).route(post().to(d::message)))
+        .service(at("/plivo/call/{ref}", "GET, POST").route(get().to(d::call)).route(post().to(d::call)))
+        .service(at("/plivo/answer/{ref}", "GET, POST").route(get().to(d::answer)).route(post().to(d::answer)))
         .service(
             at("/plivo/{secret}/message", "GET, POST")
                 .route(get().to(c::message_by_secret))

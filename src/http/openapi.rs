@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{callbacks, ops, stream, verifications};
+use super::{callbacks, direct, ops, stream, verifications};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -13,6 +13,7 @@ use super::{callbacks, ops, stream, verifications};
         verifications::check, verifications::check_by_number, verifications::attempt, verifications::cancel,
         verifications::activity, verifications::timeline, stream::follow,
         callbacks::message, callbacks::message_by_secret, callbacks::call, callbacks::call_by_secret,
+        direct::message, direct::call, direct::answer,
         callbacks::phlo, callbacks::phlo_by_ref, callbacks::phlo_by_secret, callbacks::phlo_by_secret_and_ref,
         ops::live, ops::ready, ops::metrics,
     ),

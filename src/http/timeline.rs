@@ -99,6 +99,19 @@ fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
                 json!({ "attempt": attempt, "provider_status": provider_status, "retry_at": retry_at.to_string() }),
             )
         }
+        Note::PassedOn { attempt, provider_status } => {
+            let why = provider_status.map_or("no connection".to_owned(), |status| format!("HTTP {status}"));
+            (
+                "passed_on",
+                format!("The PHLO could not be run for the {} ({why}); the direct API is asked.", thing(v, *attempt)),
+                json!({ "attempt": attempt, "provider_status": provider_status }),
+            )
+        }
+        Note::TakenBack { attempt } => (
+            "taken_back",
+            "It is all over: the call is taken back, as far as it still rings.".to_owned(),
+            json!({ "attempt": attempt }),
+        ),
         Note::TakenOver { attempt } => (
             "taken_over",
             format!("The process that was asking for the {} is gone; it is asked for once more.", thing(v, *attempt)),

@@ -1,5 +1,7 @@
 //! Verifications: create, read, list, search, check, ask for attempts, cancel.
 
+use std::time::Duration;
+
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -20,6 +22,9 @@ use crate::verification::event::Activity;
 use crate::verification::{Answer, AttemptRef, Channel, Code, Event, Status, Verification, VerificationId};
 
 type Answered = Result<HttpResponse, ApiError>;
+
+/// How long a creation waits for Plivo while Plivo is not answering.
+const WAIT_IN_TROUBLE: Duration = Duration::from_millis(500);
 
 /// How many verifications a page has at most.
 const PAGE_MAX: usize = 100;
@@ -158,7 +163,7 @@ pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) ->
     security(("api_key" = [])))]
 pub async fn search(caller: Caller, shared: Data<Shared>, body: Json<SearchBody>) -> Answered {
     let SearchBody { to, cursor } = body.0;
-    let (to, before) = (number(to)?, page_after(cursor.as_deref())?);
+    let (to, before) = (number(&shared, to)?, page_after(cursor.as_deref())?);
     let page = shared.engine.list(&caller.app, Some(&to), None, before, PAGE_MAX).await?;
     page_view(&shared, page).await
 }
@@ -180,7 +185,7 @@ pub async fn check(caller: Caller, shared: Data<Shared>, id: Path<String>, body:
     security(("api_key" = [])))]
 pub async fn check_by_number(caller: Caller, shared: Data<Shared>, body: Json<CheckByNumberBody>) -> Answered {
     let CheckByNumberBody { to, code: submitted } = body.0;
-    let (to, event) = (number(to)?, Event::CodeSubmitted(code(submitted)?));
+    let (to, event) = (number(&shared, to)?, Event::CodeSubmitted(code(submitted)?));
     let id = shared.engine.newest_of(&caller.app, &to).await?;
     checked(shared.engine.apply_for(&caller.app, id, &event).await?)
 }
@@ -258,9 +263,9 @@ pub(super) fn known(id: &str) -> Result<VerificationId, ApiError> {
     id.parse().map_err(|_| crate::engine::EngineError::NotFound.into())
 }
 
-fn number(to: Option<String>) -> Result<PhoneNumber, ApiError> {
+fn number(shared: &Shared, to: Option<String>) -> Result<PhoneNumber, ApiError> {
     let to = to.ok_or_else(|| ApiError::parameters(vec![ParameterError::new("to", "is required")]))?;
-    PhoneNumber::parse(&to).map_err(|why| ApiError::number("to", why))
+    shared.test_numbers.read(&to).map(|(to, _)| to).map_err(|why| ApiError::number("to", why))
 }
 
 fn code(code: Option<String>) -> Result<Code, ApiError> {
@@ -296,9 +301,11 @@ fn checked(applied: Applied) -> Answered {
 /// Waits for Plivo's answer, within `PLIVO_WAIT`. A verification that Plivo left no channel for is a 502.
 async fn settled(shared: &Shared, applied: Applied, is_async: bool) -> Result<Verification, ApiError> {
     let Applied { verification, performance, .. } = applied;
+    let is_troubled = shared.engine.plivo.is_troubled(verification.mode.first_channel());
+    let wait = if is_troubled { shared.plivo_wait.min(WAIT_IN_TROUBLE) } else { shared.plivo_wait };
     let v = match performance {
         Some(performance) if !is_async => tokio::select! {
-            v = performance.settled(shared.plivo_wait) => v,
+            v = performance.settled(wait) => v,
             // A stop has no time for Plivo; what it answers is written down all the same.
             () = shared.readiness.withdrawn() => verification,
         },

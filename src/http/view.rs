@@ -46,6 +46,9 @@ pub struct VerificationView {
     pub attempts: Vec<AttemptView>,
     /// The next planned step.
     pub next: Option<NextView>,
+    /// Whether the number is one of `TEST_NUMBERS`: nothing was sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
     /// As given at creation.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
@@ -133,6 +136,7 @@ impl VerificationView {
                 at: next.at.to_string(),
                 reason: next.reason.as_str(),
             }),
+            test: v.details.is_test,
             metadata: v.details.metadata.clone(),
         }
     }

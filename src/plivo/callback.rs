@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::outcome;
+use super::{is_id, outcome};
 use crate::escalation::CallEnd;
 use crate::verification::event::{CallReport, TextReport};
 
@@ -44,8 +44,7 @@ impl Params {
 
     /// A UUID, or whatever else could be one: it is kept, and stands in keys as a hash.
     fn id(&self, names: &[&str]) -> Option<String> {
-        let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        self.get(names).filter(|id| id.len() <= WORD_MAX && id.bytes().all(is_part)).map(str::to_owned)
+        self.get(names).filter(|id| is_id(id)).map(str::to_owned)
     }
 
     /// A code or a cause. It is kept, shown and logged, so it must not be a number or a code that a flow put
@@ -60,7 +59,7 @@ impl Params {
 /// Plivo's code for an unknown error (`plivo/wire.md` 3.3).
 const UNKNOWN_CODE: &str = "1000";
 
-/// The longest id or word that is taken from outside.
+/// The longest word that is taken from outside.
 const WORD_MAX: usize = 64;
 /// The longest run of digits in a word: Plivo's codes have four at most, ours at least.
 const DIGITS_MAX: usize = 4;
@@ -92,6 +91,8 @@ impl TextCallback {
 pub struct CallCallback {
     /// Plivo's ids of the call. Whether request and call share one is not certain: either may be known.
     pub uuids: Vec<String>,
+    /// The request's id among them, by which a call is taken back while it rings.
+    pub request_uuid: Option<String>,
     /// What it says, if it is a status we know.
     pub report: Option<CallReport>,
 }
@@ -105,7 +106,33 @@ impl CallCallback {
         let names: [&[&str]; 3] = [&["CallUUID", "call_uuid", "uuid"], &["RequestUUID", "request_uuid"], &["ALegUUID"]];
         let mut uuids: Vec<String> = names.iter().filter_map(|names| params.id(names)).collect();
         uuids.dedup();
-        Self { uuids, report: outcome::call_report(status, code, cause) }
+        let duration = params.get(&["Duration", "duration"]).and_then(|seconds| seconds.parse().ok());
+        Self {
+            uuids,
+            request_uuid: params.id(&["RequestUUID", "request_uuid"]),
+            report: outcome::call_report(status, code, cause, duration),
+        }
+    }
+}
+
+/// What Plivo tells when it asks what to say on a call of the Call API (`plivo/wire.md` 4.2, 4.5).
+pub struct AnswerCallback {
+    /// Plivo's id of the call.
+    pub call_uuid: Option<String>,
+    /// Whether a machine has picked up.
+    pub is_machine: bool,
+    /// Whether it is the key that we had asked for.
+    pub has_pressed: bool,
+}
+
+impl AnswerCallback {
+    /// Reads one.
+    pub fn read(params: &Params) -> Self {
+        Self {
+            call_uuid: params.id(&["RequestUUID", "CallUUID"]),
+            is_machine: params.get(&["Machine"]).is_some_and(|is| is.eq_ignore_ascii_case("true")),
+            has_pressed: params.get(&["Digits"]) == Some("1"),
+        }
     }
 }
 

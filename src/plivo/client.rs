@@ -28,6 +28,7 @@ pub enum Reply {
 /// One connection pool for all of Plivo, with credentials.
 pub struct Client {
     http: reqwest::Client,
+    api_url: String,
     auth_id: String,
     auth_token: SecretString,
 }
@@ -37,7 +38,7 @@ impl Client {
     ///
     /// # Errors
     /// When the TLS provider cannot be set up.
-    pub fn new(auth_id: String, auth_token: SecretString, timeout: Duration) -> reqwest::Result<Self> {
+    pub fn new(api_url: String, auth_id: String, auth_token: SecretString, timeout: Duration) -> reqwest::Result<Self> {
         // Fails when somebody installed one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der));
@@ -49,7 +50,7 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(30))
             .user_agent(concat!("phlo-2fa/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { http, auth_id, auth_token })
+        Ok(Self { http, api_url, auth_id, auth_token })
     }
 
     /// The account whose credentials it carries.
@@ -57,9 +58,28 @@ impl Client {
         &self.auth_id
     }
 
+    /// A resource of the account: capital `Account`, with the slash at the end (`plivo/wire.md` 1: all SDKs).
+    pub fn account_url(&self, resource: &str) -> String {
+        format!("{}/v1/Account/{}/{resource}", self.api_url, self.auth_id)
+    }
+
     /// Posts JSON once.
     pub async fn post(&self, url: &str, body: &impl Serialize) -> Reply {
-        let request = self.http.post(url).basic_auth(&self.auth_id, Some(self.auth_token.expose_secret())).json(body);
+        self.ask(self.http.post(url).json(body)).await
+    }
+
+    /// Reads once.
+    pub async fn get(&self, url: &str) -> Reply {
+        self.ask(self.http.get(url)).await
+    }
+
+    /// Deletes once.
+    pub async fn delete(&self, url: &str) -> Reply {
+        self.ask(self.http.delete(url)).await
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Reply {
+        let request = request.basic_auth(&self.auth_id, Some(self.auth_token.expose_secret()));
         let response = match request.send().await {
             Ok(response) => response,
             Err(e) if e.is_connect() || e.is_builder() => return Reply::NotNow(None, None),

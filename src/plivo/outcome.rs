@@ -64,9 +64,14 @@ pub fn alert(error_code: &str) -> Option<&'static str> {
 /// Reads a call's `CallStatus`, `HangupCauseCode` and `HangupCause` (or `HangupCauseName`). `None` for a
 /// status that says nothing, as `queued`.
 ///
-/// Of an ended call the code is believed first, as the most exact, then the cause, then the status.
-/// Asynchronous machine detection arrives as an event of its own, not here.
-pub fn call_report(call_status: &str, hangup_code: Option<u32>, cause: Option<&str>) -> Option<CallReport> {
+/// Of an ended call the code is believed first, as the most exact, then the cause, then the status. One that was
+/// answered and lasted less than [`HEARD_AFTER`] seconds was not heard: it counts as not answered. Asynchronous machine detection arrives as an event of its own, not here.
+pub fn call_report(
+    call_status: &str,
+    hangup_code: Option<u32>,
+    cause: Option<&str>,
+    duration: Option<u64>,
+) -> Option<CallReport> {
     let by_status = match call_status.trim().to_ascii_lowercase().as_str() {
         "ringing" => return Some(CallReport::Ringing),
         "in-progress" => return Some(CallReport::Answered),
@@ -82,7 +87,8 @@ pub fn call_report(call_status: &str, hangup_code: Option<u32>, cause: Option<&s
     let cause = cause.map(str::trim).filter(|cause| !cause.is_empty());
     let code = hangup_code.filter(|code| *code != 0);
     Some(match code.and_then(by_code).or_else(|| by_cause(cause?)).unwrap_or(by_status) {
-        Over::Heard => CallReport::Completed,
+        Over::Heard if duration.is_none_or(|seconds| seconds >= HEARD_AFTER) => CallReport::Completed,
+        Over::Heard => CallReport::Ended { end: CallEnd::NoAnswer, cause: code.map(|code| code.to_string()) },
         Over::Not(end) => {
             CallReport::Ended { end, cause: code.map(|code| code.to_string()).or(cause.map(str::to_owned)) }
         }
@@ -100,6 +106,10 @@ pub fn call_alert(hangup_code: u32) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+/// Seconds of a call before which no code has been spoken to its end: after a machine was listened for come the
+/// greeting and the digits, one by one.
+const HEARD_AFTER: u64 = 5;
 
 /// How a call that is over went.
 #[derive(Clone, Copy)]
@@ -222,7 +232,7 @@ mod tests {
             for code in codes {
                 let expected = end.map_or(CallReport::Completed, |end| ended(end, Some(&code.to_string())));
                 for status in ["completed", "busy", "failed"] {
-                    assert_eq!(call_report(status, Some(code), Some("NORMAL_CLEARING")), Some(expected.clone()));
+                    assert_eq!(call_report(status, Some(code), Some("NORMAL_CLEARING"), None), Some(expected.clone()));
                 }
             }
         }
@@ -243,15 +253,28 @@ mod tests {
             ("Cancel", None, None, ended(Failed, None)),
             ("completed", None, Some("NORMAL_CLEARING"), CallReport::Completed),
         ] {
-            assert_eq!(call_report(status, code, cause), Some(end), "{status} {code:?} {cause:?}");
+            assert_eq!(
+                call_report(status, code, cause, Some(0).filter(|_| status != "completed")),
+                Some(end),
+                "{status} {code:?} {cause:?}"
+            );
         }
     }
 
     #[test]
+    fn an_answered_call_that_was_too_short_was_not_heard() {
+        let report = |code, seconds| call_report("completed", code, Some("NORMAL_CLEARING"), Some(seconds));
+        assert_eq!(report(Some(4000), 4), Some(ended(NoAnswer, Some("4000"))));
+        assert_eq!(report(None, 0), Some(ended(NoAnswer, None)));
+        assert_eq!(report(Some(4010), 5), Some(CallReport::Completed));
+        assert_eq!(report(Some(9100), 3), Some(ended(Machine, Some("9100"))));
+    }
+
+    #[test]
     fn a_call_that_is_under_way_has_not_ended() {
-        assert_eq!(call_report("ringing", None, None), Some(CallReport::Ringing));
-        assert_eq!(call_report("in-progress", Some(0), Some("NORMAL_CLEARING")), Some(CallReport::Answered));
-        assert_eq!(call_report("queued", None, None), None);
+        assert_eq!(call_report("ringing", None, None, None), Some(CallReport::Ringing));
+        assert_eq!(call_report("in-progress", Some(0), Some("NORMAL_CLEARING"), None), Some(CallReport::Answered));
+        assert_eq!(call_report("queued", None, None, None), None);
     }
 
     fn ended(end: CallEnd, cause: Option<&str>) -> CallReport {

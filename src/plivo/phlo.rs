@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::client::{Client, Reply};
+use super::is_id;
 use crate::verification::Channel;
 use crate::verification::event::RefusalScope;
 
@@ -38,6 +39,25 @@ pub async fn run(client: &Client, origin: &str, phlo_id: &str, run: &Run<'_>) ->
         Reply::Success(status, body) if node_failed(&body) => Reply::Refused(status, RefusalScope::Attempt),
         reply => reply,
     }
+}
+
+/// Asks what a run made, once: `GET /v1/phlo/{phlo_id}/runs/{run_id}` on the runner, which lists UUIDs of
+/// messages and calls (`plivo/wire.md` 2.1: plivo-java, plivo-php issue 127).
+pub async fn find(client: &Client, origin: &str, phlo_id: &str, run_id: &str, channel: Channel) -> Option<String> {
+    let key = match channel {
+        Channel::Sms => "message_uuids",
+        Channel::Call => "call_uuids",
+    };
+    match client.get(&format!("{origin}/v1/phlo/{phlo_id}/runs/{run_id}")).await {
+        Reply::Success(_, record) => record.get(key)?.get(0)?.as_str().filter(|id| is_id(id)).map(str::to_owned),
+        Reply::Refused(..) | Reply::NotNow(..) | Reply::Failed(_) | Reply::Silent => None,
+    }
+}
+
+/// The id of a run, under whichever of its names an answer has it (`plivo/wire.md` 2.1).
+pub fn run_id(body: &Value) -> Option<String> {
+    let given = |key: &&str| body.get(key).and_then(Value::as_str).filter(|id| is_id(id));
+    ["phlo_run_id", "phlo_run_uuid", "api_id"].iter().find_map(given).map(str::to_owned)
 }
 
 /// Whether a 2xx says that nothing was sent: the node that should have failed, or none was wired to it.
@@ -77,6 +97,16 @@ mod tests {
         assert!(node_failed(&json!({ "message": "... with output state: http" })));
         assert!(!node_failed(&json!({ "message": "... with output state: sent" })));
         assert!(!node_failed(&json!({})));
+    }
+
+    #[test]
+    fn a_run_is_known_by_any_of_its_names() {
+        assert_eq!(run_id(&json!({ "api_id": "a", "phlo_run_id": "b" })).as_deref(), Some("b"));
+        assert_eq!(run_id(&json!({ "api_id": "a", "phlo_run_uuid": "c" })).as_deref(), Some("c"));
+        assert_eq!(run_id(&json!({ "api_id": "a", "phlo_run_id": null })).as_deref(), Some("a"));
+        for body in [json!({}), json!({ "api_id": "" }), json!({ "api_id": "../x" })] {
+            assert_eq!(run_id(&body), None, "{body}");
+        }
     }
 
     #[test]

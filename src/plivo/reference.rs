@@ -14,6 +14,12 @@ use crate::verification::{AttemptRef, VerificationId};
 pub enum Purpose {
     /// Reports from the PHLO's HTTP Request nodes.
     Phlo = 1,
+    /// Status callbacks of a text that was sent by the Message API.
+    Message = 2,
+    /// Callbacks of a call that was placed by the Call API.
+    Call = 3,
+    /// What such a call says: the code.
+    Answer = 4,
     /// Following one verification from a browser (`client_token`).
     Client = 5,
 }

@@ -44,11 +44,16 @@ impl Sender {
         (is_number || is_short_code || is_name).then(|| Self::Source(text.to_owned()))
     }
 
-    fn number(&self) -> Option<&str> {
+    /// The source, unless it is a pool.
+    pub fn source(&self) -> Option<&str> {
         match self {
-            Self::Source(source) if source.starts_with('+') => Some(source),
-            Self::Source(_) | Self::Powerpack(_) => None,
+            Self::Source(source) => Some(source),
+            Self::Powerpack(_) => None,
         }
+    }
+
+    fn number(&self) -> Option<&str> {
+        self.source().filter(|source| source.starts_with('+'))
     }
 }
 

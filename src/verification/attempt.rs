@@ -81,6 +81,8 @@ impl AttemptStatus {
 pub enum Via {
     /// A run of the PHLO.
     Phlo,
+    /// The Message API or the Call API.
+    Api,
 }
 
 impl Via {
@@ -88,6 +90,7 @@ impl Via {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Phlo => "phlo",
+            Self::Api => "api",
         }
     }
 }
@@ -121,6 +124,12 @@ pub struct Attempt {
     pub assumed: bool,
     /// Whether a call has been taken by somebody at some time.
     pub answered: bool,
+    /// Whether the PHLO could not run it this time round, so that the direct API is asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_passed_on: bool,
+    /// Whether a call was taken back while it rang.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_back: bool,
 }
 
 impl Attempt {
@@ -140,7 +149,17 @@ impl Attempt {
             refused: None,
             assumed: false,
             answered: false,
+            is_passed_on: false,
+            taken_back: false,
         }
+    }
+
+    /// Is over and went well, without anybody having been asked: for a number that nothing is ever sent to.
+    pub(super) fn pretend(&mut self) {
+        (self.status, self.answered) = match self.channel {
+            Channel::Sms => (AttemptStatus::Delivered, false),
+            Channel::Call => (AttemptStatus::Completed, true),
+        };
     }
 
     /// Moves it on, never back. Says whether it moved.
@@ -170,6 +189,11 @@ impl Attempt {
     pub fn is_call_under_way(&self, now: Timestamp) -> bool {
         let spoken = self.status == AttemptStatus::Answered && now < self.heard_at + CALL_SILENCE;
         self.channel == Channel::Call && (spoken || self.status.step() < AttemptStatus::Answered.step())
+    }
+
+    /// Whether a call may be ringing now, or about to.
+    pub(super) fn may_ring(&self, now: Timestamp) -> bool {
+        self.call_silent_at().is_some_and(|at| now < at)
     }
 
     /// When silence about a call is taken for nobody answering.

@@ -1,10 +1,10 @@
-//! Every transition: [`open`] and [`decide`], with what follows from each in `settle.rs`, and nowhere else.
+//! Every transition: [`open`] and [`decide`], with what Plivo tells taken down in `heard.rs` and what follows from
+//! all of it in `settle.rs`, and nowhere else.
 
 use std::time::Duration;
 
-use super::attempt::{Attempt, AttemptStatus};
-use super::effect::{Effect, Owed};
-use super::event::{Activity, CallReport, Event, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome};
+use super::effect::Effect;
+use super::event::{Activity, Event};
 use super::rules::{LIFETIME_MAX, Rules, TYPING_PAUSE};
 use super::state::{Channel, Details, Mode, Status, Verification};
 use super::timeline::{ENTRIES_MAX, Entry, Note};
@@ -129,6 +129,8 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         (_, Event::CallReported { attempt, report, provider_id }) => {
             draft.call_reported(*attempt, report, provider_id.as_ref())
         }
+        (_, Event::HungUp { attempt }) => draft.hung_up(*attempt),
+        (_, Event::Identified { attempt, provider_id }) => draft.identified(*attempt, provider_id.as_ref()),
         (_, Event::Linked { provider_id }) => draft.linked(provider_id),
         (_, Event::Tick) => Answer::Noted,
 
@@ -163,13 +165,12 @@ impl Draft<'_> {
     pub(super) fn note(&mut self, note: Note) {
         // What anybody can repeat at will is kept so far; of the rest there are few, and logs and metrics are
         // told from here.
-        let is_repeatable = matches!(note, Note::Joined | Note::Activity { .. } | Note::Deferred { .. });
+        let is_repeatable =
+            matches!(note, Note::Joined | Note::Activity { .. } | Note::Deferred { .. } | Note::PassedOn { .. });
         if !is_repeatable || self.v.timeline.len() < ENTRIES_MAX {
             self.v.timeline.push(Entry { at: self.now, note });
         }
     }
-
-    // ---- what people do
 
     fn check(&mut self, submitted: &Code) -> Answer {
         if submitted.length() != self.v.code_length {
@@ -254,135 +255,5 @@ impl Draft<'_> {
         }
         self.note(Note::Activity { kind });
         Answer::Noted
-    }
-
-    // ---- what Plivo does
-
-    fn triggered(&mut self, attempt: u8, outcome: &TriggerOutcome) -> Answer {
-        let now = self.now;
-        let effect = Effect::Trigger { attempt };
-        let Some(a) = self.v.attempts.get_mut(usize::from(attempt)) else { return Answer::Noted };
-        let news = match outcome {
-            TriggerOutcome::Accepted { via, provider_id } => {
-                a.via = Some(*via);
-                if a.advance(AttemptStatus::Triggered) {
-                    a.heard_at = now;
-                }
-                self.learn(attempt, provider_id.as_ref());
-                Note::Accepted { attempt, via: *via }
-            }
-            TriggerOutcome::TimedOut { via } => {
-                a.via = Some(*via);
-                a.advance(AttemptStatus::Unknown);
-                Note::TimedOut { attempt }
-            }
-            // A callback, or the answer to another run, was faster: it was sent after all, or is known to be
-            // refused already.
-            TriggerOutcome::Refused { via, scope: RefusalScope::Attempt | RefusalScope::Account, .. }
-                if a.status.step() > AttemptStatus::Unknown.step() =>
-            {
-                a.via.get_or_insert(*via);
-                self.strike_off(&effect);
-                return Answer::Noted;
-            }
-            TriggerOutcome::Deferred { .. } if a.status.step() > AttemptStatus::Unknown.step() => {
-                self.strike_off(&effect);
-                return Answer::Noted;
-            }
-            TriggerOutcome::Refused { via, provider_status, scope } => {
-                a.via = Some(*via);
-                a.refuse(*provider_status, now);
-                let stop = match scope {
-                    RefusalScope::Attempt => false,
-                    // Nothing more will be taken; what was taken before may still arrive.
-                    RefusalScope::Account => !self.v.attempts.iter().any(Attempt::may_bring_the_code),
-                    RefusalScope::Number => true,
-                };
-                if let (Some(a), true) = (self.v.attempts.get_mut(usize::from(attempt)), stop) {
-                    a.class = Some(FailureClass::Stop);
-                }
-                Note::Refused { attempt, provider_status: *provider_status, stop }
-            }
-            TriggerOutcome::Deferred { provider_status, retry_after, round } => {
-                let retry_at = now + *retry_after;
-                // Told twice, or late, it must not set a request free that is under way again.
-                let is_asked = |o: &&mut Owed| o.effect == effect && o.in_flight && o.round == *round;
-                let Some(owed) = self.v.owed.iter_mut().find(is_asked) else { return Answer::Noted };
-                // Nothing can be heard of it before it is asked for again.
-                a.heard_at = retry_at;
-                (owed.due, owed.in_flight) = (retry_at, false);
-                self.note(Note::Deferred { attempt, provider_status: *provider_status, retry_at });
-                return Answer::Noted;
-            }
-        };
-        self.strike_off(&effect);
-        self.note(news);
-        Answer::Noted
-    }
-
-    fn text_reported(&mut self, attempt: u8, report: &TextReport, provider_id: Option<&ProviderId>) -> Answer {
-        let now = self.now;
-        let Some(a) = self.attempt_of(attempt, Channel::Sms, provider_id) else { return Answer::Noted };
-        let (status, error_code, class) = (report.status(), report.error_code().map(str::to_owned), report.class());
-        // A word to stop counts whenever it comes, also after a report that was final.
-        let stops = class == Some(FailureClass::Stop) && a.class != class;
-        if a.advance(status) || stops {
-            (a.error_code, a.class, a.heard_at) = (error_code, class, now);
-            self.note(Note::TextReported { attempt, report: report.clone() });
-        }
-        Answer::Noted
-    }
-
-    fn text_refused(&mut self, attempt: u8) -> Answer {
-        let now = self.now;
-        let Some(a) = self.attempt_of(attempt, Channel::Sms, None) else { return Answer::Noted };
-        // Once it has been queued there is something that was sent, whatever became of another run.
-        if a.status.step() >= AttemptStatus::Queued.step() {
-            return Answer::Noted;
-        }
-        // The run was accepted with 201; it is the node inside it that was refused.
-        a.refuse(201, now);
-        self.note(Note::Refused { attempt, provider_status: 201, stop: false });
-        Answer::Noted
-    }
-
-    fn call_reported(&mut self, attempt: u8, report: &CallReport, provider_id: Option<&ProviderId>) -> Answer {
-        let now = self.now;
-        let Some(a) = self.attempt_of(attempt, Channel::Call, provider_id) else { return Answer::Noted };
-        let (status, cause) = (report.status(), report.cause().map(str::to_owned));
-        if a.advance(status) {
-            (a.error_code, a.heard_at) = (cause, now);
-            match status {
-                AttemptStatus::Answered | AttemptStatus::Completed => a.answered = true,
-                AttemptStatus::Machine => a.answered = false,
-                _ => {}
-            }
-            self.note(Note::CallReported { attempt, report: report.clone() });
-        }
-        Answer::Noted
-    }
-
-    fn linked(&mut self, provider_id: &str) -> Answer {
-        self.v.owed.retain(|o| !matches!(&o.effect, Effect::Link { provider_id: id, .. } if id == provider_id));
-        Answer::Noted
-    }
-
-    /// The attempt a report is about, if it is of that channel; learns its UUID. The report proves that Plivo
-    /// was asked: if whoever asked has died, nobody must ask again.
-    fn attempt_of(&mut self, attempt: u8, channel: Channel, provider_id: Option<&ProviderId>) -> Option<&mut Attempt> {
-        self.v.attempts.get(usize::from(attempt)).filter(|a| a.channel == channel)?;
-        self.strike_off(&Effect::Trigger { attempt });
-        self.learn(attempt, provider_id);
-        self.v.attempts.get_mut(usize::from(attempt))
-    }
-
-    /// Takes down Plivo's id of an attempt. A second run of it, after a crash, brings another: both are linked,
-    /// the first is shown.
-    fn learn(&mut self, attempt: u8, provider_id: Option<&ProviderId>) {
-        let (Some(a), Some(id)) = (self.v.attempts.get_mut(usize::from(attempt)), provider_id) else { return };
-        a.provider_id.get_or_insert_with(|| id.uuid.clone());
-        if !id.is_linked {
-            self.owe(Effect::Link { provider_id: id.uuid.clone(), attempt }, Duration::from_secs(1));
-        }
     }
 }

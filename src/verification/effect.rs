@@ -15,6 +15,18 @@ pub enum Effect {
         /// Index in `attempts`.
         attempt: u8,
     },
+    /// Take the call back that is attempt number `attempt`: it may be ringing, and all is over.
+    HangUp {
+        /// Index in `attempts`.
+        attempt: u8,
+    },
+    /// Ask the PHLO which text or call its run made, since nothing has said so.
+    Identify {
+        /// Index in `attempts`.
+        attempt: u8,
+        /// Plivo's id of the run.
+        run_id: String,
+    },
     /// Make callbacks that carry only `provider_id` find attempt number `attempt`.
     Link {
         /// Message or call UUID.

@@ -156,6 +156,15 @@ pub enum TriggerOutcome {
         via: Via,
         /// Message or call UUID, where the answer told it.
         provider_id: Option<ProviderId>,
+        /// The run of the PHLO, which can be asked for the UUID where the answer did not tell it.
+        run_id: Option<String>,
+    },
+    /// The PHLO could not run it: the direct API is asked at once.
+    PassedOn {
+        /// The PHLO's HTTP status, where there was one.
+        provider_status: Option<u16>,
+        /// The round of the owed trigger that was asked in.
+        round: u16,
     },
     /// Plivo said no, for good.
     Refused {
@@ -168,8 +177,8 @@ pub enum TriggerOutcome {
     },
     /// Perhaps sent: it is not asked again.
     TimedOut {
-        /// The door.
-        via: Via,
+        /// The door, where it is known.
+        via: Option<Via>,
     },
     /// Certainly not sent, or harmless to send twice: it is asked again after `retry_after`.
     Deferred {
@@ -212,6 +221,18 @@ pub enum Event {
         attempt: u8,
         /// How it went.
         outcome: TriggerOutcome,
+    },
+    /// A call was taken back, or cannot be any more.
+    HungUp {
+        /// Index of the attempt.
+        attempt: u8,
+    },
+    /// What a run of the PHLO made, if it tells.
+    Identified {
+        /// Index of the attempt.
+        attempt: u8,
+        /// Message or call UUID.
+        provider_id: Option<ProviderId>,
     },
     /// A link that was owed is made.
     Linked {

@@ -14,6 +14,12 @@ pub const LIFETIME_AFTER_CALL: Duration = Duration::from_secs(120);
 /// For how long after a keystroke nobody is rung.
 pub const TYPING_PAUSE: Duration = Duration::from_secs(10);
 
+/// How long after a run of the PHLO it is asked what it made, if nothing has said so by then.
+pub const IDENTIFY_AFTER: Duration = Duration::from_secs(2);
+
+/// How often it is asked, each time after a longer pause.
+pub const IDENTIFY_TIMES: u16 = 4;
+
 /// For how long the outcome of an effect is held on to while the store does not take it.
 pub const OUTCOME_HOLD: Duration = Duration::from_secs(12);
 
@@ -32,6 +38,8 @@ pub struct Rules {
     pub resend_cooldown: Duration,
     /// When to call, where the creation does not say.
     pub policy: Policy,
+    /// Whether a key must be pressed before a call of the Call API speaks the code.
+    pub voice_confirm: bool,
     /// How long whoever owes an effect has for it before another replica takes it over. Longer than the
     /// longest request to Plivo.
     pub effect_lease: Duration,
@@ -57,6 +65,7 @@ impl Default for Rules {
             attempts_max: 5,
             resend_cooldown: Duration::from_secs(30),
             policy: Policy::FixedOrFail(Duration::from_secs(35)),
+            voice_confirm: false,
             effect_lease: Duration::from_secs(15),
         }
     }

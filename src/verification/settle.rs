@@ -7,7 +7,7 @@ use super::attempt::{Attempt, AttemptStatus};
 use super::decide::{Answer, Draft};
 use super::effect::{Effect, Owed};
 use super::event::FailureClass;
-use super::rules::{LIFETIME_AFTER_CALL, LIFETIME_MAX};
+use super::rules::{IDENTIFY_AFTER, LIFETIME_AFTER_CALL, LIFETIME_MAX};
 use super::state::{Channel, PlannedCall, Status};
 use super::timeline::Note;
 use crate::escalation::Reason;
@@ -27,7 +27,33 @@ impl Draft<'_> {
         {
             self.trigger(Channel::Call, Some(reason), is_repeat);
         }
+        if self.v.status.is_final() {
+            self.take_calls_back();
+        }
         self.take_up_what_is_owed();
+    }
+
+    /// Nobody should pick up a phone for a code that is used, or of no use any more.
+    fn take_calls_back(&mut self) {
+        for attempt in 0..self.v.attempts.len() {
+            let a = &mut self.v.attempts[attempt];
+            if a.may_ring(self.now) && a.provider_id.is_some() && !a.taken_back {
+                a.taken_back = true;
+                let attempt = attempt as u8;
+                self.note(Note::TakenBack { attempt });
+                self.owe(Effect::HangUp { attempt }, self.rules.effect_lease);
+                self.effects.push(Effect::HangUp { attempt });
+            }
+        }
+    }
+
+    /// Some runs tell what they made in their answer, others by a node of the flow a moment later.
+    pub(super) fn identify_later(&mut self, attempt: u8, run_id: &str) {
+        let effect = Effect::Identify { attempt, run_id: run_id.to_owned() };
+        self.owe(effect.clone(), IDENTIFY_AFTER);
+        if let Some(owed) = self.v.owed.iter_mut().find(|o| o.effect == effect && o.round == 0) {
+            owed.in_flight = false;
+        }
     }
 
     /// A call that nothing is heard of counts as not answered.
@@ -57,7 +83,11 @@ impl Draft<'_> {
             }
             let channel = match owed.effect {
                 Effect::Trigger { attempt } => attempts.get(usize::from(attempt)).map(|a| a.channel),
-                Effect::Link { .. } => None,
+                // By now it rings no more.
+                Effect::HangUp { attempt } if !attempts.get(usize::from(attempt)).is_some_and(|a| a.may_ring(now)) => {
+                    return false;
+                }
+                Effect::HangUp { .. } | Effect::Identify { .. } | Effect::Link { .. } => None,
             };
             if let (Effect::Trigger { attempt }, true) = (&owed.effect, owed.in_flight) {
                 // Once: it may have been sent before its doer died, and a second death is no accident.
@@ -86,13 +116,20 @@ impl Draft<'_> {
         let Ok(attempt) = u8::try_from(self.v.attempts.len()) else { return };
         let waited = self.v.attempts.first().map_or(Duration::ZERO, |first| self.now.since(first.at));
         let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-        self.v.attempts.push(Attempt::new(channel, reason, is_repeat, self.now));
+        let mut new = Attempt::new(channel, reason, is_repeat, self.now);
+        if self.v.details.is_test {
+            new.pretend();
+        }
+        self.v.attempts.push(new);
         // A creation that begins with a call keeps its own lifetime.
         if channel == Channel::Call && attempt > 0 {
             let lifted = (self.now + LIFETIME_AFTER_CALL).min(self.v.created_at + LIFETIME_MAX);
             self.v.expires_at = self.v.expires_at.max(lifted);
         }
         self.note(Note::AttemptDecided { attempt, channel, reason, is_repeat, waited_ms });
+        if self.v.details.is_test {
+            return;
+        }
         let effect = Effect::Trigger { attempt };
         self.owe(effect.clone(), self.rules.trigger_lease(channel));
         self.effects.push(effect);
@@ -125,11 +162,11 @@ impl Draft<'_> {
             .filter(|o| !o.in_flight)
             .filter_map(|o| match o.effect {
                 Effect::Trigger { attempt } => Some(attempt),
-                Effect::Link { .. } => None,
+                Effect::HangUp { .. } | Effect::Identify { .. } | Effect::Link { .. } => None,
             })
             .collect();
-        self.v.owed.retain(|o| matches!(o.effect, Effect::Link { .. }));
-        self.effects.retain(|e| matches!(e, Effect::Link { .. }));
+        self.v.owed.retain(|o| !matches!(o.effect, Effect::Trigger { .. }));
+        self.effects.retain(|e| !matches!(e, Effect::Trigger { .. }));
         for attempt in dropped {
             self.note(Note::Dropped { attempt });
         }

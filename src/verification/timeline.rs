@@ -37,6 +37,8 @@ pub enum Note {
     Refused { attempt: u8, provider_status: u16, stop: bool },
     /// Plivo did not answer in time: perhaps sent.
     TimedOut { attempt: u8 },
+    /// The PHLO could not run it, so the direct API is asked.
+    PassedOn { attempt: u8, provider_status: Option<u16> },
     /// Plivo could not be asked now.
     Deferred { attempt: u8, provider_status: Option<u16>, retry_at: Timestamp },
     /// Whoever was asking Plivo died; it is asked again.
@@ -47,6 +49,8 @@ pub enum Note {
     CallReported { attempt: u8, report: CallReport },
     /// Nothing was heard of a call.
     CallSilent { attempt: u8 },
+    /// A call that may still ring is taken back, since it is all over.
+    TakenBack { attempt: u8 },
     /// Somebody entered a wrong code.
     CodeIncorrect { checks_remaining: u8 },
     /// The customer's page told what the person does.

@@ -55,6 +55,9 @@ pub fn event() -> impl Strategy<Value = Event> {
         1 => channel().prop_map(Event::Joined),
         1 => activity.prop_map(Event::Activity),
         1 => uuid().prop_map(|provider_id| Event::Linked { provider_id }),
+        1 => attempt().prop_map(|attempt| Event::HungUp { attempt }),
+        1 => (attempt(), prop::option::of(provider_id()))
+            .prop_map(|(attempt, provider_id)| Event::Identified { attempt, provider_id }),
         1 => prop::bool::weighted(0.2).prop_map(|give_up| if give_up { Event::Cancel } else { Event::Tick }),
     ]
 }
@@ -105,10 +108,11 @@ fn outcome() -> impl Strategy<Value = Event> {
     let scope = prop_oneof![4 => Just(RefusalScope::Attempt), 1 => Just(RefusalScope::Account), 1 => Just(RefusalScope::Number)];
     let via = Via::Phlo;
     let outcome = prop_oneof![
-        6 => prop::option::of(provider_id())
-            .prop_map(move |provider_id| TriggerOutcome::Accepted { via, provider_id }),
+        6 => (prop::option::of(provider_id()), prop::option::of(Just("run".to_owned())))
+            .prop_map(move |(provider_id, run_id)| TriggerOutcome::Accepted { via, provider_id, run_id }),
+        2 => (0..3u16).prop_map(|round| TriggerOutcome::PassedOn { provider_status: Some(503), round }),
         1 => scope.prop_map(move |scope| TriggerOutcome::Refused { via, provider_status: 400, scope }),
-        1 => Just(TriggerOutcome::TimedOut { via }),
+        1 => Just(TriggerOutcome::TimedOut { via: Some(via) }),
         2 => (0..90_000u64, 0..3u16).prop_map(|(ms, round)| {
             TriggerOutcome::Deferred { provider_status: Some(503), retry_after: Duration::from_millis(ms), round }
         }),

@@ -154,7 +154,7 @@ proptest! {
                 let triggering = (0u8..).zip(&v.attempts).filter(|(_, a)| a.status == AttemptStatus::Triggering);
                 prop_assert_eq!(triggering.map(|(i, _)| i).collect::<Vec<_>>(), owed_triggers(v).collect::<Vec<_>>());
             }
-            if let Event::Triggered { attempt, outcome: TriggerOutcome::Deferred { .. } } = event {
+            if let Event::Triggered { attempt, outcome: TriggerOutcome::Deferred { .. } | TriggerOutcome::PassedOn { .. } } = event {
                 *put_off.entry(*attempt).or_default() += 1;
             }
             for attempt in triggers(&told.effects) {
@@ -218,7 +218,7 @@ proptest! {
     ) {
         let outcome = |attempt| {
             let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: !unlinked });
-            triggered(attempt, TriggerOutcome::Accepted { via: phlo_2fa::verification::Via::Phlo, provider_id })
+            triggered(attempt, TriggerOutcome::Accepted { via: phlo_2fa::verification::Via::Phlo, provider_id, run_id: None })
         };
         for (mode, reported) in [
             (Mode::Sms, text(0, texted.clone())), (Mode::Auto, text(0, texted)),
@@ -300,14 +300,14 @@ fn is_call(a: &Attempt) -> bool {
 fn triggers(effects: &[Effect]) -> impl Iterator<Item = u8> {
     effects.iter().filter_map(|effect| match effect {
         Effect::Trigger { attempt } => Some(*attempt),
-        Effect::Link { .. } => None,
+        Effect::HangUp { .. } | Effect::Identify { .. } | Effect::Link { .. } => None,
     })
 }
 
 fn owed_triggers(v: &Verification) -> impl Iterator<Item = u8> {
     v.owed.iter().filter_map(|owed| match owed.effect {
         Effect::Trigger { attempt } => Some(attempt),
-        Effect::Link { .. } => None,
+        Effect::HangUp { .. } | Effect::Identify { .. } | Effect::Link { .. } => None,
     })
 }
 

@@ -53,6 +53,8 @@ pub struct TestApp {
     pub clock: Clock,
     /// The service's engine.
     pub engine: Engine,
+    /// Whether it goes through a PHLO.
+    pub has_phlo: bool,
     /// The secret of its app.
     pub key: String,
     http: reqwest::Client,
@@ -145,6 +147,7 @@ impl TestApp {
             env.push((name.into(), value));
         }
         let config = Config::demo(env).unwrap();
+        let has_phlo = config.phlo_id.is_some();
         let sandbox = Sandbox::new(
             SandboxConfig {
                 auth_id: config.plivo_auth_id.clone(),
@@ -171,7 +174,7 @@ impl TestApp {
             let _ = stopped.await;
         }));
         let http = client();
-        Self { url, plivo_url, clock, engine, key: "demo".into(), http, stop: Some(stop), sandbox, plivo }
+        Self { url, plivo_url, clock, engine, has_phlo, key: "demo".into(), http, stop: Some(stop), sandbox, plivo }
     }
 
     /// Moves the service's clock on and lets everything due happen. What the service's own escalator was faster

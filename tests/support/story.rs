@@ -105,7 +105,7 @@ pub fn submit(digits: &str) -> Event {
 }
 
 pub fn accepted(attempt: u8) -> Event {
-    triggered(attempt, TriggerOutcome::Accepted { via: Via::Phlo, provider_id: None })
+    triggered(attempt, TriggerOutcome::Accepted { via: Via::Phlo, provider_id: None, run_id: None })
 }
 
 pub fn refused(attempt: u8, provider_status: u16, scope: RefusalScope) -> Event {
@@ -113,7 +113,7 @@ pub fn refused(attempt: u8, provider_status: u16, scope: RefusalScope) -> Event 
 }
 
 pub fn timed_out(attempt: u8) -> Event {
-    triggered(attempt, TriggerOutcome::TimedOut { via: Via::Phlo })
+    triggered(attempt, TriggerOutcome::TimedOut { via: Some(Via::Phlo) })
 }
 
 pub fn deferred(attempt: u8, seconds: u64) -> Event {

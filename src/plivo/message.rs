@@ -1,0 +1,109 @@
+//! A text by the Message API.
+//!
+//! Source: plivo.com/docs/messaging/api/message/send-a-message, plivo-python `resources/messages.py`.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::client::{Client, Reply};
+use super::is_id;
+use super::sender::Sender;
+use crate::phone::Country;
+
+/// What India's carriers want to know of a text (DLT): who sends it, and which registered template it is.
+#[derive(Clone, Debug, Default)]
+pub struct Dlt {
+    /// The sender's entity id.
+    pub entity_id: Option<String>,
+    /// The template's id.
+    pub template_id: Option<String>,
+}
+
+/// What a text to this country carries of it.
+pub fn dlt_for<'a>(country: &Country, dlt: &'a Dlt) -> Option<&'a Dlt> {
+    (country.as_str() == "IN").then_some(dlt)
+}
+
+/// A text to be sent.
+#[derive(Serialize)]
+pub struct Message<'a> {
+    #[serde(flatten)]
+    source: Source<'a>,
+    dst: &'a str,
+    text: &'a str,
+    url: &'a str,
+    method: &'static str,
+    /// A text, as all SDKs write it: neither the code nor the number stays in Plivo's logs.
+    log: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dlt_entity_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dlt_template_id: Option<&'a str>,
+}
+
+/// Exactly one of the two is taken.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Source<'a> {
+    Src(&'a str),
+    PowerpackUuid(String),
+}
+
+impl<'a> Message<'a> {
+    /// A text from `sender` to the E.164 number `to`; `report_url` hears what becomes of it.
+    pub fn new(sender: &'a Sender, to: &'a str, text: &'a str, report_url: &'a str, dlt: Option<&'a Dlt>) -> Self {
+        Self {
+            source: match sender {
+                Sender::Source(source) => Source::Src(source),
+                Sender::Powerpack(uuid) => Source::PowerpackUuid(uuid.to_string()),
+            },
+            dst: to,
+            text,
+            url: report_url,
+            method: "POST",
+            log: "false",
+            dlt_entity_id: dlt.and_then(|dlt| dlt.entity_id.as_deref()),
+            dlt_template_id: dlt.and_then(|dlt| dlt.template_id.as_deref()),
+        }
+    }
+}
+
+/// Sends it, once. A [`Reply::Success`] carries the answer; see [`provider_id`].
+pub async fn send(client: &Client, message: &Message<'_>) -> Reply {
+    client.post(&client.account_url("Message/"), message).await
+}
+
+/// The UUID of the text: always in a list, one for each destination.
+pub fn provider_id(body: &Value) -> Option<String> {
+    Some(body.get("message_uuid")?.get(0)?.as_str()?.to_owned()).filter(|id| is_id(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_text_has_one_source_and_leaves_nothing_in_logs() {
+        let dlt = Dlt { entity_id: Some("1".into()), template_id: None };
+        let sent = |sender: &str, dlt| {
+            let sender = Sender::parse(sender).unwrap();
+            serde_json::to_value(Message::new(&sender, "+911", "hello", "https://x.test/r", dlt)).unwrap()
+        };
+        let expected = json!({ "src": "PLIVOX", "dst": "+911", "text": "hello", "url": "https://x.test/r",
+            "method": "POST", "log": "false", "dlt_entity_id": "1" });
+        assert_eq!(sent("PLIVOX", Some(&dlt)), expected);
+        let pool = "2b1c7f0e-0000-4000-8000-000000000001";
+        let pooled = sent(&format!("powerpack:{pool}"), None);
+        assert_eq!((&pooled["powerpack_uuid"], pooled.get("src")), (&json!(pool), None));
+        assert_eq!(pooled.get("dlt_entity_id"), None);
+    }
+
+    #[test]
+    fn the_uuid_is_the_first_of_the_list() {
+        assert_eq!(provider_id(&json!({ "message_uuid": ["a"] })).as_deref(), Some("a"));
+        for body in [json!({}), json!({ "message_uuid": [] }), json!({ "message_uuid": [""] }), Value::Null] {
+            assert_eq!(provider_id(&body), None, "{body}");
+        }
+    }
+}
