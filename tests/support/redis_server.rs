@@ -150,6 +150,11 @@ impl RedisServer {
 
     /// One command over a connection of its own, and what it answers; the parts of a list a line each.
     pub(crate) fn command(&self, words: &[&str]) -> String {
+        self.try_command(words).expect("redis-server answers")
+    }
+
+    /// The same while the server may be cutting connections off, as when it takes another role.
+    pub(crate) fn try_command(&self, words: &[&str]) -> std::io::Result<String> {
         read_answer(&mut BufReader::new(self.send(words)))
     }
 
@@ -196,18 +201,20 @@ fn free_port() -> u16 {
     }
 }
 
-fn read_answer(from: &mut impl BufRead) -> String {
+fn read_answer(from: &mut impl BufRead) -> std::io::Result<String> {
     let mut line = String::new();
-    from.read_line(&mut line).expect("redis-server answers");
+    if from.read_line(&mut line)? == 0 {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
     let (kind, rest) = line.trim_end().split_at_checked(1).expect("redis-server answers in its protocol");
-    match (kind, rest.parse::<usize>()) {
+    Ok(match (kind, rest.parse::<usize>()) {
         ("$", Ok(length)) => {
             let mut text = vec![0; length + 2];
-            from.read_exact(&mut text).expect("redis-server ends what it begins");
+            from.read_exact(&mut text)?;
             String::from_utf8_lossy(&text[..length]).into_owned()
         }
-        ("*", Ok(parts)) => (0..parts).map(|_| read_answer(from)).collect::<Vec<_>>().join("\n"),
+        ("*", Ok(parts)) => (0..parts).map(|_| read_answer(from)).collect::<Result<Vec<_>, _>>()?.join("\n"),
         ("$" | "*", Err(_)) => String::new(),
         _ => rest.to_owned(),
-    }
+    })
 }
