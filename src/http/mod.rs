@@ -113,6 +113,7 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
         .service(at("/docs/{file:.*}", "GET").route(get().to(docs::file)));
     if with_legacy {
         app.service(at("/openapi.json", "GET").route(get().to(docs::document)));
+        app.service(at("/", "GET, HEAD").route(get().to(l::page)).route(head().to(l::page)));
         app.service(at("/verify/{number}", "GET").route(get().to(l::verify)));
         app.service(at("/verify_voice/{number}", "GET").route(get().to(l::verify_voice)));
         app.service(at("/checkcode/{number}/{code}", "GET").route(get().to(l::check)));

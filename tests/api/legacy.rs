@@ -174,6 +174,7 @@ async fn no_other_method_does_anything() {
         }
         assert_eq!(app.send(app.keyless("HEAD", path)).await.status, 405);
     }
+    app.send(app.keyless("POST", "/")).await.assert_problem(405, "method_not_allowed");
     assert_eq!(app.plivo_log("0103").await, Vec::<Value>::new());
 }
 
@@ -184,6 +185,29 @@ async fn without_the_setting_there_are_none_of_them() {
         app.send(app.keyless("GET", path)).await.assert_problem(404, "not_found");
     }
     assert_eq!(app.plivo_log("0103").await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_whole_in_itself_and_may_load_nothing_else() {
+    let app = spawn().await;
+    let (status, page, headers) = get(&app, "/", &[]).await;
+    assert_eq!((status, &headers["content-type"]), (200, &"text/html; charset=utf-8".parse().unwrap()));
+    assert_eq!(
+        (&headers["cache-control"], &headers["x-content-type-options"]),
+        (&"no-store".parse().unwrap(), &"nosniff".parse().unwrap())
+    );
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    for rule in ["default-src 'none'", "connect-src 'self'", "form-action 'none'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(rule), "{policy}");
+    }
+    for route in ["`verify/${", "`verify_voice/${", "`checkcode/${"] {
+        assert!(page.contains(route), "{route}");
+    }
+    // The namespace of SVG is a name, nothing that is loaded.
+    let links: Vec<_> = page.split("http").skip(1).filter(|rest| !rest.starts_with("://www.w3.org/2000/svg")).collect();
+    assert_eq!(links, Vec::<&str>::new());
+    let head = app.send(app.keyless("HEAD", "/")).await;
+    assert_eq!((head.status, head.header("content-type")), (200, "text/html; charset=utf-8"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,6 +278,9 @@ async fn no_number_and_no_code_of_a_path_is_logged() {
     for (path, status) in &answers {
         assert_eq!(get(path).await.status(), *status, "{path}");
     }
+    // On the demo, too, the root is the seed's page now, and the demo stays where it is.
+    assert_eq!(get("/").await.status(), 200);
+    assert_eq!(get("/demo").await.status(), 200);
     drop(demo);
     let log = log.recv().unwrap();
     for told in
