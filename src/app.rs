@@ -75,13 +75,14 @@ impl Application {
         let engine = engine(config, options.store, options.clock)?;
         let shared = Data::new(shared(config, engine.clone()));
         let (data, sandbox) = (shared.clone(), options.sandbox.clone());
+        let with_legacy = config.legacy_routes;
         let app = move || {
             let (data, sandbox) = (data.clone(), sandbox.clone());
             App::new().app_data(data).wrap(from_fn(http::observe)).configure(move |app| {
                 if let Some(sandbox) = &sandbox {
                     app.configure(sandbox.configure_open());
                 }
-                http::routes(app, sandbox.is_some());
+                http::routes(app, sandbox.is_some(), with_legacy);
             })
         };
         let server = HttpServer::new(app)
@@ -204,6 +205,7 @@ fn shared(config: &Config, engine: Engine) -> Shared {
         tokens: Tokens::new(config.plivo_auth_tokens.clone(), config.plivo_main_auth_tokens.clone()),
         public_url: config.public_url.clone(),
         callback_secrets: CallbackSecrets::new(config.callback_secrets.clone()),
+        trusted_proxies: config.trusted_proxies.clone(),
         readiness: Readiness::default(),
         followers: Arc::new(Semaphore::new(http::FOLLOWERS_MAX)),
     }

@@ -12,8 +12,10 @@ mod demo;
 mod direct;
 mod docs;
 mod error;
+mod legacy;
 pub mod openapi;
 mod ops;
+mod peer;
 mod signed;
 mod stream;
 mod timeline;
@@ -36,7 +38,7 @@ pub use stream::FOLLOWERS_MAX;
 
 use tokio::sync::Semaphore;
 
-use crate::config::{Countries, TestNumbers};
+use crate::config::{Countries, Network, TestNumbers};
 use crate::engine::Engine;
 use crate::plivo::signature::Tokens;
 
@@ -60,15 +62,17 @@ pub struct Shared {
     pub public_url: String,
     /// What is in callback URLs typed in by hand.
     pub callback_secrets: CallbackSecrets,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Whether a stop has begun.
     pub readiness: Readiness,
     /// Places for those who follow a verification live.
     pub followers: Arc<Semaphore>,
 }
 
-/// Every URL.
-pub fn routes(app: &mut ServiceConfig, is_demo: bool) {
-    use {callbacks as c, direct as d, ops as o, verifications as v};
+/// Every URL. Those of the seed demo, open to whoever comes by, only where they are wanted.
+pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
+    use {callbacks as c, direct as d, legacy as l, ops as o, verifications as v};
     let at = |path: &str, allow: &'static str| resource(path, allow);
     app.service(at("/v1/verifications", "GET, POST").route(post().to(v::create)).route(get().to(v::list)))
         .service(at("/v1/verifications/search", "POST").route(post().to(v::search)))
@@ -111,11 +115,23 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool) {
         .service(at("/livez", "GET, HEAD").route(get().to(o::live)).route(head().to(o::live)))
         .service(at("/readyz", "GET, HEAD").route(get().to(o::ready)).route(head().to(o::ready)))
         .service(at("/metrics", "GET").route(get().to(o::metrics)))
-        .service(at("/openapi.json", "GET").route(get().to(docs::document)))
         .service(at("/docs", "GET").route(get().to(docs::to_page)))
         .service(at("/docs/{file:.*}", "GET").route(get().to(docs::file)));
+    if with_legacy {
+        app.service(at("/openapi.json", "GET").route(get().to(docs::document)));
+        app.service(at("/", "GET, HEAD").route(get().to(l::page)).route(head().to(l::page)));
+        app.service(at("/verify/{number}", "GET").route(get().to(l::verify)));
+        app.service(at("/verify_voice/{number}", "GET").route(get().to(l::verify_voice)));
+        app.service(at("/checkcode/{number}/{code}", "GET").route(get().to(l::check)));
+    } else {
+        // The document names what is served here, no more.
+        let document = || async { HttpResponse::Ok().json(openapi::without_legacy()) };
+        app.service(at("/openapi.json", "GET").route(get().to(document)));
+        if is_demo {
+            app.service(at("/", "GET").route(get().to(demo::to_page)));
+        }
+    }
     if is_demo {
-        app.service(at("/", "GET").route(get().to(demo::to_page)));
         app.service(at("/demo", "GET").route(get().to(demo::page)));
     }
     app.default_service(to(not_found));

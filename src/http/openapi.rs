@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{callbacks, direct, ops, stream, verifications};
+use super::{callbacks, direct, legacy, ops, stream, verifications};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +27,15 @@ use super::{callbacks, direct, ops, stream, verifications};
 )]
 struct Document;
 
+#[derive(OpenApi)]
+#[openapi(
+    paths(legacy::verify, legacy::verify_voice, legacy::check),
+    tags((name = "legacy", description = "The seed demo's routes, only with `LEGACY_ROUTES=true`: without a key, as app \
+        `legacy`. They are GETs that send texts and make calls, with numbers and codes in the path; one marked as a \
+        prefetch is refused"))
+)]
+struct Legacy;
+
 struct ApiKey;
 
 impl Modify for ApiKey {
@@ -38,7 +47,12 @@ impl Modify for ApiKey {
     }
 }
 
-/// The document.
+/// The document, with all that can be served.
 pub fn document() -> utoipa::openapi::OpenApi {
+    without_legacy().merge_from(Legacy::openapi())
+}
+
+/// The document of a service that has no legacy routes.
+pub fn without_legacy() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }

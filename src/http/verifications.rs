@@ -277,7 +277,7 @@ fn code(code: Option<String>) -> Result<Code, ApiError> {
     })
 }
 
-fn refused(applied: Applied) -> Result<Applied, ApiError> {
+pub(super) fn refused(applied: Applied) -> Result<Applied, ApiError> {
     match applied.answer {
         Answer::Refused(refusal) => Err(refusal.into()),
         Answer::Noted | Answer::Correct | Answer::Incorrect => Ok(applied),
@@ -299,7 +299,7 @@ fn checked(applied: Applied) -> Answered {
 }
 
 /// Waits for Plivo's answer, within `PLIVO_WAIT`. A verification that Plivo left no channel for is a 502.
-async fn settled(shared: &Shared, applied: Applied, is_async: bool) -> Result<Verification, ApiError> {
+pub(super) async fn settled(shared: &Shared, applied: Applied, is_async: bool) -> Result<Verification, ApiError> {
     let Applied { verification, performance, .. } = applied;
     let is_troubled = shared.engine.plivo.is_troubled(verification.mode.first_channel());
     let wait = if is_troubled { shared.plivo_wait.min(WAIT_IN_TROUBLE) } else { shared.plivo_wait };

@@ -7,6 +7,7 @@ mod support;
 mod attempts;
 mod callbacks;
 mod checks;
+mod legacy;
 mod lists;
 mod logs;
 mod ops;
