@@ -5,7 +5,7 @@
 //! base URL.
 
 pub mod callback;
-mod client;
+pub mod client;
 pub mod outcome;
 pub mod phlo;
 pub mod reference;
