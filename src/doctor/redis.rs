@@ -44,7 +44,7 @@ pub(super) async fn examine(config: &Config, chart: &mut Chart<'_>) -> Option<Re
         }
     };
     if let Err(error) = patiently(|| store.ping()).await {
-        chart.wrong(NAME, error.to_string(), mend(&error));
+        chart.wrong(NAME, said(&error), mend(&error));
         chart.skip(SETUP, "Redis does not answer");
         chart.skip(SCRIPTS, "Redis does not answer");
         return None;
@@ -60,7 +60,7 @@ pub(super) async fn examine(config: &Config, chart: &mut Chart<'_>) -> Option<Re
     examine_setup(&setup, chart);
     match exercise(&store).await {
         Ok(()) => chart.ok(SCRIPTS, "each was run on a record of its own, which is gone in seconds"),
-        Err(Failure::Store(step, error)) => chart.wrong(SCRIPTS, format!("{step}: {error}"), mend(&error)),
+        Err(Failure::Store(step, error)) => chart.wrong(SCRIPTS, format!("{step}: {}", said(&error)), mend(&error)),
         Err(Failure::Odd(step)) => chart.wrong(
             SCRIPTS,
             format!("{step}: Redis answers, and not what was written a moment before"),
@@ -182,14 +182,22 @@ async fn patiently<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T,
     answer
 }
 
-/// By the store's own words and Redis' first one.
+fn said(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable(why) if why.bytes().all(|b| b.is_ascii_uppercase()) => format!("Redis refuses ({why})"),
+        StoreError::Unavailable(why) => why.clone(),
+        StoreError::Unreadable(_) => error.to_string(),
+    }
+}
+
+/// By the store's own words and Redis' first one. A command that is refused within a script is `ERR` to some.
 fn mend(error: &StoreError) -> String {
     let StoreError::Unavailable(why) = error else {
         return "see that nobody else writes keys that begin with phlo2fa:".to_owned();
     };
     match why.as_str() {
         "connection refused" => "start Redis, or correct host and port in REDIS_URL".to_owned(),
-        "NOPERM" | "NOSCRIPT" => format!("allow the user what is needed: {COMMANDS}"),
+        "NOPERM" | "ERR" => format!("allow the user what is needed: {COMMANDS}"),
         "NOAUTH" | "WRONGPASS" | "authentication failed" => "correct user and password in REDIS_URL".to_owned(),
         "LOADING" => "wait: it is reading its data".to_owned(),
         "OOM" => "give it more memory: with noeviction it refuses to write".to_owned(),

@@ -86,8 +86,9 @@ pub(super) fn trouble(error: &reqwest::Error) -> Trouble {
 
 fn known(cause: &(dyn Error + 'static)) -> Option<Trouble> {
     if let Some(io) = cause.downcast_ref::<io::Error>() {
-        if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Some(bad_tls(tls));
+        // What an IO error was made of is no source of it; TLS errors are wrapped so, twice.
+        if let Some(inner) = io.get_ref() {
+            return known(inner);
         }
         let refused = "nothing listens there: start it, or correct the address and port";
         return (io.kind() == io::ErrorKind::ConnectionRefused)

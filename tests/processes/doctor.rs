@@ -256,6 +256,11 @@ async fn settings_that_are_not_the_running_service_s_are_told_apart() {
     let report = world.doctor(&[], &[("PUBLIC_URL", &format!("http://127.0.0.1:{}", free_port()))]).await;
     report.exits(1).has("WRONG service: ", "connection refused").has("      mend: ", "Is the service running");
     report.has("skip  signature: ", "");
+    let tls = world.service.url.replace("http:", "https:");
+    world.doctor(&[], &[("PUBLIC_URL", &tls)]).await.exits(1).has("WRONG service: ", "TLS fails (");
+    // Somebody else answers there.
+    let report = world.doctor(&[], &[("PUBLIC_URL", &world.stub.url)]).await;
+    report.exits(1).has("warn  service: ", "HTTP 401").has("WRONG signature: ", "").has("skip  callback secret: ", "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -294,7 +299,7 @@ async fn a_redis_is_looked_at_wherever_it_may_be() {
     let port = careless.port;
     let url = |password: &str| format!("redis://phlo:{password}@127.0.0.1:{port}");
     let report = world.doctor(&[], &[("REDIS_URL", &url("hunter2"))]).await;
-    report.exits(1).has("WRONG redis scripts: commit", "");
+    report.exits(1).has("WRONG redis scripts: commit: Redis refuses", "").has("      mend: ", "+zadd");
     rule.extend(["+zadd", "-config", "-info"]);
     assert_eq!(careless.command(&rule), "OK");
     let report = world.doctor(&[], &[("REDIS_URL", &url("hunter2"))]).await;
