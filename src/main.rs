@@ -55,7 +55,7 @@ struct Checkup {
     #[arg(long)]
     run: bool,
     /// Also verify this number for real through the running service, by text, and report what comes back of it.
-    #[arg(long, value_name = "+NUMBER", allow_hyphen_values = true)]
+    #[arg(long, value_name = "+NUMBER")]
     send: Option<String>,
     /// For how many seconds at most it is watched.
     #[arg(long, default_value_t = 60, requires = "send")]
