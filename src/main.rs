@@ -51,7 +51,7 @@ struct LocalPlivo {
 #[derive(Args)]
 struct Checkup {
     /// Also start the PHLO once with `mode` = `doctor`, which no branch of the documented flow takes, and the source
-    /// number as its own destination, so that nothing can be sent.
+    /// number as its own destination, so that nobody is reached.
     #[arg(long)]
     run: bool,
     /// Also verify this number for real through the running service, by text, and report what comes back of it.

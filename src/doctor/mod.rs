@@ -29,7 +29,7 @@ use finding::Chart;
 /// What is done beyond looking.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Run the PHLO once, so that nothing is sent.
+    /// Run the PHLO once, in a way that reaches nobody.
     pub run: bool,
     /// Verify this number for real, and watch.
     pub send: Option<String>,

@@ -1,7 +1,7 @@
 //! The PHLO: that it is there, and with `--run` that it branches on what we send.
 //!
 //! The run has a `mode` that no branch of the documented flow takes, and the source number for its own
-//! destination, so that even another flow can send nothing to anybody. What it cannot tell: whether Start
+//! destination, so that another flow too reaches nobody else. What it cannot tell: whether Start
 //! declares `otp`, `ref`, `text` and `language`; a flow that cannot read them says nothing of it.
 
 use serde_json::Value;
@@ -36,7 +36,7 @@ pub(super) async fn examine(
     let is_there = look_up(config, plivo, id, chart).await;
     if !is_to_run {
         if is_there {
-            chart.skip(KEYS, "whether the flow reads our keys shows only when it runs: doctor --run (sends nothing)");
+            chart.skip(KEYS, "whether the flow reads our keys shows only when it runs: doctor --run (reaches nobody)");
         }
         return;
     }
