@@ -14,7 +14,8 @@
 //! it. [`escalation`] answers the one question this service exists for: when, if ever, should we call?
 //! Both are pure: no clock, no randomness, no socket. [`engine`] loads, decides, commits and performs;
 //! [`store`] keeps the result, in Redis or in memory; [`plivo`] speaks Plivo's HTTP in both directions;
-//! [`http`] is our own API; [`sandbox`] is a Plivo of our own to try and test all of it against.
+//! [`http`] is our own API; [`sandbox`] is a Plivo of our own to try and test all of it against. [`doctor`] looks
+//! at a deployment from outside and says what is wrong with it.
 //!
 //! # Invariants
 //!
@@ -25,10 +26,11 @@
 //! * Codes and numbers are sealed at rest and masked wherever they could be printed.
 //!
 //! Imports point one way: `time phone keyring` · `escalation` · `verification` · `store plivo` · `engine` ·
-//! `http sandbox` · `app` · `main`; `tests/tidy.rs` has the few that stand between them and holds all of them to it.
+//! `http sandbox` · `app doctor` · `main`; `tests/tidy.rs` has the few that stand between them and holds all of them to it.
 
 pub mod app;
 pub mod config;
+pub mod doctor;
 pub mod engine;
 pub mod escalation;
 pub mod http;

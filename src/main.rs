@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use phlo_2fa::app::{Application, Options};
 use phlo_2fa::config::{Config, local_url};
+use phlo_2fa::doctor::{self, Finding, Unwell};
 use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
 use phlo_2fa::{http, telemetry};
 use secrecy::ExposeSecret;
@@ -29,6 +30,8 @@ enum Command {
     Demo(LocalPlivo),
     /// Run the local Plivo alone.
     SimulatePlivo(LocalPlivo),
+    /// Look at settings, Redis, Plivo, the PHLO, the public URL and signatures; say how to mend each.
+    Doctor(Checkup),
     /// Print the OpenAPI document.
     Openapi,
     /// Exit with 0 when the service on BIND is ready.
@@ -48,6 +51,23 @@ struct LocalPlivo {
     terse_runs: bool,
 }
 
+#[derive(Args)]
+struct Checkup {
+    /// Also start the PHLO once with `mode` = `doctor`, which no branch of the documented flow takes, and the source
+    /// number as its own destination, so that nobody is reached.
+    #[arg(long)]
+    run: bool,
+    /// Also verify this number for real through the running service, by text, and report what comes back of it.
+    #[arg(long, value_name = "+NUMBER")]
+    send: Option<String>,
+    /// For how many seconds at most it is watched.
+    #[arg(long, default_value_t = 60, requires = "send")]
+    watch: u64,
+    /// Print one JSON array, for machines.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     // A file that is there and cannot be read is worth a word; none is not.
     let unread = dotenvy::dotenv().err().filter(|e| !e.not_found());
@@ -60,6 +80,8 @@ fn main() -> ExitCode {
     );
     match ran {
         Ok(()) => ExitCode::SUCCESS,
+        // Its report has said so.
+        Err(error) if error.is::<Unwell>() => ExitCode::FAILURE,
         Err(error) => {
             complain(&error);
             ExitCode::FAILURE
@@ -87,6 +109,7 @@ async fn run(cli: Cli, env_file_unread: bool) -> anyhow::Result<()> {
         Command::Serve => serve(env_file_unread).await,
         Command::Demo(local) => demo(local).await,
         Command::SimulatePlivo(local) => simulate(local).await,
+        Command::Doctor(checkup) => doctor(&checkup, env_file_unread).await,
         Command::Openapi => {
             say(&http::openapi::document().to_pretty_json()?);
             Ok(())
@@ -193,6 +216,21 @@ async fn simulate(local: LocalPlivo) -> anyhow::Result<()> {
     handle.stop(true).await;
     serving.await??;
     Ok(())
+}
+
+/// Fails when something is wrong; what is only worth a look is no failure.
+async fn doctor(checkup: &Checkup, env_file_unread: bool) -> anyhow::Result<()> {
+    if env_file_unread {
+        complain(&anyhow::anyhow!("the .env file could not be read; see its syntax"));
+    }
+    let (run, send, watch) = (checkup.run, checkup.send.clone(), Duration::from_secs(checkup.watch));
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut tell = |finding: &Finding| {
+        if checkup.json { findings.push(finding.clone()) } else { say(&finding.to_string()) }
+    };
+    let summary = doctor::examine(env(), &doctor::Options { run, send, watch }, &mut tell).await;
+    say(&if checkup.json { serde_json::to_string_pretty(&findings)? } else { summary.to_string() });
+    if summary.is_well() { Ok(()) } else { Err(Unwell(summary).into()) }
 }
 
 /// Asks the service on BIND, as a container's health check.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -23,6 +23,17 @@ pub enum Reply {
     Failed(u16),
     /// No answer, and it may have been acted on.
     Silent,
+}
+
+/// What a GET was answered with. The status is data: whoever looks wants to know which it was.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// HTTP status.
+    pub status: u16,
+    /// Its `Date` header.
+    pub date: Option<String>,
+    /// Its JSON body; null where there was none.
+    pub body: Value,
 }
 
 /// One connection pool for all of Plivo, with credentials.
@@ -68,11 +79,6 @@ impl Client {
         self.ask(self.http.post(url).json(body)).await
     }
 
-    /// Reads once.
-    pub async fn get(&self, url: &str) -> Reply {
-        self.ask(self.http.get(url)).await
-    }
-
     /// Deletes once.
     pub async fn delete(&self, url: &str) -> Reply {
         self.ask(self.http.delete(url)).await
@@ -94,6 +100,19 @@ impl Client {
             Err(_) => Value::Null,
         };
         read(status, retry_after, body)
+    }
+
+    /// Looks something up, once.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn get(&self, url: &str) -> reqwest::Result<Seen> {
+        let request = self.http.get(url).basic_auth(&self.auth_id, Some(self.auth_token.expose_secret()));
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
+        let body = response.bytes().await.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Ok(Seen { status, date, body: body.unwrap_or(Value::Null) })
     }
 }
 

@@ -8,7 +8,7 @@ pub mod answer;
 mod breaker;
 mod call;
 pub mod callback;
-mod client;
+pub mod client;
 pub mod language;
 mod message;
 pub mod outcome;

@@ -48,10 +48,8 @@ pub async fn find(client: &Client, origin: &str, phlo_id: &str, run_id: &str, ch
         Channel::Sms => "message_uuids",
         Channel::Call => "call_uuids",
     };
-    match client.get(&format!("{origin}/v1/phlo/{phlo_id}/runs/{run_id}")).await {
-        Reply::Success(_, record) => record.get(key)?.get(0)?.as_str().filter(|id| is_id(id)).map(str::to_owned),
-        Reply::Refused(..) | Reply::NotNow(..) | Reply::Failed(_) | Reply::Silent => None,
-    }
+    let run = client.get(&format!("{origin}/v1/phlo/{phlo_id}/runs/{run_id}")).await.ok()?;
+    run.body.get(key)?.get(0)?.as_str().filter(|id| is_id(id)).map(str::to_owned)
 }
 
 /// The id of a run, under whichever of its names an answer has it (`plivo/wire.md` 2.1).

@@ -4,6 +4,7 @@
 mod checks;
 mod commands;
 mod crashes;
+mod doctor;
 mod logs;
 mod redis;
 mod stop;

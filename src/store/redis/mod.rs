@@ -26,6 +26,7 @@ use crate::time::Timestamp;
 use crate::verification::VerificationId;
 
 pub use self::target::InvalidUrl;
+pub use self::warnings::{Advice, Setup};
 
 /// How many shards of a cluster are asked at a time.
 const SIDE_BY_SIDE: usize = 32;
@@ -56,6 +57,11 @@ impl Redis {
     /// When it is not.
     pub fn check_url(url: &SecretString) -> Result<(), InvalidUrl> {
         Target::parse(url.expose_secret()).map(|_| ())
+    }
+
+    /// How the server is set up, as far as it tells.
+    pub async fn setup(&self) -> Setup {
+        Setup::read(&self.pool).await
     }
 
     /// The shards in the order in which to look at them this time, in groups that one script may span.

@@ -1,0 +1,381 @@
+//! What `doctor` finds in a deployment that is well, and in each way that one is not.
+
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use actix_web::http::header::{AUTHORIZATION, DATE};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use base64::Engine as _;
+use phlo_2fa::phone::PhoneNumber;
+use serde_json::{Value, json};
+
+use crate::support::redis_server::RedisServer;
+use crate::world::{
+    API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, NUMBER, Plivo, Process, SECRET_KEY, Service, defaults, free_port,
+    plivo_listener, until,
+};
+
+/// What Plivo's API knows, and what a runner does that is not the local Plivo's.
+#[derive(Clone)]
+struct Answers {
+    account: (u16, Value),
+    date: Option<&'static str>,
+    number: (u16, Value),
+    phlo: (u16, Value),
+    run: (u16, Value),
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self {
+            account: (200, json!({ "account_type": "standard", "cash_credits": "100.00000" })),
+            date: None,
+            number: (200, json!({ "sms_enabled": true, "voice_enabled": true, "active": true })),
+            phlo: (200, json!({ "name": "2FA" })),
+            run: (
+                201,
+                json!({ "message": "stopped. next node uuid not found for b'Start' - b'Start' with output state: http" }),
+            ),
+        }
+    }
+}
+
+/// A Plivo that answers what it is told to.
+struct Stub {
+    url: String,
+    answers: Arc<Mutex<Answers>>,
+    server: actix_web::dev::ServerHandle,
+}
+
+impl Stub {
+    fn serve() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answers = Arc::new(Mutex::new(Answers::default()));
+        let data = web::Data::new(Arc::clone(&answers));
+        let app = move || App::new().app_data(data.clone()).default_service(web::to(answer));
+        let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap().run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Self { url, answers, server: handle }
+    }
+
+    fn answer(&self, change: impl FnOnce(&mut Answers)) {
+        let mut answers = Answers::default();
+        change(&mut answers);
+        *self.answers.lock().unwrap() = answers;
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        drop(self.server.stop(false));
+    }
+}
+
+async fn answer(request: HttpRequest, answers: web::Data<Arc<Mutex<Answers>>>) -> HttpResponse {
+    let answers = answers.lock().unwrap().clone();
+    let expected = base64::engine::general_purpose::STANDARD.encode(format!("{AUTH_ID}:{AUTH_TOKEN}"));
+    let given = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
+    let path = request.path();
+    let (status, body) = match request.method().as_str() {
+        _ if given != Some(format!("Basic {expected}")) => (401, json!({ "error": "no" })),
+        "POST" => answers.run,
+        _ if path.contains("/Number/") => answers.number,
+        _ if path.contains("/phlo/") => answers.phlo,
+        _ => answers.account,
+    };
+    let mut response = HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap());
+    if let Some(date) = answers.date {
+        response.insert_header((DATE, date));
+    }
+    response.json(body)
+}
+
+/// Everything a deployment needs, running.
+struct World {
+    redis: RedisServer,
+    stub: Stub,
+    plivo: Plivo,
+    service: Service,
+}
+
+impl World {
+    async fn start() -> Self {
+        let redis = RedisServer::start_with(&["--appendonly", "yes"]);
+        let stub = Stub::serve();
+        let (listener, plivo_url) = plivo_listener();
+        let service = Service::start(&[
+            ("REDIS_URL", &redis.url()),
+            ("PLIVO_API_URL", &stub.url),
+            ("PLIVO_PHLO_URL", &plivo_url),
+        ])
+        .await;
+        let plivo = Plivo::serve(listener, &service.url, 50.0);
+        service.until_ready().await;
+        Self { redis, stub, plivo, service }
+    }
+
+    fn env(&self, changes: &[(&str, &str)]) -> Vec<(String, String)> {
+        let redis = self.redis.url();
+        let own = [
+            ("REDIS_URL", redis.as_str()),
+            ("PLIVO_API_URL", &self.stub.url),
+            ("PLIVO_PHLO_URL", &self.plivo.url),
+            ("PUBLIC_URL", &self.service.url),
+            ("BIND", self.service.url.trim_start_matches("http://")),
+        ];
+        env(&[&own, changes].concat())
+    }
+
+    async fn doctor(&self, args: &[&str], changes: &[(&str, &str)]) -> Report {
+        doctor(args, &self.env(changes)).await
+    }
+}
+
+/// The usual settings and these, the last of a name.
+fn env(changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut env = defaults();
+    for (name, value) in changes {
+        env.retain(|(known, _)| known != name);
+        env.push(((*name).to_owned(), (*value).to_owned()));
+    }
+    env
+}
+
+#[derive(Debug)]
+struct Report {
+    exit: Option<i32>,
+    out: String,
+}
+
+impl Report {
+    /// Asserts that one line begins so, and says so.
+    #[track_caller]
+    fn has(&self, start: &str, said: &str) -> &Self {
+        let is_it = |line: &str| line.starts_with(start) && line.contains(said);
+        assert!(self.out.lines().any(is_it), "no line {start:?} with {said:?}:\n{}", self.out);
+        self
+    }
+
+    #[track_caller]
+    fn exits(&self, code: i32) -> &Self {
+        assert_eq!(self.exit, Some(code), "{}", self.out);
+        self
+    }
+
+    /// How many lines of a verdict.
+    fn count(&self, word: &str) -> usize {
+        self.out.lines().filter(|line| line.starts_with(word)).count()
+    }
+}
+
+/// Runs it to its end. Whatever it says, it gives nothing away.
+async fn doctor(args: &[&str], env: &[(String, String)]) -> Report {
+    let args = [&["doctor"], args].concat();
+    let (mut process, lines) = Process::start_and_read(&args, env);
+    let status = process.end().await;
+    let out = lines.iter().collect::<Vec<_>>().join("\n");
+    let all = format!("{out}\n{}", process.log());
+    for secret in [AUTH_TOKEN, API_KEY, CALLBACK_SECRET, SECRET_KEY, AUTH_ID, "hunter2"] {
+        assert!(!all.contains(secret), "it tells {secret}:\n{all}");
+    }
+    for number in [NUMBER, "+14155550100", "+14155550103"] {
+        assert!(!all.contains(number.trim_start_matches('+')), "it tells a number:\n{all}");
+    }
+    Report { exit: status.code(), out }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_is_well_is_said_to_be() {
+    let world = World::start().await;
+    let report = world.doctor(&["--run", "--send", "+14155550100"], &[]).await;
+    report.exits(0);
+    println!("{}", report.out);
+    for (check, said) in [
+        ("settings", "complete"),
+        ("redis", "one server"),
+        ("redis setup", "noeviction, append-only file"),
+        ("redis scripts", "gone in seconds"),
+        ("credentials", "account MA…00 (standard), credit 100.00 USD"),
+        ("clock", "no more than 2 s apart"),
+        ("number", "can text and call"),
+        ("phlo", "is there"),
+        ("phlo keys", "branches on mode"),
+        ("public url", ""),
+        ("service", "answers at PUBLIC_URL"),
+        ("signature", "is taken"),
+        ("callback secret", "another is refused"),
+        ("send", "(via phlo)"),
+        ("delivery reports", "up to delivered"),
+        ("flow reports", "Start declares ref"),
+    ] {
+        report.has(&format!("ok    {check}: "), said);
+    }
+    assert_eq!(report.out.lines().last(), Some("all well"));
+    // One text to whom it was to go, and canceled; the run sent nothing.
+    assert_eq!(world.plivo.requests("+14155550100").await, ["sms"]);
+    let handset = world.plivo.handset(NUMBER).await;
+    assert_eq!((&handset["messages"], &handset["calls"]), (&json!([]), &json!([])));
+    let listed = world.service.get("/v1/verifications").await;
+    assert_eq!(listed.body["verifications"][0]["status"], "canceled", "{listed:?}");
+    // What was written to Redis goes by itself.
+    let keys = async || world.redis.command(&["KEYS", "phlo2fa:*:app:DOCTOR"]).is_empty();
+    until("doctor's record to go", keys).await;
+
+    // Without being asked to it runs and sends nothing.
+    let report = world.doctor(&[], &[]).await;
+    report.exits(0).has("skip  phlo keys: ", "--run");
+    assert_eq!((report.count("warn"), report.out.lines().last()), (0, Some("1 skipped")), "{}", report.out);
+    assert_eq!(world.plivo.requests("+14155550100").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_are_not_the_running_service_s_are_told_apart() {
+    let world = World::start().await;
+    let report = world.doctor(&[], &[("PLIVO_AUTH_TOKEN", "hunter2-another")]).await;
+    report.exits(1).has("WRONG credentials: ", "(401)").has("skip  number: ", "").has("skip  phlo: ", "");
+    report.has("WRONG signature: ", "(401)").has("skip  callback secret: ", "");
+
+    // The first sends, but all of them verify.
+    let both = format!("{AUTH_TOKEN},hunter2-another");
+    world.doctor(&[], &[("PLIVO_AUTH_TOKEN", &both)]).await.exits(1).has("WRONG signature: ", "token 2 of 2");
+
+    let elsewhere = world.service.url.replace("127.0.0.1", "localhost");
+    let report = world.doctor(&["--send", "+14155550100"], &[("PUBLIC_URL", &elsewhere)]).await;
+    report.exits(1).has("WRONG signature: ", "(401)").has("      mend: ", "another PLIVO_AUTH_TOKEN or PUBLIC_URL");
+    report.has("skip  send: ", "no API key");
+
+    let report = world.doctor(&[], &[("CALLBACK_SECRET", "hunter2-hunter2-hunter2")]).await;
+    report.exits(1).has("WRONG callback secret: ", "(401)");
+
+    let keys = [("API_KEYS", "shop:hunter2-hunter2-hunter2")];
+    world.doctor(&["--send", "+14155550100"], &keys).await.exits(1).has("WRONG send: ", "API_KEYS (401)");
+    assert_eq!(world.plivo.requests("+14155550100").await.len(), 0);
+
+    let report = world.doctor(&[], &[("PUBLIC_URL", &format!("http://127.0.0.1:{}", free_port()))]).await;
+    report.exits(1).has("WRONG service: ", "connection refused").has("      mend: ", "Is the service running");
+    report.has("skip  signature: ", "");
+    let tls = world.service.url.replace("http:", "https:");
+    world.doctor(&[], &[("PUBLIC_URL", &tls)]).await.exits(1).has("WRONG service: ", "TLS fails (");
+    // Somebody else answers there.
+    let report = world.doctor(&[], &[("PUBLIC_URL", &world.stub.url)]).await;
+    report.exits(1).has("warn  service: ", "HTTP 401").has("WRONG signature: ", "").has("skip  callback secret: ", "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faulty_settings_are_all_that_is_looked_at() {
+    let report = doctor(&[], &env(&[("SECRET_KEY", "hunter2"), ("PUBLIC_URL", "hunter2")])).await;
+    report.exits(1).has("WRONG settings: ", "SECRET_KEY").has("WRONG settings: ", "PUBLIC_URL");
+    report.has("      mend: ", "for example SECRET_KEY=");
+    assert_eq!(report.out.lines().last(), Some("2 wrong, 1 skipped"));
+
+    let report = doctor(&["--json"], &env(&[("SECRET_KEY", "hunter2"), ("PUBLIC_URL", "http://127.0.0.1:9")])).await;
+    report.exits(1);
+    let findings: Value = serde_json::from_str(&report.out).unwrap();
+    assert_eq!((&findings[0]["name"], &findings[0]["result"]), (&json!("settings"), &json!("wrong")));
+    assert!(findings[0]["detail"].is_string() && findings[0]["mend"].is_string() && findings[1]["mend"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_is_looked_at_wherever_it_may_be() {
+    let world = World::start().await;
+    world.redis.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    let report = world.doctor(&[], &[]).await;
+    report.exits(1).has("WRONG redis setup: ", "allkeys-lru").has("      mend: ", "set maxmemory-policy noeviction");
+
+    let careless = RedisServer::start();
+    let report = world.doctor(&[], &[("REDIS_URL", &careless.url())]).await;
+    report.exits(0).has("warn  redis setup: ", "nothing on disk").has("      mend: ", "set appendonly yes");
+
+    let (cluster, sentinel) = (RedisServer::start_cluster(), RedisServer::start_sentinel(&careless));
+    for (server, named) in [(&cluster, "cluster"), (&sentinel, "Sentinel")] {
+        let report = world.doctor(&[], &[("REDIS_URL", &server.url())]).await;
+        report.exits(0).has("ok    redis: ", named).has("ok    redis scripts: ", "");
+    }
+
+    let mut rule = vec!["ACL", "SETUSER", "phlo", "reset", "on", ">hunter2", "~phlo2fa:*", "+@all", "-zadd"];
+    assert_eq!(careless.command(&rule), "OK");
+    let port = careless.port;
+    let url = |password: &str| format!("redis://phlo:{password}@127.0.0.1:{port}");
+    let report = world.doctor(&[], &[("REDIS_URL", &url("hunter2"))]).await;
+    report.exits(1).has("WRONG redis scripts: commit: Redis refuses", "").has("      mend: ", "+zadd");
+    rule.extend(["+zadd", "-config", "-info"]);
+    assert_eq!(careless.command(&rule), "OK");
+    let report = world.doctor(&[], &[("REDIS_URL", &url("hunter2"))]).await;
+    report.exits(0).has("warn  redis setup: ", "may not be read").has("ok    redis scripts: ", "");
+    let report = world.doctor(&[], &[("REDIS_URL", &url("hunter2hunter2"))]).await;
+    report.exits(1).has("WRONG redis: ", "").has("      mend: ", "user and password");
+
+    drop(careless);
+    let report = world.doctor(&[], &[("REDIS_URL", &url("hunter2"))]).await;
+    report.exits(1).has("WRONG redis: ", "connection refused").has("skip  redis scripts: ", "");
+    report.has("ok    clock: ", "Plivo's, this machine's").has("ok    signature: ", "");
+
+    let report = world.doctor(&[], &[("REDIS_URL", "memory://")]).await;
+    report.exits(0).has("warn  redis: ", "a restart forgets everything");
+    assert_eq!(report.count("warn"), 1, "{}", report.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_plivo_says_is_read() {
+    let world = World::start().await;
+    let stub = &world.stub;
+    let runner = [("PLIVO_PHLO_URL", stub.url.as_str())];
+    let masked = PhoneNumber::parse(NUMBER).unwrap().to_string();
+
+    stub.answer(|a| a.number.1 = json!({ "sms_enabled": true, "voice_enabled": false }));
+    world.doctor(&[], &[]).await.exits(1).has(&format!("WRONG number: {masked}"), "cannot call");
+    stub.answer(|a| a.number = (404, json!({ "error": "not found" })));
+    world.doctor(&[], &[]).await.exits(1).has("WRONG number: ", "not a number of this account");
+    let senders = [("SENDERS", "SHOP"), ("COUNTRIES", "US,IN")];
+    stub.answer(|_| {});
+    world.doctor(&[], &senders).await.exits(0).has("skip  senders: ", "(IN, US)");
+
+    stub.answer(|a| a.account.1 = json!({ "account_type": "developer", "cash_credits": "0.5" }));
+    world.doctor(&[], &[]).await.exits(0).has("warn  credentials: ", "a trial");
+    stub.answer(|a| a.account = (503, Value::Null));
+    world.doctor(&[], &[]).await.exits(1).has("WRONG credentials: ", "503").has("ok    phlo: ", "");
+
+    stub.answer(|a| a.date = Some("Tue, 01 Jan 2030 00:00:00 GMT"));
+    world.doctor(&[], &[]).await.exits(1).has("WRONG clock: ", "Plivo's and this machine's");
+
+    stub.answer(|a| a.phlo = (404, json!({ "error": "not found" })));
+    world.doctor(&[], &runner).await.exits(1).has("WRONG phlo: ", "not published (404)");
+    stub.answer(|_| {});
+    world.doctor(&["--run"], &runner).await.exits(1).has("WRONG phlo keys: ", "nothing is wired");
+    stub.answer(|a| a.run.1 = json!({ "message": "… 'message(s) queued', 'message_uuid': ['8b1f']" }));
+    world.doctor(&["--run"], &runner).await.exits(1).has("WRONG phlo keys: ", "does not branch on it");
+    stub.answer(|a| a.run.1 = json!({ "message": format!("something about {NUMBER}") }));
+    world.doctor(&["--run"], &runner).await.exits(0).has("warn  phlo keys: ", "something about +…");
+    world.doctor(&["--run"], &[("PHLO_ID", "")]).await.exits(0).has("ok    phlo: none", "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_come_back_of_a_text_is_told() {
+    let world = World::start().await;
+    // Sent, then silence: the wait is all there is to wait for.
+    let report = world.doctor(&["--send", "+14155550103", "--watch", "3"], &[]).await;
+    report.exits(0).has("warn  delivery reports: ", "").has("ok    send: ", "(via phlo)");
+    let report = world.doctor(&["--send", "14155550103"], &[]).await;
+    report.exits(1).has("WRONG send: ", "must be E.164");
+    let tests = [("TEST_NUMBERS", "+15555550100:000000")];
+    world.doctor(&["--send", "+15555550100"], &tests).await.exits(1).has("WRONG send: ", "TEST_NUMBERS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_public_url_must_be_one_that_plivo_can_reach() {
+    let redis = RedisServer::start_with(&["--appendonly", "yes"]);
+    // An API on another machine, as far as a name without an address can be one: it is real, and away.
+    let real = [
+        ("REDIS_URL", redis.url()),
+        ("PLIVO_API_URL", "http://api.plivo.invalid".to_owned()),
+        ("PLIVO_PHLO_URL", "http://phlorunner.plivo.invalid".to_owned()),
+        ("PUBLIC_URL", format!("http://127.0.0.1:{}", free_port())),
+    ];
+    let real = real.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let report = doctor(&[], &env(&real)).await;
+    report.exits(1).has("WRONG public url: ", "127.0.0.1").has("WRONG credentials: ", "").has("skip  number: ", "");
+    let report = doctor(&[], &env(&[&real[..3], &[("PUBLIC_URL", "https://otp.invalid")]].concat())).await;
+    report.exits(1).has("WRONG public url: ", "does not resolve").has("WRONG service: ", "");
+}
