@@ -163,7 +163,7 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         timeout: config.plivo_timeout,
         brand: config.brand.clone(),
         voice_confirm: config.voice_confirm,
-        languages: plivo::language::Languages::built_in(),
+        languages: config.languages.clone(),
     };
     let previous: Vec<_> = config.secret_key_previous.iter().cloned().collect();
     let keys = Arc::new(Keyring::new(&config.secret_key, &previous));

@@ -30,6 +30,7 @@ pub use types::{ApiKey, Countries, LogFormat, Network, TestNumbers};
 use crate::escalation::Policy;
 use crate::phone::PhoneNumber;
 use crate::plivo::Senders;
+use crate::plivo::language::Languages;
 use check::Faults;
 use raw::Raw;
 
@@ -63,6 +64,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("COUNTRIES", "the source number's", "ISO codes of the countries that may be texted; * for all"),
     ("COUNTRIES_CALL", "as COUNTRIES", "ISO codes of the countries that may be called; * for all"),
     ("BRAND", "", "the name in text and speech"),
+    ("TEMPLATES", "", "what texts and calls say, by language: JSON that replaces built-in wordings or adds some"),
     ("SENDERS", "", "source per country: IN=PLIVOX,GB=+44…, powerpack:<uuid>; one without a country is for all others"),
     ("DLT_ENTITY_ID", "", "India: the sender's entity id, for texts of the Message API"),
     ("DLT_TEMPLATE_ID", "", "India: the id of the registered template"),
@@ -135,6 +137,8 @@ pub struct Config {
     pub countries_call: Countries,
     /// `BRAND`. None by default: the text then names nobody.
     pub brand: Option<String>,
+    /// `TEMPLATES`. None by default: 55 languages are built in.
+    pub languages: Languages,
     /// `SENDERS`. None by default: everything comes from `PLIVO_NUMBER`.
     pub senders: Senders,
     /// `DLT_ENTITY_ID`. None by default; India's carriers drop what comes without.
@@ -273,6 +277,16 @@ impl Config {
         let countries = faults.optional("COUNTRIES", raw.countries, check::countries, "US,CA").or_else(own);
         let countries_call = faults.optional("COUNTRIES_CALL", raw.countries_call, check::countries, "US,CA");
         let brand = faults.optional("BRAND", raw.brand, check::brand, "Example Shop");
+        let languages = match &raw.templates {
+            None => Some(Languages::built_in()),
+            Some(json) => Languages::with_overrides(json)
+                .map_err(|wrong| {
+                    wrong
+                        .iter()
+                        .for_each(|why| faults.add("TEMPLATES", &format!("is wrong: {why}"), sending::TEMPLATES));
+                })
+                .ok(),
+        };
         let senders = faults.optional("SENDERS", raw.senders, sending::senders, "IN=PLIVOX,GB=+447400123456");
         let dlt_entity_id = faults.optional("DLT_ENTITY_ID", raw.dlt_entity_id, check::word, "1234567890123456789");
         let dlt_template_id =
@@ -312,6 +326,7 @@ impl Config {
             countries_call: countries_call.or_else(|| countries.clone())?,
             countries: countries?,
             brand,
+            languages: languages?,
             senders: senders.unwrap_or_default(),
             dlt_entity_id,
             dlt_template_id,

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::VARIABLES;
 use super::check::Faults;
 
-/// The variables that can also be given as `<NAME>_FILE`.
-pub(super) const SECRETS: &[&str] = &[
+/// The variables that can also be given as `<NAME>_FILE`: secrets, and what is too long for a line.
+pub(super) const IN_FILES: &[&str] = &[
     "PLIVO_AUTH_TOKEN",
     "PLIVO_MAIN_AUTH_TOKEN",
     "CALLBACK_SECRET",
@@ -19,6 +19,7 @@ pub(super) const SECRETS: &[&str] = &[
     "SECRET_KEY",
     "SECRET_KEY_PREVIOUS",
     "REDIS_URL",
+    "TEMPLATES",
 ];
 
 /// Settings that are planned and not read yet. Whoever sets one relies on it, so its silence is said.
@@ -58,6 +59,7 @@ pub(super) struct Raw {
     pub(super) countries: Option<String>,
     pub(super) countries_call: Option<String>,
     pub(super) brand: Option<String>,
+    pub(super) templates: Option<String>,
     pub(super) senders: Option<String>,
     pub(super) dlt_entity_id: Option<String>,
     pub(super) dlt_template_id: Option<String>,
@@ -86,7 +88,7 @@ impl Raw {
             .filter_map(|(name, ..)| given.get_key_value(*name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        for name in SECRETS {
+        for name in IN_FILES {
             let file = format!("{name}_FILE");
             let Some(path) = given.get(&file) else { continue };
             if known.contains_key(*name) {
@@ -128,5 +130,5 @@ fn is_ours(name: &str) -> bool {
 
 fn is_read(name: &str) -> bool {
     let is = |known: &str| VARIABLES.iter().any(|(variable, ..)| *variable == known);
-    is(name) || name.strip_suffix("_FILE").is_some_and(|secret| SECRETS.contains(&secret))
+    is(name) || name.strip_suffix("_FILE").is_some_and(|secret| IN_FILES.contains(&secret))
 }

@@ -8,6 +8,8 @@ use crate::phone::PhoneNumber;
 use crate::plivo::Senders;
 use crate::verification::Code;
 
+pub(super) const TEMPLATES: &str = r#"{"en":{"text":"{code} is your code."}}"#;
+
 pub(super) fn senders(text: &str) -> Ruled<Senders> {
     Senders::parse(text).map_err(|error| error.to_string())
 }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
 
-use super::raw::SECRETS;
+use super::raw::IN_FILES;
 use super::*;
 use crate::phone::Country;
 use crate::verification::Code;
@@ -72,6 +72,7 @@ fn each_wrong_value_is_one_fault_of_its_variable_and_is_never_repeated() {
         ("COUNTRIES", "US,UK"),
         ("COUNTRIES_CALL", "secret-value"),
         ("BRAND", "secret-value\nsecret-value"),
+        ("TEMPLATES", r#"{"en":{"text":"secret-value"}}"#),
         ("SENDERS", "GB=secret-value"),
         ("DLT_ENTITY_ID", "secret/value"),
         ("DLT_TEMPLATE_ID", "secret value"),
@@ -93,7 +94,7 @@ fn every_variable_in_the_table_is_read_and_no_other() {
     let fields = serde_json::to_value(Raw::default()).unwrap();
     let fields: BTreeSet<String> = fields.as_object().unwrap().keys().map(|field| field.to_uppercase()).collect();
     assert_eq!(fields, VARIABLES.iter().map(|(name, ..)| (*name).to_owned()).collect());
-    assert!(SECRETS.iter().all(|name| fields.contains(*name)));
+    assert!(IN_FILES.iter().all(|name| fields.contains(*name)));
 }
 
 #[test]

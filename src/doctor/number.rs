@@ -22,16 +22,16 @@ pub(super) async fn examine(config: &Config, plivo: &Client, account: &Account, 
         Standing::Refused => return chart.skip(NAME, "the credentials are refused"),
         Standing::Unknown => return chart.skip(NAME, "Plivo's API does not answer as it should"),
     }
-    look_up(NAME, config, plivo, &config.plivo_number, chart).await;
+    look_up(NAME, plivo, &config.plivo_number, chart).await;
     for number in senders(config, chart) {
         if number != config.plivo_number {
-            look_up(SENDERS, config, plivo, &number, chart).await;
+            look_up(SENDERS, plivo, &number, chart).await;
         }
     }
 }
 
 /// `GET …/Number/{digits}/`. Source: plivo-python `resources/numbers.py`, plivo-go `numbers.go`.
-async fn look_up(name: &'static str, config: &Config, plivo: &Client, number: &PhoneNumber, chart: &mut Chart<'_>) {
+async fn look_up(name: &'static str, plivo: &Client, number: &PhoneNumber, chart: &mut Chart<'_>) {
     let url = plivo.account_url(&format!("Number/{}/", number.digits()));
     let seen = match plivo.get(&url).await {
         Ok(seen) => seen,

@@ -67,15 +67,13 @@ pub fn goodbye(language: &Language) -> String {
     written(|xml| say(xml, speech, &speech.goodbye.fill("", "")))
 }
 
-/// The document around what is said. A moment passes first, until the phone is at the ear.
+/// The document around what is said. It begins at once: while Plivo listens for a machine, before it asks, the phone
+/// has long reached the ear.
 fn written(said: impl FnOnce(&mut Xml) -> io::Result<()>) -> String {
     let mut xml = Writer::new(Vec::new());
     let write = || -> io::Result<()> {
         xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-        xml.create_element("Response").write_inner_content(|xml| {
-            xml.create_element("Wait").with_attribute(("length", "1")).write_empty()?;
-            said(xml)
-        })?;
+        xml.create_element("Response").write_inner_content(|xml| said(xml))?;
         Ok(())
     };
     write().unwrap_or_else(|error| unreachable!("memory takes all that is written: {error}"));
@@ -173,7 +171,7 @@ mod tests {
         let xml = speak(languages.of("en"), Some("Tom & Co"), &Code::parse("4829").unwrap(), URL);
         let once = r#"<GetDigits action="https://otp.example.test/plivo/answer/r_01H" method="POST" numDigits="1" timeout="5" validDigits="1" retries="1" redirect="true" log="false" playBeep="false"><Speak voice="Polly.Joanna" language="en-US">Your Tom &amp; Co verification code is <prosody rate="slow"><say-as interpret-as="spell-out">4</say-as><break time="400ms"/><say-as interpret-as="spell-out">8</say-as><break time="400ms"/><say-as interpret-as="spell-out">2</say-as><break time="400ms"/><say-as interpret-as="spell-out">9</say-as></prosody>. <break time="700ms"/>Press 1 to hear it again.</Speak></GetDigits>"#;
         let expected = format!(
-            r#"<?xml version="1.0" encoding="UTF-8"?><Response><Wait length="1"/>{once}{once}<Speak voice="Polly.Joanna" language="en-US">Goodbye.</Speak></Response>"#
+            r#"<?xml version="1.0" encoding="UTF-8"?><Response>{once}{once}<Speak voice="Polly.Joanna" language="en-US">Goodbye.</Speak></Response>"#
         );
         assert_eq!(xml, expected);
     }
