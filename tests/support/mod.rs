@@ -184,6 +184,17 @@ impl TestApp {
         self.engine.wake_due().await.unwrap();
     }
 
+    /// Waits until nothing that was begun is under way, so that moving the clock on takes nobody's lease away.
+    pub async fn settled(&self) {
+        for _ in 0..POLLS {
+            if self.engine.tasks.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{} effects are still under way", self.engine.tasks.len());
+    }
+
     /// What is sent to the API, and the answer.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();

@@ -1,0 +1,242 @@
+//! Which way an attempt goes, and what may be repeated: the contract's "What may be repeated", door by door.
+
+use serde_json::{Value, json};
+
+use crate::stub::{Says, Stub};
+use crate::support::CALLBACK_SECRET;
+
+const WELL: u16 = 0;
+
+fn env() -> Vec<(&'static str, String)> {
+    vec![("PLIVO_TIMEOUT", "1".into())]
+}
+
+/// Creates one by `channel`, and says how that was answered: the attempt's status and way, or the problem.
+async fn outcome(app: &Stub, channel: &str) -> String {
+    let answer = app.post("/v1/verifications", json!({ "to": "+14155550103", "channel": channel })).await;
+    match answer.status {
+        201 => {
+            let attempt = &answer.body["attempts"][0];
+            format!("{} {}", attempt["status"].as_str().unwrap(), attempt["via"].as_str().unwrap_or("-"))
+        }
+        status => format!("{status} {}", answer.code()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_phlo_does_not_take_the_direct_api_is_asked_for_once() {
+    let failed = json!({ "message": "stopped. next node uuid not found with output state: failed" });
+    for (channel, status, doors, expected) in [
+        ("sms", WELL, &["phlo"][..], "triggered phlo"),
+        ("sms", 400, &["phlo", "message"], "triggered api"),
+        ("sms", 403, &["phlo", "message"], "triggered api"),
+        ("sms", 404, &["phlo", "message"], "triggered api"),
+        ("sms", 422, &["phlo", "message"], "triggered api"),
+        ("sms", 429, &["phlo", "message"], "triggered api"),
+        ("sms", 500, &["phlo", "message"], "triggered api"),
+        ("sms", 502, &["phlo", "message"], "triggered api"),
+        ("sms", 503, &["phlo", "message"], "triggered api"),
+        ("sms", 504, &["phlo", "message"], "triggered api"),
+        ("sms", 401, &["phlo"], "502 rejected_by_plivo"),
+        ("sms", 201, &["phlo"], "502 rejected_by_plivo"),
+        ("sms", 1, &["phlo"], "unknown phlo"),
+        ("call", WELL, &["phlo"], "triggered phlo"),
+        ("call", 400, &["phlo", "call"], "triggered api"),
+        ("call", 404, &["phlo", "call"], "triggered api"),
+        ("call", 429, &["phlo", "call"], "triggered api"),
+        ("call", 503, &["phlo", "call"], "triggered api"),
+        // It may be ringing.
+        ("call", 500, &["phlo"], "unknown phlo"),
+        ("call", 502, &["phlo"], "unknown phlo"),
+        ("call", 504, &["phlo"], "unknown phlo"),
+        ("call", 401, &["phlo"], "502 rejected_by_plivo"),
+        ("call", 1, &["phlo"], "unknown phlo"),
+    ] {
+        let app = Stub::spawn(env()).await;
+        match status {
+            WELL => {}
+            1 => app.says("phlo", &[Says::Nothing]),
+            201 => app.says("phlo", &[Says::Status(201, failed.clone())]),
+            status => app.answers("phlo", status),
+        }
+        assert_eq!(outcome(&app, channel).await, expected, "{channel} {status}");
+        assert_eq!(app.doors(), doors, "{channel} {status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_direct_api_refuses_for_good_or_is_asked_again() {
+    for (channel, status, expected) in [
+        ("sms", WELL, "triggered api"),
+        ("sms", 400, "502 rejected_by_plivo"),
+        ("sms", 401, "502 rejected_by_plivo"),
+        ("sms", 403, "502 rejected_by_plivo"),
+        ("sms", 404, "502 rejected_by_plivo"),
+        ("sms", 429, "triggering -"),
+        ("sms", 500, "triggering -"),
+        ("sms", 502, "triggering -"),
+        ("sms", 503, "triggering -"),
+        ("sms", 504, "triggering -"),
+        ("sms", 1, "unknown api"),
+        ("call", WELL, "triggered api"),
+        ("call", 400, "502 rejected_by_plivo"),
+        ("call", 429, "triggering -"),
+        ("call", 503, "triggering -"),
+        ("call", 500, "unknown api"),
+        ("call", 502, "unknown api"),
+        ("call", 1, "unknown api"),
+    ] {
+        let app = Stub::direct(env()).await;
+        let door = if channel == "sms" { "message" } else { "call" };
+        match status {
+            WELL => {}
+            1 => app.says(door, &[Says::Nothing]),
+            status => app.answers(door, status),
+        }
+        assert_eq!(outcome(&app, channel).await, expected, "{channel} {status}");
+        assert_eq!(app.doors(), [door], "{channel} {status}");
+        let is_put_off = expected == "triggering -";
+        app.settled().await;
+        app.advance(5.0).await;
+        if is_put_off {
+            app.until_asked(2).await;
+        }
+        assert_eq!(app.doors().len(), if is_put_off { 2 } else { 1 }, "{channel} {status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_both_doors_shut_both_are_tried_again_until_one_opens() {
+    let app = Stub::spawn(env()).await;
+    app.answers("phlo", 503);
+    app.answers("message", 503);
+    let created = app.open(json!({ "escalation": "never" })).await;
+    assert_eq!(created.body["attempts"][0]["status"], "triggering");
+    assert_eq!(app.doors(), ["phlo", "message"]);
+    app.advance(15.0).await;
+    app.until_asked(4).await;
+    app.settled().await;
+    app.says("message", &[Says::Well]);
+    for _ in 0..6000 {
+        if app.read(created.id()).await["attempts"][0]["status"] == "triggered" {
+            break;
+        }
+        app.settled().await;
+        app.advance(15.0).await;
+    }
+    let v = app.read(created.id()).await;
+    assert_eq!((&v["attempts"][0]["via"], v["attempts"].as_array().unwrap().len()), (&json!("api"), 1));
+    let doors = app.doors();
+    assert!(doors.chunks(2).all(|pair| pair == ["phlo", "message"]), "{doors:?}");
+    let entries = app.get(&format!("/v1/verifications/{}/timeline", created.id())).await.body;
+    let events: Vec<_> = entries["entries"].as_array().unwrap().iter().map(|e| e["event"].as_str().unwrap()).collect();
+    assert_eq!(events[..4], ["created", "attempt_decided", "passed_on", "deferred"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_both_ends_a_text_and_is_followed_by_a_call_where_one_may_be_made() {
+    let app = Stub::spawn(env()).await;
+    app.answers("phlo", 404);
+    app.answers("message", 400);
+    let created = app.open(json!({})).await;
+    let v = app.until(created.id(), "called", |v| v["attempts"][1]["status"] == "triggered").await;
+    assert_eq!(v["attempts"][1]["reason"], "rejected_by_plivo");
+    assert_eq!(app.doors(), ["phlo", "message", "phlo", "call"]);
+    let barred = json!({ "error": "Geo permission to this country is not enabled" });
+    app.says("message", &[Says::Status(403, barred)]);
+    let answer = app.post("/v1/verifications", json!({ "to": "+14155550104" })).await;
+    answer.assert_problem(502, "rejected_by_plivo");
+    assert_eq!(app.doors()[4..], ["phlo", "message"], "a country that is barred is not called either");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_door_that_has_not_been_answering() {
+    let app = Stub::spawn(env()).await;
+    app.says("phlo", &[Says::Nothing]);
+    for number in 0..5 {
+        let to = format!("+1415555{:04}", 200 + number);
+        let created = app.post("/v1/verifications", json!({ "to": to, "escalation": "never" })).await;
+        assert_eq!(created.body["attempts"][0]["status"], "unknown", "{created:?}");
+    }
+    let created = app.open(json!({})).await;
+    assert_eq!(created.body["attempts"][0]["via"], "api");
+    assert_eq!(app.doors()[5..], ["message"], "the PHLO is not even asked");
+
+    // The same of the direct API, and then nobody is left to ask.
+    let app = Stub::direct(vec![("PLIVO_TIMEOUT", "1".into()), ("PLIVO_WAIT", "60".into())]).await;
+    app.answers("message", 503);
+    for number in 0..5 {
+        app.open(json!({ "to": format!("+1415555{:04}", 300 + number) })).await;
+    }
+    let created = app.open(json!({})).await;
+    assert_eq!(created.body["attempts"][0]["status"], "triggering");
+    assert_eq!(app.doors().len(), 5);
+    let called = app.open(json!({ "to": "+14155550104", "channel": "call" })).await;
+    assert_eq!(called.body["attempts"][0]["status"], "triggered", "calls have a door of their own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_or_a_429_shuts_no_door() {
+    let app = Stub::direct(env()).await;
+    for status in [429, 400] {
+        app.answers("message", status);
+        for number in 0..7 {
+            let to = format!("+1415555{:04}", 400 + number + status);
+            app.post("/v1/verifications", json!({ "to": to, "escalation": "never" })).await;
+        }
+    }
+    assert_eq!(app.doors().len(), 14);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_tells_no_uuid_is_asked_for_it_and_reports_that_came_early_count() {
+    let app = Stub::spawn(env()).await;
+    let created = app.open(json!({ "escalation": "fixed+fail:60" })).await;
+    assert_eq!(created.body["attempts"][0]["provider_id"], Value::Null);
+    let path = format!("/plivo/{CALLBACK_SECRET}/message");
+    let uuid = "8b1f0001-75ab-4f0e-8cb1-aa7d3a1c9d10";
+    let early = app.plivo_posts(&path, &[("MessageUUID", uuid), ("Status", "delivered")]).await;
+    assert_eq!(early.status, 200);
+    assert_eq!(app.read(created.id()).await["attempts"][0]["status"], "triggered");
+    app.advance(1.0).await;
+    assert_eq!(app.doors(), ["phlo"], "a node of the flow has its time to tell");
+    // The run has not got that far the first time.
+    let found = json!({ "message_uuids": [uuid], "call_uuids": [] });
+    app.says("run", &[Says::Well, Says::Status(200, found)]);
+    app.advance(1.0).await;
+    app.until_asked(2).await;
+    for _ in 0..6000 {
+        app.settled().await;
+        if app.doors().len() == 3 {
+            break;
+        }
+        app.advance(1.0).await;
+    }
+    let v = app.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
+    assert_eq!(v["attempts"][0]["provider_id"], uuid);
+    app.advance(20.0).await;
+    assert_eq!(app.doors(), ["phlo", "run", "run"], "what is known is not asked for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_never_tells_is_asked_a_few_times() {
+    let app = Stub::spawn(env()).await;
+    let created = app.open(json!({ "escalation": "never" })).await;
+    for _ in 0..30 {
+        app.settled().await;
+        app.advance(9.0).await;
+        app.settled().await;
+    }
+    assert_eq!(app.read(created.id()).await["status"], "pending");
+    let runs = app.doors().into_iter().filter(|door| *door == "run").count();
+    assert_eq!(runs, 4);
+    // A flow that tells by its own node is not asked at all.
+    let app = Stub::spawn(env()).await;
+    let created = app.open(json!({})).await;
+    let reference = app.last("phlo").body["ref"].as_str().unwrap().to_owned();
+    let told = json!({ "ref": reference, "event": "sms_sent", "message_uuid": "8b1f0001" });
+    app.send(app.keyless("POST", "/plivo/phlo").bearer_auth(CALLBACK_SECRET).json(&told)).await;
+    app.advance(5.0).await;
+    assert_eq!(app.read(created.id()).await["attempts"][0]["provider_id"], "8b1f0001");
+    assert_eq!(app.doors(), ["phlo"]);
+}

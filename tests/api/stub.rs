@@ -1,0 +1,212 @@
+//! A service whose Plivo answers what a test tells it to, door by door, and keeps what it was asked. Nothing is sent
+//! and nothing reported unless the test does it.
+
+use std::net::TcpListener;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use phlo_2fa::plivo::signature;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::quiet::TOKEN;
+use crate::support::{Answer, Setup, TestApp};
+
+/// One request that Plivo was asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) door: &'static str,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) body: Value,
+}
+
+/// What a door answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Says {
+    /// This status with this body.
+    Status(u16, Value),
+    /// What Plivo says when all is well, with ids of its own.
+    Well,
+    /// Nothing, for as long as anybody waits.
+    Nothing,
+}
+
+#[derive(Default)]
+struct Script {
+    /// For each door what it answers, in turn; the last one for ever.
+    says: Vec<(&'static str, Vec<Says>)>,
+    asked: Vec<Asked>,
+}
+
+/// The service and its Plivo.
+pub(crate) struct Stub {
+    app: TestApp,
+    script: Arc<Mutex<Script>>,
+    server: actix_web::dev::ServerHandle,
+}
+
+impl Deref for Stub {
+    type Target = TestApp;
+
+    fn deref(&self) -> &TestApp {
+        &self.app
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        drop(self.server.stop(false));
+    }
+}
+
+impl Stub {
+    /// With a PHLO, unless the settings say `PHLO_ID=`.
+    pub(crate) async fn spawn(mut env: Vec<(&'static str, String)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let script = Arc::new(Mutex::new(Script::default()));
+        let data = web::Data::from(Arc::clone(&script));
+        let server = HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(take)))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)
+            .unwrap()
+            .run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        env.extend([("PLIVO_API_URL", url.clone()), ("PLIVO_PHLO_URL", url)]);
+        let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
+        Self { app, script, server: handle }
+    }
+
+    /// Without one.
+    pub(crate) async fn direct(mut env: Vec<(&'static str, String)>) -> Self {
+        env.push(("PHLO_ID", String::new()));
+        Self::spawn(env).await
+    }
+
+    /// Tells a door (`phlo`, `run`, `message`, `call`, `hangup`) what to answer from now on, in turn; the last one
+    /// for ever.
+    pub(crate) fn says(&self, door: &'static str, says: &[Says]) {
+        let mut script = self.script.lock().unwrap();
+        script.says.retain(|(known, _)| *known != door);
+        script.says.push((door, says.iter().rev().cloned().collect()));
+    }
+
+    /// The same, one status for ever.
+    pub(crate) fn answers(&self, door: &'static str, status: u16) {
+        self.says(door, &[Says::Status(status, json!({ "error": "said by a test" }))]);
+    }
+
+    /// All that Plivo was asked.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.script.lock().unwrap().asked.clone()
+    }
+
+    /// The doors that were asked, in order.
+    pub(crate) fn doors(&self) -> Vec<&'static str> {
+        self.asked().iter().map(|asked| asked.door).collect()
+    }
+
+    /// The body of the last request to a door.
+    #[track_caller]
+    pub(crate) fn last(&self, door: &str) -> Asked {
+        let asked = self.asked().into_iter().rfind(|asked| asked.door == door);
+        asked.unwrap_or_else(|| panic!("{door} was not asked: {:?}", self.doors()))
+    }
+
+    /// The path of a callback URL that the last request to a door named.
+    #[track_caller]
+    pub(crate) fn callback(&self, door: &str, name: &str) -> String {
+        let body = self.last(door).body;
+        let url = body[name].as_str().unwrap_or_else(|| panic!("no {name} in {body}"));
+        url.strip_prefix(&self.url).unwrap_or_else(|| panic!("{url} is not ours")).to_owned()
+    }
+
+    /// Waits until Plivo was asked so many times in all.
+    pub(crate) async fn until_asked(&self, times: usize) {
+        for _ in 0..6000 {
+            if self.asked().len() >= times {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("not asked {times} times: {:?}", self.doors());
+    }
+
+    /// A callback to one of our paths, signed as Plivo does, in V3.
+    pub(crate) async fn plivo_posts(&self, path: &str, params: &[(&str, &str)]) -> Answer {
+        self.send(self.signed(path, params)).await
+    }
+
+    /// The same, and the body as it stands.
+    pub(crate) async fn plivo_fetches(&self, path: &str, params: &[(&str, &str)]) -> (u16, String, String) {
+        let response = self.signed(path, params).send().await.unwrap();
+        let media = response.headers().get("content-type").map(|media| media.to_str().unwrap().to_owned());
+        (response.status().as_u16(), media.unwrap_or_default(), response.text().await.unwrap())
+    }
+
+    fn signed(&self, path: &str, params: &[(&str, &str)]) -> reqwest::RequestBuilder {
+        let request = self.keyless("POST", path).form(params);
+        crate::quiet::signed_v3(request, TOKEN, "POST", &format!("{}{path}", self.url), params)
+    }
+
+    /// A callback signed in V2, which covers no parameter.
+    pub(crate) async fn plivo_posts_v2(&self, path: &str, params: &[(&str, &str)]) -> Answer {
+        let nonce = Uuid::new_v4().simple().to_string();
+        let url = format!("{}{path}", self.url);
+        let signature = signature::sign(TOKEN, &signature::v2_payload(&url, &nonce));
+        let request = self.keyless("POST", path).form(params);
+        let request = request.header("X-Plivo-Signature-V2", signature).header("X-Plivo-Signature-V2-Nonce", nonce);
+        self.send(request).await
+    }
+
+    /// A verification of a number that is no scenario, as the customer gets to see it.
+    pub(crate) async fn open(&self, mut body: Value) -> Answer {
+        if body.get("to").is_none() {
+            body["to"] = json!("+14155550103");
+        }
+        let created = self.post("/v1/verifications", body).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        created
+    }
+}
+
+async fn take(request: HttpRequest, body: web::Bytes, script: web::Data<Mutex<Script>>) -> HttpResponse {
+    let path = request.path().to_owned();
+    let door = match path.split('/').filter(|part| !part.is_empty()).skip(1).collect::<Vec<_>>().as_slice() {
+        ["account", _, "phlo", _] => "phlo",
+        ["phlo", _, "runs", _] => "run",
+        ["Account", _, "Message"] => "message",
+        ["Account", _, "Call"] => "call",
+        ["Account", _, "Request" | "Call", _] => "hangup",
+        _ => panic!("nobody asks for {path}"),
+    };
+    let method = request.method().to_string();
+    let says = {
+        let mut script = script.lock().unwrap();
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        script.asked.push(Asked { door, method, path, body });
+        let says = script.says.iter_mut().find(|(known, _)| *known == door);
+        says.map_or(Says::Well, |(_, says)| if says.len() > 1 { says.pop().unwrap() } else { says[0].clone() })
+    };
+    let id = Uuid::new_v4().to_string();
+    let (status, body) = match says {
+        Says::Status(status, body) => (status, body),
+        Says::Nothing => {
+            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+            (504, Value::Null)
+        }
+        Says::Well => match door {
+            "phlo" => (201, json!({ "api_id": id, "phlo_run_id": id, "message": "API request executed" })),
+            "run" => (200, json!({ "run_id": id, "message_uuids": [], "call_uuids": [] })),
+            "message" => (202, json!({ "message": "message(s) queued", "message_uuid": [id] })),
+            "call" => (201, json!({ "message": "call fired", "request_uuid": id })),
+            _ => (204, Value::Null),
+        },
+    };
+    let mut response = HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap());
+    if status == 204 { response.finish() } else { response.json(body) }
+}
