@@ -168,6 +168,32 @@ async fn a_user_needs_only_the_commands_that_are_listed() {
 }
 
 #[tokio::test]
+async fn where_a_command_is_forbidden_nothing_is_committed_in_part() {
+    for forbidden in ["zadd", "zrem", "zrange", "pexpire", "pttl", "set"] {
+        let server = RedisServer::start();
+        let mut rule = vec!["ACL", "SETUSER", "phlo", "reset", "on", ">p@ss", "~phlo2fa:*", "+@all"];
+        let minus = format!("-{forbidden}");
+        rule.push(&minus);
+        assert_eq!(server.command(&rule), "OK");
+        let (store, whole) =
+            (connect(&format!("redis://phlo:p%40ss@127.0.0.1:{}", server.port)), connect(&server.url()));
+        let first = Commit { due: Some(at(0)), ..draft() };
+        let made = store.commit(&first).await;
+        assert!(made.is_err() || forbidden == "zrem", "{forbidden}: {made:?}");
+        if made.is_err() {
+            assert_eq!(whole.load(first.id).await.unwrap(), None, "{forbidden}");
+        }
+        assert_eq!(
+            whole.commit(&first).await.unwrap(),
+            phlo_2fa::store::Outcome::Committed(1),
+            "{forbidden}: and later it is"
+        );
+        let due = whole.claim_due(at(1), LONG, 9).await.unwrap();
+        assert_eq!(due.ids, [first.id], "{forbidden}");
+    }
+}
+
+#[tokio::test]
 async fn a_careless_setup_is_warned_of() {
     let server = RedisServer::start();
     let store = connect(&server.url());

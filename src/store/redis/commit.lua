@@ -6,7 +6,7 @@
 -- Gives 1 when committed, 0 on a conflict.
 --
 -- Redis refuses a script for want of memory, replicas or the primary's role at its first write, so one that
--- has begun to write is also the one that ends.
+-- has begun to write is also the one that ends. An ACL is asked at every command, though.
 
 local expected, next_revision, sealed, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local member, previous, created_at, due = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
@@ -26,17 +26,14 @@ elseif not current or string.sub(current, 1, 8) ~= expected then
   return 0
 end
 
-redis.call('SET', record, next_revision .. sealed, 'PX', keep)
-
 if is_creation then
-  redis.call('SET', newest, member, 'PX', keep)
-  redis.call('ZADD', list, created_at, member)
   -- For one that comes up to four that are gone may leave: the list is as long as what it lists.
   for _, old in ipairs(redis.call('ZRANGE', list, 0, 3)) do
     if redis.call('EXISTS', record_key(list, old)) == 0 then
       redis.call('ZREM', list, old)
     end
   end
+  redis.call('ZADD', list, created_at, member)
 elseif redis.call('GET', newest) == member then
   redis.call('PEXPIRE', newest, keep)
 end
@@ -54,4 +51,10 @@ for _, shared in ipairs({ due_times, list }) do
     redis.call('PEXPIRE', shared, keep)
   end
 end
+
+-- Last, as these say that all is done: where an ACL forbids one of the commands above, nothing is committed.
+if is_creation then
+  redis.call('SET', newest, member, 'PX', keep)
+end
+redis.call('SET', record, next_revision .. sealed, 'PX', keep)
 return 1
