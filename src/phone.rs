@@ -51,6 +51,34 @@ impl fmt::Display for Country {
     }
 }
 
+/// The network a number is in: mobile country code and mobile network code, as one number. An MCC has three digits
+/// and does not begin with zero, so both can be told apart again. `Display` is `310-150`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Carrier(u32);
+
+impl Carrier {
+    /// Takes both codes as Plivo writes them.
+    pub fn parse(mcc: &str, mnc: &str) -> Option<Self> {
+        let is_code = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        let fits = mcc.len() == 3 && !mcc.starts_with('0') && (2..=3).contains(&mnc.len());
+        if fits && is_code(mcc) && is_code(mnc) { format!("{mcc}{mnc}").parse().ok().map(Self) } else { None }
+    }
+
+    /// Both codes in one number.
+    pub fn code(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Carrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let (mcc, mnc) = digits.split_at(digits.len().min(3));
+        write!(f, "{mcc}-{mnc}")
+    }
+}
+
 impl PhoneNumber {
     /// Takes strict E.164 and nothing else.
     ///
@@ -148,6 +176,17 @@ mod tests {
         assert_eq!(number.to_string(), "+1••••••••12");
         assert_eq!(format!("{number:?}"), "+1••••••••12");
         assert_eq!(PhoneNumber::parse("+442079460000").unwrap().to_string(), "+44••••••••00");
+    }
+
+    #[test]
+    fn a_carrier_keeps_the_zeros_of_its_codes() {
+        for (mcc, mnc, shown) in [("310", "150", "310-150"), ("262", "01", "262-01"), ("310", "004", "310-004")] {
+            assert_eq!(Carrier::parse(mcc, mnc).unwrap().to_string(), shown);
+        }
+        assert_ne!(Carrier::parse("310", "04"), Carrier::parse("310", "004"));
+        for (mcc, mnc) in [("", ""), ("31", "150"), ("010", "15"), ("310", "1"), ("310", "1500"), ("3l0", "15")] {
+            assert_eq!(Carrier::parse(mcc, mnc), None, "{mcc} {mnc}");
+        }
     }
 
     #[test]

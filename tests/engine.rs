@@ -16,7 +16,7 @@ use phlo_2fa::store::{
     AttemptRef, Claimed, Commit, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored,
 };
 use phlo_2fa::time::Timestamp;
-use phlo_2fa::verification::event::{CallReport, TextReport, TriggerOutcome};
+use phlo_2fa::verification::event::{CallReport, Facts, TextReport, TriggerOutcome};
 use phlo_2fa::verification::rules::Rules;
 use phlo_2fa::verification::state::Details;
 use phlo_2fa::verification::{Channel, Code, Effect, Event, Mode, Request, Verification, VerificationId, decide, open};
@@ -185,7 +185,8 @@ fn what_a_report_proves_to_be_sent_is_not_asked_for_again() {
 
     let v = abandoned(Mode::Auto, &rules, now);
     assert_eq!(again(&v), [Effect::Trigger { attempt: 0 }]);
-    let report = Event::TextReported { attempt: 0, report: TextReport::Queued, provider_id: None };
+    let report =
+        Event::TextReported { attempt: 0, report: TextReport::Queued, provider_id: None, facts: Facts::default() };
     let reported = decide(&v, &report, &rules, now).after;
     assert_eq!(again(&reported), []);
     assert!(decide(&reported, &Event::Tick, &rules, lease_end(&reported)).after.owed.is_empty());
@@ -198,6 +199,7 @@ fn what_a_report_proves_to_be_sent_is_not_asked_for_again() {
 
     let v = abandoned(Mode::Call, &rules, now);
     assert_eq!(again(&v), [Effect::Trigger { attempt: 0 }]);
-    let report = Event::CallReported { attempt: 0, report: CallReport::Ringing, provider_id: None };
+    let report =
+        Event::CallReported { attempt: 0, report: CallReport::Ringing, provider_id: None, facts: Facts::default() };
     assert_eq!(again(&decide(&v, &report, &rules, now).after), []);
 }

@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::verification::event::{
-    Activity, CallReport, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
+    Activity, CallReport, Facts, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
 };
 use phlo_2fa::verification::{Answer, AttemptStatus, Channel, Effect, Event, Mode, Refusal, Status, Verification};
 use phlo_2fa::verification::{Attempt, Via};
@@ -114,7 +114,15 @@ fn situations() -> Vec<(&'static str, Story, u64)> {
             "pending, call ringing, known by its id",
             {
                 let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
-                called(&[(8, Event::CallReported { attempt: 1, report: CallReport::Ringing, provider_id })])
+                called(&[(
+                    8,
+                    Event::CallReported {
+                        attempt: 1,
+                        report: CallReport::Ringing,
+                        provider_id,
+                        facts: Facts::default(),
+                    },
+                )])
             },
             9,
         ),
@@ -122,7 +130,12 @@ fn situations() -> Vec<(&'static str, Story, u64)> {
             "verified while the call rings",
             {
                 let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
-                let ringing = Event::CallReported { attempt: 1, report: CallReport::Ringing, provider_id };
+                let ringing = Event::CallReported {
+                    attempt: 1,
+                    report: CallReport::Ringing,
+                    provider_id,
+                    facts: Facts::default(),
+                };
                 called(&[(8, ringing), (9, submit(RIGHT))])
             },
             10,

@@ -13,6 +13,7 @@ use crate::store::redis::{Redis, Setup};
 use crate::store::{AttemptRef, Commit, NumberKey, Outcome, Parked, Store, StoreError};
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
+use crate::verification::event::Facts;
 
 const NAME: &str = "redis";
 const SETUP: &str = "redis setup";
@@ -143,7 +144,7 @@ async fn exercise(store: &dyn Store) -> Result<(), Failure> {
     }
     let uuid = format!("doctor-{}", uuid::Uuid::new_v4());
     let to = AttemptRef { id: created.id, attempt: 0 };
-    if let Some(report) = outcome::text_report("queued", None).map(Parked::Text) {
+    if let Some(report) = outcome::text_report("queued", None).map(|report| Parked::Text(report, Facts::default())) {
         patiently(|| store.find_or_park(&uuid, &report)).await.map_err(failed("park"))?;
         let parked = patiently(|| store.link(&uuid, to, KEEP)).await.map_err(failed("link"))?;
         patiently(|| store.unpark(&uuid)).await.map_err(failed("unpark"))?;

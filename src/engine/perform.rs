@@ -241,7 +241,7 @@ impl Engine {
 fn reported(attempt: u8, report: Parked, provider_id: &str) -> Event {
     let provider_id = Some(ProviderId { uuid: provider_id.to_owned(), is_linked: true });
     match report {
-        Parked::Text(report) => Event::TextReported { attempt, report, provider_id },
-        Parked::Call(report) => Event::CallReported { attempt, report, provider_id },
+        Parked::Text(report, facts) => Event::TextReported { attempt, report, provider_id, facts },
+        Parked::Call(report, facts) => Event::CallReported { attempt, report, provider_id, facts },
     }
 }

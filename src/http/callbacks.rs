@@ -14,7 +14,7 @@ use crate::plivo::callback::{CallCallback, Params, PhloCallback, PhloEvent, Text
 use crate::plivo::reference::{self, Purpose};
 use crate::plivo::signature::Proof;
 use crate::store::Parked;
-use crate::verification::event::TextReport;
+use crate::verification::event::{Facts, TextReport};
 use crate::verification::{AttemptRef, Event};
 
 pub(super) type Answered = Result<HttpResponse, ApiError>;
@@ -111,18 +111,18 @@ pub(super) fn read(callback: &Callback) -> Result<&Params, ApiError> {
 }
 
 async fn take_message(shared: &Shared, callback: &Callback) -> Answered {
-    let TextCallback { message_uuid, report } = TextCallback::read(read(callback)?);
+    let TextCallback { message_uuid, report, facts } = TextCallback::read(read(callback)?);
     let (Some(uuid), Some(report)) = (message_uuid, report) else { return Ok(taken(shared, "message", "ignored")) };
-    let is_known = committed(shared, "message", shared.engine.report(&uuid, Parked::Text(report)).await)?;
+    let is_known = committed(shared, "message", shared.engine.report(&uuid, Parked::Text(report, facts)).await)?;
     Ok(taken(shared, "message", result_of(is_known)))
 }
 
 async fn take_call(shared: &Shared, callback: &Callback) -> Answered {
-    let CallCallback { uuids, report, .. } = CallCallback::read(read(callback)?);
+    let CallCallback { uuids, report, facts, .. } = CallCallback::read(read(callback)?);
     let Some(report) = report else { return Ok(taken(shared, "call", "ignored")) };
     let mut is_known = None;
     for uuid in &uuids {
-        let reported = shared.engine.report(uuid, Parked::Call(report.clone())).await;
+        let reported = shared.engine.report(uuid, Parked::Call(report.clone(), facts)).await;
         is_known = committed(shared, "call", reported)?.or(is_known);
         if is_known == Some(true) {
             break;
@@ -160,12 +160,12 @@ async fn apply_phlo(shared: &Shared, to: AttemptRef, event: PhloEvent) -> Result
     let event = match event {
         PhloEvent::TextAccepted { message_uuid } => {
             let provider_id = engine.linked(message_uuid, to).await;
-            Event::TextReported { attempt, report: TextReport::Queued, provider_id }
+            Event::TextReported { attempt, report: TextReport::Queued, provider_id, facts: Facts::default() }
         }
         PhloEvent::TextRefused => Event::TextRefused { attempt },
         PhloEvent::Call { report, call_uuid } => {
             let provider_id = engine.linked(call_uuid, to).await;
-            Event::CallReported { attempt, report, provider_id }
+            Event::CallReported { attempt, report, provider_id, facts: Facts::default() }
         }
     };
     engine.apply(to.id, &event).await?;

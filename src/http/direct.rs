@@ -12,7 +12,7 @@ use super::signed::Callback;
 use crate::escalation::CallEnd;
 use crate::plivo::callback::{AnswerCallback, CallCallback, TextCallback};
 use crate::plivo::reference::{self, Purpose};
-use crate::verification::event::{CallReport, ProviderId};
+use crate::verification::event::{CallReport, Facts, ProviderId};
 use crate::verification::{AttemptRef, AttemptStatus, Event, Verification};
 
 /// Status callbacks of a text.
@@ -20,10 +20,10 @@ use crate::verification::{AttemptRef, AttemptStatus, Event, Verification};
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
 pub async fn message(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
     let AttemptRef { id, attempt } = prove(&shared, "message", &reference, Purpose::Message, &callback)?;
-    let TextCallback { message_uuid, report } = TextCallback::read(read(&callback)?);
+    let TextCallback { message_uuid, report, facts } = TextCallback::read(read(&callback)?);
     let Some(report) = report else { return Ok(taken(&shared, "message", "ignored")) };
     let provider_id = message_uuid.map(as_told);
-    apply(&shared, "message", id, Event::TextReported { attempt, report, provider_id }).await
+    apply(&shared, "message", id, Event::TextReported { attempt, report, provider_id, facts }).await
 }
 
 /// Reports of a call: that it rings, and how it ended.
@@ -31,10 +31,10 @@ pub async fn message(shared: Data<Shared>, reference: Path<String>, callback: Ca
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
 pub async fn call(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
     let AttemptRef { id, attempt } = prove(&shared, "call", &reference, Purpose::Call, &callback)?;
-    let CallCallback { uuids, request_uuid, report } = CallCallback::read(read(&callback)?);
+    let CallCallback { uuids, request_uuid, report, facts } = CallCallback::read(read(&callback)?);
     let Some(report) = report else { return Ok(taken(&shared, "call", "ignored")) };
     let provider_id = request_uuid.or(uuids.into_iter().next()).map(as_told);
-    apply(&shared, "call", id, Event::CallReported { attempt, report, provider_id }).await
+    apply(&shared, "call", id, Event::CallReported { attempt, report, provider_id, facts }).await
 }
 
 /// What to say on a call that was answered, and again when a key was pressed: Plivo's XML.
@@ -51,7 +51,12 @@ pub async fn answer(shared: Data<Shared>, reference: Path<String>, callback: Cal
     let v = if is_person || is_machine {
         let report =
             if is_machine { CallReport::Ended { end: CallEnd::Machine, cause: None } } else { CallReport::Answered };
-        let event = Event::CallReported { attempt: to.attempt, report, provider_id: call_uuid.map(as_told) };
+        let event = Event::CallReported {
+            attempt: to.attempt,
+            report,
+            provider_id: call_uuid.map(as_told),
+            facts: Facts::default(),
+        };
         committed(&shared, "answer", shared.engine.apply(to.id, &event).await)?.map(|applied| applied.verification)
     } else {
         committed(&shared, "answer", shared.engine.get(to.id).await)?

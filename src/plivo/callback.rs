@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::{is_id, outcome};
 use crate::escalation::CallEnd;
-use crate::verification::event::{CallReport, TextReport};
+use crate::phone::Carrier;
+use crate::verification::event::{CallReport, Facts, TextReport};
 
 /// The parameters of one callback, in the order they came, decoded.
 #[derive(Clone, Default)]
@@ -47,6 +48,17 @@ impl Params {
         self.get(names).filter(|id| is_id(id)).map(str::to_owned)
     }
 
+    /// Where it went and what it cost. Texts tell both (`plivo/wire.md` 3.2), calls the cost (4.2).
+    fn facts(&self) -> Facts {
+        let amount = self.get(&["TotalAmount", "TotalCost"]).and_then(|text| text.parse::<f64>().ok());
+        let dollars = amount.filter(|dollars| (0.0..COST_MAX).contains(dollars));
+        Facts {
+            carrier: self.get(&["MCC"]).zip(self.get(&["MNC"])).and_then(|(mcc, mnc)| Carrier::parse(mcc, mnc)),
+            // 0 stands in reports that come before Plivo knows.
+            cost_u: dollars.map(|dollars| (dollars * 1e6).round() as u64).filter(|cost| *cost > 0),
+        }
+    }
+
     /// A code or a cause. It is kept, shown and logged, so it must not be a number or a code that a flow put
     /// there by mistake.
     fn word(&self, names: &[&str]) -> Option<&str> {
@@ -59,6 +71,8 @@ impl Params {
 /// Plivo's code for an unknown error (`plivo/wire.md` 3.3).
 const UNKNOWN_CODE: &str = "1000";
 
+/// US dollars; no text or call costs as much, so whatever says so is wrong.
+const COST_MAX: f64 = 100.0;
 /// The longest word that is taken from outside.
 const WORD_MAX: usize = 64;
 /// The longest run of digits in a word: Plivo's codes have four at most, ours at least.
@@ -71,6 +85,8 @@ pub struct TextCallback {
     pub message_uuid: Option<String>,
     /// What it says, if it is a status we know.
     pub report: Option<TextReport>,
+    /// What else it tells.
+    pub facts: Facts,
 }
 
 impl TextCallback {
@@ -83,6 +99,7 @@ impl TextCallback {
         Self {
             message_uuid: params.id(&["MessageUUID", "message_uuid"]),
             report: status.and_then(|status| outcome::text_report(status, code)),
+            facts: params.facts(),
         }
     }
 }
@@ -95,6 +112,8 @@ pub struct CallCallback {
     pub request_uuid: Option<String>,
     /// What it says, if it is a status we know.
     pub report: Option<CallReport>,
+    /// What else it tells.
+    pub facts: Facts,
 }
 
 impl CallCallback {
@@ -111,6 +130,7 @@ impl CallCallback {
             uuids,
             request_uuid: params.id(&["RequestUUID", "request_uuid"]),
             report: outcome::call_report(status, code, cause, duration),
+            facts: params.facts(),
         }
     }
 }
@@ -201,7 +221,7 @@ mod tests {
     #[test]
     fn a_status_callback_is_read_under_both_kinds_of_names() {
         let read = |params: &Params| {
-            let TextCallback { message_uuid, report } = TextCallback::read(params);
+            let TextCallback { message_uuid, report, .. } = TextCallback::read(params);
             (message_uuid, report)
         };
         let undelivered = TextReport::Undelivered { error_code: Some("30".into()), class: FailureClass::Permanent };
@@ -223,6 +243,17 @@ mod tests {
         }
         let callback = TextCallback::read(&form(&format!("MessageUUID={}&Status=sent", "a".repeat(65))));
         assert_eq!(callback.message_uuid, None);
+    }
+
+    #[test]
+    fn where_it_went_and_what_it_cost_is_read_where_it_makes_sense() {
+        let facts = |text: &str| TextCallback::read(&form(text)).facts;
+        let told = facts("Status=sent&MCC=310&MNC=004&TotalAmount=0.0055");
+        assert_eq!(told, Facts { carrier: Carrier::parse("310", "004"), cost_u: Some(5500) });
+        for nothing in ["Status=sent", "MCC=&MNC=4&TotalAmount=0.00000", "MCC=310&TotalAmount=-1", "TotalAmount=1e9"] {
+            assert_eq!(facts(nothing), Facts::default(), "{nothing}");
+        }
+        assert_eq!(CallCallback::read(&form("CallStatus=completed&TotalCost=0.01")).facts.cost_u, Some(10_000));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use crate::keyring::NumberKey;
 use crate::time::Timestamp;
 pub use crate::verification::AttemptRef;
 use crate::verification::VerificationId;
-use crate::verification::event::{CallReport, TextReport};
+use crate::verification::event::{CallReport, Facts, TextReport};
 
 /// How often a record has been written; 0 before the first time.
 pub type Revision = u64;
@@ -74,9 +74,9 @@ pub enum Outcome {
 #[serde(rename_all = "snake_case")]
 pub enum Parked {
     /// Of a text.
-    Text(TextReport),
+    Text(TextReport, Facts),
     /// Of a call.
-    Call(CallReport),
+    Call(CallReport, Facts),
 }
 
 /// How long a report waits for its attempt to become known, and how many wait for one UUID.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::FailureClass;
+use super::event::{Facts, FailureClass};
 use super::state::Channel;
 use crate::escalation::{CALL_SILENCE, CallEnd, Reason, Text, repeat_after};
 use crate::time::Timestamp;
@@ -124,6 +124,9 @@ pub struct Attempt {
     pub assumed: bool,
     /// Whether a call has been taken by somebody at some time.
     pub answered: bool,
+    /// Where it went and what it cost, as far as Plivo has told.
+    #[serde(default)]
+    pub facts: Facts,
     /// Whether the PHLO could not run it this time round, so that the direct API is asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_passed_on: bool,
@@ -149,6 +152,7 @@ impl Attempt {
             refused: None,
             assumed: false,
             answered: false,
+            facts: Facts::default(),
             is_passed_on: false,
             taken_back: false,
         }
@@ -170,6 +174,12 @@ impl Attempt {
             (self.status, self.assumed) = (to, false);
         }
         moves
+    }
+
+    /// Takes down where it went and what it cost; a later report knows better.
+    pub(super) fn learn(&mut self, facts: Facts) {
+        self.facts.carrier = facts.carrier.or(self.facts.carrier);
+        self.facts.cost_u = facts.cost_u.or(self.facts.cost_u);
     }
 
     /// Plivo refused it, and so no other of its kind will do.

@@ -122,12 +122,12 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         // Facts about attempts are taken down for as long as the record is kept. They end nothing by
         // themselves: `settle` draws the conclusions, and only while the verification is pending.
         (_, Event::Triggered { attempt, outcome }) => draft.triggered(*attempt, outcome),
-        (_, Event::TextReported { attempt, report, provider_id }) => {
-            draft.text_reported(*attempt, report, provider_id.as_ref())
+        (_, Event::TextReported { attempt, report, provider_id, facts }) => {
+            draft.text_reported(*attempt, report, provider_id.as_ref(), *facts)
         }
         (_, Event::TextRefused { attempt }) => draft.text_refused(*attempt),
-        (_, Event::CallReported { attempt, report, provider_id }) => {
-            draft.call_reported(*attempt, report, provider_id.as_ref())
+        (_, Event::CallReported { attempt, report, provider_id, facts }) => {
+            draft.call_reported(*attempt, report, provider_id.as_ref(), *facts)
         }
         (_, Event::HungUp { attempt }) => draft.hung_up(*attempt),
         (_, Event::Identified { attempt, provider_id }) => draft.identified(*attempt, provider_id.as_ref()),

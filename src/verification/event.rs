@@ -10,6 +10,7 @@ use super::attempt::{AttemptStatus, Via};
 use super::code::Code;
 use super::state::Channel;
 use crate::escalation::CallEnd;
+use crate::phone::Carrier;
 
 /// What a failure of a text means for what to do next (`plivo::outcome` maps Plivo's codes to it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +139,17 @@ pub enum Activity {
     NotReceived,
 }
 
+/// What a report tells besides: where the text or call went, and what it cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<Carrier>,
+    /// What Plivo took for it, in millionths of a US dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_u: Option<u64>,
+}
+
 /// Plivo's id of a text or call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderId {
@@ -247,6 +259,8 @@ pub enum Event {
         report: TextReport,
         /// Message UUID.
         provider_id: Option<ProviderId>,
+        /// What else it tells.
+        facts: Facts,
     },
     /// A flow's word that its node could not send.
     TextRefused {
@@ -261,6 +275,8 @@ pub enum Event {
         report: CallReport,
         /// Call UUID.
         provider_id: Option<ProviderId>,
+        /// What else it tells.
+        facts: Facts,
     },
     /// Time has passed.
     Tick,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attempt::{Attempt, AttemptStatus, Via};
 use super::decide::{Answer, Draft};
 use super::effect::{Effect, Owed};
-use super::event::{CallReport, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome};
+use super::event::{CallReport, Facts, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome};
 use super::rules::{IDENTIFY_AFTER, IDENTIFY_TIMES};
 use super::state::Channel;
 use super::timeline::Note;
@@ -107,9 +107,11 @@ impl Draft<'_> {
         attempt: u8,
         report: &TextReport,
         provider_id: Option<&ProviderId>,
+        facts: Facts,
     ) -> Answer {
         let now = self.now;
         let Some(a) = self.attempt_of(attempt, Channel::Sms, provider_id) else { return Answer::Noted };
+        a.learn(facts);
         let (status, error_code, class) = (report.status(), report.error_code().map(str::to_owned), report.class());
         // A word to stop counts whenever it comes, also after a report that was final.
         let stops = class == Some(FailureClass::Stop) && a.class != class;
@@ -138,9 +140,11 @@ impl Draft<'_> {
         attempt: u8,
         report: &CallReport,
         provider_id: Option<&ProviderId>,
+        facts: Facts,
     ) -> Answer {
         let (now, asks_for_a_key) = (self.now, self.rules.voice_confirm);
         let Some(a) = self.attempt_of(attempt, Channel::Call, provider_id) else { return Answer::Noted };
+        a.learn(facts);
         // A call that ends before a key was pressed has said nothing.
         let unheard = CallReport::Ended { end: CallEnd::NoAnswer, cause: None };
         let is_unheard = asks_for_a_key && a.via == Some(Via::Api) && !a.answered && *report == CallReport::Completed;

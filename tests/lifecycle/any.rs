@@ -6,7 +6,7 @@ use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::verification::Via;
 use phlo_2fa::verification::event::{
-    Activity, CallReport, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
+    Activity, CallReport, Facts, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
 };
 use phlo_2fa::verification::{Channel, Event, Mode, Rules};
 use proptest::collection::vec;
@@ -67,9 +67,9 @@ pub fn report() -> impl Strategy<Value = Event> {
     let provider_id = || prop::option::of(provider_id());
     prop_oneof![
         4 => (attempt(), text_report(), provider_id())
-            .prop_map(|(attempt, report, provider_id)| Event::TextReported { attempt, report, provider_id }),
+            .prop_map(|(attempt, report, provider_id)| Event::TextReported { attempt, report, provider_id, facts: Facts::default() }),
         4 => (attempt(), call_report(), provider_id())
-            .prop_map(|(attempt, report, provider_id)| Event::CallReported { attempt, report, provider_id }),
+            .prop_map(|(attempt, report, provider_id)| Event::CallReported { attempt, report, provider_id, facts: Facts::default() }),
         1 => attempt().prop_map(|attempt| Event::TextRefused { attempt }),
     ]
 }

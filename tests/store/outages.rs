@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use phlo_2fa::store::redis::Redis;
 use phlo_2fa::store::{AttemptRef, Commit, Outcome, Parked, Store, StoreError};
-use phlo_2fa::verification::event::TextReport;
+use phlo_2fa::verification::event::{Facts, TextReport};
 
 use crate::connect;
 use crate::drafts::*;
@@ -25,7 +25,7 @@ async fn assert_that_all_is_unavailable(store: &Redis, server: &RedisServer) {
         ("list", store.list("shop", None, None, 1).await.err()),
         ("claim_due", store.claim_due(at(0), LONG, 1).await.err()),
         ("link", store.link("uuid", to, LONG).await.err()),
-        ("find_or_park", store.find_or_park("uuid", &Parked::Text(TextReport::Sent)).await.err()),
+        ("find_or_park", store.find_or_park("uuid", &Parked::Text(TextReport::Sent, Facts::default())).await.err()),
         ("unpark", store.unpark("uuid").await.err()),
         ("ping", store.ping().await.err()),
     ];

@@ -6,7 +6,7 @@ use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::store::redis::Redis;
 use phlo_2fa::store::{AttemptRef, Commit, Parked, Store, StoreError};
-use phlo_2fa::verification::event::TextReport;
+use phlo_2fa::verification::event::{Facts, TextReport};
 
 use crate::connect;
 use crate::drafts::*;
@@ -19,7 +19,7 @@ async fn use_it_all(store: &dyn Store, first: &Commit) {
     commit(store, &after(first, b"second")).await;
     store.claim_due(at(1000), LONG, 10).await.unwrap();
     store.link("6ba7b810-9dad-11d1-80b4-00c04fd430c8", to, LONG).await.unwrap();
-    let report = Parked::Text(TextReport::Sent);
+    let report = Parked::Text(TextReport::Sent, Facts::default());
     store.find_or_park("00112233-9dad-11d1-80b4-00c04fd430c8", &report).await.unwrap();
     store.unpark("6ba7b810-9dad-11d1-80b4-00c04fd430c8").await.unwrap();
     store.list(&first.app, None, None, 10).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use phlo_2fa::store::{AttemptRef, Commit, Outcome, PARKED_MAX, Parked, Store};
-use phlo_2fa::verification::event::{CallReport, FailureClass, TextReport};
+use phlo_2fa::verification::event::{CallReport, Facts, FailureClass, TextReport};
 
 use crate::drafts::*;
 
@@ -87,8 +87,11 @@ pub(crate) async fn claimants_side_by_side_never_share(store: &dyn Store) {
 
 pub(crate) async fn an_early_report_waits_for_its_attempt(store: &dyn Store) {
     let to = AttemptRef { id: draft().id, attempt: 3 };
-    let failed = Parked::Text(TextReport::Failed { error_code: Some("30".to_owned()), class: FailureClass::Permanent });
-    let ringing = Parked::Call(CallReport::Ringing);
+    let failed = Parked::Text(
+        TextReport::Failed { error_code: Some("30".to_owned()), class: FailureClass::Permanent },
+        Facts::default(),
+    );
+    let ringing = Parked::Call(CallReport::Ringing, Facts::default());
     for report in [&failed, &ringing, &failed] {
         assert_eq!(store.find_or_park("uuid-1", report).await.unwrap(), None);
     }
@@ -103,15 +106,19 @@ pub(crate) async fn an_early_report_waits_for_its_attempt(store: &dyn Store) {
 
 pub(crate) async fn a_late_report_finds_its_attempt(store: &dyn Store) {
     let to = AttemptRef { id: draft().id, attempt: 255 };
-    let report = Parked::Text(TextReport::Delivered);
+    let report = Parked::Text(TextReport::Delivered, Facts::default());
     assert_eq!(store.link("uuid-3", to, LONG).await.unwrap(), []);
     assert_eq!(store.find_or_park("uuid-3", &report).await.unwrap(), Some(to));
     assert_eq!(store.link("uuid-3", to, LONG).await.unwrap(), [], "what finds its attempt does not wait");
 }
 
 pub(crate) async fn parked_reports_are_bounded(store: &dyn Store) {
-    let report =
-        |n: usize| Parked::Text(TextReport::Undelivered { error_code: Some(n.to_string()), class: FailureClass::Stop });
+    let report = |n: usize| {
+        Parked::Text(
+            TextReport::Undelivered { error_code: Some(n.to_string()), class: FailureClass::Stop },
+            Facts::default(),
+        )
+    };
     for n in 0..PARKED_MAX + 5 {
         assert_eq!(store.find_or_park("uuid-4", &report(n)).await.unwrap(), None);
     }

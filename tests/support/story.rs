@@ -10,7 +10,7 @@ use phlo_2fa::escalation::{CallEnd, Reason};
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::Via;
-use phlo_2fa::verification::event::{CallReport, FailureClass, RefusalScope, TextReport, TriggerOutcome};
+use phlo_2fa::verification::event::{CallReport, Facts, FailureClass, RefusalScope, TextReport, TriggerOutcome};
 use phlo_2fa::verification::state::Details;
 use phlo_2fa::verification::{
     Answer, AttemptStatus, Code, Decision, Effect, Event, Mode, Request, Rules, Status, Verification, VerificationId,
@@ -126,7 +126,7 @@ pub fn triggered(attempt: u8, outcome: TriggerOutcome) -> Event {
 }
 
 pub fn text(attempt: u8, report: TextReport) -> Event {
-    Event::TextReported { attempt, report, provider_id: None }
+    Event::TextReported { attempt, report, provider_id: None, facts: Facts::default() }
 }
 
 pub fn undelivered(attempt: u8, error_code: &str, class: FailureClass) -> Event {
@@ -138,7 +138,7 @@ pub fn failed(attempt: u8, error_code: &str, class: FailureClass) -> Event {
 }
 
 pub fn call(attempt: u8, report: CallReport) -> Event {
-    Event::CallReported { attempt, report, provider_id: None }
+    Event::CallReported { attempt, report, provider_id: None, facts: Facts::default() }
 }
 
 pub fn ended(attempt: u8, end: CallEnd) -> Event {
