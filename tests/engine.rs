@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use phlo_2fa::engine::Creation;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::store::{
-    AttemptRef, Claimed, Commit, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored,
+    AttemptRef, Claimed, Commit, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::event::{CallReport, Facts, TextReport, TriggerOutcome};
@@ -94,6 +94,18 @@ impl Store for Held {
     }
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
         self.memory.unpark(provider_id).await
+    }
+    async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.memory.memos(names).await
+    }
+    async fn swap_memo(
+        &self,
+        name: &str,
+        before: Option<&[u8]>,
+        after: &[u8],
+        keep: Duration,
+    ) -> Result<Swap, StoreError> {
+        self.memory.swap_memo(name, before, after, keep).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.memory.ping().await

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::{
     AttemptRef, Claimed, Commit, Cursor, NumberKey, Outcome, PARKED_MAX, PARKED_TTL, Parked, Store, StoreError, Stored,
+    Swap,
 };
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
@@ -26,6 +27,7 @@ struct State {
     lists: HashMap<String, BTreeSet<Cursor>>,
     links: HashMap<String, (AttemptRef, Timestamp)>,
     parked: HashMap<String, (Vec<Parked>, Timestamp)>,
+    memos: HashMap<String, (Vec<u8>, Timestamp)>,
     /// What expires when, so that forgetting costs as much as remembering did.
     expiries: BTreeSet<(Timestamp, Expiring)>,
 }
@@ -35,6 +37,7 @@ enum Expiring {
     Record(VerificationId),
     Link(String),
     Parked(String),
+    Memo(String),
 }
 
 struct Record {
@@ -74,8 +77,11 @@ impl State {
                 Expiring::Parked(id) if self.parked.get(&id).is_some_and(|(_, gone)| *gone <= now) => {
                     self.parked.remove(&id);
                 }
+                Expiring::Memo(name) if self.memos.get(&name).is_some_and(|(_, gone)| *gone <= now) => {
+                    self.memos.remove(&name);
+                }
                 // It has been written again since, with a later end.
-                Expiring::Record(_) | Expiring::Link(_) | Expiring::Parked(_) => {}
+                Expiring::Record(_) | Expiring::Link(_) | Expiring::Parked(_) | Expiring::Memo(_) => {}
             }
         }
     }
@@ -201,6 +207,31 @@ impl Store for Memory {
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
         self.state().parked.remove(provider_id);
         Ok(())
+    }
+
+    async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let state = self.state();
+        Ok(names.iter().map(|name| state.memos.get(name).map(|(memo, _)| memo.clone())).collect())
+    }
+
+    async fn swap_memo(
+        &self,
+        name: &str,
+        before: Option<&[u8]>,
+        after: &[u8],
+        keep: Duration,
+    ) -> Result<Swap, StoreError> {
+        let mut state = self.state();
+        let there = state.memos.get(name).map(|(memo, _)| memo.as_slice());
+        if there != before && there != Some(after) {
+            return Ok(Swap::Changed(there.map(<[u8]>::to_vec)));
+        }
+        let gone_at = clock() + keep;
+        if let Some((_, was)) = state.memos.insert(name.to_owned(), (after.to_vec(), gone_at)) {
+            state.expiries.remove(&(was, Expiring::Memo(name.to_owned())));
+        }
+        state.expiries.insert((gone_at, Expiring::Memo(name.to_owned())));
+        Ok(Swap::Written)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

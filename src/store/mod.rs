@@ -69,6 +69,15 @@ pub enum Outcome {
     Conflict,
 }
 
+/// What became of a memo that was to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// It stands there.
+    Written,
+    /// Somebody else has written this, or nothing is there any more.
+    Changed(Option<Vec<u8>>),
+}
+
 /// A report that came before its attempt was known by UUID.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -155,6 +164,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets the reports that waited for `provider_id`, once they are applied.
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError>;
+
+    /// Memos: small values by name, apart from all verifications. They hold what has been learned, may be lost, and
+    /// say nothing of anybody. In the order asked for, `None` where there is none.
+    async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
+
+    /// Writes a memo if it is still what was read (`None`: nothing), and keeps it for so long from now.
+    async fn swap_memo(
+        &self,
+        name: &str,
+        before: Option<&[u8]>,
+        after: &[u8],
+        keep: Duration,
+    ) -> Result<Swap, StoreError>;
 
     /// Whether it answers.
     async fn ping(&self) -> Result<(), StoreError>;

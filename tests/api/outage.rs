@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use phlo_2fa::store::{Claimed, Commit, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored};
+use phlo_2fa::store::{Claimed, Commit, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{AttemptRef, VerificationId};
 use serde_json::{Value, json};
@@ -162,6 +162,18 @@ impl Store for Fragile {
     }
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
         self.there()?.unpark(provider_id).await
+    }
+    async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.there()?.memos(names).await
+    }
+    async fn swap_memo(
+        &self,
+        name: &str,
+        before: Option<&[u8]>,
+        after: &[u8],
+        keep: Duration,
+    ) -> Result<Swap, StoreError> {
+        self.there()?.swap_memo(name, before, after, keep).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.there()?.ping().await

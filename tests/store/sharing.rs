@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use phlo_2fa::store::{AttemptRef, Commit, Outcome, PARKED_MAX, Parked, Store};
+use phlo_2fa::store::{AttemptRef, Commit, Outcome, PARKED_MAX, Parked, Store, Swap};
 use phlo_2fa::verification::event::{CallReport, Facts, FailureClass, TextReport};
 
 use crate::drafts::*;
@@ -162,4 +162,27 @@ pub(crate) async fn it_answers_and_its_time_goes_forward(store: &dyn Store) {
     let before = store.now().await.unwrap();
     let after = store.now().await.unwrap();
     assert!(before <= after && before.as_millis() > 1_600_000_000_000);
+}
+
+pub(crate) async fn a_memo_is_written_only_over_what_was_read(store: &dyn Store) {
+    let name = || format!("r:{:032x}", draft().id.to_bytes().iter().fold(0u128, |all, b| all << 8 | u128::from(*b)));
+    let (one, other) = (name(), name());
+    let read = async || store.memos(&[one.clone(), other.clone()]).await.unwrap();
+    let swap = async |before: Option<&[u8]>, after: &[u8]| store.swap_memo(&one, before, after, LONG).await.unwrap();
+    assert_eq!(read().await, [None, None]);
+    assert_eq!(store.memos(&[]).await.unwrap(), Vec::<Option<Vec<u8>>>::new());
+    assert_eq!(swap(Some(b"a"), b"b").await, Swap::Changed(None));
+    assert_eq!(swap(None, b"a").await, Swap::Written);
+    assert_eq!(swap(None, b"b").await, Swap::Changed(Some(b"a".to_vec())));
+    assert_eq!(swap(None, b"a").await, Swap::Written, "the same again");
+    assert_eq!(swap(Some(b"a"), b"b\0\xff").await, Swap::Written);
+    assert_eq!(read().await, [Some(b"b\0\xff".to_vec()), None]);
+    let short = Duration::from_millis(1);
+    assert_eq!(store.swap_memo(&other, None, b"x", short).await.unwrap(), Swap::Written);
+    while read().await[1].is_some() {
+        tokio::time::sleep(short).await;
+    }
+    let values: Vec<[u8; 1]> = (0..16).map(|n| [n]).collect();
+    let outcomes = join_all(values.iter().map(|value| store.swap_memo(&other, None, value, LONG))).await;
+    assert_eq!(outcomes.iter().filter(|outcome| *outcome.as_ref().unwrap() == Swap::Written).count(), 1);
 }

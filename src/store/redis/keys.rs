@@ -11,6 +11,7 @@
 //! phlo2fa:{0a}:app:<app>         zset    32 hex of a verification, by when it was created
 //! phlo2fa:{<32 hex>}:link        string  the attempt of a provider's id
 //! phlo2fa:{<32 hex>}:parked      list    reports that came before the link
+//! phlo2fa:{<32 hex>}:memo:<name> string  something learned
 //! ```
 //!
 //! The scripts build record keys themselves (`record.lua`): [`record`] and it must agree.
@@ -49,9 +50,13 @@ pub(super) fn parked(provider_id: &str) -> String {
     format!("phlo2fa:{{{}}}:parked", hash(provider_id))
 }
 
-fn hash(provider_id: &str) -> String {
+pub(super) fn memo(name: &str) -> String {
+    format!("phlo2fa:{{{}}}:memo:{name}", hash(name))
+}
+
+fn hash(name: &str) -> String {
     let mut half = [0; 16];
-    half.copy_from_slice(&Sha256::digest(provider_id)[..16]);
+    half.copy_from_slice(&Sha256::digest(name)[..16]);
     format!("{:032x}", u128::from_be_bytes(half))
 }
 

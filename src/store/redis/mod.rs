@@ -21,7 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::pool::{Ask, Pool};
 use self::target::Target;
-use super::{AttemptRef, Claimed, Commit, Cursor, NumberKey, Outcome, Parked, Store, StoreError, Stored};
+use super::{AttemptRef, Claimed, Commit, Cursor, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap};
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
 
@@ -177,6 +177,25 @@ impl Store for Redis {
 
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
         self.pool.ask(Ask::Cmd(cmd("DEL").arg(keys::parked(provider_id)))).await
+    }
+
+    async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<_> = names.iter().map(|name| keys::memo(name)).collect();
+        self.pool.ask(Ask::Cmd(cmd("MGET").arg(keys))).await
+    }
+
+    async fn swap_memo(
+        &self,
+        name: &str,
+        before: Option<&[u8]>,
+        after: &[u8],
+        keep: Duration,
+    ) -> Result<Swap, StoreError> {
+        let there: Option<Vec<u8>> = self.pool.ask(scripts::swap_memo(name, before, after, keep)).await?;
+        Ok(there.map_or(Swap::Written, |other| Swap::Changed(Some(other).filter(|other| !other.is_empty()))))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -17,6 +17,7 @@ static CLAIM: LazyLock<Script> =
 static LIST: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("list.lua"))));
 static LINK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("link.lua")));
+static MEMO: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("memo.lua")));
 static PARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("park.lua")));
 
 pub(super) fn commit(commit: &Commit) -> Ask<'static> {
@@ -99,6 +100,12 @@ pub(super) fn find_or_park(provider_id: &str, report: &[u8]) -> Ask<'static> {
     let mut script = PARK.prepare_invoke();
     script.key(keys::link(provider_id)).key(keys::parked(provider_id));
     script.arg(report).arg(millis(PARKED_TTL)).arg(PARKED_MAX);
+    Ask::Script(script)
+}
+
+pub(super) fn swap_memo(name: &str, before: Option<&[u8]>, after: &[u8], keep: Duration) -> Ask<'static> {
+    let mut script = MEMO.prepare_invoke();
+    script.key(keys::memo(name)).arg(before.unwrap_or_default()).arg(after).arg(millis(keep));
     Ask::Script(script)
 }
 
