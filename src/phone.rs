@@ -39,6 +39,11 @@ impl Country {
         (text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic())).then(|| Self(text.to_ascii_uppercase()))
     }
 
+    /// Whether there are numbers of it: the United Kingdom's code is GB, and UK is none.
+    pub fn has_numbers(&self) -> bool {
+        PHONE_NUMBER_UTIL.get_supported_regions().any(|region| region.to_string() == self.0)
+    }
+
     /// The two letters, or `001`.
     pub fn as_str(&self) -> &str {
         &self.0

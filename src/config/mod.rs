@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use secrecy::{SecretSlice, SecretString};
 
-pub use check::{ConfigErrors, Fault};
+pub use check::{ConfigErrors, Fault, is_loopback};
 pub use demo::local_url;
 pub use types::{ApiKey, Countries, LogFormat, Network, TestNumbers};
 

@@ -20,6 +20,7 @@ pub(super) const IN_FILES: &[&str] = &[
     "SECRET_KEY_PREVIOUS",
     "REDIS_URL",
     "TEMPLATES",
+    "TEST_NUMBERS",
 ];
 
 /// Settings that are planned and not read yet. Whoever sets one relies on it, so its silence is said.

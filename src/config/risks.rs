@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::{Config, check};
+use crate::plivo::units::septets;
 
 impl Config {
     /// What is allowed and yet likely to be regretted.
@@ -36,6 +37,10 @@ impl Config {
             (
                 real && reachable && self.public_url.starts_with("http:"),
                 "PUBLIC_URL is http: refs and the callback secret travel readable",
+            ),
+            (
+                self.brand.as_deref().is_some_and(|brand| septets(brand).is_none()),
+                "BRAND has characters that take a text from 160 to 70: where it would need a second SMS it is left out",
             ),
             (
                 self.legacy_routes,

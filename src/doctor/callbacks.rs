@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::finding::Chart;
 use super::web::{Trouble, Web, got};
-use crate::config::Config;
+use crate::config::{Config, is_loopback};
 use crate::plivo::signature;
 
 const NAME: &str = "signature";
@@ -32,12 +32,19 @@ pub(super) async fn examine(config: &Config, web: &Web, is_there: bool, chart: &
         if config.phlo_id.is_none() {
             chart.ok(SECRET, "none is set, and none is needed without a PHLO");
         }
+    } else if is_ours && !is_private(config) {
+        chart.skip(SECRET, "it is not sent over http");
     } else if is_ours {
         examine_secrets(config, web, chart).await;
     } else {
         chart.skip(SECRET, "it is not shown to what does not know our signatures");
     }
-    is_ours
+    is_ours && is_private(config)
+}
+
+/// Whether what is sent to `PUBLIC_URL` is read by nobody on the way.
+fn is_private(config: &Config) -> bool {
+    config.public_url.starts_with("https:") || is_loopback(&config.public_url)
 }
 
 async fn examine_signatures(config: &Config, web: &Web, chart: &mut Chart<'_>) -> bool {

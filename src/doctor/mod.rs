@@ -27,7 +27,7 @@ use crate::plivo::client::Client;
 use finding::Chart;
 
 /// What is done beyond looking.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Run the PHLO once, in a way that reaches nobody.
     pub run: bool,

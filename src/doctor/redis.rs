@@ -124,9 +124,9 @@ async fn exercise(store: &dyn Store) -> Result<(), Failure> {
     if outcome != Outcome::Committed(1) {
         return Err(Failure::Odd("commit"));
     }
-    // Due and claimed at the beginning of time, where nobody's timer stands. A service that is running may have
-    // taken it in between: it then is not due, which is as good.
-    let (now, lease) = (Timestamp::from_millis(2), Duration::from_secs(10 * 365 * 86_400));
+    // Due and claimed at the beginning of time, where nobody's timer stands, until long after today. A service that
+    // is running may have taken it in the moment between, and then logs a record that it cannot read.
+    let (now, lease) = (Timestamp::from_millis(2), Duration::from_secs(200 * 365 * 86_400));
     patiently(|| store.claim_due(now, lease, 256)).await.map_err(failed("claim"))?;
     let settled = Commit { expected: 1, due: None, ..created.clone() };
     let outcome = patiently(|| store.commit(&settled)).await.map_err(failed("commit"))?;

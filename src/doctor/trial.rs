@@ -213,8 +213,8 @@ fn conclude(seen: &Seen, came: Option<&Counts>, watch: Duration, chart: &mut Cha
 /// `phlo2fa_callbacks_total`, by this machine's port where the service listens on it, else by `PUBLIC_URL`. All
 /// verifications count together: with traffic it says less.
 async fn counts(config: &Config, web: &Web) -> Option<Counts> {
-    for origin in [local_url(config.bind), config.public_url.clone()] {
-        let Ok(response) = web.http.get(format!("{origin}/metrics")).send().await else { continue };
+    for (client, origin) in [(&web.local, local_url(config.bind)), (&web.http, config.public_url.clone())] {
+        let Ok(response) = client.get(format!("{origin}/metrics")).send().await else { continue };
         if response.status().is_success()
             && let Ok(bytes) = response.bytes().await
             && let Some(counts) = read_counts(&String::from_utf8_lossy(&bytes))

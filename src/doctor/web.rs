@@ -4,9 +4,9 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use crate::config::is_loopback;
 use reqwest::{Certificate, Client, RequestBuilder};
 use serde_json::Value;
-use url::{Host, Url};
 
 /// Plivo wants an answer within 15 s (plivo.com/docs/voice/concepts/callbacks).
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -14,6 +14,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Asks the service.
 pub(super) struct Web {
     pub(super) http: Client,
+    /// For this machine itself, which is never asked through a proxy.
+    pub(super) local: Client,
 }
 
 /// What came back.
@@ -31,17 +33,21 @@ pub(super) struct Trouble {
 
 impl Web {
     /// Trusts the roots built in, as a machine of Plivo's would trust its own, and follows no redirect: Plivo is
-    /// not known to. This machine itself is never asked through a proxy.
+    /// not known to.
     pub(super) fn new(public_url: &str) -> reqwest::Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der));
-        let builder = Client::builder()
-            .tls_certs_only(roots.collect::<reqwest::Result<Vec<_>>>()?)
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .user_agent(concat!("phlo-2fa-doctor/", env!("CARGO_PKG_VERSION")));
-        let builder = if is_this_machine(public_url) { builder.no_proxy() } else { builder };
-        Ok(Self { http: builder.build()? })
+        let roots = roots.collect::<reqwest::Result<Vec<_>>>()?;
+        let builder = || {
+            Client::builder()
+                .tls_certs_only(roots.clone())
+                .redirect(reqwest::redirect::Policy::none())
+                .timeout(TIMEOUT)
+                .user_agent(concat!("phlo-2fa-doctor/", env!("CARGO_PKG_VERSION")))
+        };
+        let local = builder().no_proxy().build()?;
+        let http = if is_loopback(public_url) { local.clone() } else { builder().build()? };
+        Ok(Self { http, local })
     }
 
     pub(super) async fn get(&self, url: &str) -> Result<Got, Trouble> {
@@ -54,15 +60,6 @@ pub(super) async fn got(request: RequestBuilder) -> Result<Got, Trouble> {
     let status = response.status().as_u16();
     let body = response.bytes().await.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Ok(Got { status, body: body.unwrap_or(Value::Null) })
-}
-
-pub(super) fn is_this_machine(url: &str) -> bool {
-    match Url::parse(url).ok().as_ref().and_then(Url::host) {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// What failed, without the URL, which may hold a secret.

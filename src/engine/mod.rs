@@ -166,12 +166,12 @@ impl Engine {
     }
 
     async fn create_or_join(&self, creation: Creation) -> Result<Created, EngineError> {
-        let channel = creation.mode.first_channel();
+        let (channel, is_test) = (creation.mode.first_channel(), creation.details.is_test);
         let number = self.keys.number_key(&creation.app, &creation.to);
         // While a SECRET_KEY is being rotated an open one may still be known under the key before.
         for older in self.keys.number_keys(&creation.app, &creation.to).into_iter().skip(1) {
             if let Some(open) = self.store.newest(older).await?
-                && let Some(joined) = self.join(open, channel).await?
+                && let Some(joined) = self.join(open, channel, is_test).await?
             {
                 return Ok(joined);
             }
@@ -203,7 +203,7 @@ impl Engine {
             }
             previous = self.store.newest(number).await?;
             if let Some(open) = previous
-                && let Some(joined) = self.join(open, channel).await?
+                && let Some(joined) = self.join(open, channel, is_test).await?
             {
                 return Ok(joined);
             }
@@ -212,8 +212,13 @@ impl Engine {
     }
 
     /// Joins a verification if it is open; `None` when it is over, and its place in the index can be taken.
-    async fn join(&self, open: VerificationId, channel: Channel) -> Result<Option<Created>, EngineError> {
-        match self.apply(open, &Event::Joined(channel)).await {
+    async fn join(
+        &self,
+        open: VerificationId,
+        channel: Channel,
+        is_test: bool,
+    ) -> Result<Option<Created>, EngineError> {
+        match self.apply(open, &Event::Joined { channel, is_test }).await {
             Ok(Applied { answer: Answer::Refused(Refusal::Final(_)), .. }) | Err(EngineError::NotFound) => Ok(None),
             Ok(applied) => Ok(Some(Created { applied, joined: true })),
             Err(error) => Err(error),

@@ -109,10 +109,12 @@ impl Engine {
             () = self.closing.cancelled() => None,
         };
         // A stop that cannot wait any longer: as if Plivo had not answered, so that nobody asks again.
-        let Some(Triggered { via, reply, provider_id, run_id }) = triggered else {
+        let Some(Triggered { via, reply, was_asked, provider_id, run_id }) = triggered else {
             return Some(Event::Triggered { attempt, outcome: TriggerOutcome::TimedOut { via: None } });
         };
-        self.metrics.plivo_request(a.channel, via, &reply, started.elapsed());
+        if was_asked {
+            self.metrics.plivo_request(a.channel, via, &reply, started.elapsed());
+        }
         let (is_text, is_run) = (a.channel == Channel::Sms, via == Via::Phlo);
         let outcome = match reply {
             Reply::Success(..) => {
@@ -121,7 +123,7 @@ impl Engine {
             }
             // The direct API may take what the runner does not. With these credentials it will not, and a country
             // that is barred, or a node inside a run that failed (2xx), fail there as well.
-            Reply::Refused(provider_status @ 400..500, RefusalScope::Attempt | RefusalScope::Account)
+            Reply::Refused(provider_status @ 300..500, RefusalScope::Attempt | RefusalScope::Account)
                 if is_run && provider_status != 401 =>
             {
                 TriggerOutcome::PassedOn { provider_status: Some(provider_status), round }
@@ -141,7 +143,8 @@ impl Engine {
 
     fn put_off(&self, provider_status: Option<u16>, asked: Option<Duration>, round: u16) -> TriggerOutcome {
         // Never sooner than we would have come back anyway: a Retry-After of 0 asks for a flood.
-        let retry_after = asked.unwrap_or_default().max(self.backoff(round));
+        // Not all at the same moment either, where all were told the same.
+        let retry_after = asked.map(|asked| asked + self.backoff(0)).unwrap_or_default().max(self.backoff(round));
         TriggerOutcome::Deferred { provider_status, retry_after, round }
     }
 
@@ -155,11 +158,11 @@ impl Engine {
                 warn!(verification.id = %v.id, status, "Plivo would not take a call back; it may still ring");
             }
             reply @ (Reply::NotNow(..) | Reply::Failed(_) | Reply::Silent) => {
-                warn!(verification.id = %v.id, ?reply, "a call could not be taken back; it stays owed");
-                return None;
+                warn!(verification.id = %v.id, ?reply, "a call could not be taken back; it is tried again");
+                return Some(Event::HungUp { attempt, is_done: false });
             }
         }
-        Some(Event::HungUp { attempt })
+        Some(Event::HungUp { attempt, is_done: true })
     }
 
     /// Asks what a run of the PHLO made, so that reports that carry only its UUID find their attempt.

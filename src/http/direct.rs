@@ -12,6 +12,7 @@ use super::signed::Callback;
 use crate::escalation::CallEnd;
 use crate::plivo::callback::{AnswerCallback, CallCallback, TextCallback};
 use crate::plivo::reference::{self, Purpose};
+use crate::plivo::signature::Proof;
 use crate::verification::event::{CallReport, Facts, ProviderId};
 use crate::verification::{AttemptRef, AttemptStatus, Event, Verification};
 
@@ -47,20 +48,25 @@ pub async fn answer(shared: Data<Shared>, reference: Path<String>, callback: Cal
     let AnswerCallback { call_uuid, is_machine, has_pressed } = AnswerCallback::read(read(&callback)?);
     let plivo = &shared.engine.plivo;
     // Whoever is asked for a key first has picked up, and may yet be a machine.
+    // That a key was pressed stands in the body, which V2 does not cover.
+    let has_pressed = has_pressed && callback.proof == Some(Proof::V3);
     let is_person = !is_machine && (has_pressed || !plivo.asks_for_a_key());
-    let v = if is_person || is_machine {
-        let report =
-            if is_machine { CallReport::Ended { end: CallEnd::Machine, cause: None } } else { CallReport::Answered };
-        let event = Event::CallReported {
-            attempt: to.attempt,
-            report,
-            provider_id: call_uuid.map(as_told),
-            facts: Facts::default(),
-        };
-        committed(&shared, "answer", shared.engine.apply(to.id, &event).await)?.map(|applied| applied.verification)
+    let (attempt, provider_id, facts) = (to.attempt, call_uuid.map(as_told), Facts::default());
+    let event = if is_machine {
+        let report = CallReport::Ended { end: CallEnd::Machine, cause: None };
+        Event::CallReported { attempt, report, provider_id, facts }
+    } else if is_person {
+        Event::CallReported { attempt, report: CallReport::Answered, provider_id, facts }
     } else {
-        committed(&shared, "answer", shared.engine.get(to.id).await)?
+        Event::CallGoesOn { attempt, provider_id }
     };
+    let mut done = committed(&shared, "answer", shared.engine.apply(to.id, &event).await)?;
+    if has_pressed {
+        // Whoever hears it again is on the phone for longer.
+        let goes_on = Event::CallGoesOn { attempt, provider_id: None };
+        done = committed(&shared, "answer", shared.engine.apply(to.id, &goes_on).await)?;
+    }
+    let v = done.map(|applied| applied.verification);
     shared.engine.metrics.callback("answer", if v.is_some() { "applied" } else { "ignored" });
     let xml = match v.as_ref().filter(|v| may_hear(v, to.attempt)) {
         Some(v) if is_person => plivo.speak(v, to),

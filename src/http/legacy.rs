@@ -76,7 +76,7 @@ pub async fn check(
     shared: Data<Shared>,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    if is_prefetch(&request) {
+    if is_unasked(&request) {
         return Ok(error());
     }
     let (number, code) = path.into_inner();
@@ -106,7 +106,7 @@ pub async fn page() -> HttpResponse {
 }
 
 async fn begin(request: &HttpRequest, shared: &Shared, number: &str, channel: &str) -> HttpResponse {
-    if is_prefetch(request) {
+    if is_unasked(request) {
         return error();
     }
     match created_or_joined(request, shared, number, channel).await {
@@ -159,10 +159,14 @@ fn error() -> HttpResponse {
     HttpResponse::BadRequest().insert_header(ContentType::plaintext()).body(ERROR)
 }
 
-/// Whether a browser asks for a page that nobody has asked it for yet.
-/// `Sec-Purpose: prefetch;prerender` is the Fetch standard's, `Purpose` what came before it.
-fn is_prefetch(request: &HttpRequest) -> bool {
-    let purposes = ["sec-purpose", "purpose"].into_iter().flat_map(|name| request.headers().get_all(name));
-    let mut tokens = purposes.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split([';', ',']));
-    tokens.any(|token| token.trim().eq_ignore_ascii_case("prefetch"))
+/// Whether nobody has asked for it: a browser that fetches ahead of time, or another site's page that has it fetched
+/// as an image or the like. `Sec-Purpose: prefetch;prerender` and `Sec-Fetch-…` are the Fetch standard's, `Purpose`
+/// what came before it.
+fn is_unasked(request: &HttpRequest) -> bool {
+    let is = |name: &str, word: &str| {
+        let values = request.headers().get_all(name).filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split([';', ','])).any(|token| token.trim().eq_ignore_ascii_case(word))
+    };
+    let is_elsewhere = is("sec-fetch-site", "cross-site") && is("sec-fetch-mode", "no-cors");
+    is("sec-purpose", "prefetch") || is("purpose", "prefetch") || is_elsewhere
 }

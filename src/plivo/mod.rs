@@ -89,6 +89,8 @@ pub struct Triggered {
     pub via: Via,
     /// How it was taken.
     pub reply: Reply,
+    /// Whether Plivo was asked at all, and not turned away from by a breaker.
+    pub was_asked: bool,
     /// Message or call UUID, where the answer told it.
     pub provider_id: Option<String>,
     /// The run of the PHLO.
@@ -152,10 +154,11 @@ impl Plivo {
                 Reply::Success(_, body) => (phlo::provider_id(body, trigger.channel), phlo::run_id(body)),
                 _ => (None, None),
             };
-            return Triggered { via: Via::Phlo, reply, provider_id, run_id };
+            return Triggered { via: Via::Phlo, reply, was_asked: true, provider_id, run_id };
         }
         let breaker = self.breaker(trigger.channel);
-        let reply = match breaker.admit(Instant::now()) {
+        let admitted = breaker.admit(Instant::now());
+        let reply = match admitted {
             Ok(()) => {
                 let reply = self.ask_directly(trigger).await;
                 breaker.heard(&reply, Instant::now());
@@ -168,12 +171,12 @@ impl Plivo {
             (Reply::Success(_, body), Channel::Call) => call::provider_id(body),
             _ => None,
         };
-        Triggered { via: Via::Api, reply, provider_id, run_id: None }
+        Triggered { via: Via::Api, reply, was_asked: admitted.is_ok(), provider_id, run_id: None }
     }
 
-    /// Whether Plivo has not been answering: whoever waits for an answer should not wait long.
+    /// Whether the door that is asked first has not been answering: whoever waits should not wait long.
     pub fn is_troubled(&self, channel: Channel) -> bool {
-        self.phlo.as_ref().is_some_and(|phlo| phlo.breaker.is_open()) || self.breaker(channel).is_open()
+        self.phlo.as_ref().map_or(self.breaker(channel), |phlo| &phlo.breaker).is_open()
     }
 
     /// Asks what a run of the PHLO made.

@@ -61,7 +61,7 @@ impl Sender {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendersError {
     /// The entry has no country that exists.
-    #[error("entry {0} does not begin with the two letters of a country")]
+    #[error("entry {0} does not begin with the two letters of a country that has numbers (the United Kingdom is GB)")]
     Country(usize),
     /// The entry's source is none.
     #[error("entry {0} is no number in E.164, short code, name of up to 11 letters and digits, or powerpack:<uuid>")]
@@ -88,9 +88,10 @@ impl Senders {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         for (entry, i) in entries.zip(1..) {
             let (country, source) = match entry.split_once('=') {
-                Some((country, source)) => {
-                    (Some(Country::parse(country.trim()).ok_or(SendersError::Country(i))?), source.trim())
-                }
+                Some((country, source)) => (
+                    Some(Country::parse(country.trim()).filter(Country::has_numbers).ok_or(SendersError::Country(i))?),
+                    source.trim(),
+                ),
                 None => (None, entry),
             };
             let sender = Sender::parse(source).ok_or(SendersError::Source(i))?;
@@ -145,6 +146,7 @@ mod tests {
     fn what_is_no_sender_is_named_by_its_place() {
         for (text, error) in [
             ("GB=SHOP,UKX=SHOP", SendersError::Country(2)),
+            ("UK=SHOP", SendersError::Country(1)),
             ("=SHOP", SendersError::Country(1)),
             ("GB=", SendersError::Source(1)),
             ("GB=447400123456", SendersError::Source(1)),

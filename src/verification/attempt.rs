@@ -130,6 +130,9 @@ pub struct Attempt {
     /// Whether the PHLO could not run it this time round, so that the direct API is asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_passed_on: bool,
+    /// Whether the PHLO refused it, so that it is not asked again either.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub phlo_refuses: bool,
     /// Whether a call was taken back while it rang.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taken_back: bool,
@@ -154,6 +157,7 @@ impl Attempt {
             answered: false,
             facts: Facts::default(),
             is_passed_on: false,
+            phlo_refuses: false,
             taken_back: false,
         }
     }

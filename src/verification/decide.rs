@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::effect::Effect;
+use super::effect::{Effect, Owed};
 use super::event::{Activity, Event};
 use super::rules::{LIFETIME_MAX, Rules, TYPING_PAUSE};
 use super::state::{Channel, Details, Mode, Status, Verification};
@@ -129,18 +129,24 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         (_, Event::CallReported { attempt, report, provider_id, facts }) => {
             draft.call_reported(*attempt, report, provider_id.as_ref(), *facts)
         }
-        (_, Event::HungUp { attempt }) => draft.hung_up(*attempt),
+        (_, Event::HungUp { attempt, is_done }) => draft.hung_up(*attempt, *is_done),
+        (_, Event::CallGoesOn { attempt, provider_id }) => draft.call_goes_on(*attempt, provider_id.as_ref()),
         (_, Event::Identified { attempt, provider_id }) => draft.identified(*attempt, provider_id.as_ref()),
         (_, Event::Linked { provider_id }) => draft.linked(provider_id),
         (_, Event::Tick) => Answer::Noted,
 
         (Status::Pending, Event::CodeSubmitted(code)) => draft.check(code),
         (Status::Pending, Event::AttemptRequested(channel)) => draft.request(*channel),
-        (Status::Pending, Event::Joined(channel)) => draft.join(*channel),
+        // A code that is public, or is no longer meant to be, must not serve for the other kind.
+        (Status::Pending, Event::Joined { is_test, .. }) if *is_test != before.details.is_test => {
+            draft.end(Status::Canceled);
+            Answer::Refused(Refusal::Final(Status::Canceled))
+        }
+        (Status::Pending, Event::Joined { channel, .. }) => draft.join(*channel),
         (Status::Pending, Event::Activity(kind)) => draft.activity(*kind),
         (Status::Pending | Status::Canceled, Event::Cancel) => draft.end(Status::Canceled),
 
-        (status, Event::CodeSubmitted(_) | Event::AttemptRequested(_) | Event::Joined(_)) => {
+        (status, Event::CodeSubmitted(_) | Event::AttemptRequested(_) | Event::Joined { .. }) => {
             Answer::Refused(Refusal::Final(status))
         }
         (status, Event::Cancel | Event::Activity(_)) => Answer::Refused(Refusal::Final(status)),
@@ -220,11 +226,26 @@ impl Draft<'_> {
         if self.v.attempts.len() >= usize::from(self.rules.attempts_max) {
             return Err(Refusal::MaxAttempts);
         }
+        // One that Plivo has put off will be sent yet: more of them would all arrive at once.
+        if self.v.owed.iter().any(|o| self.is_put_off(o, channel)) {
+            return Err(Refusal::ResendCooldown {
+                retry_after: self.rules.resend_cooldown.max(Duration::from_secs(1)),
+            });
+        }
         Ok(())
     }
 
+    fn is_put_off(&self, owed: &Owed, channel: Channel) -> bool {
+        let Effect::Trigger { attempt } = owed.effect else { return false };
+        !owed.in_flight && self.v.attempts.get(usize::from(attempt)).is_some_and(|a| a.channel == channel)
+    }
+
     fn join(&mut self, channel: Channel) -> Answer {
-        match self.request(channel) {
+        // A number that is called instead of texted is so again; nobody is texted while a phone rings.
+        let is_auto = channel == Channel::Sms && self.v.mode == Mode::Auto;
+        let channel = if is_auto { self.v.first_attempt().0 } else { channel };
+        let is_called = self.v.attempts.iter().any(|a| a.is_call_under_way(self.now));
+        match if is_called { Answer::Noted } else { self.request(channel) } {
             // What is on its way serves this one as well.
             Answer::Refused(Refusal::CallInProgress | Refusal::ResendCooldown { .. }) => {}
             refused @ Answer::Refused(_) => return refused,

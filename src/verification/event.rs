@@ -223,8 +223,13 @@ pub enum Event {
     Cancel,
     /// The customer asks for another text or a call.
     AttemptRequested(Channel),
-    /// Another creation for the same number joins this one and asks for this channel.
-    Joined(Channel),
+    /// Another creation for the same number joins this one.
+    Joined {
+        /// What it asks for.
+        channel: Channel,
+        /// Whether the number is one of `TEST_NUMBERS` by now.
+        is_test: bool,
+    },
     /// The customer's page tells what the person does.
     Activity(Activity),
     /// What came of a trigger.
@@ -234,10 +239,19 @@ pub enum Event {
         /// How it went.
         outcome: TriggerOutcome,
     },
-    /// A call was taken back, or cannot be any more.
+    /// Plivo was asked to take a call back.
     HungUp {
         /// Index of the attempt.
         attempt: u8,
+        /// Whether it was, or cannot be any more; else Plivo could not be asked.
+        is_done: bool,
+    },
+    /// Plivo asks what to say on a call.
+    CallGoesOn {
+        /// Index of the attempt.
+        attempt: u8,
+        /// Call UUID.
+        provider_id: Option<ProviderId>,
     },
     /// What a run of the PHLO made, if it tells.
     Identified {

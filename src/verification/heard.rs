@@ -7,7 +7,7 @@ use super::attempt::{Attempt, AttemptStatus, Via};
 use super::decide::{Answer, Draft};
 use super::effect::{Effect, Owed};
 use super::event::{CallReport, Facts, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome};
-use super::rules::{IDENTIFY_AFTER, IDENTIFY_TIMES};
+use super::rules::{HANG_UP_AGAIN, IDENTIFY_AFTER, IDENTIFY_TIMES};
 use super::state::Channel;
 use super::timeline::Note;
 use crate::escalation::CallEnd;
@@ -17,6 +17,7 @@ impl Draft<'_> {
         let now = self.now;
         let effect = Effect::Trigger { attempt };
         let Some(a) = self.v.attempts.get_mut(usize::from(attempt)) else { return Answer::Noted };
+        let is_call = a.channel == Channel::Call;
         let news = match outcome {
             TriggerOutcome::Accepted { via, provider_id, run_id } => {
                 a.via = Some(*via);
@@ -56,6 +57,9 @@ impl Draft<'_> {
                     RefusalScope::Attempt => false,
                     // Nothing more will be taken; what was taken before may still arrive.
                     RefusalScope::Account => !self.v.attempts.iter().any(Attempt::may_bring_the_code),
+                    // Plivo permits countries for texts and for calls apart: where only calls are barred, a text that
+                    // is in the person's hand is still good.
+                    RefusalScope::Number if is_call => !self.v.attempts.iter().any(Attempt::may_bring_the_code),
                     RefusalScope::Number => true,
                 };
                 if let (Some(a), true) = (self.v.attempts.get_mut(usize::from(attempt)), stop) {
@@ -66,6 +70,8 @@ impl Draft<'_> {
             TriggerOutcome::PassedOn { provider_status, round } => {
                 let Some(owed) = asked(&mut self.v.owed, attempt, *round) else { return Answer::Noted };
                 a.is_passed_on = true;
+                // What it does not take it will not take in a second either.
+                a.phlo_refuses = provider_status.is_some_and(|status| status < 500 && status != 429);
                 (owed.due, owed.in_flight) = (now, false);
                 self.note(Note::PassedOn { attempt, provider_status: *provider_status });
                 return Answer::Noted;
@@ -74,7 +80,7 @@ impl Draft<'_> {
                 let retry_at = now + *retry_after;
                 let Some(owed) = asked(&mut self.v.owed, attempt, *round) else { return Answer::Noted };
                 // Nothing can be heard of it before it is asked for again, and then in the usual way.
-                (a.heard_at, a.is_passed_on) = (retry_at, false);
+                (a.heard_at, a.is_passed_on) = (retry_at, a.phlo_refuses);
                 (owed.due, owed.in_flight) = (retry_at, false);
                 self.note(Note::Deferred { attempt, provider_status: *provider_status, retry_at });
                 return Answer::Noted;
@@ -85,8 +91,26 @@ impl Draft<'_> {
         Answer::Noted
     }
 
-    pub(super) fn hung_up(&mut self, attempt: u8) -> Answer {
-        self.strike_off(&Effect::HangUp { attempt });
+    pub(super) fn hung_up(&mut self, attempt: u8, is_done: bool) -> Answer {
+        let effect = Effect::HangUp { attempt };
+        match self.v.owed.iter_mut().find(|o| o.effect == effect) {
+            // The phone may be ringing.
+            Some(owed) if !is_done => (owed.due, owed.in_flight) = (self.now + HANG_UP_AGAIN, false),
+            _ => self.strike_off(&effect),
+        }
+        Answer::Noted
+    }
+
+    /// Plivo asks what to say: whatever has been said of the call, it goes on.
+    pub(super) fn call_goes_on(&mut self, attempt: u8, provider_id: Option<&ProviderId>) -> Answer {
+        let now = self.now;
+        let Some(a) = self.attempt_of(attempt, Channel::Call, provider_id) else { return Answer::Noted };
+        if a.advance(AttemptStatus::Ringing) {
+            a.heard_at = now;
+            self.note(Note::CallReported { attempt, report: CallReport::Ringing });
+        } else if a.is_call_under_way(now) {
+            a.heard_at = now;
+        }
         Answer::Noted
     }
 
@@ -147,7 +171,7 @@ impl Draft<'_> {
         a.learn(facts);
         // A call that ends before a key was pressed has said nothing.
         let unheard = CallReport::Ended { end: CallEnd::NoAnswer, cause: None };
-        let is_unheard = asks_for_a_key && a.via == Some(Via::Api) && !a.answered && *report == CallReport::Completed;
+        let is_unheard = asks_for_a_key && a.via != Some(Via::Phlo) && !a.answered && *report == CallReport::Completed;
         let report = if is_unheard { &unheard } else { report };
         let (status, cause) = (report.status(), report.cause().map(str::to_owned));
         if a.advance(status) {

@@ -14,6 +14,9 @@ pub const LIFETIME_AFTER_CALL: Duration = Duration::from_secs(120);
 /// For how long after a keystroke nobody is rung.
 pub const TYPING_PAUSE: Duration = Duration::from_secs(10);
 
+/// How long after Plivo could not be asked to take a call back it is asked again.
+pub const HANG_UP_AGAIN: Duration = Duration::from_secs(2);
+
 /// How long after a run of the PHLO it is asked what it made, if nothing has said so by then.
 pub const IDENTIFY_AFTER: Duration = Duration::from_secs(2);
 
@@ -46,6 +49,11 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The lease of taking a call back, which may be asked for under each of its two ids.
+    pub(super) fn hang_up_lease(&self) -> Duration {
+        self.effect_lease * 2
+    }
+
     /// The lease of a request to Plivo. That of a call also covers the time for which its outcome may be known
     /// and not written down: a doubled text carries the same code, a doubled call rings twice.
     pub(super) fn trigger_lease(&self, channel: Channel) -> Duration {

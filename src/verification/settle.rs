@@ -41,7 +41,7 @@ impl Draft<'_> {
                 a.taken_back = true;
                 let attempt = attempt as u8;
                 self.note(Note::TakenBack { attempt });
-                self.owe(Effect::HangUp { attempt }, self.rules.effect_lease);
+                self.owe(Effect::HangUp { attempt }, self.rules.hang_up_lease());
                 self.effects.push(Effect::HangUp { attempt });
             }
         }
@@ -50,9 +50,9 @@ impl Draft<'_> {
     /// Some runs tell what they made in their answer, others by a node of the flow a moment later.
     pub(super) fn identify_later(&mut self, attempt: u8, run_id: &str) {
         let effect = Effect::Identify { attempt, run_id: run_id.to_owned() };
-        self.owe(effect.clone(), IDENTIFY_AFTER);
-        if let Some(owed) = self.v.owed.iter_mut().find(|o| o.effect == effect && o.round == 0) {
-            owed.in_flight = false;
+        if self.v.owed.iter().all(|o| o.effect != effect) {
+            let due = self.now + IDENTIFY_AFTER;
+            self.v.owed.push(Owed { effect, due, in_flight: false, round: 0, taken_over: false });
         }
     }
 
@@ -89,6 +89,11 @@ impl Draft<'_> {
                 }
                 Effect::HangUp { .. } | Effect::Identify { .. } | Effect::Link { .. } => None,
             };
+            let lease = match (&owed.effect, channel) {
+                (Effect::HangUp { .. }, _) => rules.hang_up_lease(),
+                (_, Some(channel)) => rules.trigger_lease(channel),
+                (_, None) => rules.effect_lease,
+            };
             if let (Effect::Trigger { attempt }, true) = (&owed.effect, owed.in_flight) {
                 // Once: it may have been sent before its doer died, and a second death is no accident.
                 if owed.taken_over {
@@ -101,7 +106,6 @@ impl Draft<'_> {
                 owed.taken_over = true;
                 notes.push(Note::TakenOver { attempt: *attempt });
             }
-            let lease = channel.map_or(rules.effect_lease, |channel| rules.trigger_lease(channel));
             (owed.due, owed.in_flight, owed.round) = (now + lease, true, owed.round.saturating_add(1));
             self.effects.push(owed.effect.clone());
             true

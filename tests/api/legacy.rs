@@ -162,6 +162,10 @@ async fn what_is_fetched_ahead_of_time_changes_nothing() {
             assert_eq!((status, body.as_str()), ERROR, "{path} {header:?}");
         }
     }
+    // Another site's page that has it fetched as an image.
+    let image = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")];
+    let (status, body, _) = get(&app, "/verify/14155550103", &image).await;
+    assert_eq!((status, body.as_str()), ERROR);
     assert_eq!(app.plivo_log("0103").await, Vec::<Value>::new());
     let (status, body, _) = get(&app, "/verify/14155550103", &[("Purpose", "something")]).await;
     assert_eq!((status, body.as_str()), INITIATED);

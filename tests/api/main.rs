@@ -8,6 +8,7 @@ mod attempts;
 mod callbacks;
 mod checks;
 mod direct;
+mod edges;
 mod failover;
 mod legacy;
 mod lists;
@@ -16,6 +17,7 @@ mod ops;
 mod outage;
 mod problems;
 mod quiet;
+
 mod rotation;
 mod stream;
 mod stub;

@@ -52,10 +52,12 @@ pub fn event() -> impl Strategy<Value = Event> {
         4 => Just(Event::Tick),
         1 => prop_oneof![1 => Just(RIGHT), 4 => Just("000000"), 1 => Just("0429")].prop_map(submit),
         1 => channel().prop_map(Event::AttemptRequested),
-        1 => channel().prop_map(Event::Joined),
+        1 => channel().prop_map(|channel| Event::Joined { channel, is_test: false }),
         1 => activity.prop_map(Event::Activity),
         1 => uuid().prop_map(|provider_id| Event::Linked { provider_id }),
-        1 => attempt().prop_map(|attempt| Event::HungUp { attempt }),
+        1 => (attempt(), any::<bool>()).prop_map(|(attempt, is_done)| Event::HungUp { attempt, is_done }),
+        1 => (attempt(), prop::option::of(provider_id()))
+            .prop_map(|(attempt, provider_id)| Event::CallGoesOn { attempt, provider_id }),
         1 => (attempt(), prop::option::of(provider_id()))
             .prop_map(|(attempt, provider_id)| Event::Identified { attempt, provider_id }),
         1 => prop::bool::weighted(0.2).prop_map(|give_up| if give_up { Event::Cancel } else { Event::Tick }),

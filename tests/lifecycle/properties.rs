@@ -63,7 +63,9 @@ proptest! {
             for (index, call) in told.v.attempts.iter().enumerate().skip(before.attempts.len()).filter(|(_, a)| is_call(a)) {
                 let last = told.v.attempts[..index].iter().rfind(|a| is_call(a));
                 let is_asked_for = matches!(event,
-                    Event::AttemptRequested(Channel::Call) | Event::Joined(Channel::Call) | Event::Activity(Activity::NotReceived));
+                    Event::AttemptRequested(Channel::Call) | Event::Joined { channel: Channel::Call, is_test: false } | Event::Activity(Activity::NotReceived))
+                    // Who joins a landline's verification asks for what it gets.
+                    || told.v.to.is_fixed_line() && matches!(event, Event::Joined { .. });
                 if call.is_repeat {
                     let last = last.expect("a call that is repeated");
                     prop_assert!(matches!(last.status, AttemptStatus::Busy | AttemptStatus::NoAnswer) && !last.is_repeat);

@@ -78,6 +78,49 @@ fn a_deferral_that_is_told_twice_does_not_set_free_what_is_asked_again() {
 }
 
 #[test]
+fn a_text_that_has_not_been_sent_yet_is_not_asked_for_again() {
+    let mut story = Story::new(Mode::Auto, "never");
+    story.at(1, deferred(0, 120)).at(40, Event::AttemptRequested(Channel::Sms));
+    assert!(matches!(story.answer, Answer::Refused(Refusal::ResendCooldown { .. })), "{:?}", story.answer);
+    story.at(121, Event::Tick).at(122, accepted(0)).at(123, Event::AttemptRequested(Channel::Sms));
+    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+}
+
+#[test]
+fn who_joins_a_landlines_verification_does_not_have_it_texted() {
+    let mut story = Story::with(Rules::default(), |request| request.to = PhoneNumber::parse("+442079460000").unwrap());
+    assert_eq!(story.v.attempts[0].channel, Channel::Call);
+    let joined = Event::Joined { channel: Channel::Sms, is_test: false };
+    story.at(1, accepted(0)).at(2, joined.clone());
+    assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[][..]));
+    story.at(3, ended(0, CallEnd::Rejected));
+    let mut again = Story::with(Rules::default(), |request| request.to = PhoneNumber::parse("+442079460000").unwrap());
+    again.at(1, accepted(0)).at(20, call(0, CallReport::Completed)).at(60, joined);
+    assert_eq!(again.v.attempts.iter().map(|a| a.channel).collect::<Vec<_>>(), [Channel::Call, Channel::Call]);
+}
+
+#[test]
+fn a_country_that_may_not_be_called_ends_nothing_while_a_text_is_alive() {
+    let mut story = Story::new(Mode::Auto, POLICY);
+    story.at(1, accepted(0)).at(3, text(0, TextReport::Delivered)).at(45, Event::Tick);
+    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+    story.at(46, refused(1, 403, RefusalScope::Number));
+    assert_eq!(story.status(), Status::Pending);
+    story.at(50, submit(RIGHT));
+    assert_eq!(story.status(), Status::Verified);
+    let mut lost = called();
+    lost.at(6, refused(1, 403, RefusalScope::Number));
+    assert_eq!(lost.status(), Status::Undeliverable);
+}
+
+#[test]
+fn a_number_that_becomes_a_test_number_or_is_one_no_more_begins_anew() {
+    let mut story = Story::new(Mode::Auto, POLICY);
+    story.at(1, accepted(0)).at(2, Event::Joined { channel: Channel::Sms, is_test: true });
+    assert_eq!((story.answer, story.status()), (Answer::Refused(Refusal::Final(Status::Canceled)), Status::Canceled));
+}
+
+#[test]
 fn whoever_has_no_text_is_called_however_many_were_asked_for() {
     let rules = Rules { attempts_max: 1, ..Rules::default() };
     let mut story = Story::with(rules, |_| {});
@@ -290,20 +333,24 @@ fn a_call_lifts_the_expiry_and_never_past_ten_minutes() {
 #[test]
 fn joining_in_a_cooldown_or_during_a_call_sends_nothing_and_after_it_acts_as_attempts() {
     let mut story = Story::new(Mode::Auto, POLICY);
-    story.at(1, accepted(0)).at(29, Event::Joined(Channel::Sms));
+    story.at(1, accepted(0)).at(29, Event::Joined { channel: Channel::Sms, is_test: false });
     assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[][..]));
-    story.at(30, Event::Joined(Channel::Sms));
+    story.at(30, Event::Joined { channel: Channel::Sms, is_test: false });
     assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[Effect::Trigger { attempt: 1 }][..]));
-    story.at(31, accepted(1)).at(31, Event::Joined(Channel::Call));
+    story.at(31, accepted(1)).at(31, Event::Joined { channel: Channel::Call, is_test: false });
     assert_eq!(story.effects, [Effect::Trigger { attempt: 2 }]);
-    story.at(32, call(2, CallReport::Ringing)).at(62, Event::Joined(Channel::Call));
+    story.at(32, call(2, CallReport::Ringing)).at(62, Event::Joined { channel: Channel::Call, is_test: false });
     assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[][..]));
+    story.at(62, Event::Joined { channel: Channel::Sms, is_test: false });
+    assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[][..]), "no text while it rings");
+    story.at(63, ended(2, CallEnd::Rejected));
     let max = Answer::Refused(Refusal::MaxAttempts);
     story
-        .at(63, Event::Joined(Channel::Sms))
+        .at(63, Event::Joined { channel: Channel::Sms, is_test: false })
         .at(64, accepted(3))
-        .at(94, Event::Joined(Channel::Sms))
-        .at(125, Event::Joined(Channel::Sms));
+        .at(94, Event::Joined { channel: Channel::Sms, is_test: false })
+        .at(95, accepted(4))
+        .at(125, Event::Joined { channel: Channel::Sms, is_test: false });
     assert_eq!(story.answer, max);
 }
 
@@ -315,7 +362,7 @@ fn a_flood_of_creations_does_not_hide_the_call_and_the_end() {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(1, accepted(0));
     for _ in 0..200 {
-        story.at(2, Event::Joined(Channel::Sms));
+        story.at(2, Event::Joined { channel: Channel::Sms, is_test: false });
     }
     story.at(45, Event::Tick).at(50, submit(RIGHT));
     let told: Vec<_> = story.v.timeline.iter().rev().take(3).map(|entry| &entry.note).collect();

@@ -77,23 +77,25 @@ fn entries(json: &str, faults: &mut Faults) -> Entries {
             return entries;
         }
         Err(error) => {
-            faults.0.insert(format!("is not JSON: {error}"));
+            faults.0.insert(format!("is not JSON: line {}, column {}", error.line(), error.column()));
             return entries;
         }
     };
-    for (tag, value) in given {
+    for ((tag, value), i) in given.into_iter().zip(1..) {
+        // What does not look like one may be anything, a secret from another file too.
+        if !is_tag(&tag) {
+            faults.0.insert(format!("entry {i} has a name that is no language tag, as pt-BR is"));
+            continue;
+        }
         let Value::Object(object) = value else {
             faults.0.insert(format!("{tag}: must be an object"));
             continue;
         };
-        if !is_tag(&tag) {
-            faults.0.insert(format!("{tag}: is no language tag, as pt-BR is"));
-        }
         let mut fields = BTreeMap::new();
         for (field, value) in object {
             let is_known = TEXTS.contains(&field.as_str()) || SPEECH.contains(&field.as_str()) || field == LIKE;
             match value {
-                _ if !is_known => faults.add(&tag, &field, "is no field of a language"),
+                _ if !is_known => faults.add(&tag, shown(&field), "is no field of a language"),
                 Value::String(text) => {
                     fields.insert(field, text);
                 }
@@ -120,7 +122,7 @@ impl<'a> Fields<'a> {
         while let Some((last, like)) = line.last().and_then(|last| Some((*last, last.fields.get(LIKE)?))) {
             match entries.get(&super::key(like)) {
                 None => {
-                    faults.add(&last.tag, LIKE, &format!("there is no {like}"));
+                    faults.add(&last.tag, LIKE, "names a language that is not there");
                     return None;
                 }
                 Some(next) if line.iter().any(|one| std::ptr::eq(*one, next)) => {
@@ -203,10 +205,16 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// A name, if it could be one that was misspelt.
+pub(super) fn shown(name: &str) -> &str {
+    let is_name = (1..=20).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if is_name { name } else { "(a field)" }
+}
+
 fn is_tag(text: &str) -> bool {
     let is_subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
     let language = text.split(['-', '_']).next().unwrap_or_default();
-    (2..=8).contains(&language.len())
+    (2..=3).contains(&language.len())
         && language.bytes().all(|b| b.is_ascii_alphabetic())
         && text.len() <= super::TAG_MAX
         && text.split(['-', '_']).all(is_subtag)

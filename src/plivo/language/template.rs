@@ -48,7 +48,7 @@ impl Template {
             match name {
                 "code" => pieces.push(Piece::Code),
                 "brand" => pieces.push(Piece::Brand),
-                _ => faults.push(format!("has the unknown placeholder {{{name}}}")),
+                _ => faults.push("has a placeholder that is neither {code} nor {brand}".to_owned()),
             }
             rest = after;
         }
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(faults("{code} {code} {brand}", BOTH), ["has {code} more than once"]);
         assert_eq!(faults("x", BOTH), ["does not say where {code} goes", "does not say where {brand} goes"]);
         assert_eq!(faults("{code}", NONE), ["has no use for {code}"]);
-        assert_eq!(faults("a {name} b", NONE), ["has the unknown placeholder {name}"]);
+        assert_eq!(faults("a {name} b", NONE), ["has a placeholder that is neither {code} nor {brand}"]);
         assert_eq!(faults("a {name", NONE), ["has a brace without its other half"]);
         assert_eq!(faults("a } b", NONE), ["has a brace without its other half"]);
         assert_eq!(faults(" ", NONE), ["is empty"]);

@@ -1,0 +1,229 @@
+//! What hides between two features: joins, replays, outages and calls that meet each other.
+
+use std::sync::Arc;
+
+use phlo_2fa::plivo::signature;
+use phlo_2fa::store::{Memory, Store};
+use serde_json::{Value, json};
+
+use crate::stub::{Says, Stub};
+use crate::support::{Setup, TestApp};
+
+const OWN: &str = "8675309";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_country_that_may_not_be_called_leaves_a_text_that_arrived_alone() {
+    let app = Stub::direct(Vec::new()).await;
+    let id = app.open(json!({ "code": OWN, "escalation": "fixed+fail:35" })).await.id().to_owned();
+    let path = app.callback("message", "url");
+    app.plivo_posts(&path, &[("MessageUUID", "m1"), ("Status", "delivered")]).await;
+    app.says("call", &[Says::Status(403, json!({"error":"Geo permission to this country is not enabled for voice"}))]);
+    app.advance(36.0).await;
+    app.until_asked(2).await;
+    app.settled().await;
+    let v = app.read(&id).await;
+    let check = app.check(&id, OWN).await;
+    assert_eq!((v["status"].as_str().unwrap(), check.status), ("pending", 200), "{v:#} {check:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_press_under_a_signature_that_does_not_cover_it_is_none() {
+    let app = Stub::direct(vec![("VOICE_CONFIRM", "true".into())]).await;
+    app.open(json!({ "channel": "call", "code": OWN })).await;
+    let path = app.callback("call", "answer_url");
+    let url = format!("{}{path}", app.url);
+    let sig = signature::sign("demo", &signature::v2_payload(&url, "n1"));
+    let ask = async |params: &[(&str, &str)]| {
+        let r = app.keyless("POST", &path).form(params);
+        r.header("X-Plivo-Signature-V2", &sig)
+            .header("X-Plivo-Signature-V2-Nonce", "n1")
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    };
+    assert!(!ask(&[("CallUUID", "c1")]).await.contains("say-as"));
+    assert!(
+        !ask(&[("CallUUID", "c1"), ("Digits", "1")]).await.contains("say-as"),
+        "used nonce with another body pressed the key"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_became_a_test_number_is_not_sent_to() {
+    let store: Arc<dyn Store> = Arc::new(Memory::default());
+    let key = vec![("SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned())];
+    let a = TestApp::spawn_with(Setup { env: key.clone(), store: Some(store.clone()), ..Setup::default() }).await;
+    a.create("0103").await;
+    a.settled().await;
+    let mut env = key;
+    env.push(("TEST_NUMBERS", "+14155550103:000000".into()));
+    let b = TestApp::spawn_with(Setup { env, store: Some(store), ..Setup::default() }).await;
+    b.clock.advance(std::time::Duration::from_secs(31));
+    let joined = b.create("0103").await;
+    b.settled().await;
+    assert_eq!((joined.status, &joined.body["test"]), (201, &json!(true)), "{joined:?}");
+    assert!(b.plivo_log("0103").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_was_a_test_number_has_no_fixed_code() {
+    let store: Arc<dyn Store> = Arc::new(Memory::default());
+    let key = vec![("SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned())];
+    let mut env = key.clone();
+    env.push(("TEST_NUMBERS", "+14155550103:000000".into()));
+    let a = TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await;
+    a.create("0103").await;
+    let b = TestApp::spawn_with(Setup { env: key, store: Some(store), ..Setup::default() }).await;
+    let joined = b.create("0103").await;
+    let check = b.check(joined.id(), "000000").await;
+    assert_ne!(check.body["result"], "verified", "{check:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_nobody_answered_is_no_call_that_was_heard_whoever_told_first() {
+    let app = Stub::direct(vec![
+        ("VOICE_CONFIRM", "true".into()),
+        ("PLIVO_WAIT", "0".into()),
+        ("PLIVO_TIMEOUT", "12".into()),
+    ])
+    .await;
+    app.says("call", &[Says::Nothing]);
+    let id = app.open(json!({ "channel": "call", "code": OWN })).await.id().to_owned();
+    app.until_asked(1).await;
+    let (answer, report) = (app.callback("call", "answer_url"), app.callback("call", "hangup_url"));
+    app.plivo_fetches(&answer, &[("CallUUID", "c1"), ("Event", "StartApp")]).await;
+    let ended = [("CallUUID", "c1"), ("CallStatus", "completed"), ("HangupCauseCode", "4010"), ("Duration", "20")];
+    app.plivo_posts(&report, &ended).await;
+    assert_eq!(app.read(&id).await["attempts"][0]["status"], "no_answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn joining_while_a_landline_is_called_sends_no_text_to_it() {
+    let app = Stub::direct(Vec::new()).await;
+    let to = "+442079460000";
+    let v = app.open(json!({ "to": to })).await;
+    assert_eq!(v.body["attempts"][0]["reason"], "landline", "{v:?}");
+    let again = app.post("/v1/verifications", json!({ "to": to })).await;
+    assert_eq!(again.status, 200);
+    app.settled().await;
+    assert_eq!(app.doors(), ["call"], "a text to a landline while it rings");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn joining_by_auto_while_its_call_is_under_way_sends_nothing() {
+    let app = Stub::direct(Vec::new()).await;
+    app.open(json!({ "channel": "call" })).await;
+    let again = app.post("/v1/verifications", json!({ "to": "+14155550103" })).await;
+    assert_eq!(again.status, 200);
+    app.settled().await;
+    assert_eq!(app.doors(), ["call"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_429_to_a_hang_up_is_tried_again_soon() {
+    let app = Stub::direct(Vec::new()).await;
+    let id = app.open(json!({ "channel": "call", "code": OWN })).await.id().to_owned();
+    app.says("hangup", &[Says::Status(429, Value::Null), Says::Well]);
+    app.check(&id, OWN).await;
+    app.until_asked(2).await;
+    app.settled().await;
+    for _ in 0..10 {
+        app.advance(1.0).await;
+        app.settled().await;
+    }
+    assert_eq!(app.doors().len(), 3, "10 s later it was not tried again, it rings for 30");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phlo_that_refused_for_good_is_not_asked_again() {
+    let app = Stub::spawn(vec![("PLIVO_TIMEOUT", "1".into())]).await;
+    app.answers("phlo", 404);
+    app.says("message", &[Says::Status(429, Value::Null), Says::Well]);
+    app.open(json!({ "escalation": "never" })).await;
+    app.settled().await;
+    app.advance(5.0).await;
+    app.until_asked(3).await;
+    app.settled().await;
+    assert_eq!(app.doors().iter().filter(|d| **d == "phlo").count(), 1, "{:?}", app.doors());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_redirects_is_passed_on() {
+    let app = Stub::spawn(vec![]).await;
+    app.answers("phlo", 308);
+    let a = app.post("/v1/verifications", json!({ "to": "+14155550103", "channel": "sms" })).await;
+    assert_eq!(app.doors(), ["phlo", "message"], "{} {}", a.status, a.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_listens_to_the_question_is_not_silent() {
+    let app = Stub::direct(vec![("VOICE_CONFIRM", "true".into()), ("CODE_TTL", "600".into())]).await;
+    let id = app.open(json!({ "channel": "call", "code": OWN })).await.id().to_owned();
+    let report = app.callback("call", "hangup_url");
+    app.plivo_posts(&report, &[("CallUUID", "c1"), ("CallStatus", "busy"), ("HangupCauseCode", "3010")]).await;
+    app.advance(20.0).await;
+    app.until_asked(2).await;
+    app.settled().await;
+    let (answer, report) = (app.callback("call", "answer_url"), app.callback("call", "ring_url"));
+    app.advance(3.0).await;
+    app.plivo_posts(&report, &[("CallUUID", "c2"), ("CallStatus", "ringing"), ("Event", "Ring")]).await;
+    // Picked up; a machine was listened for.
+    app.advance(32.0).await;
+    app.plivo_fetches(&answer, &[("CallUUID", "c2"), ("Event", "StartApp")]).await;
+    // The second time round.
+    app.advance(29.0).await;
+    let v = app.read(&id).await;
+    let (_, _, xml) = app.plivo_fetches(&answer, &[("CallUUID", "c2"), ("Digits", "1")]).await;
+    assert!(xml.contains("say-as"), "a callback came 29 s ago: {} {}", v["status"], v["attempts"][1]["status"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_breaker_turns_away_is_no_request() {
+    let app = Stub::direct(vec![("PLIVO_TIMEOUT", "1".into())]).await;
+    app.answers("message", 503);
+    for n in 0..9 {
+        app.open(json!({ "to": format!("+1415555{:04}", 200 + n), "escalation": "never" })).await;
+    }
+    app.settled().await;
+    let page = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    let line = page.lines().find(|l| l.starts_with("phlo2fa_plivo_request_duration_seconds_count")).unwrap().to_owned();
+    assert!(line.ends_with(&format!(" {}", app.doors().len())), "asked {} times, counted {line}", app.doors().len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_second_call_while_our_own_still_speaks() {
+    let app = Stub::direct(vec![]).await;
+    let id = app.open(json!({ "channel": "call", "code": OWN })).await.id().to_owned();
+    let answer = app.callback("call", "answer_url");
+    app.plivo_fetches(&answer, &[("CallUUID", "c1"), ("Event", "StartApp")]).await;
+    app.advance(40.0).await;
+    let (_, _, xml) = app.plivo_fetches(&answer, &[("CallUUID", "c1"), ("Digits", "1")]).await;
+    assert!(xml.contains("say-as"));
+    app.advance(22.0).await;
+    let r = app.attempt(&id, "call").await;
+    assert_eq!(r.status, 409, "its call was heard of 22 s ago and is being spoken: {} {:?}", r.status, app.doors());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resends_during_an_outage_do_not_pile_up() {
+    let app = Stub::direct(vec![("PLIVO_TIMEOUT", "1".into())]).await;
+    app.says("message", &[Says::Status(429, Value::Null)]);
+    let id = app.open(json!({ "code": OWN, "escalation": "never" })).await.id().to_owned();
+    for _ in 0..3 {
+        app.settled().await;
+        app.advance(31.0).await;
+        app.settled().await;
+        app.attempt(&id, "sms").await;
+    }
+    app.settled().await;
+    app.says("message", &[Says::Well]);
+    let before = app.doors().len();
+    app.advance(16.0).await;
+    app.settled().await;
+    app.advance(1.0).await;
+    app.settled().await;
+    assert_eq!(app.doors().len() - before, 1, "texts with one code sent at once");
+}
