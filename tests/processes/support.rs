@@ -312,7 +312,7 @@ pub async fn handset(http: &reqwest::Client, plivo: &str, to: &str) -> Value {
     get_json(http, &format!("{plivo}/handset/{}", to.trim_start_matches('+'))).await
 }
 
-async fn get_json(http: &reqwest::Client, url: &str) -> Value {
+pub async fn get_json(http: &reqwest::Client, url: &str) -> Value {
     let body = http.get(url).send().await.unwrap().bytes().await.unwrap();
     serde_json::from_slice(&body).unwrap()
 }
