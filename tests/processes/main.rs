@@ -5,7 +5,7 @@ mod checks;
 mod commands;
 mod crashes;
 mod doctor;
-
+mod leaks;
 mod logs;
 mod outage;
 mod redis;
