@@ -16,8 +16,9 @@ use crate::escalation::Reason;
 use crate::verification::timeline::Note;
 use crate::verification::{Channel, Status, Verification};
 
-/// Dependencies that would write down what they work on: full numbers here. No `RUST_LOG` lets them.
-const SILENT: &[&str] = &["rlibphonenumber"];
+/// Dependencies that would write down what they work on: full numbers, and headers of requests that are none. No
+/// `RUST_LOG` lets them.
+const SILENT: &[&str] = &["rlibphonenumber", "actix_http::h1::decoder"];
 
 /// Sets logging up for the process, to standard error. `RUST_LOG` chooses what is logged.
 ///

@@ -60,9 +60,10 @@ pub async fn observe(
     Ok(response)
 }
 
-/// The caller's own id, if it is one that can stand in a log.
+/// The caller's own id, if it is one that can stand in a log: digits alone may be somebody's number or code.
 fn given_id(request: &ServiceRequest) -> Option<String> {
     let id = request.headers().get(X_REQUEST_ID)?.to_str().ok()?;
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    (!id.is_empty() && id.len() <= 64 && id.bytes().all(is_plain)).then(|| id.to_owned())
+    let is_digits = id.bytes().all(|b| b.is_ascii_digit());
+    (!is_digits && id.len() <= 64 && id.bytes().all(is_plain)).then(|| id.to_owned())
 }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{ApiError, Kind, ParameterError};
+use crate::verification::CODE_LENGTH_RANGE;
 
 /// The largest body that is read.
 const BODY_MAX: usize = 64 * 1024;
@@ -121,9 +122,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if !error.inner().is_data() {
         return Err(malformed(error.inner()));
     }
-    let pointer = pointer(error.path());
+    let (pointer, is_whole) = pointer(error.path());
     let said = error.inner().to_string();
     let detail = match said.split_once(", expected ") {
+        _ if !is_whole => "does not fit, at a key that is not repeated here".to_owned(),
         _ if said.starts_with("unknown field") => "is not a parameter of this request".to_owned(),
         Some((_, expected)) => format!("must be {}", expected.split(" at line").next().unwrap_or_default()),
         None => "does not fit".to_owned(),
@@ -136,15 +138,25 @@ fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::new(Kind::MalformedRequest, format!("Not JSON, at line {line} column {column}."))
 }
 
-fn pointer(path: &serde_path_to_error::Path) -> String {
+/// Where it is, up to a key that may be a number or a code put in the wrong place, and whether that is all of it.
+fn pointer(path: &serde_path_to_error::Path) -> (String, bool) {
     use serde_path_to_error::Segment;
-    let segment = |segment: &Segment| match segment {
-        Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-        Segment::Enum { variant } => format!("/{variant}"),
-        Segment::Unknown => "/".to_owned(),
-    };
-    path.iter().map(segment).collect()
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Map { key } if has_a_code(key) => return (pointer, false),
+            Segment::Seq { index } => pointer += &format!("/{index}"),
+            Segment::Map { key } => pointer += &format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => pointer += &format!("/{variant}"),
+            Segment::Unknown => pointer.push('/'),
+        }
+    }
+    (pointer, true)
+}
+
+/// Whether it has as many digits in a row as a code.
+fn has_a_code(key: &str) -> bool {
+    key.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= usize::from(*CODE_LENGTH_RANGE.start()))
 }
 
 #[cfg(test)]
@@ -169,6 +181,7 @@ mod tests {
         }
         let error = parse::<Body>(br#"{"code":"1","917263":1}"#).unwrap_err();
         assert_eq!(error.kind(), Kind::InvalidParameter);
+        assert!(!format!("{error:?}").contains("917263"), "{error:?}");
     }
 
     #[test]

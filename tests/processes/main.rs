@@ -5,7 +5,9 @@ mod checks;
 mod commands;
 mod crashes;
 mod doctor;
+mod leaks;
 mod logs;
+mod outage;
 mod redis;
 mod stop;
 #[path = "../support/mod.rs"]

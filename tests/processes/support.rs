@@ -27,6 +27,7 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Process {
     child: Child,
     log: Arc<Mutex<String>>,
+    said: Arc<Mutex<String>>,
 }
 
 impl Process {
@@ -43,23 +44,30 @@ impl Process {
         command.args(args).env_clear().envs(env.iter().cloned()).current_dir(std::env::temp_dir());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
+        let (log, said) = (Arc::<Mutex<String>>::default(), Arc::<Mutex<String>>::default());
+        let note = |on: &Arc<Mutex<String>>, line: &str| {
+            let mut text = on.lock().unwrap();
+            text.push_str(line);
+            text.push('\n');
+        };
         let (stderr, written) = (child.stderr.take().unwrap(), Arc::clone(&log));
         std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let mut log = written.lock().unwrap();
-                log.push_str(&line);
-                log.push('\n');
-            }
+            BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| note(&written, &line));
         });
         let (line, lines) = mpsc::channel();
-        let stdout = child.stdout.take().unwrap();
+        let (stdout, written) = (child.stdout.take().unwrap(), Arc::clone(&said));
         std::thread::spawn(move || {
             for text in BufReader::new(stdout).lines().map_while(Result::ok) {
+                note(&written, &text);
                 let _ = line.send(text);
             }
         });
-        (Self { child, log }, lines)
+        (Self { child, log, said }, lines)
+    }
+
+    /// Everything it has written to standard output.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
     }
 
     /// Everything logged so far.
@@ -312,7 +320,7 @@ pub async fn handset(http: &reqwest::Client, plivo: &str, to: &str) -> Value {
     get_json(http, &format!("{plivo}/handset/{}", to.trim_start_matches('+'))).await
 }
 
-async fn get_json(http: &reqwest::Client, url: &str) -> Value {
+pub async fn get_json(http: &reqwest::Client, url: &str) -> Value {
     let body = http.get(url).send().await.unwrap().bytes().await.unwrap();
     serde_json::from_slice(&body).unwrap()
 }

@@ -1,0 +1,270 @@
+//! Nothing that a service writes, answers, stores or asks for holds a code, a key or a full number where it does not
+//! belong: two services live through every scenario, and then everything that came of it is searched.
+
+mod search;
+mod visits;
+
+use std::io::{BufRead, BufReader};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::support::client;
+use crate::support::redis_server::RedisServer;
+use crate::world::{
+    API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, NUMBER, Process, SECRET_KEY, Service, free_port, get_json,
+};
+use search::Needles;
+use visits::Visitor;
+
+const BRITISH_SENDER: &str = "+447400123456";
+const TEST_NUMBER: &str = "+15555550142";
+const TEST_CODE: &str = "9071534142";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_code_key_or_number_is_where_it_does_not_belong() {
+    let mut redis = RedisServer::start();
+    let mut commands = vec![Commands::watch(&redis)];
+    let (mut by_phlo, plivo, plivo_url) = both(&redis.url()).await;
+    // The APIs alone, calls that ask for a key first, lines for a person: without colours, which part words.
+    let more = [("PHLO_ID", ""), ("VOICE_CONFIRM", "true"), ("LOG_FORMAT", "pretty"), ("NO_COLOR", "1")];
+    let mut by_api = Service::start(&[&settings(&redis.url(), &plivo_url)[..], &more].concat()).await;
+    let visitor =
+        |service, area| Visitor { service, plivo_url: &plivo_url, http: client(), area, noted: Mutex::default() };
+    let (first, second) = (visitor(&by_phlo, "415"), visitor(&by_api, "212"));
+    let visitors = [&first, &second];
+
+    for visitor in visitors {
+        visitor.service.until_ready().await;
+    }
+    tokio::join!(first.live_through_every_scenario(), second.live_through_every_scenario());
+    let urls = Urls::read(&plivo_url).await;
+    for visitor in visitors {
+        visitor.use_the_old_routes().await;
+        visitor.come_by(&urls.one_ref_of_each_kind()).await;
+        visitor.try_a_test_number(TEST_NUMBER, TEST_CODE).await;
+    }
+    let outage = async |what: Value| client().post(format!("{plivo_url}/outage")).json(&what).send().await.unwrap();
+    outage(json!({ "seconds": 600, "status": 500 })).await;
+    tokio::join!(first.insist(0), second.insist(0));
+    outage(json!({ "seconds": 0 })).await;
+    let mut stored = everything_in(&redis);
+    redis.kill();
+    tokio::join!(first.insist(1), second.insist(1));
+    redis.restart();
+    commands.push(Commands::watch(&redis));
+    for visitor in visitors {
+        visitor.service.until_ready().await;
+    }
+    tokio::join!(first.insist(2), second.insist(2));
+    stored += &everything_in(&redis);
+
+    let metrics = [by_phlo.get("/metrics").await, by_api.get("/metrics").await];
+    let (first, second) = (first.noted.into_inner().unwrap(), second.noted.into_inner().unwrap());
+    let urls = Urls::read(&plivo_url).await;
+    let mut needles = secrets_of_the_operator();
+    for noted in [&first, &second] {
+        needles.extend(&noted.needles);
+    }
+    urls.refs.iter().for_each(|reference| needles.secret("a ref", reference));
+    for service in [&mut by_phlo, &mut by_api] {
+        service.process.terminate();
+        service.process.end().await;
+    }
+
+    // What may be where: refs in the URLs that Plivo calls, what customers keep with a verification in its answers.
+    let in_urls = needles.without(&["a ref"]);
+    let in_answers = needles.without(&["metadata"]);
+    let logged = |service: &Service| format!("{}{}", service.process.log(), service.process.said());
+    let of_ids = |log: &str, ids: &[String]| ids.iter().all(|id| log.contains(id.as_str()));
+    let (log_by_phlo, log_by_api) = (logged(&by_phlo), logged(&by_api));
+    assert!(log_by_phlo.contains("\"+1••••••••00\"") && of_ids(&log_by_phlo, &first.ids));
+    assert!(log_by_api.contains("to=+1••••••••00") && of_ids(&log_by_api, &second.ids));
+    assert!(log_by_phlo.contains("\"level\":\"TRACE\"") && log_by_api.contains(" TRACE "));
+    let commands: String = commands.into_iter().map(Commands::end).collect();
+    let haystacks = [
+        ("the log of the service with a PHLO", log_by_phlo, &needles, "\"verification_ended\""),
+        ("the log of the service without one", log_by_api, &needles, "verification_ended"),
+        ("the metrics", metrics.map(|answer| answer.body.as_str().unwrap().to_owned()).concat(), &needles, "phlo2fa_"),
+        ("the answers with a PHLO", first.answers, &in_answers, "+1••••••••00"),
+        ("the answers without one", second.answers, &in_answers, "+1••••••••00"),
+        ("the URLs asked for and given to Plivo", urls.text, &in_urls, "/plivo/answer/"),
+        ("Redis", stored, &needles, "phlo2fa:{"),
+        ("the commands to Redis", commands, &needles, "phlo2fa:{"),
+        ("the log of the local Plivo", format!("{}{}", plivo.log(), plivo.said()), &needles, "listens on"),
+    ];
+    for status in ["200 ", "201 ", "400 ", "401 ", "404 ", "405 ", "409 ", "415 ", "422 ", "429 ", "503 "] {
+        assert!(
+            haystacks[3..5].iter().all(|(_, answers, ..)| has_line(answers, status)),
+            "nothing was answered {status}"
+        );
+    }
+    let mut leaks = Vec::new();
+    for (where_, text, needles, witness) in &haystacks {
+        println!("{where_}: {} lines, {} bytes, {} needles", text.lines().count(), text.len(), needles.len());
+        assert!(text.contains(witness), "{where_} is not what it should be: no {witness}");
+        let found = needles.find(text);
+        leaks.extend(found.into_iter().map(|(what, line)| format!("{what} in {where_}: {line}")));
+        // Whatever is looked for would have been found there, wherever it stood.
+        let planted: String = needles.all().map(|needle| format!("\"{needle}\"\n{text:.1000}\n")).collect();
+        assert_eq!(needles.find(&planted).len(), needles.len(), "in {where_}");
+    }
+    assert!(leaks.is_empty(), "{leaks:#?}");
+    let kept: Vec<_> = haystacks[3..5].iter().map(|(_, text, ..)| needles.find(text)).collect();
+    assert!(kept.iter().all(|kept| kept.iter().any(|(what, _)| what == "metadata")), "it is given back");
+}
+
+fn has_line(text: &str, start: &str) -> bool {
+    text.lines().any(|line| line.starts_with(start))
+}
+
+/// What every operator of these services holds.
+fn secrets_of_the_operator() -> Needles {
+    let mut needles = Needles::default();
+    let key = STANDARD.decode(SECRET_KEY).unwrap();
+    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    for (what, secret) in [
+        ("the API key", API_KEY),
+        ("the auth token", AUTH_TOKEN),
+        ("the callback secret", CALLBACK_SECRET),
+        ("the secret key", SECRET_KEY.trim_end_matches('=')),
+        ("the secret key", &URL_SAFE_NO_PAD.encode(&key)),
+        ("the secret key", &String::from_utf8(key).unwrap()),
+        ("the secret key", &hex),
+        // What stands on the wire: Basic is base64, and so is what it hides.
+        ("the credentials", STANDARD.encode(format!("{AUTH_ID}:{AUTH_TOKEN}")).trim_end_matches('=')),
+    ] {
+        needles.secret(what, secret);
+    }
+    [NUMBER, BRITISH_SENDER, TEST_NUMBER].iter().for_each(|number| needles.number(number));
+    needles.code(TEST_CODE);
+    needles
+}
+
+fn settings<'a>(redis_url: &'a str, plivo_url: &'a str) -> Vec<(&'a str, &'a str)> {
+    const SENDERS: &str = "GB=+447400123456,IN=SHOPIN";
+    const TEST_NUMBERS: &str = "+15555550142:9071534142";
+    vec![
+        ("REDIS_URL", redis_url),
+        ("PLIVO_API_URL", plivo_url),
+        ("PLIVO_PHLO_URL", plivo_url),
+        ("PLIVO_TIMEOUT", "1"),
+        ("COUNTRIES", "US,CA,GB"),
+        ("LEGACY_ROUTES", "true"),
+        ("BRAND", "Shop"),
+        ("SENDERS", SENDERS),
+        ("TEST_NUMBERS", TEST_NUMBERS),
+        // Drawn ones as long as they get: six digits would be met by chance.
+        ("CODE_LENGTH", "9"),
+        ("RUST_LOG", "trace"),
+    ]
+}
+
+/// The local Plivo and the service with a PHLO, each a process; they name each other, so a port is chosen first.
+async fn both(redis_url: &str) -> (Service, Process, String) {
+    loop {
+        let port = free_port();
+        let env = [
+            ("BIND", "127.0.0.1:0"),
+            ("PLIVO_AUTH_ID", AUTH_ID),
+            ("PLIVO_AUTH_TOKEN", AUTH_TOKEN),
+            ("PUBLIC_URL", &format!("http://127.0.0.1:{port}")),
+            ("CALLBACK_SECRET", CALLBACK_SECRET),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let (plivo, lines) = Process::start_and_read(&["simulate-plivo", "--speed", "50"], &env);
+        let said = lines.recv().unwrap();
+        let url = said.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+        let url = url.trim_end_matches('.').to_owned();
+        if let Some(service) = Service::start_on(port, &settings(redis_url, &url)).await {
+            return (service, plivo, url);
+        }
+    }
+}
+
+/// What Plivo was asked: the paths, the callback URLs, and the refs in them or beside them.
+struct Urls {
+    text: String,
+    refs: Vec<String>,
+}
+
+impl Urls {
+    async fn read(plivo_url: &str) -> Self {
+        let (mut text, mut refs) = (String::new(), Vec::new());
+        let log = get_json(&client(), &format!("{plivo_url}/log")).await;
+        for entry in log.as_array().unwrap() {
+            text += &format!("{} {}\n", entry["method"], entry["path"]);
+            for (name, value) in entry["body"].as_object().into_iter().flatten() {
+                let Some(value) = value.as_str() else { continue };
+                if name == "ref" {
+                    refs.push(value.to_owned());
+                } else if value.starts_with("http") {
+                    text += &format!("{name} {value}\n");
+                    refs.extend(value.rsplit('/').next().map(str::to_owned));
+                }
+            }
+        }
+        refs.sort();
+        refs.dedup();
+        Self { text, refs }
+    }
+
+    /// Enough to forge with.
+    fn one_ref_of_each_kind(&self) -> Vec<String> {
+        let all = &self.refs;
+        (0..8).map(|n| all[n * (all.len() - 1) / 7].clone()).collect()
+    }
+}
+
+/// Every key and every value, as it is.
+fn everything_in(redis: &RedisServer) -> String {
+    let mut all = String::new();
+    for key in redis.command(&["KEYS", "*"]).lines() {
+        let read: &[&str] = match redis.command(&["TYPE", key]).as_str() {
+            "string" => &["GET", key],
+            "list" => &["LRANGE", key, "0", "-1"],
+            "zset" => &["ZRANGE", key, "0", "-1"],
+            "hash" => &["HGETALL", key],
+            "set" => &["SMEMBERS", key],
+            // It was due between the two questions.
+            "none" => continue,
+            kind => panic!("{key} is a {kind}, which this test cannot read"),
+        };
+        all += &format!("{key} {}\n", redis.command(read));
+    }
+    all
+}
+
+/// Everything that Redis is told, while it lives.
+struct Commands {
+    told: Arc<Mutex<String>>,
+    reader: std::thread::JoinHandle<()>,
+    stream: std::net::TcpStream,
+}
+
+impl Commands {
+    fn watch(redis: &RedisServer) -> Self {
+        let stream = redis.send(&["MONITOR"]);
+        let told = Arc::<Mutex<String>>::default();
+        let (mut from, to) = (BufReader::new(stream.try_clone().unwrap()), Arc::clone(&told));
+        let mut first = String::new();
+        from.read_line(&mut first).unwrap();
+        assert_eq!(first.trim_end(), "+OK");
+        let reader = std::thread::spawn(move || {
+            let mut line = Vec::new();
+            while matches!(from.read_until(b'\n', &mut line), Ok(1..)) {
+                to.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
+        Self { told, reader, stream }
+    }
+
+    fn end(self) -> String {
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+        self.reader.join().unwrap();
+        Arc::try_unwrap(self.told).unwrap().into_inner().unwrap()
+    }
+}

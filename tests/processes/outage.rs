@@ -1,0 +1,321 @@
+//! The PHLO goes down, or Plivo with it: every number still gets its text, and none gets two.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use phlo_2fa::phone::PhoneNumber;
+use serde_json::{Value, json};
+
+use crate::support::redis_server::RedisServer;
+use crate::support::{Setup, TestApp, client};
+use crate::world::{
+    API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, Process, Service, free_port, get_json, handset, until,
+};
+
+/// One minute of twenty creations a second.
+const CREATIONS: usize = 1200;
+const EVERY: Duration = Duration::from_millis(50);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_phlo_is_down_every_number_gets_one_text_and_afterwards_the_phlo_is_used_again() {
+    let redis = RedisServer::start();
+    let world = Arc::new(World::start(&[("REDIS_URL", &redis.url()), ("ESCALATION", "fail")], "20").await);
+    let mut numbers = numbers("0100");
+    let before: Vec<String> = numbers.by_ref().take(5).collect();
+    for to in &before {
+        assert_eq!(world.create(to).await.1, "phlo");
+    }
+
+    world.outage(json!({ "seconds": 3600, "what": "phlo", "status": 503 })).await;
+    let during: Vec<String> = numbers.by_ref().take(CREATIONS).collect();
+    // Whoever is late holds nobody up: twenty a second begin, however long each takes.
+    let (mut beats, mut under_way) = (tokio::time::interval(EVERY), Vec::new());
+    for to in &during {
+        beats.tick().await;
+        let (world, to) = (Arc::clone(&world), to.clone());
+        under_way.push(tokio::spawn(async move { world.service.create(&to, json!({})).await.id().to_owned() }));
+    }
+    for (to, creation) in during.iter().zip(under_way) {
+        let v = world.until_delivered(&creation.await.unwrap()).await;
+        let attempts = v["attempts"].as_array().unwrap();
+        assert_eq!((attempts.len(), &attempts[0]["channel"], &attempts[0]["via"]), (1, &json!("sms"), &json!("api")));
+        assert_one_text_and_no_call(to, &world.handset(to).await);
+    }
+    let log = world.plivo_log().await;
+    let texts = |to: &str| log.iter().filter(|entry| entry["to"] == to[1..] && entry["what"] == "message").count();
+    assert!(during.iter().all(|to| texts(to) == 1), "each text was asked for once");
+    let refused = log.iter().filter(|entry| entry["what"] == "phlo" && entry["status"] == 503).count();
+    assert!((5..=CREATIONS / 10).contains(&refused), "the PHLO was asked {refused} times while it was down");
+
+    world.outage(json!({ "seconds": 0, "what": "phlo" })).await;
+    // The PHLO is tried again some seconds after it last failed; until then the API goes on taking the texts.
+    let mut after = Vec::new();
+    loop {
+        assert!(after.len() < 500, "the PHLO is not used again");
+        let to = numbers.next().unwrap();
+        let (_, via) = world.create(&to).await;
+        after.push(to);
+        if via == "phlo" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let needed = after.len();
+    for to in numbers.take(10) {
+        assert_eq!(world.create(&to).await.1, "phlo", "it stays in use");
+        after.push(to);
+    }
+    for to in before.iter().chain(&after) {
+        world.until_texted(to).await;
+        assert_one_text_and_no_call(to, &world.handset(to).await);
+    }
+    println!("{CREATIONS} creations, {refused} runs refused; the PHLO again with creation {needed} after the outage");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_killed_in_the_outage_doubles_no_text_but_those_in_flight() {
+    let redis = RedisServer::start();
+    let redis_url = redis.url();
+    // Whoever asks again joins, and nothing is sent for that: a second text is the service's own doing.
+    let mut settings = vec![("REDIS_URL", redis_url.as_str()), ("ESCALATION", "fail"), ("RESEND_COOLDOWN", "600")];
+    settings.push(("PLIVO_WAIT", "60"));
+    let mut world = World::start(&settings, "5").await;
+    settings.extend([("PUBLIC_URL", world.service.url.as_str()), ("PLIVO_API_URL", &world.plivo_url)]);
+    settings.push(("PLIVO_PHLO_URL", &world.plivo_url));
+    let beside = Service::start(&settings).await;
+    beside.until_ready().await;
+    let doors = [Door::of(&world.service), Door::of(&beside)];
+    world.outage(json!({ "seconds": 3600, "what": "phlo", "status": 503 })).await;
+
+    // Every tenth request to Plivo hangs, so that there is always something in flight.
+    let mut all: Vec<String> = numbers("0100").take(180).collect();
+    for (n, to) in numbers("0113").take(20).enumerate() {
+        all.insert(n * 10, to);
+    }
+    let (queue, answered) = (Mutex::new(all.iter().enumerate()), AtomicUsize::new(0));
+    let (ids, cut_off) = (Mutex::new(BTreeMap::new()), Mutex::new(BTreeSet::new()));
+    let customer = async || {
+        let next = || queue.lock().unwrap().next();
+        while let Some((n, to)) = next() {
+            let id = match doors[n % 2].create(to).await {
+                Ok(id) => id,
+                Err(why) => {
+                    if why == Unanswered::CutOff {
+                        cut_off.lock().unwrap().insert(to);
+                    }
+                    doors[1].create(to).await.expect("the other replica is there")
+                }
+            };
+            ids.lock().unwrap().insert(to, id);
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let killer = async {
+        until("half are answered", async || answered.load(Ordering::Relaxed) >= all.len() / 2).await;
+        world.service.process.kill();
+        world.service.start_again().await;
+    };
+    tokio::join!(join_all((0..10).map(|_| customer())), killer);
+
+    let (ids, cut_off) = (ids.into_inner().unwrap(), cut_off.into_inner().unwrap());
+    for to in &all {
+        world.until_texted(to).await;
+        let v = world.until_delivered(&ids[to]).await;
+        assert_eq!((v["attempts"].as_array().unwrap().len(), &v["attempts"][0]["channel"]), (1, &json!("sms")));
+    }
+    let mut doubled = 0;
+    for to in &all {
+        let handset = world.handset(to).await;
+        let texts = handset["messages"].as_array().unwrap();
+        let most = if cut_off.contains(to) { 2 } else { 1 };
+        assert!((1..=most).contains(&texts.len()) && handset["calls"] == json!([]), "{to}: {handset}");
+        assert!(texts.iter().all(|text| text["code"] == texts[0]["code"]), "both carry the same code: {handset}");
+        doubled += usize::from(texts.len() == 2);
+    }
+    println!("{} creations, {} in flight at the kill, {doubled} doubled", all.len(), cut_off.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phlo_that_answers_500_costs_no_text() {
+    let app = TestApp::spawn().await;
+    outage(&app.plivo_url, json!({ "seconds": 3600, "what": "phlo", "status": 500 })).await;
+    fifty_texts_go_through_the_api(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phlo_runner_that_nobody_reaches_costs_no_text() {
+    let env = vec![("PLIVO_PHLO_URL", "http://127.0.0.1:1".to_owned())];
+    let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
+    fifty_texts_go_through_the_api(&app).await;
+    assert!(app.whole_plivo_log().await.iter().all(|entry| entry["what"] == "message"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_both_doors_down_every_text_waits_and_arrives_once_when_plivo_is_back() {
+    // Longer than the test's client waits: a creation that is answered has not waited for Plivo to come back.
+    let env = vec![("PLIVO_WAIT", "60".to_owned()), ("ESCALATION", "never".to_owned())];
+    let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
+    outage(&app.plivo_url, json!({ "seconds": 3600, "status": 503 })).await;
+    let numbers: Vec<String> = numbers("0100").take(50).collect();
+    let mut ids = Vec::new();
+    for to in &numbers {
+        let created = app.post("/v1/verifications", json!({ "to": to, "ttl": 600 })).await;
+        assert_eq!(
+            (created.status, &created.body["attempts"][0]["status"]),
+            (201, &json!("triggering")),
+            "{created:?}"
+        );
+        ids.push(created.id().to_owned());
+    }
+    let asked = app.whole_plivo_log().await.len();
+    assert!(asked <= 20, "five failures of either door are enough: {asked} requests");
+
+    outage(&app.plivo_url, json!({ "seconds": 0 })).await;
+    // The breakers cool off in real time, the next try of each text is due by the service's own clock; it may
+    // not run so far that the codes expire.
+    let http = client();
+    let mut seconds = 0;
+    for (to, id) in numbers.iter().zip(&ids) {
+        while handset(&http, &app.plivo_url, to).await["messages"] == json!([]) {
+            assert!(seconds < 590, "{to} is not texted: {:#}", app.read(id).await);
+            app.advance(1.0).await;
+            seconds += 1;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    for (to, id) in numbers.iter().zip(&ids) {
+        let v = app.until(id, "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
+        assert_eq!(v["attempts"].as_array().unwrap().len(), 1, "{v}");
+        assert_one_text_and_no_call(to, &handset(&http, &app.plivo_url, to).await);
+    }
+}
+
+// ---- helpers
+
+/// The service and the local Plivo, each a process.
+struct World {
+    service: Service,
+    plivo_url: String,
+    http: reqwest::Client,
+    _plivo: Process,
+}
+
+impl World {
+    /// They name each other, so a port is chosen first.
+    async fn start(settings: &[(&str, &str)], speed: &str) -> Self {
+        loop {
+            let port = free_port();
+            let env = [
+                ("BIND", "127.0.0.1:0"),
+                ("PLIVO_AUTH_ID", AUTH_ID),
+                ("PLIVO_AUTH_TOKEN", AUTH_TOKEN),
+                ("PUBLIC_URL", &format!("http://127.0.0.1:{port}")),
+                ("CALLBACK_SECRET", CALLBACK_SECRET),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let (plivo, lines) = Process::start_and_read(&["simulate-plivo", "--speed", speed], &env);
+            let said = lines.recv().unwrap();
+            let plivo_url = said.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+            let plivo_url = plivo_url.trim_end_matches('.').to_owned();
+            let of_plivo = [("PLIVO_API_URL", plivo_url.as_str()), ("PLIVO_PHLO_URL", &plivo_url)];
+            if let Some(service) = Service::start_on(port, &[settings, &of_plivo].concat()).await {
+                service.until_ready().await;
+                return Self { service, plivo_url, http: client(), _plivo: plivo };
+            }
+        }
+    }
+
+    /// Creates a verification; its id, and the door that its text went through.
+    async fn create(&self, to: &str) -> (String, String) {
+        let created = self.service.create(to, json!({})).await;
+        let v = self.service.until(created.id(), "asked for", |v| v["attempts"][0]["via"].is_string()).await;
+        (created.id().to_owned(), v["attempts"][0]["via"].as_str().unwrap().to_owned())
+    }
+
+    async fn until_delivered(&self, id: &str) -> Value {
+        self.service.until(id, "delivered", |v| v["attempts"][0]["status"] == "delivered").await
+    }
+
+    async fn until_texted(&self, to: &str) {
+        until("texted", async || self.handset(to).await["messages"] != json!([])).await;
+    }
+
+    async fn handset(&self, to: &str) -> Value {
+        handset(&self.http, &self.plivo_url, to).await
+    }
+
+    async fn plivo_log(&self) -> Vec<Value> {
+        get_json(&self.http, &format!("{}/log", self.plivo_url)).await.as_array().unwrap().clone()
+    }
+
+    async fn outage(&self, what: Value) {
+        outage(&self.plivo_url, what).await;
+    }
+}
+
+/// A replica, as a customer's back end knows it.
+struct Door {
+    url: String,
+    http: reqwest::Client,
+}
+
+/// Why a creation has no answer.
+#[derive(Debug, PartialEq)]
+enum Unanswered {
+    /// Nobody was there to take it.
+    NotTaken,
+    /// It may have been taken: it was in flight.
+    CutOff,
+}
+
+impl Door {
+    fn of(service: &Service) -> Self {
+        Self { url: service.url.clone(), http: client() }
+    }
+
+    async fn create(&self, to: &str) -> Result<String, Unanswered> {
+        let request = self.http.post(format!("{}/v1/verifications", self.url)).bearer_auth(API_KEY);
+        let answer = match request.json(&json!({ "to": to })).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() => return Err(Unanswered::NotTaken),
+            Err(_) => return Err(Unanswered::CutOff),
+        };
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.map_err(|_| Unanswered::CutOff)?;
+        assert!(matches!(status, 200 | 201), "{status}: {}", String::from_utf8_lossy(&body));
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        Ok(body["id"].as_str().unwrap().to_owned())
+    }
+}
+
+async fn fifty_texts_go_through_the_api(app: &TestApp) {
+    let http = client();
+    for to in numbers("0100").take(50) {
+        let created = app.post("/v1/verifications", json!({ "to": to })).await;
+        assert_eq!((created.status, &created.body["attempts"][0]["via"]), (201, &json!("api")), "{created:?}");
+        let v = app.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
+        assert_eq!(v["attempts"].as_array().unwrap().len(), 1, "{v}");
+        assert_one_text_and_no_call(&to, &handset(&http, &app.plivo_url, &to).await);
+    }
+}
+
+async fn outage(plivo_url: &str, what: Value) {
+    let answer = client().post(format!("{plivo_url}/outage")).json(&what).send().await.unwrap();
+    assert_eq!(answer.status(), 204);
+}
+
+/// Numbers in New York that exist and are of one scenario.
+fn numbers(last_four: &'static str) -> impl Iterator<Item = String> {
+    let all = ["212", "646", "917", "718"].into_iter().flat_map(|area| (200..1000).map(move |n| (area, n)));
+    let all = all.map(move |(area, exchange)| format!("+1{area}{exchange}{last_four}"));
+    all.filter(|number| PhoneNumber::parse(number).is_ok())
+}
+
+#[track_caller]
+fn assert_one_text_and_no_call(to: &str, handset: &Value) {
+    let counts = (handset["messages"].as_array().unwrap().len(), handset["calls"].as_array().unwrap().len());
+    assert_eq!(counts, (1, 0), "{to}: {handset}");
+}
