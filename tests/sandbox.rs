@@ -97,6 +97,15 @@ scenarios! {
         reached(&app, "0101", 0, &[]).await;
     }
 
+    async fn s0100_called_in_another_language(app: TestApp = usual()) {
+        let call = json!({ "to": "+14155550100", "channel": "call", "locale": "fr" });
+        let created = app.post("/v1/verifications", call).await;
+        let v = app.until(created.id(), "called", |v| v["attempts"][0]["status"] == "completed").await;
+        assert_eq!((story(&v), next(&v)), (vec!["call completed requested".to_owned()], None));
+        let code = app.spoken_code("0100").await;
+        verifies(&app, created.id(), &code, "call").await;
+    }
+
     async fn s0102_failed(app: TestApp = usual()) {
         let id = created(&app, "0102").await;
         let v = until_called(&app, &id, 1).await;

@@ -8,7 +8,7 @@ use crate::escalation::{CallEnd, Reason};
 use crate::plivo::outcome;
 use crate::verification::event::{Activity, CallReport, FailureClass, TextReport};
 use crate::verification::timeline::{Entry, Note};
-use crate::verification::{Channel, Status, Verification};
+use crate::verification::{AttemptStatus, Channel, Status, Verification};
 
 /// The story of one verification.
 #[derive(Serialize, ToSchema)]
@@ -125,7 +125,11 @@ fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         ),
         Note::CallReported { attempt, report } => (
             "call_reported",
-            call_report(report).to_owned(),
+            match v.attempts.get(usize::from(*attempt)) {
+                Some(a) if a.taken_back && report.status() == AttemptStatus::Failed => "The call was taken back.",
+                _ => call_report(report),
+            }
+            .to_owned(),
             json!({ "attempt": attempt, "status": report.status().as_str(), "error_code": report.cause() }),
         ),
         Note::CallSilent { attempt } => (

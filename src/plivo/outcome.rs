@@ -65,7 +65,8 @@ pub fn alert(error_code: &str) -> Option<&'static str> {
 /// status that says nothing, as `queued`.
 ///
 /// Of an ended call the code is believed first, as the most exact, then the cause, then the status. One that was
-/// answered and lasted less than [`HEARD_AFTER`] seconds was not heard: it counts as not answered. Asynchronous machine detection arrives as an event of its own, not here.
+/// answered and hung up too soon was not heard: it counts as not answered. Asynchronous machine detection arrives
+/// as an event of its own, not here.
 pub fn call_report(
     call_status: &str,
     hangup_code: Option<u32>,
@@ -87,7 +88,7 @@ pub fn call_report(
     let cause = cause.map(str::trim).filter(|cause| !cause.is_empty());
     let code = hangup_code.filter(|code| *code != 0);
     Some(match code.and_then(by_code).or_else(|| by_cause(cause?)).unwrap_or(by_status) {
-        Over::Heard if duration.is_none_or(|seconds| seconds >= HEARD_AFTER) => CallReport::Completed,
+        Over::Heard if duration.is_none_or(|seconds| seconds >= heard_after(code)) => CallReport::Completed,
         Over::Heard => CallReport::Ended { end: CallEnd::NoAnswer, cause: code.map(|code| code.to_string()) },
         Over::Not(end) => {
             CallReport::Ended { end, cause: code.map(|code| code.to_string()).or(cause.map(str::to_owned)) }
@@ -108,8 +109,10 @@ pub fn call_alert(hangup_code: u32) -> Option<&'static str> {
 }
 
 /// Seconds of a call before which no code has been spoken to its end: after a machine was listened for come the
-/// greeting and the digits, one by one.
-const HEARD_AFTER: u64 = 5;
+/// greeting and the digits, one by one. A call that ended because all was said (4010) may have been shorter.
+fn heard_after(hangup_code: Option<u32>) -> u64 {
+    if hangup_code == Some(4010) { 2 } else { 5 }
+}
 
 /// How a call that is over went.
 #[derive(Clone, Copy)]
@@ -266,7 +269,9 @@ mod tests {
         let report = |code, seconds| call_report("completed", code, Some("NORMAL_CLEARING"), Some(seconds));
         assert_eq!(report(Some(4000), 4), Some(ended(NoAnswer, Some("4000"))));
         assert_eq!(report(None, 0), Some(ended(NoAnswer, None)));
-        assert_eq!(report(Some(4010), 5), Some(CallReport::Completed));
+        assert_eq!(report(Some(4000), 5), Some(CallReport::Completed));
+        assert_eq!(report(Some(4010), 2), Some(CallReport::Completed), "all was said");
+        assert_eq!(report(Some(4010), 1), Some(ended(NoAnswer, Some("4010"))));
         assert_eq!(report(Some(9100), 3), Some(ended(Machine, Some("9100"))));
     }
 
