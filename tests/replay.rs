@@ -9,6 +9,7 @@ use std::process::Command;
 use flate2::read::GzDecoder;
 use phlo_2fa::escalation::play::{Facts, PlayReason, Player, Seen, Wish};
 use phlo_2fa::replay::{Call, NEVER, Named, Outcome, Row, Summary, Trace, decisions, generate, json, play, svg, table};
+use proptest::prelude::*;
 use serde_json::Value;
 
 // ---- the rules, as docs/replay.md numbers them
@@ -247,6 +248,41 @@ fn a_played_timer_is_the_timer() {
     }
 }
 
+/// Times that meet at edges far more often than in life.
+fn edge() -> impl Strategy<Value = String> {
+    prop_oneof![
+        1 => Just(String::new()),
+        8 => prop::sample::select(vec![0u32, 1, 2, 5, 10, 15, 20, 30, 45, 599, 600, 601]).prop_map(|s| (s * 1000).to_string()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_played_timer_is_the_timer_at_every_edge(
+        times in prop::collection::vec(edge(), 9),
+        failed_ms in edge(),
+        is_answered: bool,
+        timer in prop::sample::select(vec![1u64, 5, 10, 15, 20, 30, 60, 599, 600]),
+    ) {
+        let names = ["arrive_ms", "read_ms", "patience_ms", "resend_ms", "resend_arrive_ms", "call_ring_ms",
+                     "call_hear_ms", "call_type_ms", "sent_ms"];
+        let mut row: Vec<(&str, &str)> = names.into_iter().zip(times.iter().map(String::as_str)).collect();
+        row.push(("dlr_ms", &failed_ms));
+        row.push(("dlr_status", if failed_ms.is_empty() { "" } else { "failed" }));
+        row.push(("call_result", if is_answered { "answered" } else { "noanswer" }));
+        let trace = rows(&[&row]);
+        let row = &trace.rows[0];
+        for (policy, closed) in [
+            (format!("fixed:{timer}"), at(timer * 1000)),
+            (format!("fixed+fail:{timer}"), at(row.dlr_ms.min(timer * 1000))),
+            ("fail".to_owned(), at(row.dlr_ms)),
+        ] {
+            let call = played(&trace, &policy)[0];
+            prop_assert_eq!(Outcome::of(row, call.map(|call| call.age_ms)), Outcome::of(row, closed), "{}", policy);
+        }
+    }
+}
+
 #[test]
 fn a_reason_says_what_brought_the_call() {
     let trace = rows(&[
@@ -406,6 +442,17 @@ fn a_call_in_answer_to_a_resend_forestalls_it() {
     assert_eq!(decisions(&trace, &calls), "id,escalate_at_s,reason\n1,20.000,resend\n");
     assert!(!Outcome::of(&trace.rows[0], at(20_000)).pressed);
     assert_eq!(script.of(1).last(), Some(&(41_000, Seen::Verified)), "by the call, not by a second text");
+}
+
+#[test]
+fn a_timer_forestalls_a_resend_of_its_own_ms_even_when_the_code_would_be_entered_in_it() {
+    let second = [("arrive_ms", ""), ("resend_ms", "20000"), ("resend_arrive_ms", "0"), ("read_ms", "0")];
+    let trace = rows(&[&second]);
+    let call = Call { age_ms: 20_000, reason: PlayReason::Hazard };
+    assert_eq!(played(&trace, "fixed:20"), [Some(call)]);
+    assert!(Outcome::of(&trace.rows[0], at(20_000)).placed);
+    assert_eq!(played(&trace, "fixed:21"), [None]);
+    assert_eq!(Outcome::of(&trace.rows[0], at(21_000)).verified_ms, 20_000);
 }
 
 #[test]

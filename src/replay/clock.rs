@@ -31,6 +31,9 @@ enum Kind {
     Resend,
     CallKnown,
     Timer,
+    /// The code entered in the very ms in which the text was asked for: a timer of that ms may still call, which
+    /// forestalls both (rule 1).
+    VerifiedAtOnce,
 }
 
 /// Ordered by its fields, from the first to the last.
@@ -116,7 +119,9 @@ impl Game<'_> {
         match next.kind {
             Kind::Started => {
                 let verified_ms = life.verified_ms;
-                self.put(next.place, Kind::Verified, verified_ms);
+                let is_at_once = presses(row, NEVER) && verified_ms == row.resend_ms;
+                let verified = if is_at_once { Kind::VerifiedAtOnce } else { Kind::Verified };
+                self.put(next.place, verified, verified_ms);
                 self.put(next.place, Kind::Reported, row.dlr_ms);
                 self.put(next.place, Kind::Sent, row.sent_ms);
                 if presses(row, NEVER) {
@@ -125,7 +130,7 @@ impl Game<'_> {
                 self.put(next.place, Kind::Timer, TTL_MS);
                 Some(Seen::Started)
             }
-            Kind::Verified => {
+            Kind::Verified | Kind::VerifiedAtOnce => {
                 // A call may have moved it.
                 life.is_over = age_ms == life.verified_ms;
                 life.is_over.then_some(Seen::Verified)
