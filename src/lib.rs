@@ -14,8 +14,9 @@
 //! it. [`escalation`] answers the one question this service exists for: when, if ever, should we call?
 //! Both are pure: no clock, no randomness, no socket. [`engine`] loads, decides, commits and performs;
 //! [`store`] keeps the result, in Redis or in memory; [`plivo`] speaks Plivo's HTTP in both directions;
-//! [`http`] is our own API; [`sandbox`] is a Plivo of our own to try and test all of it against. [`doctor`] looks
-//! at a deployment from outside and says what is wrong with it.
+//! [`http`] is our own API; [`sandbox`] is a Plivo of our own to try and test all of it against. [`replay`] plays
+//! recorded verifications under another policy and says what each would have cost. [`doctor`] looks at a deployment
+//! from outside and says what is wrong with it.
 //!
 //! # Invariants
 //!
@@ -26,7 +27,7 @@
 //! * Codes and numbers are sealed at rest and masked wherever they could be printed.
 //!
 //! Imports point one way: `time phone keyring` · `escalation` · `verification` · `store plivo` · `engine` ·
-//! `http sandbox` · `app doctor` · `main`; `tests/tidy.rs` has the few that stand between them and holds all of them to it.
+//! `http sandbox replay` · `app doctor` · `main`; `tests/tidy.rs` has the few that stand between them and holds all of them to it.
 
 pub mod app;
 pub mod config;
@@ -38,6 +39,7 @@ pub mod keyring;
 pub mod metrics;
 pub mod phone;
 pub mod plivo;
+pub mod replay;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use phlo_2fa::app::{Application, Options};
 use phlo_2fa::config::{Config, local_url};
 use phlo_2fa::doctor::{self, Finding, Unwell};
+use phlo_2fa::replay::{self, Named, Source};
 use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
 use phlo_2fa::{http, telemetry};
 use secrecy::ExposeSecret;
@@ -31,6 +33,8 @@ enum Command {
     Demo(LocalPlivo),
     /// Run the local Plivo alone.
     SimulatePlivo(LocalPlivo),
+    /// Play recorded or made-up verifications under other escalation policies: a table, a plot, every decision.
+    Replay(Replay),
     /// Look at settings, Redis, Plivo, the PHLO, the public URL and signatures; say how to mend each.
     Doctor(Checkup),
     /// Print the OpenAPI document.
@@ -50,6 +54,32 @@ struct LocalPlivo {
     /// Name nothing that was sent in what a PHLO run answers: its record alone does.
     #[arg(long)]
     terse_runs: bool,
+}
+
+#[derive(Args)]
+struct Replay {
+    /// Verifications in the format of docs/replay.md. Without it a day of them is made up.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// A policy as ESCALATION has it, any number of times: adaptive, adaptive:thrifty, adaptive:eager, fixed:SECONDS,
+    /// fixed+fail:SECONDS, fail, never.
+    #[arg(long, value_name = "POLICY")]
+    policy: Vec<Named>,
+    /// Where every decision of the one policy goes: id,escalate_at_s,reason.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print the figures as JSON: an object for one policy, an array for several.
+    #[arg(long)]
+    summary: bool,
+    /// Draw cost against waiting, beside the curve of all set timers, as SVG.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Which day is made up.
+    #[arg(long, default_value_t = 1, conflicts_with = "trace")]
+    seed: u64,
+    /// How many verifications are made up.
+    #[arg(long, default_value_t = 20_000, conflicts_with = "trace", value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    rows: u32,
 }
 
 #[derive(Args)]
@@ -110,6 +140,7 @@ async fn run(cli: Cli, env_file_unread: bool) -> anyhow::Result<()> {
         Command::Serve => serve(env_file_unread).await,
         Command::Demo(local) => demo(local).await,
         Command::SimulatePlivo(local) => simulate(local).await,
+        Command::Replay(asked) => replay(asked),
         Command::Doctor(checkup) => doctor(&checkup, env_file_unread).await,
         Command::Openapi => {
             say(&http::openapi::document().to_pretty_json()?);
@@ -217,6 +248,24 @@ async fn simulate(local: LocalPlivo) -> anyhow::Result<()> {
     handle.stop(true).await;
     serving.await??;
     Ok(())
+}
+
+/// Reads no setting: a trace and a policy are all that counts.
+fn replay(asked: Replay) -> anyhow::Result<()> {
+    let source = match asked.trace {
+        Some(path) => Source::File(path),
+        None => Source::Generated { seed: asked.seed, rows: asked.rows.try_into()? },
+    };
+    let Replay { policy: policies, out, summary, plot, .. } = asked;
+    let said = replay::run(&replay::Options { source, policies, out, summary, plot })?;
+    for note in &said.notes {
+        complain(&anyhow::anyhow!("note: {note}"));
+    }
+    match writeln!(std::io::stdout(), "{}", said.text) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 /// Fails when something is wrong; what is only worth a look is no failure.

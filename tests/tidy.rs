@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["store", "plivo", "config"],
     &["telemetry", "metrics"],
     &["engine"],
-    &["http", "sandbox"],
+    &["http", "sandbox", "replay"],
     &["app", "doctor"],
     &["main"],
 ];

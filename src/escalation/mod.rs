@@ -5,6 +5,7 @@
 //! remembered or revoked. How often a call is repeated is answered here too ([`repeat_after`]).
 
 mod fixed;
+pub mod play;
 
 use std::time::Duration;
 

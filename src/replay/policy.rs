@@ -1,0 +1,139 @@
+//! The names of policies, as `ESCALATION` has them, and the player behind each.
+//!
+//! A policy that learns nothing is asked here just as the live service asks it: by its one question, after every
+//! event. Its answer is only put into a player's words.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::escalation::play::{Facts, PlayReason, Player, Seen, Wish};
+use crate::escalation::{Plan, Policy, Reason, Situation, Text};
+use crate::time::Timestamp;
+
+use super::outcome::TTL_MS;
+
+/// A policy by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// One that learns nothing.
+    Static(Policy),
+    /// One that learns each route.
+    Adaptive(Mood),
+}
+
+/// How soon the adaptive policy thinks a call worth its price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// Fewer calls.
+    Thrifty,
+    /// What `adaptive` alone means.
+    Balanced,
+    /// Sooner.
+    Eager,
+}
+
+/// Why a text names no policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be adaptive, adaptive:thrifty, adaptive:balanced, adaptive:eager, fixed:SECONDS, fixed+fail:SECONDS \
+     (1 to 600 seconds), fail or never"
+)]
+pub struct ParseNameError;
+
+/// A policy that this program does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the policy {0} is not part of this version; fixed:SECONDS, fixed+fail:SECONDS, fail and never are")]
+pub struct NotHereError(Named);
+
+impl Named {
+    /// What is compared when nobody asks for anything else.
+    pub fn usual() -> Vec<Self> {
+        let names = ["never", "fail", "fixed:30", "fixed+fail:30", "adaptive"];
+        names.iter().filter_map(|name| name.parse().ok()).filter(|named: &Self| named.player().is_ok()).collect()
+    }
+
+    /// A fresh one, which has seen nothing.
+    pub fn player(self) -> Result<Box<dyn Player>, NotHereError> {
+        match self {
+            Self::Static(policy) => Ok(Box::new(Asked { policy, open: HashMap::new() })),
+            Self::Adaptive(_) => Err(NotHereError(self)),
+        }
+    }
+}
+
+impl FromStr for Named {
+    type Err = ParseNameError;
+
+    fn from_str(text: &str) -> Result<Self, ParseNameError> {
+        match text {
+            "adaptive" | "adaptive:balanced" => Ok(Self::Adaptive(Mood::Balanced)),
+            "adaptive:thrifty" => Ok(Self::Adaptive(Mood::Thrifty)),
+            "adaptive:eager" => Ok(Self::Adaptive(Mood::Eager)),
+            _ => text.parse().map(Self::Static).map_err(|_| ParseNameError),
+        }
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Static(policy) => policy.fmt(f),
+            Self::Adaptive(Mood::Thrifty) => f.write_str("adaptive:thrifty"),
+            Self::Adaptive(Mood::Balanced) => f.write_str("adaptive"),
+            Self::Adaptive(Mood::Eager) => f.write_str("adaptive:eager"),
+        }
+    }
+}
+
+/// Asks a static policy after every event, and remembers no more than what is known of each open text.
+struct Asked {
+    policy: Policy,
+    open: HashMap<u64, Text>,
+}
+
+impl Player for Asked {
+    fn see(&mut self, id: u64, _: &Facts, seen: Seen, at_ms: u64, age_ms: u64) -> Wish {
+        if seen == Seen::Verified || age_ms >= TTL_MS {
+            self.open.remove(&id);
+            return Wish::Nothing;
+        }
+        let text = self.open.entry(id).or_insert(Text::Unreported);
+        match seen {
+            Seen::Delivered => *text = Text::Delivered,
+            // Every failure in a trace is for good: what may pass is the service's own business.
+            Seen::Failed => *text = Text::Lost(Reason::Undelivered),
+            Seen::Started
+            | Seen::Verified
+            | Seen::Sent
+            | Seen::ResendPressed
+            | Seen::CallKnown { .. }
+            | Seen::Timer => {}
+        }
+        let (start, now) = (timestamp(at_ms - age_ms), timestamp(at_ms));
+        match self.policy.when(&Situation { first_request_at: start, text: *text }) {
+            Plan::CallAt(at, reason) if at <= now => Wish::Call { reason: played(reason) },
+            Plan::CallAt(at, _) => Wish::WakeAt { age_ms: millis(at).saturating_sub(millis(start)) },
+            Plan::Never => Wish::Nothing,
+        }
+    }
+}
+
+fn timestamp(at_ms: u64) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(at_ms).unwrap_or(i64::MAX))
+}
+
+fn millis(at: Timestamp) -> u64 {
+    u64::try_from(at.as_millis()).unwrap_or(0)
+}
+
+/// The service's reasons in the four words of a decisions file.
+fn played(reason: Reason) -> PlayReason {
+    match reason {
+        Reason::Undelivered | Reason::Failed | Reason::Landline | Reason::RejectedByPlivo => PlayReason::Failed,
+        Reason::Requested => PlayReason::Resend,
+        Reason::StuckQueued | Reason::NoReport | Reason::DeliveredUnverified | Reason::RouteUnreliable => {
+            PlayReason::Hazard
+        }
+    }
+}

@@ -1,0 +1,811 @@
+//! `replay`: the rules of an outcome one by one, what a player is told and when, the figures that every
+//! implementation has to reach, and the command itself.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flate2::read::GzDecoder;
+use phlo_2fa::escalation::play::{Facts, PlayReason, Player, Seen, Wish};
+use phlo_2fa::replay::{Call, NEVER, Named, Outcome, Row, Summary, Trace, decisions, generate, json, play, svg, table};
+use proptest::prelude::*;
+use serde_json::Value;
+
+// ---- the rules, as docs/replay.md numbers them
+
+#[test]
+fn rule_1_another_text_is_asked_for_by_who_is_there_and_has_none_and_is_not_rung_first() {
+    let asks = [("arrive_ms", ""), ("resend_ms", "20000"), ("resend_arrive_ms", "3000")];
+    let pressed = |more: &[(&str, &str)], call| outcome(&[&asks[..], more].concat(), call).pressed;
+    assert!(pressed(&[], None));
+    assert!(!pressed(&[], at(20_000)), "the call forestalls it");
+    assert!(pressed(&[], at(20_001)));
+    assert!(!pressed(&[("patience_ms", "20000")], None));
+    assert!(pressed(&[("patience_ms", "20001")], None));
+    assert!(!pressed(&[("arrive_ms", "20000")], None));
+    assert!(pressed(&[("arrive_ms", "20001")], None));
+    assert!(!pressed(&[("intent", "0")], None));
+    assert!(!pressed(&[("resend_ms", "600000"), ("patience_ms", "")], None));
+    assert!(pressed(&[("resend_ms", "599999"), ("patience_ms", "")], None));
+}
+
+#[test]
+fn rule_2_the_first_text_to_arrive_counts() {
+    let asks = [("arrive_ms", "30000"), ("resend_ms", "20000"), ("resend_arrive_ms", "3000")];
+    assert_eq!(outcome(&asks, None).code_ms, 23_000);
+    assert_eq!(outcome(&asks, at(10_000)).code_ms, 28_000, "not asked for, so the call is first");
+    assert_eq!(outcome(&[asks[1], asks[2], ("arrive_ms", "22000")], None).code_ms, 22_000);
+    assert_eq!(outcome(&[asks[0], asks[1], ("resend_arrive_ms", "")], None).code_ms, 30_000);
+}
+
+#[test]
+fn rule_3_a_text_verifies_who_still_waits_for_it_within_the_lifetime() {
+    let verified = |more: &[(&str, &str)]| outcome(more, None).verified_ms;
+    assert_eq!(verified(&[]), 9_000);
+    assert_eq!(verified(&[("patience_ms", "5000")]), 9_000);
+    assert_eq!(verified(&[("patience_ms", "4999")]), NEVER);
+    assert_eq!(verified(&[("intent", "0")]), NEVER);
+    assert_eq!(verified(&[("read_ms", "595000")]), 600_000);
+    assert_eq!(verified(&[("read_ms", "595001")]), NEVER);
+    assert_eq!(verified(&[("read_ms", "")]), NEVER);
+    assert_eq!(verified(&[("arrive_ms", ""), ("patience_ms", "")]), NEVER);
+}
+
+#[test]
+fn rule_4_who_has_verified_is_not_called_and_nobody_is_after_the_lifetime() {
+    assert!(outcome(&[], at(8_999)).placed);
+    assert!(!outcome(&[], at(9_000)).placed);
+    assert_eq!(outcome(&[], at(9_000)), outcome(&[], None));
+    let lost = [("arrive_ms", "")];
+    assert!(outcome(&lost, at(0)).placed);
+    assert!(outcome(&lost, at(599_999)).placed);
+    assert_eq!(outcome(&lost, at(600_000)), outcome(&lost, None));
+    assert!(!outcome(&lost, None).placed);
+}
+
+#[test]
+fn rule_5_a_call_meets_who_still_waits_or_is_reading() {
+    let lost = [("arrive_ms", "")];
+    assert!(outcome(&lost, at(60_000)).is_verified());
+    assert!(!outcome(&lost, at(60_001)).is_verified());
+    // In hand at 50 s, before the person would have left; so slow a reader hears the call.
+    let reads = [("arrive_ms", "50000"), ("patience_ms", "51000"), ("read_ms", "100000")];
+    assert_eq!(outcome(&reads, at(52_000)).verified_ms, 73_000);
+    // In hand at 52 s: the person had left.
+    let left = [("arrive_ms", "52000"), ("patience_ms", "51000"), ("read_ms", "100000")];
+    assert_eq!(outcome(&left, at(52_000)).verified_ms, NEVER);
+}
+
+#[test]
+fn rule_6_a_ringing_phone_holds_the_person() {
+    let rung = |arrive: &str, result: &str| {
+        let row = [("patience_ms", "40000"), ("arrive_ms", arrive), ("call_result", result), ("read_ms", "60000")];
+        outcome(&row, at(40_000)).verified_ms
+    };
+    assert_eq!(rung("50000", "noanswer"), 110_000, "until the ringing ends");
+    assert_eq!(rung("50001", "noanswer"), NEVER);
+    assert_eq!(rung("58000", "answered"), 61_000, "the call, heard by 58 s");
+    let slow = |arrive: &str| {
+        let row = [("patience_ms", "40000"), ("arrive_ms", arrive), ("call_type_ms", "")];
+        outcome(&row, at(40_000)).verified_ms
+    };
+    assert_eq!(slow("58000"), 62_000, "until the code was heard, though nobody typed it");
+    assert_eq!(slow("58001"), NEVER);
+}
+
+#[test]
+fn rule_7_the_code_hangs_up_the_call() {
+    // Verified by text at 9 s; called at 2 s.
+    let ends = |ring: &str| outcome(&[("call_ring_ms", ring)], at(2_000));
+    assert!(ends("7000").cancelled && !ends("7000").billed);
+    assert!(!ends("6999").cancelled && ends("6999").billed);
+    assert_eq!(ends("7000").code_ms, 5_000);
+}
+
+#[test]
+fn rule_8_a_machine_costs_what_a_person_costs() {
+    for (result, billed) in
+        [("answered", true), ("voicemail", true), ("busy", false), ("noanswer", false), ("failed", false)]
+    {
+        assert_eq!(outcome(&[("arrive_ms", ""), ("call_result", result)], at(20_000)).billed, billed, "{result}");
+        assert_eq!(
+            outcome(&[("arrive_ms", ""), ("call_result", result)], at(20_000)).is_verified(),
+            result == "answered",
+            "{result}"
+        );
+    }
+    assert!(!outcome(&[("arrive_ms", "")], None).billed);
+}
+
+#[test]
+fn rule_9_a_heard_code_is_entered_within_the_lifetime() {
+    let late = [("arrive_ms", ""), ("patience_ms", "")];
+    assert_eq!(outcome(&late, at(20_000)).verified_ms, 41_000);
+    assert_eq!(outcome(&late, at(579_000)).verified_ms, 600_000);
+    let too_late = outcome(&late, at(579_001));
+    assert_eq!((too_late.verified_ms, too_late.code_ms), (NEVER, 597_001));
+    assert!(too_late.billed);
+    let unwilling = outcome(&[("arrive_ms", ""), ("intent", "0")], at(20_000));
+    assert!(unwilling.billed && !unwilling.is_verified());
+}
+
+#[test]
+fn rule_10_whichever_code_is_entered_first() {
+    // By call at 26 s.
+    let verified = |read: &str| outcome(&[("read_ms", read)], at(5_000)).verified_ms;
+    assert_eq!((verified("15000"), verified("21000"), verified("90000")), (20_000, 26_000, 26_000));
+}
+
+#[test]
+fn rule_11_a_code_is_in_hand_when_it_arrives_before_they_leave_or_is_heard() {
+    assert_eq!(outcome(&[], None).code_ms, 5_000);
+    assert_eq!(outcome(&[("arrive_ms", "60000")], None).code_ms, 60_000);
+    assert_eq!(outcome(&[("arrive_ms", "60001")], None).code_ms, NEVER);
+    assert_eq!(outcome(&[("arrive_ms", "59000")], at(20_000)).code_ms, 38_000);
+    assert_eq!(outcome(&[("intent", "0")], None).code_ms, NEVER);
+}
+
+#[test]
+fn rule_12_they_wait_for_a_code_until_they_leave() {
+    let wait = |more: &[(&str, &str)], call| outcome(more, call).wait_ms;
+    assert_eq!(wait(&[], None), 5_000);
+    assert_eq!(wait(&[("arrive_ms", "")], None), 60_000);
+    assert_eq!(wait(&[("arrive_ms", ""), ("patience_ms", "")], None), 600_000);
+    assert_eq!(wait(&[("arrive_ms", ""), ("call_result", "noanswer")], at(55_000)), 65_000);
+    assert_eq!(wait(&[("intent", "0")], None), 0);
+}
+
+#[test]
+fn rule_13_a_call_is_wasted_when_the_text_would_have_done_within_30_s() {
+    let verified_at_50 = [("arrive_ms", "46000")];
+    assert!(outcome(&verified_at_50, at(20_000)).wasted);
+    assert!(!outcome(&verified_at_50, at(19_999)).wasted);
+    assert!(!outcome(&verified_at_50, at(50_000)).wasted, "no call was placed");
+    // The second text that the call forestalled would have verified at 27 s.
+    let second = [("arrive_ms", ""), ("resend_ms", "20000"), ("resend_arrive_ms", "3000")];
+    let forestalled = outcome(&second, at(10_000));
+    assert!(forestalled.wasted && !forestalled.pressed);
+    assert!(outcome(&[("intent", "0")], at(20_000)).unwanted);
+    assert!(!outcome(&[("intent", "0")], None).unwanted);
+}
+
+#[test]
+fn a_verification_costs_what_it_says() {
+    let control = |more: &[(&str, &str)], call| {
+        let row = one(more);
+        Outcome::of(&row, call).control_u(&row)
+    };
+    assert_eq!(control(&[], None), 5_000, "five seconds");
+    assert_eq!(control(&[("arrive_ms", "")], None), 60_000 + 500_000, "a minute and a person");
+    assert_eq!(control(&[("arrive_ms", "")], at(20_000)), 12_000 + 38_000);
+    assert_eq!(control(&[("arrive_ms", "8000")], at(2_000)), 20_000 + 8_000, "hung up, and an annoyance");
+    assert_eq!(control(&[("intent", "0")], at(2_000)), 12_000 + 20_000);
+    let second = [("arrive_ms", ""), ("resend_ms", "20000"), ("resend_arrive_ms", "3000")];
+    assert_eq!(control(&second, None), 8_000 + 23_000);
+}
+
+// ---- figures that every implementation has to reach
+
+/// verified_pct, c_med, c_p90, c_p95, c_mean, v_med, v_p95, calls_k, wasted_k, unwanted_k, ctrl_pv, cost_pv
+const CHECK_VALUES: [(&str, [f64; 12]); 4] = [
+    (
+        "fixed:30",
+        [96.1553, 6.9200, 44.8548, 53.5302, 33.7952, 17.1400, 51.6750, 237.7667, 82.5667, 56.7000, 0.0445, 0.1136],
+    ),
+    (
+        "fixed+fail:30",
+        [96.2614, 6.9200, 42.4852, 52.7480, 33.0215, 17.1570, 51.0050, 238.9333, 83.6667, 56.7000, 0.0437, 0.1128],
+    ),
+    ("fail", [91.9396, 6.9200, 42.0046, 600.0000, 57.1596, 16.7110, 39.7593, 19.4000, 1.9333, 1.3667, 0.0632, 0.1355]),
+    ("never", [90.8901, 6.9200, 57.3548, 600.0000, 63.0753, 16.5940, 38.9120, 0.0000, 0.0000, 0.0000, 0.0698, 0.1429]),
+];
+
+#[test]
+fn static_policies_reach_the_check_values() {
+    let trace = training();
+    assert_eq!((trace.rows.len(), trace.notes.as_slice()), (30_000, &[][..]));
+    for (policy, expected) in CHECK_VALUES {
+        let s = summary(&trace, policy);
+        let figures = [
+            s.verified_pct,
+            s.c_med,
+            s.c_p90,
+            s.c_p95,
+            s.c_mean,
+            s.v_med,
+            s.v_p95,
+            s.calls_k,
+            s.wasted_k,
+            s.unwanted_k,
+            s.ctrl_pv,
+            s.cost_pv,
+        ];
+        assert_eq!(figures.map(|figure| format!("{figure:.4}")), expected.map(|figure| format!("{figure:.4}")));
+    }
+}
+
+#[test]
+fn a_played_timer_is_the_timer() {
+    let trace = training();
+    for (policy, timer_ms, fails) in [
+        ("fixed:5", Some(5_000), false),
+        ("fixed:30", Some(30_000), false),
+        ("fixed:600", None, false),
+        ("fixed+fail:20", Some(20_000), true),
+        ("fixed+fail:90", Some(90_000), true),
+        ("fail", None, true),
+        ("never", None, false),
+    ] {
+        let calls = played(&trace, policy);
+        for (row, call) in trace.rows.iter().zip(&calls) {
+            let failed_ms = (fails && row.report == Some(phlo_2fa::replay::Report::Failed)).then_some(row.dlr_ms);
+            let closed = timer_ms.into_iter().chain(failed_ms).min();
+            let outcome = Outcome::of(row, closed);
+            assert_eq!(Outcome::of(row, call.map(|call| call.age_ms)), outcome, "{policy} {row:?}");
+            assert_eq!(call.is_some(), outcome.placed, "{policy} {row:?}");
+        }
+    }
+}
+
+/// Times that meet at edges far more often than in life.
+fn edge() -> impl Strategy<Value = String> {
+    prop_oneof![
+        1 => Just(String::new()),
+        8 => prop::sample::select(vec![0u32, 1, 2, 5, 10, 15, 20, 30, 45, 599, 600, 601]).prop_map(|s| (s * 1000).to_string()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_played_timer_is_the_timer_at_every_edge(
+        times in prop::collection::vec(edge(), 9),
+        failed_ms in edge(),
+        is_answered: bool,
+        timer in prop::sample::select(vec![1u64, 5, 10, 15, 20, 30, 60, 599, 600]),
+    ) {
+        let names = ["arrive_ms", "read_ms", "patience_ms", "resend_ms", "resend_arrive_ms", "call_ring_ms",
+                     "call_hear_ms", "call_type_ms", "sent_ms"];
+        let mut row: Vec<(&str, &str)> = names.into_iter().zip(times.iter().map(String::as_str)).collect();
+        row.push(("dlr_ms", &failed_ms));
+        row.push(("dlr_status", if failed_ms.is_empty() { "" } else { "failed" }));
+        row.push(("call_result", if is_answered { "answered" } else { "noanswer" }));
+        let trace = rows(&[&row]);
+        let row = &trace.rows[0];
+        for (policy, closed) in [
+            (format!("fixed:{timer}"), at(timer * 1000)),
+            (format!("fixed+fail:{timer}"), at(row.dlr_ms.min(timer * 1000))),
+            ("fail".to_owned(), at(row.dlr_ms)),
+        ] {
+            let call = played(&trace, &policy)[0];
+            prop_assert_eq!(Outcome::of(row, call.map(|call| call.age_ms)), Outcome::of(row, closed), "{}", policy);
+        }
+    }
+}
+
+#[test]
+fn a_reason_says_what_brought_the_call() {
+    let trace = rows(&[
+        &[("id", "1"), ("arrive_ms", "")],
+        &[("id", "2"), ("arrive_ms", ""), ("dlr_ms", "7000"), ("dlr_status", "undelivered")],
+        &[("id", "3")],
+        &[("id", "4"), ("arrive_ms", ""), ("dlr_ms", "7000"), ("dlr_status", "delivered")],
+    ]);
+    let file = |policy| decisions(&trace, &played(&trace, policy));
+    let both = "id,escalate_at_s,reason\n1,20.000,hazard\n2,7.000,failed\n3,never,never\n4,20.000,hazard\n";
+    assert_eq!(file("fixed+fail:20"), both);
+    assert_eq!(file("fail"), "id,escalate_at_s,reason\n1,never,never\n2,7.000,failed\n3,never,never\n4,never,never\n");
+    // As the service would say of the same call: the timer came, and what had been waited for was known to be lost.
+    assert!(file("fixed:20").contains("\n2,20.000,failed\n"));
+}
+
+#[test]
+fn an_outage_counts_until_calls_are_as_early_as_they_will_be() {
+    // Forty rows of a dead route, called after 40 s ten times and after 10 s from then on.
+    let mut text = HEADER.to_owned();
+    for id in 0..60u64 {
+        let (start, regime) = ((id * 1000).to_string(), if (10..50).contains(&id) { "dead" } else { "ok" });
+        let id = id.to_string();
+        text += &line(&[("id", &id), ("t0_ms", &start), ("arrive_ms", ""), ("regime", regime)]);
+    }
+    let trace = Trace::parse(&text).unwrap();
+    let late_until =
+        |last: usize| -> Vec<Option<u64>> { (0..60).map(|n| Some(if n < last { 40_000 } else { 10_000 })).collect() };
+    let react = |last| Summary::of("any", &trace, &late_until(last)).react_msgs;
+    // Three of five early ones make an early median.
+    assert_eq!(react(20), vec![9]);
+    assert_eq!(react(0), vec![1]);
+    let outage = &Summary::of("any", &trace, &late_until(20)).outages[0];
+    assert_eq!((outage.rows, outage.calls, outage.regime.as_str(), outage.t0_ms), (40, 40, "dead", 10_000));
+    assert_eq!(Summary::of("any", &trace, &[None; 60]).react_msgs, Vec::<usize>::new(), "no calls, no reaction");
+}
+
+#[test]
+fn the_same_is_played_in_the_same_bytes() {
+    let file = |seed| {
+        let trace = generate(seed, 3_000);
+        let calls = played(&trace, "fixed+fail:25");
+        (decisions(&trace, &calls), json(&[summary(&trace, "fixed+fail:25")]).unwrap())
+    };
+    assert_eq!(file(7), file(7));
+    assert_ne!(file(7), file(8));
+}
+
+// ---- what a player is told
+
+#[test]
+fn at_equal_times_a_player_is_told_in_the_order_of_the_rules() {
+    // All at 9 s: the code entered, the report, `sent`; of the third row also a resend.
+    let trace = rows(&[
+        &[
+            ("id", "3"),
+            ("arrive_ms", ""),
+            ("sent_ms", "9000"),
+            ("dlr_ms", "9000"),
+            ("dlr_status", "failed"),
+            ("resend_ms", "9000"),
+            ("resend_arrive_ms", "1000"),
+        ],
+        &[("id", "2"), ("sent_ms", "9000"), ("dlr_ms", "9000"), ("dlr_status", "delivered")],
+        &[("id", "1"), ("sent_ms", "9000"), ("dlr_ms", "9000"), ("dlr_status", "delivered"), ("read_ms", "4001")],
+    ]);
+    let mut script = Script::default();
+    script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 9_000 });
+    script.wish(3, 0, Seen::Started, Wish::WakeAt { age_ms: 9_000 });
+    play(&trace, &mut script);
+    let at_9: Vec<(u64, Seen)> =
+        script.told.iter().filter(|(_, _, age)| *age == 9_000).map(|(id, seen, _)| (*id, *seen)).collect();
+    let expected = [
+        (1, Seen::Delivered),
+        (1, Seen::Sent),
+        (1, Seen::Timer),
+        (2, Seen::Verified),
+        (3, Seen::Failed),
+        (3, Seen::Sent),
+        (3, Seen::ResendPressed),
+        (3, Seen::Timer),
+    ];
+    assert_eq!(at_9, expected);
+}
+
+#[test]
+fn the_call_result_comes_before_a_timer_and_the_code_before_the_call_result() {
+    let trace = rows(&[&[("arrive_ms", "26000"), ("call_result", "busy")]]);
+    let mut script = Script::default();
+    script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 15_000 });
+    script.wish(1, 15_000, Seen::Timer, Wish::Call { reason: PlayReason::Hazard });
+    script.wish(1, 25_000, Seen::CallKnown { answered: false }, Wish::WakeAt { age_ms: 25_000 });
+    play(&trace, &mut script);
+    let known = Seen::CallKnown { answered: false };
+    assert_eq!(
+        script.of(1)[2..],
+        [(15_000, Seen::Timer), (25_000, known), (25_000, Seen::Timer), (30_000, Seen::Verified)]
+    );
+
+    // Entered at the very moment of the result: it is hung up, and there is none.
+    let trace = rows(&[&[("arrive_ms", "21000")]]);
+    let mut script = Script::default();
+    script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 15_000 });
+    script.wish(1, 15_000, Seen::Timer, Wish::Call { reason: PlayReason::Hazard });
+    play(&trace, &mut script);
+    assert_eq!(script.of(1).last(), Some(&(25_000, Seen::Verified)));
+}
+
+#[test]
+fn after_its_call_a_player_goes_on_to_be_told_and_is_heard_no_more() {
+    let row = [
+        ("arrive_ms", ""),
+        ("dlr_ms", "30000"),
+        ("dlr_status", "failed"),
+        ("call_result", "noanswer"),
+        ("resend_ms", "20000"),
+        ("resend_arrive_ms", ""),
+    ];
+    let trace = rows(&[&row]);
+    let mut script = Script::default();
+    script.wish(1, 500, Seen::Sent, Wish::Call { reason: PlayReason::Max });
+    script.wish(1, 30_000, Seen::Failed, Wish::Call { reason: PlayReason::Failed });
+    let calls = play(&trace, &mut script);
+    assert_eq!(calls, [Some(Call { age_ms: 500, reason: PlayReason::Max })]);
+    let expected = [
+        (0, Seen::Started),
+        (500, Seen::Sent),
+        (10_500, Seen::CallKnown { answered: false }),
+        (30_000, Seen::Failed),
+        (600_000, Seen::Timer),
+    ];
+    assert_eq!(script.of(1), expected, "rung before 20 s, nobody asks for another text");
+}
+
+#[test]
+fn a_code_is_the_last_that_is_heard_of_a_verification_and_a_call_may_bring_it_forward() {
+    let row = [("arrive_ms", "50000"), ("dlr_ms", "51000"), ("dlr_status", "delivered")];
+    let trace = rows(&[&row]);
+    let mut script = Script::default();
+    play(&trace, &mut script);
+    let all = [(0, Seen::Started), (500, Seen::Sent), (51_000, Seen::Delivered), (54_000, Seen::Verified)];
+    assert_eq!(script.of(1), all);
+
+    let mut script = Script::default();
+    script.wish(1, 500, Seen::Sent, Wish::Call { reason: PlayReason::Hazard });
+    play(&trace, &mut script);
+    let called = [(10_500, Seen::CallKnown { answered: true }), (21_500, Seen::Verified)];
+    assert_eq!(script.of(1)[2..], called);
+}
+
+#[test]
+fn a_call_in_answer_to_a_resend_forestalls_it() {
+    let trace = rows(&[&[("arrive_ms", ""), ("resend_ms", "20000"), ("resend_arrive_ms", "3000")]]);
+    let mut script = Script::default();
+    script.wish(1, 20_000, Seen::ResendPressed, Wish::Call { reason: PlayReason::Resend });
+    let calls = play(&trace, &mut script);
+    assert_eq!(decisions(&trace, &calls), "id,escalate_at_s,reason\n1,20.000,resend\n");
+    assert!(!Outcome::of(&trace.rows[0], at(20_000)).pressed);
+    assert_eq!(script.of(1).last(), Some(&(41_000, Seen::Verified)), "by the call, not by a second text");
+}
+
+#[test]
+fn a_timer_forestalls_a_resend_of_its_own_ms_even_when_the_code_would_be_entered_in_it() {
+    let second = [("arrive_ms", ""), ("resend_ms", "20000"), ("resend_arrive_ms", "0"), ("read_ms", "0")];
+    let trace = rows(&[&second]);
+    let call = Call { age_ms: 20_000, reason: PlayReason::Hazard };
+    assert_eq!(played(&trace, "fixed:20"), [Some(call)]);
+    assert!(Outcome::of(&trace.rows[0], at(20_000)).placed);
+    assert_eq!(played(&trace, "fixed:21"), [None]);
+    assert_eq!(Outcome::of(&trace.rows[0], at(21_000)).verified_ms, 20_000);
+}
+
+#[test]
+fn a_later_wish_to_be_woken_replaces_the_earlier_and_none_stops_the_clock() {
+    let trace = rows(&[&[("arrive_ms", "")]]);
+    let mut script = Script::default();
+    script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 400 });
+    script.wish(1, 400, Seen::Timer, Wish::WakeAt { age_ms: 3 });
+    script.wish(1, 401, Seen::Timer, Wish::WakeAt { age_ms: 800 });
+    script.wish(1, 500, Seen::Sent, Wish::WakeAt { age_ms: 700_000 });
+    play(&trace, &mut script);
+    let expected =
+        [(0, Seen::Started), (400, Seen::Timer), (401, Seen::Timer), (500, Seen::Sent), (600_000, Seen::Timer)];
+    assert_eq!(script.of(1), expected);
+}
+
+#[test]
+fn a_player_is_told_the_facts_of_the_start_and_the_time_of_the_trace() {
+    struct Look(Vec<(Facts, u64, u64)>);
+    impl Player for Look {
+        fn see(&mut self, _: u64, facts: &Facts, _: Seen, at_ms: u64, age_ms: u64) -> Wish {
+            self.0.push((*facts, at_ms, age_ms));
+            Wish::Nothing
+        }
+    }
+    let mut look = Look(Vec::new());
+    play(&rows(&[&[("t0_ms", "70000"), ("cc", "XQ")]]), &mut look);
+    let facts = Facts { country: *b"XQ", route: 310_260, call_price_u: 12_000, sms_price_u: 8_000 };
+    assert_eq!(look.0, [(facts, 70_000, 0), (facts, 70_500, 500), (facts, 79_000, 9_000)]);
+}
+
+// ---- reading a trace
+
+#[test]
+fn a_bad_trace_is_refused_by_line_and_column() {
+    let fault = |more: &[(&str, &str)]| {
+        Trace::parse(&format!("{HEADER}{}{}", line(&[("id", "9")]), line(more))).unwrap_err().to_string()
+    };
+    for (more, expected) in [
+        (("arrive_ms", "5s"), "line 3: arrive_ms is \"5s\", not an integer from 0 to 1000000000000"),
+        (("arrive_ms", "-5"), "line 3: arrive_ms is \"-5\", not an integer from 0 to 1000000000000"),
+        (("read_ms", "+5"), "line 3: read_ms is \"+5\", not an integer from 0 to 1000000000000"),
+        (
+            ("sms_price_u", "1000000000001"),
+            "line 3: sms_price_u is \"1000000000001\", not an integer from 0 to 1000000000000",
+        ),
+        (("id", ""), "line 3: id is empty"),
+        (("id", "9"), "line 3: the id 9 stands twice"),
+        (("cc", "USA"), "line 3: cc is \"USA\", not two letters"),
+        (("route", "310-260"), "line 3: route is \"310-260\", not the digits of MCC and MNC"),
+        (("intent", "yes"), "line 3: intent is \"yes\", not 0 or 1"),
+        (("dlr_status", "delivered"), "line 3: dlr_status without dlr_ms"),
+        (("dlr_ms", "4000"), "line 3: dlr_ms without dlr_status"),
+        (("dlr_status", "sent"), "line 3: dlr_status is \"sent\", not delivered, undelivered or failed"),
+        (
+            ("call_result", "maybe"),
+            "line 3: call_result is \"maybe\", not answered, voicemail, busy, noanswer or failed",
+        ),
+        (("regime", "ok,ok"), "line 3: 22 fields where the first line has 21"),
+    ] {
+        assert_eq!(fault(&[more]), expected);
+    }
+    let fault = |text: &str| Trace::parse(text).unwrap_err().to_string();
+    assert_eq!(fault(""), "line 1: empty: the names of the columns are missing");
+    assert_eq!(fault("id,t0_ms,cc\n"), "line 1: the column route is missing");
+    assert_eq!(fault("id,t0_ms,cc,route,cc\n"), "line 1: the column cc stands twice");
+}
+
+#[test]
+fn rows_may_stand_in_any_order_with_any_line_ends_and_columns_that_nobody_knows() {
+    let text = "route,id,t0_ms,cc,colour\r\n310260,2,50,US,red\r\n310260,1,70,US,\r\n\r\n310260,3,50,US,blue\r\n";
+    let trace = Trace::parse(&format!("\u{feff}{text}")).unwrap();
+    assert_eq!(trace.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [2, 3, 1]);
+    assert_eq!(trace.notes[0], "the column \"colour\" is not known and was not read");
+}
+
+#[test]
+fn what_a_service_cannot_know_is_assumed_and_told() {
+    let mut text = "id,t0_ms,cc,route,sms_price_u,call_price_u,sent_ms,dlr_ms,dlr_status,read_ms\n".to_owned();
+    for id in 0..2_000 {
+        let report = ["3000,delivered", "9000,undelivered", ","][id % 3];
+        text += &format!("{id},{},US,310260,8000,12000,500,{report},\n", id * 1000);
+    }
+    let trace = Trace::parse(&text).unwrap();
+    let noted: Vec<&str> = trace.notes.iter().map(|note| note.split(' ').next().unwrap()).collect();
+    let unknown = [
+        "arrive_ms",
+        "intent",
+        "read_ms",
+        "patience_ms",
+        "resend_ms",
+        "call_result",
+        "call_ring_ms",
+        "call_hear_ms",
+        "call_type_ms",
+    ];
+    assert_eq!(noted, unknown);
+    assert!(trace.notes[0].starts_with("arrive_ms is unknown; assumed: a text arrived when it was reported"));
+    assert!(trace.rows.iter().step_by(3).all(|row| row.arrive_ms == 3_000));
+    assert!(trace.rows.iter().skip(1).step_by(3).all(|row| row.arrive_ms == NEVER));
+    let s = summary(&trace, "fixed+fail:30");
+    assert!((70.0..95.0).contains(&s.verified_pct), "{s:?}");
+    assert_eq!(trace, Trace::parse(&text).unwrap(), "by the same draws every time");
+    // Where people are known to read, a column of texts that never arrived is what it says.
+    assert_eq!(rows(&[&[("arrive_ms", "")]]).rows[0].arrive_ms, NEVER);
+    assert_eq!(rows(&[&[("arrive_ms", "")]]).notes, Vec::<String>::new());
+}
+
+// ---- what is shown
+
+#[test]
+fn policies_stand_side_by_side() {
+    let trace = generate(1, 4_000);
+    let summaries: Vec<Summary> = ["never", "fixed:30", "fixed+fail:30"].map(|policy| summary(&trace, policy)).into();
+    let table = table(&trace, &summaries);
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    let header =
+        ["policy", "verified_pct", "c_med", "c_p90", "calls_k", "wasted_k", "unwanted_k", "ctrl_pv", "cost_pv"];
+    assert_eq!(lines[2], header);
+    assert_eq!(
+        lines[3..6].iter().map(|line| (line[0], line.len())).collect::<Vec<_>>(),
+        [("never", 9), ("fixed:30", 9), ("fixed+fail:30", 9)]
+    );
+    let widths: Vec<usize> = table.lines().skip(2).take(4).map(str::len).collect();
+    assert!(widths.iter().all(|width| *width == widths[0]), "{table}");
+}
+
+#[test]
+fn a_plot_names_every_policy_and_is_whole() {
+    let trace = generate(1, 2_000);
+    let all = |names: &[&str]| names.iter().map(|name| summary(&trace, name)).collect::<Vec<_>>();
+    let points = all(&["never", "fail", "fixed:30", "fixed+fail:30"]);
+    let plot = svg(&points, &all(&["fixed:5", "fixed:30", "fixed:120"]));
+    let document = roxmltree::Document::parse(&plot).unwrap();
+    let texts: Vec<&str> = document.descendants().filter(|n| n.has_tag_name("text")).filter_map(|n| n.text()).collect();
+    for name in ["never", "fail", "fixed:30", "fixed+fail:30", "fixed:5", "fixed:120"] {
+        assert_eq!(texts.iter().filter(|text| **text == name).count(), 1, "{name}: {texts:?}");
+    }
+    assert!(!plot.contains("NaN") && !plot.contains("inf") && !plot.contains("href"), "{plot}");
+    let nobody = svg(&[Summary::of("never", &rows(&[&[("intent", "0")]]), &[None])], &[]);
+    assert!(nobody.contains("nobody was verified"));
+    assert!(roxmltree::Document::parse(&nobody).is_ok());
+}
+
+#[test]
+fn what_cannot_be_divided_is_null() {
+    let trace = Trace::parse(HEADER).unwrap();
+    let summary: Value = serde_json::from_str(&json(&[summary(&trace, "never")]).unwrap()).unwrap();
+    assert_eq!(
+        (&summary["rows"], &summary["verified_pct"], &summary["ctrl_pv"]),
+        (&0.into(), &Value::Null, &Value::Null)
+    );
+}
+
+// ---- the command
+
+#[test]
+fn the_command_needs_no_setting_and_shows_something_at_once() {
+    let (code, out, said) = replay(&["--rows", "2000"]);
+    assert_eq!((code, said.as_str()), (Some(0), "note: no --trace: a day of made-up verifications, seed 1\n"));
+    assert!(out.starts_with("2000 verifications on 7 routes in 2"), "{out}");
+    for policy in ["never", "fail", "fixed:30", "fixed+fail:30"] {
+        assert!(out.lines().any(|line| line.split_whitespace().next() == Some(policy)), "{out}");
+    }
+}
+
+#[test]
+fn the_command_writes_decisions_figures_and_a_plot() {
+    let folder = Folder::new("written");
+    let (trace, out, plot) = (folder.path("trace.csv"), folder.path("out.csv"), folder.path("plot.svg"));
+    let rows = [line(&[("arrive_ms", "")]), line(&[("id", "2")]), line(&[("id", "3"), ("arrive_ms", "40000")])];
+    std::fs::write(&trace, format!("{HEADER}{}", rows.concat())).unwrap();
+    let (trace, out, plot) = (trace.to_str().unwrap(), out.to_str().unwrap(), plot.to_str().unwrap());
+    let one = ["--trace", trace, "--policy", "fixed:26", "--summary", "--out", out, "--plot", plot];
+    let (code, printed, said) = replay(&one);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let figures: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&figures["policy"], &figures["rows"]), (&"fixed:26".into(), &3.into()));
+    for name in [
+        "verified_pct",
+        "c_med",
+        "c_p90",
+        "c_p95",
+        "c_mean",
+        "v_med",
+        "v_p95",
+        "calls_k",
+        "wasted_k",
+        "unwanted_k",
+        "ctrl_pv",
+        "cost_pv",
+    ] {
+        assert!(figures[name].is_f64(), "{name}: {printed}");
+    }
+    assert!(figures["react_msgs"].is_array());
+    let first = std::fs::read_to_string(out).unwrap();
+    assert_eq!(first, "id,escalate_at_s,reason\n1,26.000,hazard\n2,never,never\n3,26.000,hazard\n");
+    assert!(std::fs::read_to_string(plot).unwrap().starts_with("<svg"));
+
+    assert_eq!(replay(&one).1, printed);
+    assert_eq!(std::fs::read_to_string(out).unwrap(), first);
+    let (_, several, _) = replay(&["--trace", trace, "--policy", "never", "--policy", "fixed:26", "--summary"]);
+    let several: Value = serde_json::from_str(&several).unwrap();
+    assert_eq!((&several[0]["policy"], &several[1]), (&"never".into(), &figures));
+}
+
+#[test]
+fn the_command_says_what_is_wrong() {
+    let folder = Folder::new("wrong");
+    let (trace, out) = (folder.path("trace.csv"), folder.path("out.csv"));
+    std::fs::write(&trace, format!("{HEADER}{}", line(&[("cc", "1")]))).unwrap();
+    let (trace, out) = (trace.to_str().unwrap(), out.to_str().unwrap());
+    let wrong = |args: &[&str]| {
+        let (code, printed, said) = replay(args);
+        assert_eq!(printed, "");
+        (code.unwrap(), said)
+    };
+    assert_eq!(wrong(&["--trace", trace]), (1, format!("{trace}, line 2: cc is \"1\", not two letters\n")));
+    let (code, said) = wrong(&["--trace", "/nowhere/trace.csv"]);
+    assert!(code == 1 && said.starts_with("/nowhere/trace.csv cannot be read: "), "{said}");
+    let (code, said) = wrong(&["--policy", "never", "--policy", "fail", "--out", out]);
+    assert!(code == 1 && said.starts_with("--out takes the decisions of one policy"), "{said}");
+    let (code, said) = wrong(&["--rows", "10", "--policy", "never", "--out", "/nowhere/out.csv"]);
+    assert!(code == 1 && said.starts_with("/nowhere/out.csv cannot be written: "), "{said}");
+    let (code, said) = wrong(&["--policy", "sometimes"]);
+    assert!(code == 2 && said.contains("must be adaptive, adaptive:thrifty"), "{said}");
+    assert!(!Path::new(out).exists());
+}
+
+// ---- helpers
+
+const HEADER: &str = "id,t0_ms,cc,route,sms_price_u,call_price_u,sent_ms,dlr_ms,dlr_status,dlr_code,arrive_ms,intent,\
+                      read_ms,patience_ms,resend_ms,resend_arrive_ms,call_result,call_ring_ms,call_hear_ms,\
+                      call_type_ms,regime\n";
+
+/// A text in hand at 5 s and entered at 9 s, by somebody who waits a minute and would take a call 10 s after it was
+/// placed, hear the code 8 s later and enter it in 3 s more.
+const USUAL: [(&str, &str); 21] = [
+    ("id", "1"),
+    ("t0_ms", "0"),
+    ("cc", "US"),
+    ("route", "310260"),
+    ("sms_price_u", "8000"),
+    ("call_price_u", "12000"),
+    ("sent_ms", "500"),
+    ("dlr_ms", ""),
+    ("dlr_status", ""),
+    ("dlr_code", ""),
+    ("arrive_ms", "5000"),
+    ("intent", "1"),
+    ("read_ms", "4000"),
+    ("patience_ms", "60000"),
+    ("resend_ms", ""),
+    ("resend_arrive_ms", ""),
+    ("call_result", "answered"),
+    ("call_ring_ms", "10000"),
+    ("call_hear_ms", "8000"),
+    ("call_type_ms", "3000"),
+    ("regime", "ok"),
+];
+
+/// The usual row but for these.
+fn line(but: &[(&str, &str)]) -> String {
+    let value = |(name, usual)| but.iter().rev().find(|(other, _)| *other == name).map_or(usual, |(_, value)| *value);
+    USUAL.map(value).join(",") + "\n"
+}
+
+fn rows(but: &[&[(&str, &str)]]) -> Trace {
+    let lines: String = but.iter().map(|but| line(but)).collect();
+    // One more row, which fills every column and asks nothing, so that empty means empty.
+    let full = line(&[("id", "0"), ("intent", "0"), ("t0_ms", "9000000")]);
+    let mut trace = Trace::parse(&format!("{HEADER}{lines}{full}")).expect("a trace");
+    trace.rows.retain(|row| row.id != 0);
+    trace
+}
+
+fn one(but: &[(&str, &str)]) -> Row {
+    rows(&[but]).rows.remove(0)
+}
+
+fn outcome(but: &[(&str, &str)], call: Option<u64>) -> Outcome {
+    Outcome::of(&one(but), call)
+}
+
+fn at(age_ms: u64) -> Option<u64> {
+    Some(age_ms)
+}
+
+fn training() -> Trace {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/traces-train.csv.gz");
+    let mut text = String::new();
+    GzDecoder::new(std::fs::File::open(path).expect("the training trace")).read_to_string(&mut text).expect("gzip");
+    Trace::parse(&text).expect("a trace")
+}
+
+fn played(trace: &Trace, policy: &str) -> Vec<Option<Call>> {
+    play(trace, policy.parse::<Named>().expect("a name").player().expect("a player").as_mut())
+}
+
+fn summary(trace: &Trace, policy: &str) -> Summary {
+    let ages: Vec<Option<u64>> = played(trace, policy).iter().map(|call| call.map(|call| call.age_ms)).collect();
+    Summary::of(policy, trace, &ages)
+}
+
+/// Wishes what it was told to, and remembers all that it sees.
+#[derive(Default)]
+struct Script {
+    wishes: BTreeMap<(u64, u64, String), Wish>,
+    told: Vec<(u64, Seen, u64)>,
+}
+
+impl Script {
+    fn wish(&mut self, id: u64, age_ms: u64, when: Seen, wish: Wish) {
+        self.wishes.insert((id, age_ms, format!("{when:?}")), wish);
+    }
+
+    fn of(&self, id: u64) -> Vec<(u64, Seen)> {
+        self.told.iter().filter(|(of, ..)| *of == id).map(|(_, seen, age)| (*age, *seen)).collect()
+    }
+}
+
+impl Player for Script {
+    fn see(&mut self, id: u64, _: &Facts, seen: Seen, _: u64, age_ms: u64) -> Wish {
+        self.told.push((id, seen, age_ms));
+        self.wishes.get(&(id, age_ms, format!("{seen:?}"))).copied().unwrap_or(Wish::Nothing)
+    }
+}
+
+/// The real program with an empty environment: exit code, standard output, standard error.
+fn replay(args: &[&str]) -> (Option<i32>, String, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_phlo-2fa")).arg("replay").args(args).env_clear().output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Gone with its test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("replay-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
