@@ -4,7 +4,16 @@
 //! clock, no store. The same question is asked after every event, so an answer never has to be
 //! remembered or revoked. How often a call is repeated is answered here too ([`repeat_after`]).
 
+pub mod adaptive;
+pub mod book;
+pub mod estimates;
 mod fixed;
+pub mod hazard;
+pub mod play;
+pub mod player;
+mod prior;
+mod stage;
+pub mod track;
 
 use std::time::Duration;
 
