@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::engine::escalator::{self, Alarm};
-use crate::engine::{Clock, Engine, Parts, Turns};
+use crate::engine::{Clock, Engine, Learner, Parts, Turns, learner};
 use crate::http::{self, ApiKeys, CallbackSecrets, Readiness, Shared};
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
@@ -58,6 +58,7 @@ pub struct Application {
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     escalating: JoinHandle<()>,
+    learning: JoinHandle<()>,
     stop: CancellationToken,
     sandbox: Option<Sandbox>,
 }
@@ -94,11 +95,22 @@ impl Application {
             .run();
         let stop = CancellationToken::new();
         let escalating = tokio::spawn(escalator::run(engine.clone(), stop.clone()));
+        let learning = tokio::spawn(learner::run(engine.clone(), stop.clone()));
         tokio::spawn(warn_of_the_store(engine.clone()));
         let handle = server.handle();
         let serving = tokio::spawn(server);
         info!(event = "started", %address, version = env!("CARGO_PKG_VERSION"));
-        Ok(Self { engine, address, shared, server: handle, serving, escalating, stop, sandbox: options.sandbox })
+        Ok(Self {
+            engine,
+            address,
+            shared,
+            server: handle,
+            serving,
+            escalating,
+            learning,
+            stop,
+            sandbox: options.sandbox,
+        })
     }
 
     /// Where it listens.
@@ -139,6 +151,8 @@ impl Application {
             }
         }
         self.escalating.abort();
+        // It writes what it has, within a second.
+        let _ = self.learning.await;
         info!(event = "stopped");
         Ok(())
     }
@@ -175,11 +189,14 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         attempts_max: u8::try_from(config.max_attempts)?,
         resend_cooldown: config.resend_cooldown,
         policy: config.escalation,
+        worth: config.worth,
+        insight: Default::default(),
         voice_confirm: config.voice_confirm,
         effect_lease: config.plivo_timeout + Duration::from_secs(3),
     };
     Ok(Engine::new(Parts {
         clock: clock.unwrap_or_else(|| Clock::of(Arc::clone(&store))),
+        learner: Learner::new(Arc::clone(&store), Arc::clone(&keys)),
         store,
         plivo,
         keys,

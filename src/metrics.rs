@@ -225,6 +225,7 @@ impl Metrics {
             | Note::Deferred { .. }
             | Note::PassedOn { .. }
             | Note::TakenBack { .. }
+            | Note::Weighed { .. }
             | Note::TakenOver { .. }
             | Note::Activity { .. }
             | Note::Dropped { .. } => {}

@@ -70,6 +70,13 @@ impl Carrier {
         if fits && is_code(mcc) && is_code(mnc) { format!("{mcc}{mnc}").parse().ok().map(Self) } else { None }
     }
 
+    /// The reverse of [`Self::code`].
+    pub fn from_code(code: u32) -> Option<Self> {
+        let digits = code.to_string();
+        let (mcc, mnc) = digits.split_at_checked(3)?;
+        Self::parse(mcc, mnc)
+    }
+
     /// Both codes in one number.
     pub fn code(self) -> u32 {
         self.0

@@ -97,6 +97,7 @@ pub fn log(v: &Verification, note: &Note) {
         | Note::Accepted { .. }
         | Note::CallSilent { .. }
         | Note::TakenBack { .. }
+        | Note::Weighed { .. }
         | Note::Activity { .. }
         | Note::Dropped { .. } => {}
     }

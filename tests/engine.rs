@@ -183,6 +183,7 @@ fn abandoned(mode: Mode, rules: &Rules, now: Timestamp) -> Verification {
         policy: Some("never".parse().unwrap()),
         ttl: None,
         calls_allowed: true,
+        carrier_guess: None,
         code: Code::parse("042917").unwrap(),
         details: Details::default(),
     };

@@ -31,6 +31,7 @@ use crate::escalation::Policy;
 use crate::phone::PhoneNumber;
 use crate::plivo::Senders;
 use crate::plivo::language::Languages;
+use crate::verification::rules::Worth;
 use check::Faults;
 use raw::Raw;
 
@@ -60,7 +61,15 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("MAX_ATTEMPTS", "5", "texts and calls after which none can be asked for, at most 20; escalation keeps its call"),
     ("RESEND_COOLDOWN", "30", "seconds between two texts or two calls"),
     ("RETENTION", "86400", "seconds a final state can be read"),
-    ("ESCALATION", "fixed+fail:35", "when a text is given up for a call: fixed+fail:35, fixed:35, fail or never"),
+    (
+        "ESCALATION",
+        "adaptive",
+        "when a text is given up for a call: adaptive (:thrifty, :eager), fixed+fail:35, fixed:35, fail or never",
+    ),
+    ("COST_CALL", "by country", "what a call is worth, in USD; as Plivo bills it where not set"),
+    ("COST_WAIT", "0.001", "what a second without a code is worth, in USD"),
+    ("COST_LOST", "0.50", "what a lost user is worth, in USD"),
+    ("COST_NUISANCE", "0.02", "what a needless call is worth, in USD"),
     ("COUNTRIES", "the source number's", "ISO codes of the countries that may be texted; * for all"),
     ("COUNTRIES_CALL", "as COUNTRIES", "ISO codes of the countries that may be called; * for all"),
     ("BRAND", "", "the name in text and speech"),
@@ -129,8 +138,11 @@ pub struct Config {
     pub resend_cooldown: Duration,
     /// `RETENTION`. A day.
     pub retention: Duration,
-    /// `ESCALATION`. `fixed+fail:35`: a timer, and at once when the text is known to be lost.
+    /// `ESCALATION`. `adaptive`: as the number's route has been doing, and at once when the text is known to be lost.
     pub escalation: Policy,
+    /// `COST_CALL`, `COST_WAIT`, `COST_LOST`, `COST_NUISANCE`. As the policy's mood has it, and a call as Plivo bills
+    /// it, where they are not set.
+    pub worth: Worth,
     /// `COUNTRIES`. The source number's country: fraud is mostly somewhere else.
     pub countries: Countries,
     /// `COUNTRIES_CALL`. As `COUNTRIES`; calls cost more, so it can be made narrower.
@@ -273,6 +285,15 @@ impl Config {
         let resend_cooldown = faults.seconds("RESEND_COOLDOWN", raw.resend_cooldown, 0..=600);
         let retention = faults.seconds("RETENTION", raw.retention, 1..=2_592_000);
         let escalation = faults.defaulted("ESCALATION", raw.escalation, check::escalation);
+        let dollars = |faults: &mut Faults, name: &str, given, example| {
+            faults.optional(name, given, sending::dollars, example).map(|dollars: f64| dollars * 1e6)
+        };
+        let worth = Worth {
+            call: dollars(faults, "COST_CALL", raw.cost_call, "0.025"),
+            wait: dollars(faults, "COST_WAIT", raw.cost_wait, "0.001").map(|a_second| a_second / 1e3),
+            lost: dollars(faults, "COST_LOST", raw.cost_lost, "0.50"),
+            nuisance: dollars(faults, "COST_NUISANCE", raw.cost_nuisance, "0.02"),
+        };
         let own = || plivo_number.as_ref().map(|number| Countries::Only([number.country().clone()].into()));
         let countries = faults.optional("COUNTRIES", raw.countries, check::countries, "US,CA").or_else(own);
         let countries_call = faults.optional("COUNTRIES_CALL", raw.countries_call, check::countries, "US,CA");
@@ -323,6 +344,7 @@ impl Config {
             resend_cooldown: resend_cooldown?,
             retention: retention?,
             escalation: escalation?,
+            worth,
             countries_call: countries_call.or_else(|| countries.clone())?,
             countries: countries?,
             brand,

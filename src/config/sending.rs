@@ -14,6 +14,12 @@ pub(super) fn senders(text: &str) -> Ruled<Senders> {
     Senders::parse(text).map_err(|error| error.to_string())
 }
 
+pub(super) fn dollars(text: &str) -> Ruled<f64> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let value = text.parse().ok().filter(|value: &f64| plain && (0.0..=1000.0).contains(value));
+    value.ok_or("must be US dollars from 0 to 1000, as 0.025".into())
+}
+
 pub(super) fn flag(text: &str) -> Ruled<bool> {
     text.parse().map_err(|_| "must be true or false".into())
 }

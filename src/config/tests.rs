@@ -22,7 +22,7 @@ fn a_service_starts_with_what_is_required_and_has_defaults_for_the_rest() {
     assert_eq!((config.code_length, config.max_checks, config.max_attempts), (6, 5, 5));
     let seconds = [config.code_ttl, config.resend_cooldown, config.retention, config.plivo_timeout, config.plivo_wait];
     assert_eq!(seconds.map(|d| d.as_secs()), [300, 30, 86_400, 12, 5]);
-    assert_eq!(config.escalation.to_string(), "fixed+fail:35");
+    assert_eq!(config.escalation.to_string(), "adaptive");
     let us = Countries::Only([Country::parse("US").unwrap()].into());
     assert_eq!((&config.countries, &config.countries_call), (&us, &us));
     assert_eq!((config.log_format, config.brand.as_deref()), (None, None));
@@ -69,6 +69,10 @@ fn each_wrong_value_is_one_fault_of_its_variable_and_is_never_repeated() {
         ("RESEND_COOLDOWN", "30s"),
         ("RETENTION", "-1"),
         ("ESCALATION", "secret-value"),
+        ("COST_CALL", "secret-value"),
+        ("COST_WAIT", "-1"),
+        ("COST_LOST", "1e9"),
+        ("COST_NUISANCE", "$1"),
         ("COUNTRIES", "US,UK"),
         ("COUNTRIES_CALL", "secret-value"),
         ("BRAND", "secret-value\nsecret-value"),
@@ -249,11 +253,11 @@ fn redis_may_be_one_a_cluster_watched_or_none() {
 }
 
 #[test]
-fn the_policy_that_is_not_built_yet_says_so() {
-    for name in ["adaptive", "adaptive:eager"] {
-        let errors = serve(&[("ESCALATION", name)]).unwrap_err();
-        assert!(errors.to_string().contains("not built yet"), "{errors}");
-    }
+fn the_adaptive_policy_has_moods_and_what_things_are_worth_can_be_said() {
+    let config = serve(&[("ESCALATION", "adaptive:eager"), ("COST_WAIT", "0.002"), ("COST_CALL", "0.03")]).unwrap();
+    assert_eq!(config.escalation.to_string(), "adaptive:eager");
+    let costs = config.worth.costs(crate::escalation::Mood::Balanced);
+    assert_eq!((costs.call, costs.wait, costs.lost), (Some(30_000.0), 2.0, 500_000.0));
     assert_eq!(serve(&[("ESCALATION", "never")]).unwrap().escalation, Policy::Never);
 }
 

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod escalator;
+pub mod learner;
 mod perform;
 mod query;
 mod turns;
@@ -34,6 +35,7 @@ use crate::verification::{
     decide, open,
 };
 use escalator::Alarm;
+pub use learner::Learner;
 use turns::StoreIsAway;
 pub use turns::Turns;
 
@@ -71,6 +73,8 @@ pub struct Parts {
     pub alarm: Alarm,
     /// Lets changes of one verification come one after the other.
     pub turns: Turns,
+    /// What routes have been doing.
+    pub learner: Learner,
 }
 
 /// Why an event could not be applied.
@@ -187,16 +191,22 @@ impl Engine {
             policy: creation.policy,
             ttl: creation.ttl,
             calls_allowed: creation.calls_allowed,
+            carrier_guess: None,
             code,
             details: creation.details,
         };
+        let carrier_guess = self.learner.guess(&request.to).await;
+        let request = Request { carrier_guess, ..request };
+        let insight = self.learner.insight(request.to.country(), carrier_guess).await;
+        let rules = Rules { insight, ..self.rules.clone() };
         // Most numbers are new: that nothing is there is tried first and costs one exchange.
         let mut previous = None;
         for _ in 0..COMMIT_TRIES {
             let now = self.clock.now().await?;
-            let Decision { after, effects, answer } = open(request.clone(), &self.rules, now);
+            let Decision { after, effects, lessons, answer } = open(request.clone(), &rules, now);
             if let Outcome::Committed(_) = self.commit(&after, 0, previous, now).await? {
                 self.tell(None, &after, now);
+                self.learner.learn(None, &after, &lessons);
                 let performance = self.perform(&after, effects);
                 let applied = Applied { verification: after, answer, performance };
                 return Ok(Created { applied, joined: false });
@@ -293,13 +303,22 @@ impl Engine {
             let found = self.load(id).await?.filter(|(v, _)| app.is_none_or(|app| v.app == app));
             let (before, revision) = found.ok_or(EngineError::NotFound)?;
             let now = self.clock.now().await?;
-            let Decision { after, effects, answer } = decide(&before, event, &self.rules, now);
+            let rules = match before.track {
+                Some(_) => {
+                    let insight = self.learner.insight(before.to.country(), before.carrier()).await;
+                    &Rules { insight, ..self.rules.clone() }
+                }
+                None => &self.rules,
+            };
+            let Decision { after, effects, lessons, answer } = decide(&before, event, rules, now);
             // A tick is always written down: that ends the lease under which it was claimed.
             if after == before && *event != Event::Tick {
                 return Ok((after, effects, answer));
             }
             if let Outcome::Committed(_) = self.commit(&after, revision, None, now).await? {
                 self.tell(Some(&before), &after, now);
+                self.learner.learn(Some(&before), &after, &lessons);
+                self.learner.note_facts(Some(&before), &after).await;
                 return Ok((after, effects, answer));
             }
         }

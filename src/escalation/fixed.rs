@@ -1,4 +1,5 @@
-//! Policies that learn nothing: a set delay, a failure report, either, or neither.
+//! [`Policy`]: when a text is given up for a call, by name. Those that learn nothing are answered here; what the
+//! adaptive one has worked out comes in with the [`Situation`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +21,21 @@ pub enum Policy {
     Fail,
     /// `never`: a call is made only when asked for.
     Never,
+    /// `adaptive`: when the route's own history says that waiting on would cost more; at once when the text is known
+    /// to be lost.
+    Adaptive(Mood),
+}
+
+/// How soon the adaptive policy thinks a call worth its price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mood {
+    /// `adaptive:thrifty`: fewer calls.
+    Thrifty,
+    /// `adaptive`, `adaptive:balanced`.
+    #[default]
+    Balanced,
+    /// `adaptive:eager`: sooner.
+    Eager,
 }
 
 impl Policy {
@@ -27,16 +43,22 @@ impl Policy {
     pub fn when(self, s: &Situation) -> Plan {
         let timer = |after| Plan::CallAt(s.first_request_at + after, s.text.timer_reason());
         match (self, s.text) {
-            (Self::FixedOrFail(_) | Self::Fail, Text::Lost(reason)) => Plan::CallAt(s.first_request_at, reason),
+            (Self::FixedOrFail(_) | Self::Fail | Self::Adaptive(_), Text::Lost(reason)) => {
+                Plan::CallAt(s.first_request_at, reason)
+            }
             (Self::Fixed(after) | Self::FixedOrFail(after), _) => timer(after),
             (Self::Fail | Self::Never, _) => Plan::Never,
+            (Self::Adaptive(_), _) => s.worked_out,
         }
     }
 }
 
 /// Why a text names no policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be fixed:SECONDS, fixed+fail:SECONDS (1 to 600 seconds), fail or never")]
+#[error(
+    "must be adaptive, adaptive:thrifty, adaptive:balanced, adaptive:eager, fixed:SECONDS, fixed+fail:SECONDS \
+     (1 to 600 seconds), fail or never"
+)]
 pub struct ParsePolicyError;
 
 impl FromStr for Policy {
@@ -48,6 +70,10 @@ impl FromStr for Policy {
             _ => Err(ParsePolicyError),
         };
         match text.split_once(':') {
+            None if text == "adaptive" => Ok(Self::Adaptive(Mood::Balanced)),
+            Some(("adaptive", "thrifty")) => Ok(Self::Adaptive(Mood::Thrifty)),
+            Some(("adaptive", "balanced")) => Ok(Self::Adaptive(Mood::Balanced)),
+            Some(("adaptive", "eager")) => Ok(Self::Adaptive(Mood::Eager)),
             None if text == "fail" => Ok(Self::Fail),
             None if text == "never" => Ok(Self::Never),
             Some(("fixed", after)) => Ok(Self::Fixed(seconds(after)?)),
@@ -64,6 +90,9 @@ impl fmt::Display for Policy {
             Self::FixedOrFail(after) => write!(f, "fixed+fail:{}", after.as_secs()),
             Self::Fail => f.write_str("fail"),
             Self::Never => f.write_str("never"),
+            Self::Adaptive(Mood::Thrifty) => f.write_str("adaptive:thrifty"),
+            Self::Adaptive(Mood::Balanced) => f.write_str("adaptive"),
+            Self::Adaptive(Mood::Eager) => f.write_str("adaptive:eager"),
         }
     }
 }
@@ -91,12 +120,12 @@ mod tests {
     const START: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn plan(policy: &str, text: Text) -> Plan {
-        policy.parse::<Policy>().unwrap().when(&Situation { first_request_at: START, text })
+        policy.parse::<Policy>().unwrap().when(&Situation { first_request_at: START, text, worked_out: Plan::Never })
     }
 
     #[test]
     fn a_name_is_read_as_it_is_written() {
-        for name in ["fixed:35", "fixed+fail:45", "fail", "never"] {
+        for name in ["fixed:35", "fixed+fail:45", "fail", "never", "adaptive", "adaptive:thrifty", "adaptive:eager"] {
             assert_eq!(name.parse::<Policy>().unwrap().to_string(), name);
         }
         for name in

@@ -4,14 +4,24 @@
 //! clock, no store. The same question is asked after every event, so an answer never has to be
 //! remembered or revoked. How often a call is repeated is answered here too ([`repeat_after`]).
 
+pub mod adaptive;
+pub mod book;
+pub mod estimates;
 mod fixed;
+pub mod hazard;
+pub mod insight;
 pub mod play;
+pub mod player;
+mod prior;
+mod stage;
+pub mod track;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use fixed::{ParsePolicyError, Policy};
+pub use fixed::{Mood, ParsePolicyError, Policy};
+pub use insight::{Insight, Weighed};
 
 use crate::time::Timestamp;
 
@@ -86,7 +96,7 @@ pub enum Text {
 
 impl Text {
     /// The reason a call gets when a timer, not a report, brings it.
-    fn timer_reason(self) -> Reason {
+    pub fn timer_reason(self) -> Reason {
         match self {
             Self::Unreported => Reason::NoReport,
             Self::Queued => Reason::StuckQueued,
@@ -103,6 +113,8 @@ pub struct Situation {
     pub first_request_at: Timestamp,
     /// What is known of the newest text.
     pub text: Text,
+    /// What the adaptive policy worked out when it was last asked.
+    pub worked_out: Plan,
 }
 
 /// A policy's answer. A moment that has passed means now.

@@ -26,13 +26,15 @@ mod trace;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::escalation::{Mood, Policy};
+
 pub use clock::{Call, play};
 pub use generate::generate;
 pub use metrics::{Outage, Summary};
 pub use outcome::{Outcome, TTL_MS};
 pub use parse::TraceError;
 pub use plot::svg;
-pub use policy::{Mood, Named, NotHereError, ParseNameError};
+pub use policy::Named;
 pub use report::{decisions, json, table};
 pub use trace::{CallResult, NEVER, Report, Row, Trace};
 
@@ -96,9 +98,6 @@ pub enum ReplayError {
     /// Decisions of several policies have no place in one file.
     #[error("--out takes the decisions of one policy: name exactly one with --policy")]
     OneOut,
-    /// A policy is missing.
-    #[error(transparent)]
-    NotHere(#[from] NotHereError),
     /// A result could not be written.
     #[error("{} cannot be written: {error}", path.display())]
     Write {
@@ -116,13 +115,13 @@ pub enum ReplayError {
 pub fn run(options: &Options) -> Result<Said, ReplayError> {
     let policies = match (options.policies.as_slice(), &options.out) {
         ([], None) => Named::usual(),
-        ([], Some(_)) => vec![Named::Adaptive(Mood::Balanced)],
+        ([], Some(_)) => vec![Named(Policy::Adaptive(Mood::Balanced))],
         ([_, _, ..], Some(_)) => return Err(ReplayError::OneOut),
         (policies, _) => policies.to_vec(),
     };
     let mut players = Vec::new();
     for policy in policies {
-        players.push((policy, policy.player()?));
+        players.push((policy, policy.player()));
     }
     let trace = match &options.source {
         Source::File(path) => read(path)?,

@@ -7,82 +7,45 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::escalation::adaptive::Costs;
 use crate::escalation::play::{Facts, PlayReason, Player, Seen, Wish};
-use crate::escalation::{Plan, Policy, Reason, Situation, Text};
+use crate::escalation::player::Adaptive;
+use crate::escalation::{ParsePolicyError, Plan, Policy, Reason, Situation, Text};
 use crate::time::Timestamp;
 
 use super::outcome::TTL_MS;
 
 /// A policy by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Named {
-    /// One that learns nothing.
-    Static(Policy),
-    /// One that learns each route.
-    Adaptive(Mood),
-}
-
-/// How soon the adaptive policy thinks a call worth its price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
-    /// Fewer calls.
-    Thrifty,
-    /// What `adaptive` alone means.
-    Balanced,
-    /// Sooner.
-    Eager,
-}
-
-/// Why a text names no policy.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must be adaptive, adaptive:thrifty, adaptive:balanced, adaptive:eager, fixed:SECONDS, fixed+fail:SECONDS \
-     (1 to 600 seconds), fail or never"
-)]
-pub struct ParseNameError;
-
-/// A policy that this program does not have.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the policy {0} is not part of this version; fixed:SECONDS, fixed+fail:SECONDS, fail and never are")]
-pub struct NotHereError(Named);
+pub struct Named(pub Policy);
 
 impl Named {
     /// What is compared when nobody asks for anything else.
     pub fn usual() -> Vec<Self> {
         let names = ["never", "fail", "fixed:30", "fixed+fail:30", "adaptive"];
-        names.iter().filter_map(|name| name.parse().ok()).filter(|named: &Self| named.player().is_ok()).collect()
+        names.iter().filter_map(|name| name.parse().ok()).collect()
     }
 
     /// A fresh one, which has seen nothing.
-    pub fn player(self) -> Result<Box<dyn Player>, NotHereError> {
-        match self {
-            Self::Static(policy) => Ok(Box::new(Asked { policy, open: HashMap::new() })),
-            Self::Adaptive(_) => Err(NotHereError(self)),
+    pub fn player(self) -> Box<dyn Player> {
+        match self.0 {
+            Policy::Adaptive(mood) => Box::new(Adaptive::new(Costs::of(mood))),
+            policy => Box::new(Asked { policy, open: HashMap::new() }),
         }
     }
 }
 
 impl FromStr for Named {
-    type Err = ParseNameError;
+    type Err = ParsePolicyError;
 
-    fn from_str(text: &str) -> Result<Self, ParseNameError> {
-        match text {
-            "adaptive" | "adaptive:balanced" => Ok(Self::Adaptive(Mood::Balanced)),
-            "adaptive:thrifty" => Ok(Self::Adaptive(Mood::Thrifty)),
-            "adaptive:eager" => Ok(Self::Adaptive(Mood::Eager)),
-            _ => text.parse().map(Self::Static).map_err(|_| ParseNameError),
-        }
+    fn from_str(text: &str) -> Result<Self, ParsePolicyError> {
+        text.parse().map(Self)
     }
 }
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Static(policy) => policy.fmt(f),
-            Self::Adaptive(Mood::Thrifty) => f.write_str("adaptive:thrifty"),
-            Self::Adaptive(Mood::Balanced) => f.write_str("adaptive"),
-            Self::Adaptive(Mood::Eager) => f.write_str("adaptive:eager"),
-        }
+        self.0.fmt(f)
     }
 }
 
@@ -111,7 +74,7 @@ impl Player for Asked {
             | Seen::Timer => {}
         }
         let (start, now) = (timestamp(at_ms - age_ms), timestamp(at_ms));
-        match self.policy.when(&Situation { first_request_at: start, text: *text }) {
+        match self.policy.when(&Situation { first_request_at: start, text: *text, worked_out: Plan::Never }) {
             Plan::CallAt(at, reason) if at <= now => Wish::Call { reason: played(reason) },
             Plan::CallAt(at, _) => Wish::WakeAt { age_ms: millis(at).saturating_sub(millis(start)) },
             Plan::Never => Wish::Nothing,

@@ -9,17 +9,20 @@ use super::rules::{LIFETIME_MAX, Rules, TYPING_PAUSE};
 use super::state::{Channel, Details, Mode, Status, Verification};
 use super::timeline::{ENTRIES_MAX, Entry, Note};
 use super::{Code, VerificationId};
-use crate::escalation::{Policy, Reason};
-use crate::phone::PhoneNumber;
+use crate::escalation::hazard::Lesson;
+use crate::escalation::{Insight, Policy, Reason};
+use crate::phone::{Carrier, PhoneNumber};
 use crate::time::Timestamp;
 
 /// What one event does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// The state after it.
     pub after: Verification,
     /// What is to be done once that is committed. Each is owed in `after` already.
     pub effects: Vec<Effect>,
+    /// What it teaches of the number's route, to be learned once that is committed.
+    pub lessons: Vec<Lesson>,
     /// What whoever brought the event is told.
     pub answer: Answer,
 }
@@ -74,6 +77,8 @@ pub struct Request {
     pub ttl: Option<Duration>,
     /// Whether the number's country may be called.
     pub calls_allowed: bool,
+    /// The network that numbers like this were in last.
+    pub carrier_guess: Option<Carrier>,
     /// The code.
     pub code: Code,
     /// What else the customer said.
@@ -101,20 +106,25 @@ pub fn open(request: Request, rules: &Rules, now: Timestamp) -> Decision {
         attempts: Vec::new(),
         quiet_until: None,
         received: false,
+        track: None,
+        watch_at: None,
+        worked_out: None,
+        carrier_guess: request.carrier_guess,
         owed: Vec::new(),
         timeline: Vec::new(),
         details: request.details,
     };
-    let mut draft = Draft { v: verification, effects: Vec::new(), rules, now };
+    let mut draft = Draft::new(verification, rules, now);
     draft.note(Note::Created { mode: request.mode, policy });
     let (channel, reason) = draft.v.first_attempt();
     draft.trigger(channel, reason, false);
+    draft.begin_to_watch();
     draft.done(Answer::Noted)
 }
 
 /// Says what one event does to a verification at one moment.
 pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestamp) -> Decision {
-    let mut draft = Draft { v: before.clone(), effects: Vec::new(), rules, now };
+    let mut draft = Draft::new(before.clone(), rules, now);
     if before.status == Status::Pending && now >= before.expires_at {
         draft.end(Status::Expired);
     }
@@ -151,7 +161,12 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         }
         (status, Event::Cancel | Event::Activity(_)) => Answer::Refused(Refusal::Final(status)),
     };
+    // What changes nothing teaches nothing, unless time has passed that was waited for.
+    if *event == Event::Tick || draft.v != *before || before.due().is_some_and(|at| at <= now) {
+        draft.watch(before);
+    }
     draft.settle();
+    draft.watch_calls(before);
     draft.done(answer)
 }
 
@@ -159,13 +174,20 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
 pub(super) struct Draft<'a> {
     pub(super) v: Verification,
     pub(super) effects: Vec<Effect>,
+    /// What has been learned, these lessons included.
+    pub(super) insight: Insight,
+    pub(super) lessons: Vec<Lesson>,
     pub(super) rules: &'a Rules,
     pub(super) now: Timestamp,
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
+    fn new(v: Verification, rules: &'a Rules, now: Timestamp) -> Self {
+        Self { v, effects: Vec::new(), insight: rules.insight.clone(), lessons: Vec::new(), rules, now }
+    }
+
     fn done(self, answer: Answer) -> Decision {
-        Decision { after: self.v, effects: self.effects, answer }
+        Decision { after: self.v, effects: self.effects, lessons: self.lessons, answer }
     }
 
     pub(super) fn note(&mut self, note: Note) {

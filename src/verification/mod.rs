@@ -26,6 +26,7 @@ pub mod rules;
 mod settle;
 pub mod state;
 pub mod timeline;
+mod watch;
 
 pub use attempt::{Attempt, AttemptStatus, Via};
 pub use code::{CODE_LENGTH_RANGE, Code};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::state::Channel;
-use crate::escalation::Policy;
+use crate::escalation::adaptive::Costs;
+use crate::escalation::{Insight, Mood, Policy};
 
 /// The longest a code may live, whatever is configured or asked for (NIST SP 800-63B-4, 3.1.3.2).
 pub const LIFETIME_MAX: Duration = Duration::from_secs(600);
@@ -41,6 +42,10 @@ pub struct Rules {
     pub resend_cooldown: Duration,
     /// When to call, where the creation does not say.
     pub policy: Policy,
+    /// What the adaptive policy weighs with, by its mood, where the operator says otherwise.
+    pub worth: Worth,
+    /// What has been learned of the number's route by now.
+    pub insight: Insight,
     /// Whether a key must be pressed before a call of the Call API speaks the code.
     pub voice_confirm: bool,
     /// How long whoever owes an effect has for it before another replica takes it over. Longer than the
@@ -64,6 +69,33 @@ impl Rules {
     }
 }
 
+/// What things are worth to the operator, in micro-dollars (a millisecond's, for waiting), where that is not left to
+/// the mood.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Worth {
+    /// A call.
+    pub call: Option<f64>,
+    /// A millisecond without a code.
+    pub wait: Option<f64>,
+    /// A lost user.
+    pub lost: Option<f64>,
+    /// A needless call.
+    pub nuisance: Option<f64>,
+}
+
+impl Worth {
+    /// In this mood.
+    pub fn costs(&self, mood: Mood) -> Costs {
+        let usual = Costs::of(mood);
+        Costs {
+            call: self.call.or(usual.call),
+            wait: self.wait.unwrap_or(usual.wait),
+            lost: self.lost.unwrap_or(usual.lost),
+            nuisance: self.nuisance.unwrap_or(usual.nuisance),
+        }
+    }
+}
+
 impl Default for Rules {
     fn default() -> Self {
         Self {
@@ -73,6 +105,8 @@ impl Default for Rules {
             attempts_max: 5,
             resend_cooldown: Duration::from_secs(30),
             policy: Policy::FixedOrFail(Duration::from_secs(35)),
+            worth: Worth::default(),
+            insight: Insight::default(),
             voice_confirm: false,
             effect_lease: Duration::from_secs(15),
         }

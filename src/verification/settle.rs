@@ -25,6 +25,10 @@ impl Draft<'_> {
         if let Some(PlannedCall { at, reason, is_repeat }) = self.v.next_call()
             && at <= self.now
         {
+            let weighed = self.v.worked_out.filter(|w| w.reason == reason && !is_repeat);
+            if let (Some(w), Ok(attempt)) = (weighed, u8::try_from(self.v.attempts.len())) {
+                self.note(Note::Weighed { attempt, weighed: w.weighed });
+            }
             self.trigger(Channel::Call, Some(reason), is_repeat);
         }
         if self.v.status.is_final() {

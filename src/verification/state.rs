@@ -8,8 +8,9 @@ use super::attempt::Attempt;
 use super::code::Code;
 use super::effect::Owed;
 use super::timeline::Entry;
-use crate::escalation::{Plan, Policy, Reason, Situation, Text};
-use crate::phone::PhoneNumber;
+use crate::escalation::track::Track;
+use crate::escalation::{Plan, Policy, Reason, Situation, Text, Weighed};
+use crate::phone::{Carrier, PhoneNumber};
 use crate::time::Timestamp;
 
 /// How a code travels.
@@ -116,6 +117,17 @@ pub struct PlannedCall {
     pub is_repeat: bool,
 }
 
+/// When the adaptive policy would call, why, and what that was weighed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkedOut {
+    /// When, if nothing changes; asked again then.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+    /// On what.
+    pub weighed: Weighed,
+}
+
 /// What the customer may say about a creation besides number and channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
@@ -135,7 +147,7 @@ pub struct Details {
 }
 
 /// One number being proved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
     /// Its name in the API, which begins with its shard.
     pub id: super::VerificationId,
@@ -171,6 +183,18 @@ pub struct Verification {
     pub quiet_until: Option<Timestamp>,
     /// The person has the text in hand, so no call is made unless asked for.
     pub received: bool,
+    /// What its text has taught so far; none where there is none to watch, or no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track: Option<Track>,
+    /// When to look at that again, besides all else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_at: Option<Timestamp>,
+    /// What the adaptive policy worked out when it was last asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worked_out: Option<WorkedOut>,
+    /// The network that numbers like this were in last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier_guess: Option<Carrier>,
     /// What is owed to the world and not done yet.
     pub owed: Vec<Owed>,
     /// All that happened.
@@ -196,6 +220,12 @@ impl Verification {
         self.attempts.iter().rev().find(|a| a.channel == channel)
     }
 
+    /// The network it is in, as reported or else as numbers like it were last.
+    pub fn carrier(&self) -> Option<Carrier> {
+        let reported = self.attempts.iter().rev().find_map(|a| a.facts.carrier);
+        reported.or(self.carrier_guess)
+    }
+
     /// The channel a success is put down to: a call if one had been answered or no text was accepted.
     pub fn verified_by(&self) -> Channel {
         let call_answered = self.attempts.iter().any(|a| a.answered);
@@ -206,7 +236,8 @@ impl Verification {
     /// The channel it begins with, and why if that is a call. A text to a fixed line is lost before it is
     /// sent, so where a lost text is called for at once, none is.
     pub(super) fn first_attempt(&self) -> (Channel, Option<Reason>) {
-        let lost = Situation { first_request_at: self.created_at, text: Text::Lost(Reason::Landline) };
+        let text = Text::Lost(Reason::Landline);
+        let lost = Situation { first_request_at: self.created_at, text, worked_out: Plan::Never };
         let is_lost = self.mode == Mode::Auto && self.calls_allowed && self.to.is_fixed_line();
         match (self.mode.first_channel(), self.policy.when(&lost)) {
             (Channel::Call, _) => (Channel::Call, Some(Reason::Requested)),
@@ -232,7 +263,8 @@ impl Verification {
             None if self.mode == Mode::Sms || self.details.is_test => return None,
             None => {
                 let first = self.attempts.iter().find(|a| a.channel == Channel::Sms)?;
-                let situation = Situation { first_request_at: first.at, text: self.text()? };
+                let worked_out = self.worked_out.map_or(Plan::Never, |w| Plan::CallAt(w.at, w.reason));
+                let situation = Situation { first_request_at: first.at, text: self.text()?, worked_out };
                 match self.policy.when(&situation) {
                     Plan::CallAt(at, reason) => PlannedCall { at, reason, is_repeat: false },
                     Plan::Never => return None,
@@ -245,7 +277,7 @@ impl Verification {
 
     /// What is known of the texts: the newest counts, unless an older one is in the person's hand while it
     /// fails.
-    fn text(&self) -> Option<Text> {
+    pub(super) fn text(&self) -> Option<Text> {
         let mut texts = self.attempts.iter().rev().filter(|a| a.channel == Channel::Sms).map(Attempt::text);
         let newest = texts.next()?;
         match newest {
@@ -275,7 +307,7 @@ impl Verification {
         if self.status.is_final() {
             return owed.min();
         }
-        let timers = [Some(self.expires_at), self.next_call().map(|c| c.at), self.call_silent_at()];
+        let timers = [Some(self.expires_at), self.next_call().map(|c| c.at), self.call_silent_at(), self.watch_at];
         owed.chain(timers.into_iter().flatten()).min()
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::attempt::Via;
 use super::event::{CallReport, TextReport};
 use super::state::{Channel, Mode, Status};
-use crate::escalation::{Policy, Reason};
+use crate::escalation::{Policy, Reason, Weighed};
 use crate::time::Timestamp;
 
 /// Entries after which those that can be repeated at will (joins, activity, deferrals) are kept no more.
@@ -31,6 +31,8 @@ pub enum Note {
     Joined,
     /// An attempt was decided on. `waited_ms` counts from the first request.
     AttemptDecided { attempt: u8, channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms: u64 },
+    /// What the adaptive policy decided on the attempt that follows.
+    Weighed { attempt: u8, weighed: Weighed },
     /// Plivo took it.
     Accepted { attempt: u8, via: Via },
     /// Plivo refused it.

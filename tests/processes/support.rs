@@ -239,6 +239,7 @@ pub fn defaults() -> Vec<(String, String)> {
         ("CALLBACK_SECRET", CALLBACK_SECRET),
         ("API_KEYS", &format!("shop:{API_KEY}")),
         ("SECRET_KEY", SECRET_KEY),
+        ("ESCALATION", "fixed+fail:35"),
         ("RUST_LOG", "debug"),
         ("LOG_FORMAT", "json"),
     ]

@@ -55,11 +55,12 @@ impl Story {
             policy: None,
             ttl: None,
             calls_allowed: true,
+            carrier_guess: None,
             code: code(RIGHT),
             details: Details::default(),
         };
         change(&mut request);
-        let Decision { after, effects, answer } = open(request, &rules, START);
+        let Decision { after, effects, answer, .. } = open(request, &rules, START);
         Self { v: after, rules, now: START, effects, answer }
     }
 
@@ -71,7 +72,7 @@ impl Story {
     /// The same, to the millisecond.
     pub fn at_ms(&mut self, ms: u64, event: Event) -> &mut Self {
         self.now = START + Duration::from_millis(ms);
-        let Decision { after, effects, answer } = decide(&self.v, &event, &self.rules, self.now);
+        let Decision { after, effects, answer, .. } = decide(&self.v, &event, &self.rules, self.now);
         (self.v, self.effects, self.answer) = (after, effects, answer);
         self
     }

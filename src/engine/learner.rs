@@ -1,0 +1,418 @@
+//! [`Learner`]: what routes have been doing, shared with other replicas through the store's memos.
+//!
+//! A decision is made on copies in this process. What it teaches is applied to them at once and written in batches;
+//! what others have written is read again every few seconds. While the store is away decisions rest on what was
+//! known last, or on what is assumed of a route that nobody has used: learning never holds up a verification.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::Engine;
+use crate::escalation::Insight;
+use crate::escalation::book::Key;
+use crate::escalation::hazard::{Lesson, Node};
+use crate::escalation::insight::CALL_PRICE_U;
+use crate::keyring::Keyring;
+use crate::phone::{Carrier, Country, PhoneNumber};
+use crate::store::{Store, StoreError, Swap};
+use crate::verification::{Channel, Verification};
+
+/// How long a copy is used before it is read again.
+const FRESH: Duration = Duration::from_secs(5);
+/// How long a decision waits for what others have learned.
+const READ_MAX: Duration = Duration::from_millis(200);
+/// How long what has been learned outlives the last lesson.
+const KEEP: Duration = Duration::from_secs(30 * 86_400);
+/// A route's lessons are written when there are so many, about one verification's, or the oldest is this old.
+const ROUTE_BATCH: (usize, Duration) = (6, Duration::from_secs(10));
+/// The same of countries and of the world, which hardly change by one verification.
+const WIDE_BATCH: (usize, Duration) = (64, Duration::from_secs(60));
+/// No node is written more often than this, however busy it is.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Lessons that are kept while they cannot be written.
+const PENDING_MAX: usize = 2_000;
+/// Prefixes whose network is remembered in this process.
+const PREFIXES_MAX: usize = 10_000;
+/// How often a write is tried against others.
+const TRIES: usize = 5;
+/// The names of all nodes there are stand in one memo, so many at most.
+const INDEX: &str = "nodes";
+const INDEX_MAX: usize = 2_000;
+
+/// What this process knows of all routes.
+pub struct Learner {
+    store: Arc<dyn Store>,
+    keys: Arc<Keyring>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    copies: HashMap<Key, Copy>,
+    carriers: HashMap<String, (Option<Carrier>, Instant)>,
+    prices: HashMap<Country, Price>,
+    /// When the store last did not answer.
+    slow_since: Option<Instant>,
+}
+
+/// One node, as far as is known here.
+#[derive(Default)]
+struct Copy {
+    /// With the lessons that are not written yet.
+    node: Option<Node>,
+    /// As it was read or written last.
+    stored: Option<Vec<u8>>,
+    read_at: Option<Instant>,
+    pending: Vec<Lesson>,
+    /// Of the oldest lesson that is not written.
+    pending_since: Option<Instant>,
+    written_at: Option<Instant>,
+}
+
+/// What a call costs, in micro-dollars.
+struct Price {
+    call_u: Option<u64>,
+    stored: Option<Vec<u8>>,
+    read_at: Instant,
+}
+
+impl Learner {
+    /// Knows nothing yet but where to look.
+    pub fn new(store: Arc<dyn Store>, keys: Arc<Keyring>) -> Self {
+        Self { store, keys, state: Mutex::default() }
+    }
+
+    /// What is known of a route now; the store is asked for what is not fresh, once.
+    pub async fn insight(&self, country: &Country, carrier: Option<Carrier>) -> Insight {
+        let keys = Insight::keys(country, carrier);
+        let stale: Vec<Key> = {
+            let state = self.state();
+            let is_stale =
+                |key: &&Key| state.copies.get(key).and_then(|copy| copy.read_at).is_none_or(|at| at.elapsed() > FRESH);
+            keys.iter().filter(is_stale).copied().collect()
+        };
+        let has_price = self.state().prices.get(country).is_some_and(|price| price.read_at.elapsed() < KEEP);
+        if !stale.is_empty() || !has_price {
+            self.read(&stale, country).await;
+        }
+        let state = self.state();
+        let node = |key: Key| (key, state.copies.get(&key).and_then(|copy| copy.node.clone()));
+        let price = state.prices.get(country).and_then(|price| price.call_u).unwrap_or(CALL_PRICE_U);
+        Insight::new(keys.into_iter().map(node).collect(), price)
+    }
+
+    /// Reads, but holds nobody up while the store is slow.
+    async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let slow = || StoreError::Unavailable("no answer in time".to_owned());
+        if self.state().slow_since.is_some_and(|at| at.elapsed() < FRESH) {
+            return Err(slow());
+        }
+        let read = tokio::time::timeout(READ_MAX, self.store.memos(names)).await.unwrap_or_else(|_| Err(slow()));
+        self.state().slow_since = read.is_err().then(Instant::now);
+        read
+    }
+
+    async fn read(&self, keys: &[Key], country: &Country) {
+        let mut names: Vec<String> = keys.iter().map(|key| name(*key)).collect();
+        names.push(price_name(country));
+        let found = self.memos(&names).await;
+        let (mut state, now) = (self.state(), Instant::now());
+        let mut found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                debug!(%error, "what has been learned cannot be read; going on with what is known");
+                vec![None; names.len()]
+            }
+        };
+        let price = found.pop().flatten();
+        for (key, bytes) in keys.iter().zip(found) {
+            let copy = state.copies.entry(*key).or_default();
+            copy.read_at = Some(now);
+            if bytes.is_some() {
+                copy.take_over(*key, bytes);
+            }
+        }
+        let call_u = price.as_deref().and_then(parse_number);
+        let price = Price { call_u, stored: price, read_at: now };
+        let old = state.prices.entry(country.clone()).or_insert(Price { call_u: None, stored: None, read_at: now });
+        if price.call_u.is_some() {
+            *old = price;
+        }
+    }
+
+    /// Learns what a committed decision taught.
+    pub fn learn(&self, before: Option<&Verification>, after: &Verification, lessons: &[Lesson]) {
+        let is_new_there = before.is_some_and(|v| v.carrier().is_none()) && after.carrier().is_some();
+        if lessons.is_empty() && !is_new_there {
+            return;
+        }
+        let is_watched = before.is_none_or(|v| v.track.is_some());
+        let mut state = self.state();
+        for key in Insight::keys(after.to.country(), after.carrier()) {
+            let copy = state.copies.entry(key).or_default();
+            // Its network has only now become known: that is where it counts from here on.
+            if is_new_there && is_watched && matches!(key, Key::Route(_)) {
+                copy.learn(key, &[Lesson::Started]);
+            }
+            copy.learn(key, lessons);
+        }
+    }
+
+    /// Takes down where numbers like this one are and what calls there cost, as far as a commit has told.
+    pub async fn note_facts(&self, before: Option<&Verification>, after: &Verification) {
+        for (i, a) in after.attempts.iter().enumerate() {
+            let known = before.and_then(|v| v.attempts.get(i)).map(|a| a.facts).unwrap_or_default();
+            if let Some(carrier) = a.facts.carrier.filter(|carrier| known.carrier != Some(*carrier)) {
+                self.note_carrier(&after.to, carrier).await;
+            }
+            if let (Channel::Call, Some(cost_u), None) = (a.channel, a.facts.cost_u, known.cost_u) {
+                self.note_price(after.to.country(), cost_u).await;
+            }
+        }
+    }
+
+    /// The network that numbers with this one's prefix were in last.
+    pub async fn guess(&self, to: &PhoneNumber) -> Option<Carrier> {
+        let name = self.prefix_name(to);
+        if let Some((carrier, at)) = self.state().carriers.get(&name).copied()
+            && (carrier.is_some() || at.elapsed() < FRESH)
+        {
+            return carrier;
+        }
+        let found = self.memos(std::slice::from_ref(&name)).await.unwrap_or_default().pop().flatten();
+        let carrier = found.as_deref().and_then(parse_number).and_then(Carrier::from_code);
+        self.remember(name, carrier);
+        carrier
+    }
+
+    async fn note_carrier(&self, to: &PhoneNumber, carrier: Carrier) {
+        let name = self.prefix_name(to);
+        let known = self.state().carriers.get(&name).and_then(|(carrier, _)| *carrier);
+        if known == Some(carrier) {
+            return;
+        }
+        self.remember(name.clone(), Some(carrier));
+        let (before, after) = (known.map(|known| known.code().to_string()), carrier.code().to_string());
+        // Whoever was faster knows as much.
+        let _ = self.store.swap_memo(&name, before.as_ref().map(String::as_bytes), after.as_bytes(), KEEP).await;
+    }
+
+    fn remember(&self, name: String, carrier: Option<Carrier>) {
+        let mut state = self.state();
+        if state.carriers.len() >= PREFIXES_MAX {
+            state.carriers.clear();
+        }
+        state.carriers.insert(name, (carrier, Instant::now()));
+    }
+
+    /// A tenth of each new price counts, so that one odd bill is soon forgotten.
+    async fn note_price(&self, country: &Country, cost_u: u64) {
+        let (stored, new) = {
+            let mut state = self.state();
+            let old = state.prices.get(country);
+            let new = old.and_then(|price| price.call_u).map_or(cost_u, |old| (9 * old + cost_u) / 10);
+            let stored = old.and_then(|price| price.stored.clone());
+            let price = Price { call_u: Some(new), stored: stored.clone(), read_at: Instant::now() };
+            state.prices.insert(country.clone(), price);
+            (stored, new.to_string().into_bytes())
+        };
+        if stored.as_ref() == Some(&new) {
+            return;
+        }
+        let written = self.store.swap_memo(&price_name(country), stored.as_deref(), &new, KEEP).await;
+        let there = match written {
+            Ok(Swap::Written) => Some(new),
+            Ok(Swap::Changed(there)) => there,
+            Err(_) => return,
+        };
+        if let Some(price) = self.state().prices.get_mut(country) {
+            price.stored = there;
+        }
+    }
+
+    /// Writes the lessons that are due, or all.
+    ///
+    /// # Errors
+    /// When the store does not answer; what is not written is kept for the next time.
+    pub async fn flush(&self, all: bool) -> Result<(), StoreError> {
+        let due: Vec<Key> = {
+            let state = self.state();
+            let is_due = |(key, copy): (&Key, &Copy)| (all || copy.is_due(*key)).then_some(*key);
+            state.copies.iter().filter(|(_, copy)| !copy.pending.is_empty()).filter_map(is_due).collect()
+        };
+        for key in due {
+            self.write(key).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, key: Key) -> Result<(), StoreError> {
+        let (mut stored, lessons) = {
+            let mut state = self.state();
+            let copy = state.copies.entry(key).or_default();
+            copy.written_at = Some(Instant::now());
+            copy.pending_since = None;
+            (copy.stored.clone(), std::mem::take(&mut copy.pending))
+        };
+        for _ in 0..TRIES {
+            let is_new = stored.is_none();
+            let mut node = node_of(key, stored.as_deref());
+            lessons.iter().for_each(|lesson| node.apply(*lesson));
+            let after = node.to_bytes();
+            match self.store.swap_memo(&name(key), stored.as_deref(), &after, KEEP).await {
+                Ok(Swap::Written) => {
+                    self.state().copies.entry(key).or_default().take_over(key, Some(after));
+                    if is_new {
+                        self.index(key).await?;
+                    }
+                    return Ok(());
+                }
+                Ok(Swap::Changed(there)) => stored = there,
+                Err(error) => {
+                    self.state().copies.entry(key).or_default().put_back(lessons);
+                    return Err(error);
+                }
+            }
+        }
+        self.state().copies.entry(key).or_default().put_back(lessons);
+        Ok(())
+    }
+
+    /// Adds a node to the list of all, so that they can be shown.
+    async fn index(&self, key: Key) -> Result<(), StoreError> {
+        let name = name(key);
+        for _ in 0..TRIES {
+            let stored = self.store.memos(&[INDEX.to_owned()]).await?.pop().flatten();
+            let text = stored.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let mut names: Vec<&str> = text.split_whitespace().collect();
+            if names.contains(&name.as_str()) {
+                return Ok(());
+            }
+            names.push(&name);
+            let first = names.len().saturating_sub(INDEX_MAX);
+            let after = names[first..].join(" ");
+            if self.store.swap_memo(INDEX, stored.as_deref(), after.as_bytes(), KEEP).await? == Swap::Written {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Every node there is, as the store and this process know it.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn nodes(&self) -> Result<Vec<(Key, Node)>, StoreError> {
+        let index = self.store.memos(&[INDEX.to_owned()]).await?.pop().flatten().unwrap_or_default();
+        let mut keys: Vec<Key> = String::from_utf8_lossy(&index).split_whitespace().filter_map(parse_name).collect();
+        keys.extend(self.state().copies.iter().filter(|(_, copy)| copy.node.is_some()).map(|(key, _)| *key));
+        keys.sort_unstable();
+        keys.dedup();
+        let names: Vec<String> = keys.iter().map(|key| name(*key)).collect();
+        let found = self.store.memos(&names).await?;
+        let state = self.state();
+        let pending = |key: &Key| state.copies.get(key).map(|copy| copy.pending.clone()).unwrap_or_default();
+        Ok(keys
+            .into_iter()
+            .zip(found)
+            .map(|(key, bytes)| {
+                let mut node = node_of(key, bytes.as_deref());
+                pending(&key).iter().for_each(|lesson| node.apply(*lesson));
+                (key, node)
+            })
+            .collect())
+    }
+
+    fn prefix_name(&self, to: &PhoneNumber) -> String {
+        let digits = to.digits();
+        let prefix = &digits[..digits.len().saturating_sub(4)];
+        format!("p:{:032x}", u128::from_be_bytes(self.keys.sign(&[b"prefix", prefix.as_bytes()])))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Copy {
+    fn learn(&mut self, key: Key, lessons: &[Lesson]) {
+        let node = self.node.get_or_insert_with(|| Node::new(key.level()));
+        lessons.iter().for_each(|lesson| node.apply(*lesson));
+        if !lessons.is_empty() {
+            self.pending_since.get_or_insert_with(Instant::now);
+        }
+        self.pending.extend(lessons);
+        let excess = self.pending.len().saturating_sub(PENDING_MAX);
+        self.pending.drain(..excess);
+    }
+
+    /// What the store has, and on top of it what is not written yet.
+    fn take_over(&mut self, key: Key, stored: Option<Vec<u8>>) {
+        let mut node = node_of(key, stored.as_deref());
+        self.pending.iter().for_each(|lesson| node.apply(*lesson));
+        (self.node, self.stored, self.read_at) = (Some(node), stored, Some(Instant::now()));
+    }
+
+    fn put_back(&mut self, mut lessons: Vec<Lesson>) {
+        lessons.append(&mut self.pending);
+        self.pending = lessons;
+        self.pending_since.get_or_insert_with(Instant::now);
+        let excess = self.pending.len().saturating_sub(PENDING_MAX);
+        self.pending.drain(..excess);
+    }
+
+    fn is_due(&self, key: Key) -> bool {
+        let (many, long) = if matches!(key, Key::Route(_)) { ROUTE_BATCH } else { WIDE_BATCH };
+        let is_paused = self.written_at.is_some_and(|at| at.elapsed() < PAUSE);
+        let is_old = self.pending_since.is_some_and(|at| at.elapsed() >= long);
+        !is_paused && (self.pending.len() >= many || is_old)
+    }
+}
+
+/// Writes what has been learned until told to stop, and then all of it.
+pub async fn run(engine: Engine, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+        if let Err(error) = engine.learner.flush(false).await {
+            debug!(%error, "what has been learned cannot be written now");
+        }
+    }
+    let _ = tokio::time::timeout(PAUSE, engine.learner.flush(true)).await;
+}
+
+fn node_of(key: Key, stored: Option<&[u8]>) -> Node {
+    // What another version wrote begins anew.
+    stored.and_then(Node::from_bytes).unwrap_or_else(|| Node::new(key.level()))
+}
+
+fn name(key: Key) -> String {
+    match key {
+        Key::World => "w".to_owned(),
+        Key::Country(letters) => format!("c:{}", String::from_utf8_lossy(&letters)),
+        Key::Route(code) => format!("r:{code}"),
+    }
+}
+
+fn parse_name(text: &str) -> Option<Key> {
+    match text.split_once(':') {
+        None => (text == "w").then_some(Key::World),
+        Some(("c", letters)) => letters.as_bytes().first_chunk().copied().map(Key::Country),
+        Some(("r", code)) => code.parse().ok().map(Key::Route),
+        Some(_) => None,
+    }
+}
+
+fn price_name(country: &Country) -> String {
+    format!("call:{country}")
+}
+
+fn parse_number<T: std::str::FromStr>(bytes: &[u8]) -> Option<T> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}

@@ -1,0 +1,253 @@
+//! [`Track`]: what one verification must remember of itself so that it teaches everything once.
+//!
+//! It is told each event with its age and gives back the [`Lesson`]s. Callbacks may come twice or late; what was
+//! taught already is not taught again. It does not decide anything and knows neither route nor clock.
+
+use serde::{Deserialize, Serialize};
+
+use super::adaptive::Decision;
+use super::estimates::Estimates;
+use super::hazard::{BUCKETS, Check, Curve, Lesson, bucket_of, edge_ms};
+use super::prior;
+
+/// How long after it was placed a call may still be ringing with nobody influenced by it. Watching unanswered calls
+/// for longer than answered ones would tell something about the people, and the curves would be wrong.
+pub const CALL_TELLS_MS: u32 = 15_000;
+
+/// When a verification's text is watched no longer.
+pub const TTL_MS: u32 = edge_ms(BUCKETS);
+
+/// What has been seen of a verification, and how far it has been taught.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Track {
+    /// When `delivered` was reported.
+    pub(super) reported_ms: Option<u32>,
+    /// When the person asked for the text again.
+    pub(super) resent_ms: Option<u32>,
+    /// When the call was placed.
+    called_ms: Option<u32>,
+    bet: Option<Bet>,
+    /// A code may have come from the call, so that it says nothing of the text.
+    is_call_known: bool,
+    is_closed: bool,
+    /// The bucket of the state's clock up to which survival has been taught, and the same since the resend.
+    taught: u8,
+    taught_resent: u8,
+    check: Option<PendingCheck>,
+    /// Waits longer than planned, to see what would have come.
+    pub(super) is_probe: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct PendingCheck {
+    check: Check,
+    at_ms: u32,
+    p: f32,
+}
+
+/// What was expected of a call when it was placed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Bet {
+    text: f32,
+    saves: f32,
+    gain: f32,
+}
+
+impl Track {
+    /// The text was submitted; `planned_ms` is when the call would be placed if nothing happened.
+    pub fn start(estimates: &Estimates, planned_ms: Option<u32>) -> (Self, Vec<Lesson>) {
+        let is_early = planned_ms.is_some_and(|at| at < prior::EARLY_MS);
+        let mut lessons = vec![Lesson::Started];
+        if is_early {
+            lessons.push(Lesson::Early);
+        }
+        let (at_ms, p) = estimates.news_check();
+        let check = Some(PendingCheck { check: Check::News, at_ms, p });
+        (Self { check, is_probe: is_early && estimates.owes_probe, ..Self::default() }, lessons)
+    }
+
+    /// `delivered` was reported.
+    pub fn delivered(&mut self, age_ms: u32, estimates: &Estimates) -> Vec<Lesson> {
+        let mut lessons = self.credit(age_ms);
+        if self.is_closed || self.reported_ms.is_some() {
+            return lessons;
+        }
+        let bucket = bucket_of(age_ms) as u8;
+        if !self.is_call_known {
+            lessons.push(Lesson::Survived { curve: Curve::Verified, from: bucket, to: bucket + 1 });
+        }
+        lessons.push(Lesson::Happened { curve: Curve::Reported, bucket });
+        lessons.extend(self.check.take().map(|c| c.made(true)));
+        self.reported_ms = Some(age_ms);
+        self.taught = 0;
+        if !self.is_call_known {
+            let (after_ms, p) = estimates.belief_check();
+            self.check = Some(PendingCheck { check: Check::Belief, at_ms: age_ms + after_ms, p });
+        }
+        lessons
+    }
+
+    /// The code was entered.
+    pub fn verified(&mut self, age_ms: u32) -> Vec<Lesson> {
+        let mut lessons = self.credit(age_ms);
+        if self.is_closed {
+            return lessons;
+        }
+        self.is_closed = true;
+        lessons.extend(self.bet.map(|bet| bet.ended(true)));
+        let bucket = bucket_of(age_ms) as u8;
+        let curve = match self.reported_ms {
+            None => {
+                lessons.push(Lesson::Survived { curve: Curve::Reported, from: bucket, to: bucket + 1 });
+                Lesson::Happened { curve: Curve::Verified, bucket }
+            }
+            Some(at) => Lesson::Happened { curve: Curve::Believed, bucket: bucket_of(age_ms.saturating_sub(at)) as u8 },
+        };
+        let check = self.check.take();
+        if !self.is_call_known {
+            lessons.push(curve);
+            lessons.extend(check.map(|c| c.made(true)));
+            if let Some(at) = self.resent_ms {
+                let bucket = bucket_of(age_ms.saturating_sub(at)) as u8;
+                lessons.push(Lesson::Happened { curve: Curve::Resent, bucket });
+            }
+        }
+        lessons
+    }
+
+    /// The text is known to be lost: nothing more can be learned from it.
+    pub fn failed(&mut self, age_ms: u32) -> Vec<Lesson> {
+        let lessons = self.credit(age_ms);
+        if self.reported_ms.is_none() {
+            self.is_closed = true;
+            self.check = None;
+        }
+        lessons
+    }
+
+    /// The person asked for the text again.
+    pub fn resend(&mut self, age_ms: u32) -> Vec<Lesson> {
+        let lessons = self.credit(age_ms);
+        if !self.is_closed && self.resent_ms.is_none() {
+            self.resent_ms = Some(age_ms);
+        }
+        lessons
+    }
+
+    /// The call was placed.
+    pub fn called(&mut self, age_ms: u32, estimates: &Estimates, decision: Option<&Decision>) -> Vec<Lesson> {
+        let lessons = self.credit(age_ms);
+        if !self.is_closed && self.called_ms.is_none() {
+            self.called_ms = Some(age_ms);
+            // Only where a report says that the text came is it clear enough what a call that nobody answers to means.
+            let reported = decision.filter(|d| d.reported_ms_ago.is_some() && self.resent_ms.is_none());
+            self.bet =
+                reported.map(|d| Bet { text: d.text as f32, saves: d.saves as f32, gain: d.no_intent_gain as f32 });
+            // The check must be made before the call brings the code.
+            let until = age_ms + CALL_TELLS_MS;
+            if let Some(check) = self.check.as_mut().filter(|c| c.check == Check::News && c.at_ms > until) {
+                (check.at_ms, check.p) = (until, estimates.news_by(until));
+            }
+        }
+        lessons
+    }
+
+    /// It is known how the call went.
+    pub fn call_known(&mut self, age_ms: u32) -> Vec<Lesson> {
+        let lessons = self.credit(age_ms);
+        if self.called_ms.is_some() {
+            self.forget_code();
+        }
+        lessons
+    }
+
+    /// Time has passed: teaches what has been survived by now. Every other event does this first.
+    pub fn credit(&mut self, now_ms: u32) -> Vec<Lesson> {
+        let mut lessons = Vec::new();
+        if self.is_closed {
+            return lessons;
+        }
+        if let Some(told_ms) = self.told_ms().filter(|at| *at <= now_ms) {
+            self.survive(told_ms, &mut lessons);
+            self.forget_code();
+        }
+        self.survive(now_ms, &mut lessons);
+        lessons
+    }
+
+    /// The verification's time is over.
+    pub fn end(&mut self) -> Vec<Lesson> {
+        let mut lessons = self.credit(TTL_MS);
+        if !self.is_closed {
+            lessons.extend(self.bet.map(|bet| bet.ended(false)));
+        }
+        self.is_closed = true;
+        lessons
+    }
+
+    /// When to [`credit`](Self::credit) next, besides events and the planned call: what is taught late is learned late.
+    pub fn wake_ms(&self) -> Option<u32> {
+        let check = self.check.map(|c| c.at_ms);
+        self.told_ms().into_iter().chain(check).min().filter(|_| !self.is_closed)
+    }
+
+    /// Whether a call has been placed.
+    pub fn is_called(&self) -> bool {
+        self.called_ms.is_some()
+    }
+
+    /// From when on a code may have come from the call, unless that is so already.
+    fn told_ms(&self) -> Option<u32> {
+        self.called_ms.filter(|_| !self.is_call_known).map(|at| at + CALL_TELLS_MS)
+    }
+
+    fn forget_code(&mut self) {
+        self.is_call_known = true;
+        self.check = self.check.filter(|c| c.check == Check::News);
+    }
+
+    fn survive(&mut self, now_ms: u32, lessons: &mut Vec<Lesson>) {
+        let mut survived = |curve, taught: u8, to: u8| {
+            if taught < to {
+                lessons.push(Lesson::Survived { curve, from: taught, to });
+            }
+        };
+        let to = bucket_of(now_ms.saturating_sub(self.reported_ms.unwrap_or(0))) as u8;
+        if self.reported_ms.is_none() {
+            survived(Curve::Reported, self.taught, to);
+        }
+        if !self.is_call_known {
+            let curve = if self.reported_ms.is_none() { Curve::Verified } else { Curve::Believed };
+            survived(curve, self.taught, to);
+        }
+        self.taught = self.taught.max(to);
+        if let Some(at) = self.resent_ms {
+            let to = bucket_of(now_ms.saturating_sub(at)) as u8;
+            if !self.is_call_known {
+                survived(Curve::Resent, self.taught_resent, to);
+            }
+            self.taught_resent = self.taught_resent.max(to);
+        }
+        if let Some(check) = self.check.filter(|c| c.at_ms <= now_ms) {
+            lessons.push(check.made(false));
+            self.check = None;
+        }
+    }
+}
+
+impl Bet {
+    /// Had everybody wanted the code, `text + (1 - text) * saves` of such calls would have ended well; each person
+    /// who did not want it is missing from that.
+    fn ended(self, verified: bool) -> Lesson {
+        let expected = self.text + (1.0 - self.text) * self.saves;
+        let missing = expected - f32::from(u8::from(verified));
+        Lesson::Called { share: self.gain * missing, weight: self.gain * self.gain * self.saves }
+    }
+}
+
+impl PendingCheck {
+    fn made(self, hit: bool) -> Lesson {
+        Lesson::Checked { check: self.check, hit, p: self.p }
+    }
+}
