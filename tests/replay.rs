@@ -749,7 +749,7 @@ fn training() -> Trace {
 }
 
 fn played(trace: &Trace, policy: &str) -> Vec<Option<Call>> {
-    play(trace, policy.parse::<Named>().expect("a name").player().expect("a player").as_mut())
+    play(trace, policy.parse::<Named>().expect("a name").player().as_mut())
 }
 
 fn summary(trace: &Trace, policy: &str) -> Summary {

@@ -7,7 +7,7 @@
 
 use super::Mood;
 use super::estimates::Estimates;
-use super::hazard::{BUCKETS, bucket_of, edge_ms};
+use super::hazard::Lesson;
 use super::prior;
 use super::stage::{Point, Stage, stays};
 use super::track::Track;
@@ -105,7 +105,7 @@ pub struct Decision {
 }
 
 /// Begins a verification: the plan decides whether it is a probe.
-pub fn start(estimates: &Estimates, call_price_u: u64, costs: &Costs) -> (Track, Vec<super::hazard::Lesson>) {
+pub fn start(estimates: &Estimates, call_price_u: u64, costs: &Costs) -> (Track, Vec<Lesson>) {
     let planned = match plan(estimates, &Track::default(), 0, call_price_u, costs).next {
         Next::WakeAt(at) => Some(at),
         Next::Call => Some(0),
@@ -133,36 +133,32 @@ pub fn plan(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u64
     decision
 }
 
+/// The text is known to be lost: call at once. The figures say what was expected until then.
+pub fn failed(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u64, costs: &Costs) -> Decision {
+    Decision { next: Next::Call, kind: Kind::Failed, ..best(estimates, track, age_ms, call_price_u, costs) }
+}
+
 fn best(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u64, costs: &Costs) -> Decision {
     let price = costs.call.unwrap_or(call_price_u as f64);
+    let solver = |began_ms, stays_from| Solver { price, costs, began_ms, stays_from };
     let reported = track.reported_ms.filter(|at| *at <= age_ms);
-    let reported_stage = Stage::reported(estimates);
-    let solved = match (track.resent_ms.filter(|at| *at <= age_ms), reported) {
-        (Some(at), _) => Solver { price, costs, began_ms: at, stays_from: stays(at) }.solve(
-            &Stage::resent(estimates),
-            age_ms - at,
-            None,
-        ),
+    let resent = track.resent_ms.filter(|at| *at <= age_ms);
+    let solved = match (resent, reported) {
+        (Some(at), _) => {
+            let stage = Stage::resent(estimates);
+            solver(at, stays(at)).backwards(&stage, &stage.points(age_ms - at), None)
+        }
         (None, Some(at)) => {
-            Solver { price, costs, began_ms: at, stays_from: 1.0 }.solve(&reported_stage, age_ms - at, None)
+            let stage = Stage::reported(estimates);
+            solver(at, 1.0).backwards(&stage, &stage.points(age_ms - at), None)
         }
         (None, None) => {
-            let points = reported_stage.points(0);
-            let after_report = |age_ms| {
-                Solver { price, costs, began_ms: age_ms, stays_from: 1.0 }
-                    .backwards(&reported_stage, &points, None)
-                    .cost
-            };
-            let first = bucket_of(age_ms);
-            let mut then = [0.0; BUCKETS];
-            for (i, cost) in then.iter_mut().enumerate().skip(first) {
-                *cost = after_report((edge_ms(i).max(age_ms) + edge_ms(i + 1)) / 2);
-            }
-            Solver { price, costs, began_ms: 0, stays_from: 1.0 }.solve(
-                &Stage::silent(estimates),
-                age_ms,
-                Some(&then[first.min(BUCKETS)..]),
-            )
+            let (silent, reported) = (Stage::silent(estimates), Stage::reported(estimates));
+            let (points, points_reported) = (silent.points(age_ms), reported.points(0));
+            let middle = |point: &Point| point.clock_ms + point.lasts_ms as u32 / 2;
+            let cost = |at| solver(at, 1.0).backwards(&reported, &points_reported, None).cost;
+            let then: Vec<f64> = points.iter().map(|point| cost(middle(point))).collect();
+            solver(0, 1.0).backwards(&silent, &points, Some(&then))
         }
     };
     let next = match solved.call_at {
@@ -217,10 +213,6 @@ struct Solved {
 }
 
 impl Solver<'_> {
-    fn solve(&self, stage: &Stage<'_>, clock_ms: u32, then: Option<&[f64]>) -> Solved {
-        self.backwards(stage, &stage.points(clock_ms), then)
-    }
-
     /// From the last point to the first, the cheaper of calling and waiting; `then` is what a report of delivery
     /// within each part costs from there on.
     fn backwards(&self, stage: &Stage<'_>, points: &[Point], then: Option<&[f64]>) -> Solved {
@@ -237,8 +229,7 @@ impl Solver<'_> {
             let age_ms = self.began_ms + point.clock_ms;
             let stays = (stays(age_ms) / self.stays_from).min(1.0);
             let there = point.need * stays;
-            let billed = prior::BILLED * (1.0 - point.no_intent - point.rings).max(0.0)
-                + prior::BILLED_UNWANTED * point.no_intent;
+            let billed = prior::BILLED * (1.0 - point.rings).max(0.0);
             let call_cost = self.price * billed
                 + c.nuisance * (point.needless + point.no_intent)
                 + c.lost * (1.0 - point.text - stage.saves * there)

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::estimates::Estimates;
-use super::hazard::{Lesson, Level, Node};
+use super::hazard::Lesson;
+use super::node::{Level, Node};
 
 /// Whose node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

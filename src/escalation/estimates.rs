@@ -2,7 +2,8 @@
 //!
 //! Does not learn (see `hazard`) and does not decide (see `adaptive`).
 
-use super::hazard::{BUCKETS, CURVES, Check, Counts, Curve, Node, bucket_of, edge_ms};
+use super::hazard::{BUCKETS, CURVES, Check, Curve, bucket_of, edge_ms};
+use super::node::{Counts, Node};
 use super::prior;
 
 /// A probability per bucket.
@@ -37,7 +38,7 @@ impl Estimates {
         let mut usual = prior::HAZARDS.map(|row| row.map(f64::from));
         let mut no_intent = prior::NO_INTENT;
         for node in [world, country, route].into_iter().flatten() {
-            shrink(&mut usual, &node.slow, prior::WEIGHT, prior::SCALE_WEIGHT);
+            shrink(&mut usual, &node.slow);
             let [share, weight] = node.no_intent.map(f64::from);
             no_intent = (share + prior::NO_INTENT_WEIGHT * no_intent) / (weight + prior::NO_INTENT_WEIGHT);
             no_intent = no_intent.clamp(prior::NO_INTENT_MIN, prior::NO_INTENT_MAX);
@@ -54,7 +55,8 @@ impl Estimates {
         };
         if let Some((route, fast)) = route.and_then(|route| Some((route, route.fast.as_ref()?))) {
             let mut lately = usual;
-            shrink(&mut lately, fast, prior::WEIGHT_FAST, prior::SCALE_WEIGHT_FAST);
+            scale(&mut lately, fast);
+            shrink(&mut lately, fast);
             let news = &[Curve::Verified, Curve::Reported];
             mix(&mut estimates.hazards, &lately, news, route.doubt(Check::News));
             mix(&mut estimates.hazards, &lately, &[Curve::Resent], route.doubt(Check::News));
@@ -69,9 +71,15 @@ impl Estimates {
         &self.hazards[curve as usize]
     }
 
-    /// The share of reported texts that is not verified `after_ms` after the report.
-    pub fn unbelieved_after(&self, after_ms: u32) -> f64 {
-        at(&self.unbelieved, after_ms)
+    /// The share of reported texts whose code is entered in the end.
+    pub fn believed(&self) -> f64 {
+        1.0 - self.unbelieved[BUCKETS]
+    }
+
+    /// By which edge there usually is news of half of the texts of which there ever is.
+    pub(super) fn news_half_ms(&self) -> u32 {
+        let half = self.news[BUCKETS] / 2.0;
+        edge_ms((0..=BUCKETS).find(|i| self.news[*i] >= half).unwrap_or(BUCKETS))
     }
 
     /// The share of texts of which there usually is some news by this age.
@@ -90,15 +98,25 @@ impl Estimates {
     }
 }
 
-/// From a parent's hazards to a node's own. First each curve is scaled by how many more or fewer events there were
-/// than the parent would have had; then each bucket's own counts are added.
-fn shrink(hazards: &mut [Curve64; CURVES], counts: &Counts, weight: f64, scale_weight: f64) {
+/// From a parent's hazards to a node's own: each bucket of the parent counts as [`prior::WEIGHT`] observations.
+fn shrink(hazards: &mut [Curve64; CURVES], counts: &Counts) {
     for (c, row) in hazards.iter_mut().enumerate() {
-        let (n, e) = (counts.n[c].map(f64::from), counts.e[c].map(f64::from));
-        let expected: f64 = row.iter().zip(&n).map(|(h, n)| h * n).sum();
-        let scale = (e.iter().sum::<f64>() + scale_weight) / (expected + scale_weight);
         for (i, h) in row.iter_mut().enumerate() {
-            *h = (e[i] + weight * (*h * scale).min(0.9)) / (n[i] + weight);
+            *h = (f64::from(counts.e[c][i]) + prior::WEIGHT * *h) / (f64::from(counts.n[c][i]) + prior::WEIGHT);
+        }
+    }
+}
+
+/// From a route's usual hazards to those of its last dozen verifications. So few say little of any one bucket, but a
+/// route that is down is down for every age: so each curve is first scaled by how many events there were of those
+/// that were to be expected.
+fn scale(hazards: &mut [Curve64; CURVES], counts: &Counts) {
+    for (c, row) in hazards.iter_mut().enumerate() {
+        let expected: f64 = row.iter().zip(&counts.n[c]).map(|(h, n)| h * f64::from(*n)).sum();
+        let events: f64 = counts.e[c].iter().map(|e| f64::from(*e)).sum();
+        let scale = (events + prior::SCALE_WEIGHT) / (expected + prior::SCALE_WEIGHT);
+        for h in row {
+            *h = (*h * scale).min(0.9);
         }
     }
 }

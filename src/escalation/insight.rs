@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::adaptive::Decision;
 use super::book::Key;
 use super::estimates::Estimates;
-use super::hazard::{Lesson, Node};
+use super::hazard::Lesson;
+use super::node::Node;
 use crate::phone::{Carrier, Country};
 
 /// A call's price where nothing is known of the country, in micro-dollars.

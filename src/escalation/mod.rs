@@ -10,11 +10,13 @@ pub mod estimates;
 mod fixed;
 pub mod hazard;
 pub mod insight;
+pub mod node;
 pub mod play;
 pub mod player;
 mod prior;
 mod stage;
 pub mod track;
+pub mod words;
 
 use std::time::Duration;
 

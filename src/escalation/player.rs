@@ -55,8 +55,6 @@ impl Player for Adaptive {
         };
         self.learn(facts, lessons);
         if seen == Seen::Failed && !track.is_called() {
-            let lessons = track.called(age_ms, &estimates, None);
-            self.learn(facts, lessons);
             return Wish::Call { reason: PlayReason::Failed };
         }
         if seen == Seen::Verified || age_ms >= TTL_MS {

@@ -1,7 +1,8 @@
 //! What is assumed before anything has been learned, and the constants of the adaptive policy, each with its
 //! reason. `docs/escalation.md` says how they were found and how little it matters when one is somewhat off.
 
-use super::hazard::{BUCKETS, CURVES, Level, Row};
+use super::hazard::{BUCKETS, CURVES};
+use super::node::{Level, Row};
 
 /// Hazards of a text on a route nobody has used yet: of ten, six are reported as delivered and three more are
 /// verified without a report, after about 6 and 17 seconds, with a tail; nine of ten reported ones are verified,
@@ -30,9 +31,9 @@ pub(super) const HAZARDS: [Row; CURVES] = [
 
 /// A parent's hazard weighs as much as so many observations of one's own.
 pub(super) const WEIGHT: f64 = 20.0;
-
-/// The scale starts from one, which weighs as much as so many events.
-pub(super) const SCALE_WEIGHT: f64 = 3.0;
+/// What the last dozen verifications of a route do to all its hazards starts from nothing, which weighs as much as so
+/// many events.
+pub(super) const SCALE_WEIGHT: f64 = 0.2;
 
 /// What is left of a count when the next verification starts: half after 3000, 600 and 400 of them.
 pub(super) const fn fade(level: Level) -> f32 {
@@ -47,16 +48,10 @@ pub(super) const FADE_FAST: f32 = 0.917_004;
 
 /// A check compares what was expected with a route where this share of it comes.
 pub(super) const WORSE: f32 = 0.4;
-/// And with one where this share of what was missing is.
-pub(super) const BETTER: f32 = 0.5;
 /// At so much surprise it is as likely as not that a route has changed.
 pub(super) const SURPRISE_HALF: f64 = 4.0;
 /// Surprise grows no further, so that a route that has recovered is soon believed.
 pub(super) const SURPRISE_MAX: f32 = 9.0;
-/// [`WEIGHT`] of the fast copy.
-pub(super) const WEIGHT_FAST: f64 = 10.0;
-/// [`SCALE_WEIGHT`] of the fast copy.
-pub(super) const SCALE_WEIGHT_FAST: f64 = 0.5;
 
 /// A check is made where this share of all news that ever comes has come, and at this age at the latest.
 pub(super) const CHECK_SHARE: f64 = 0.8;
@@ -68,7 +63,7 @@ pub(super) const PROBE_EVERY: u32 = 24;
 /// A plan to call before this age is early: little of the route's delays is seen then.
 pub(super) const EARLY_MS: u32 = 14_000;
 /// How long a probe waits.
-pub(super) const PROBE_MS: u32 = 20_000;
+pub(super) const PROBE_MS: u32 = 30_000;
 
 /// No call before this age, except for a text known to be lost.
 pub(super) const CALL_EARLIEST_MS: u32 = 4_000;
@@ -83,14 +78,12 @@ pub(super) const CALL_SAVES_REPORTED: f64 = 0.65;
 pub(super) const CALL_MS: u32 = 18_000;
 /// Until a call is taken; a code that comes in by then hangs it up and nothing is billed.
 pub(super) const RING_MS: u32 = 11_000;
-/// Calls that are billed (a person or a machine took it), among people who want the code and who never did.
+/// Of calls that are not hung up: those that a person or a machine takes, which are billed.
 pub(super) const BILLED: f64 = 0.78;
-/// See [`BILLED`].
-pub(super) const BILLED_UNWANTED: f64 = 0.40;
 /// People who never enter any code: mistyped numbers, abuse, changed minds.
-pub(super) const NO_INTENT: f64 = 0.05;
+pub(super) const NO_INTENT: f64 = 0.045;
 /// What that weighs against what calls show.
-pub(super) const NO_INTENT_WEIGHT: f64 = 800.0;
+pub(super) const NO_INTENT_WEIGHT: f64 = 1200.0;
 pub(super) const NO_INTENT_MIN: f64 = 0.01;
 pub(super) const NO_INTENT_MAX: f64 = 0.4;
 /// A call is a nuisance when the code would have been entered within this time anyway.
@@ -98,9 +91,9 @@ pub(super) const NEEDLESS_MS: u32 = 30_000;
 /// From having the code in hand to entering it: who enters it within this time of now already has it.
 pub(super) const READ_MS: u32 = 9_000;
 
-/// The share of people who are still there, without a code, at each bucket's beginning: half leave within 50 s.
+/// The share of people who are still there, without a code, at each bucket's beginning: half leave within 42 s.
 pub(super) const STAYS: [f64; BUCKETS + 1] = [
-    1.0, 1.0, 0.9992, 0.9960, 0.9890, 0.9779, 0.9628, 0.9442, 0.9228, 0.8992, 0.8740, 0.8341, 0.7932, 0.7384, 0.6721,
-    0.6099, 0.5415, 0.4710, 0.4099, 0.3370, 0.2784, 0.2112, 0.1622, 0.1162, 0.0786, 0.0476, 0.0250, 0.0102, 0.0030,
-    0.0009,
+    1.0000, 0.9999, 0.9984, 0.9925, 0.9809, 0.9636, 0.9413, 0.9152, 0.8862, 0.8552, 0.8231, 0.7742, 0.7256, 0.6630,
+    0.5901, 0.5243, 0.4547, 0.3856, 0.3279, 0.2616, 0.2103, 0.1538, 0.1144, 0.0789, 0.0513, 0.0296, 0.0147, 0.0056,
+    0.0015, 0.0004,
 ];

@@ -1,0 +1,199 @@
+//! [`Node`]: what has been learned of a route, a country or the world.
+//!
+//! It adds up [`Lesson`]s and lets old ones fade with each new verification, so that the recent past counts most. A
+//! route also keeps a *fast* copy of its counts, which remembers some dozen verifications, and a sum of surprise for
+//! each [`Check`]: when less comes than was to be expected the route may have changed, and the fast copy is believed
+//! as far as that is likely. A node does not decide, does not know one verification from another and does not store.
+
+use serde::{Deserialize, Serialize};
+
+use super::hazard::{BUCKETS, CURVES, Check, Lesson};
+use super::prior;
+
+/// One kind of count along one curve.
+pub type Row = [f32; BUCKETS];
+
+/// How many were at risk and how many events there were, per curve and bucket; old ones have faded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counts {
+    /// Open when the bucket began and watched until it ended or something happened.
+    pub n: [Row; CURVES],
+    /// To whom it happened in the bucket.
+    pub e: [Row; CURVES],
+}
+
+/// How far back a node remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Level {
+    /// All routes.
+    World,
+    /// All routes of a country.
+    Country,
+    /// One route.
+    Route,
+}
+
+/// What is known of a route, a country or the world.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    pub(super) level: Level,
+    pub(super) slow: Counts,
+    /// Routes only: the last dozen verifications.
+    pub(super) fast: Option<Box<Counts>>,
+    /// By how much less has come lately than was to be expected, per check.
+    pub(super) surprise: [f32; 2],
+    /// How many people never enter a code, times the weight, and the weight: as called verifications have shown.
+    pub(super) no_intent: [f32; 2],
+    /// How many early plans there were, by which probes are chosen; wraps.
+    pub(super) early: u32,
+    /// How many verifications are remembered, faded like the counts.
+    pub(super) starts: f32,
+}
+
+impl Counts {
+    const EMPTY: Self = Self { n: [[0.0; BUCKETS]; CURVES], e: [[0.0; BUCKETS]; CURVES] };
+
+    fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.n.iter().chain(&self.e)
+    }
+
+    fn rows_mut(&mut self) -> impl Iterator<Item = &mut Row> {
+        self.n.iter_mut().chain(&mut self.e)
+    }
+
+    /// What is too little to matter becomes nothing: arithmetic with the tiniest floats is slow.
+    fn fade(&mut self, by: f32) {
+        for cell in self.rows_mut().flatten() {
+            *cell = if *cell < 1e-6 { 0.0 } else { *cell * by };
+        }
+    }
+
+    fn learn(&mut self, lesson: Lesson) {
+        match lesson {
+            Lesson::Survived { curve, from, to } => {
+                let to = usize::from(to).min(BUCKETS);
+                for n in &mut self.n[curve as usize][usize::from(from).min(to)..to] {
+                    *n += 1.0;
+                }
+            }
+            Lesson::Happened { curve, bucket } if usize::from(bucket) < BUCKETS => {
+                self.n[curve as usize][usize::from(bucket)] += 1.0;
+                self.e[curve as usize][usize::from(bucket)] += 1.0;
+            }
+            Lesson::Happened { .. }
+            | Lesson::Started
+            | Lesson::Checked { .. }
+            | Lesson::Called { .. }
+            | Lesson::Early => {}
+        }
+    }
+}
+
+impl Node {
+    /// A node that knows nothing.
+    pub fn new(level: Level) -> Self {
+        Self {
+            level,
+            slow: Counts::EMPTY,
+            fast: (level == Level::Route).then(|| Box::new(Counts::EMPTY)),
+            surprise: [0.0; 2],
+            no_intent: [0.0; 2],
+            early: 0,
+            starts: 0.0,
+        }
+    }
+
+    /// Learns one lesson.
+    pub fn apply(&mut self, lesson: Lesson) {
+        match lesson {
+            Lesson::Started => {
+                let by = prior::fade(self.level);
+                self.slow.fade(by);
+                self.starts = self.starts * by + 1.0;
+                self.no_intent = self.no_intent.map(|sum| sum * by);
+                if let Some(fast) = &mut self.fast {
+                    fast.fade(prior::FADE_FAST);
+                }
+            }
+            Lesson::Survived { .. } | Lesson::Happened { .. } => {
+                self.slow.learn(lesson);
+                if let Some(fast) = &mut self.fast {
+                    fast.learn(lesson);
+                }
+            }
+            Lesson::Called { share, weight } if share.is_finite() && weight.is_finite() => {
+                self.no_intent[0] += share;
+                self.no_intent[1] += weight;
+            }
+            Lesson::Checked { check, hit, p } if self.level == Level::Route => self.check(check, hit, p),
+            Lesson::Early if self.level == Level::Route => self.early = self.early.wrapping_add(1),
+            Lesson::Checked { .. } | Lesson::Called { .. } | Lesson::Early => {}
+        }
+    }
+
+    /// A one-sided sum of surprise (CUSUM): it rises while there are fewer hits than expected, falls while there are
+    /// as many, and chance keeps it near zero. It is capped, so that a route that has recovered is soon believed.
+    fn check(&mut self, check: Check, hit: bool, p: f32) {
+        if !p.is_finite() {
+            return;
+        }
+        let p = p.clamp(0.05, 0.97);
+        let worse = (p * prior::WORSE).max(0.02);
+        let step = if hit { worse / p } else { (1.0 - worse) / (1.0 - p) };
+        let sum = &mut self.surprise[check as usize];
+        *sum = (*sum + step.ln()).clamp(0.0, prior::SURPRISE_MAX);
+    }
+
+    /// How likely it is, as far as this check tells, that the route is doing worse now than it used to.
+    pub fn doubt(&self, check: Check) -> f64 {
+        1.0 / (1.0 + (prior::SURPRISE_HALF - f64::from(self.surprise[check as usize])).exp())
+    }
+
+    /// How many verifications this rests on; old ones count less.
+    pub fn starts(&self) -> f32 {
+        self.starts
+    }
+
+    /// Whether the next early plan of the route should wait instead, to see what would have come.
+    pub(super) fn owes_probe(&self) -> bool {
+        self.early % prior::PROBE_EVERY == prior::PROBE_EVERY - 1
+    }
+}
+
+const VERSION: u8 = 1;
+const LEVELS: [Level; 3] = [Level::World, Level::Country, Level::Route];
+
+/// Packed, for a shared store: version, level, the small fields, then the counts as little-endian `f32`.
+impl Node {
+    /// At most 2 KB.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![VERSION, self.level as u8, 0, 0];
+        bytes.extend(self.early.to_le_bytes());
+        let rows = self.slow.rows().chain(self.fast.iter().flat_map(|fast| fast.rows())).flatten();
+        let floats = [self.starts].into_iter().chain(self.surprise).chain(self.no_intent).chain(rows.copied());
+        bytes.extend(floats.flat_map(f32::to_le_bytes));
+        bytes
+    }
+
+    /// `None` for what [`Node::to_bytes`] did not write, or for numbers that no counting gives.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (head, rest) = bytes.split_first_chunk::<8>()?;
+        let level = *LEVELS.get(usize::from(head[1]))?;
+        let mut node = Self::new(level);
+        let rows = if node.fast.is_some() { 4 * CURVES } else { 2 * CURVES };
+        if head[0] != VERSION || rest.len() != 4 * (5 + rows * BUCKETS) {
+            return None;
+        }
+        node.early = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
+        let (floats, _) = rest.as_chunks::<4>();
+        let mut floats = floats.iter().map(|four| f32::from_le_bytes(*four));
+        let slots = std::iter::once(&mut node.starts)
+            .chain(&mut node.surprise)
+            .chain(&mut node.no_intent)
+            .chain(node.slow.rows_mut().flatten());
+        for slot in slots.chain(node.fast.iter_mut().flat_map(|fast| fast.rows_mut().flatten())) {
+            *slot = floats.next().filter(|float| float.is_finite())?;
+        }
+        Some(node)
+    }
+}
