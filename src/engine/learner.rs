@@ -4,7 +4,7 @@
 //! what others have written is read again every few seconds. While the store is away decisions rest on what was
 //! known last, or on what is assumed of a route that nobody has used: learning never holds up a verification.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,8 +69,12 @@ struct Copy {
     stored: Option<Vec<u8>>,
     read_at: Option<Instant>,
     pending: Vec<Lesson>,
+    /// Lessons that are being written.
+    in_flight: Vec<Lesson>,
     /// Of the oldest lesson that is not written.
     pending_since: Option<Instant>,
+    /// The country that its numbers are of.
+    country: Option<Country>,
     written_at: Option<Instant>,
 }
 
@@ -155,6 +159,7 @@ impl Learner {
         let mut state = self.state();
         for key in Insight::keys(after.to.country(), after.carrier()) {
             let copy = state.copies.entry(key).or_default();
+            copy.country.get_or_insert_with(|| after.to.country().clone());
             // Its network has only now become known: that is where it counts from here on.
             if is_new_there && is_watched && matches!(key, Key::Route(_)) {
                 copy.learn(key, &[Lesson::Started]);
@@ -190,7 +195,8 @@ impl Learner {
         carrier
     }
 
-    async fn note_carrier(&self, to: &PhoneNumber, carrier: Carrier) {
+    /// Takes down in which network numbers like this one are.
+    pub async fn note_carrier(&self, to: &PhoneNumber, carrier: Carrier) {
         let name = self.prefix_name(to);
         let known = self.state().carriers.get(&name).and_then(|(carrier, _)| *carrier);
         if known == Some(carrier) {
@@ -252,12 +258,13 @@ impl Learner {
     }
 
     async fn write(&self, key: Key) -> Result<(), StoreError> {
-        let (mut stored, lessons) = {
+        let (mut stored, lessons, country) = {
             let mut state = self.state();
             let copy = state.copies.entry(key).or_default();
             copy.written_at = Some(Instant::now());
             copy.pending_since = None;
-            (copy.stored.clone(), std::mem::take(&mut copy.pending))
+            copy.in_flight = std::mem::take(&mut copy.pending);
+            (copy.stored.clone(), copy.in_flight.clone(), copy.country.clone())
         };
         for _ in 0..TRIES {
             let is_new = stored.is_none();
@@ -266,26 +273,26 @@ impl Learner {
             let after = node.to_bytes();
             match self.store.swap_memo(&name(key), stored.as_deref(), &after, KEEP).await {
                 Ok(Swap::Written) => {
-                    self.state().copies.entry(key).or_default().take_over(key, Some(after));
+                    self.state().copies.entry(key).or_default().written(key, after);
                     if is_new {
-                        self.index(key).await?;
+                        self.index(key, country).await?;
                     }
                     return Ok(());
                 }
                 Ok(Swap::Changed(there)) => stored = there,
                 Err(error) => {
-                    self.state().copies.entry(key).or_default().put_back(lessons);
+                    self.state().copies.entry(key).or_default().put_back();
                     return Err(error);
                 }
             }
         }
-        self.state().copies.entry(key).or_default().put_back(lessons);
+        self.state().copies.entry(key).or_default().put_back();
         Ok(())
     }
 
     /// Adds a node to the list of all, so that they can be shown.
-    async fn index(&self, key: Key) -> Result<(), StoreError> {
-        let name = name(key);
+    async fn index(&self, key: Key, country: Option<Country>) -> Result<(), StoreError> {
+        let name = entry(key, country.as_ref());
         for _ in 0..TRIES {
             let stored = self.store.memos(&[INDEX.to_owned()]).await?.pop().flatten();
             let text = stored.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
@@ -303,29 +310,35 @@ impl Learner {
         Ok(())
     }
 
-    /// Every node there is, as the store and this process know it.
+    /// Every node there is with its country, as the store and this process know it.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn nodes(&self) -> Result<Vec<(Key, Node)>, StoreError> {
+    pub async fn nodes(&self) -> Result<Vec<(Key, Option<Country>, Node)>, StoreError> {
         let index = self.store.memos(&[INDEX.to_owned()]).await?.pop().flatten().unwrap_or_default();
-        let mut keys: Vec<Key> = String::from_utf8_lossy(&index).split_whitespace().filter_map(parse_name).collect();
-        keys.extend(self.state().copies.iter().filter(|(_, copy)| copy.node.is_some()).map(|(key, _)| *key));
-        keys.sort_unstable();
-        keys.dedup();
-        let names: Vec<String> = keys.iter().map(|key| name(*key)).collect();
+        let mut known: BTreeMap<Key, Option<Country>> =
+            String::from_utf8_lossy(&index).split_whitespace().filter_map(parse_entry).collect();
+        for (key, copy) in &self.state().copies {
+            if copy.node.is_some() {
+                known.entry(*key).or_default().clone_from(&copy.country);
+            }
+        }
+        let names: Vec<String> = known.keys().map(|key| name(*key)).collect();
         let found = self.store.memos(&names).await?;
         let state = self.state();
-        let pending = |key: &Key| state.copies.get(key).map(|copy| copy.pending.clone()).unwrap_or_default();
-        Ok(keys
-            .into_iter()
-            .zip(found)
-            .map(|(key, bytes)| {
-                let mut node = node_of(key, bytes.as_deref());
-                pending(&key).iter().for_each(|lesson| node.apply(*lesson));
-                (key, node)
-            })
-            .collect())
+        let nodes = known.into_iter().zip(found).map(|((key, country), bytes)| {
+            let mut node = node_of(key, bytes.as_deref());
+            if let Some(copy) = state.copies.get(&key) {
+                copy.pending.iter().for_each(|lesson| node.apply(*lesson));
+            }
+            (key, country, node)
+        });
+        Ok(nodes.collect())
+    }
+
+    /// What a call to a country costs, as Plivo has billed it.
+    pub fn call_price_u(&self, country: &Country) -> u64 {
+        self.state().prices.get(country).and_then(|price| price.call_u).unwrap_or(CALL_PRICE_U)
     }
 
     fn prefix_name(&self, to: &PhoneNumber) -> String {
@@ -354,11 +367,17 @@ impl Copy {
     /// What the store has, and on top of it what is not written yet.
     fn take_over(&mut self, key: Key, stored: Option<Vec<u8>>) {
         let mut node = node_of(key, stored.as_deref());
-        self.pending.iter().for_each(|lesson| node.apply(*lesson));
+        self.in_flight.iter().chain(&self.pending).for_each(|lesson| node.apply(*lesson));
         (self.node, self.stored, self.read_at) = (Some(node), stored, Some(Instant::now()));
     }
 
-    fn put_back(&mut self, mut lessons: Vec<Lesson>) {
+    fn written(&mut self, key: Key, after: Vec<u8>) {
+        self.in_flight.clear();
+        self.take_over(key, Some(after));
+    }
+
+    fn put_back(&mut self) {
+        let mut lessons = std::mem::take(&mut self.in_flight);
         lessons.append(&mut self.pending);
         self.pending = lessons;
         self.pending_since.get_or_insert_with(Instant::now);
@@ -401,13 +420,21 @@ fn name(key: Key) -> String {
     }
 }
 
-fn parse_name(text: &str) -> Option<Key> {
-    match text.split_once(':') {
-        None => (text == "w").then_some(Key::World),
-        Some(("c", letters)) => letters.as_bytes().first_chunk().copied().map(Key::Country),
-        Some(("r", code)) => code.parse().ok().map(Key::Route),
-        Some(_) => None,
-    }
+/// In the list of all nodes.
+fn entry(key: Key, country: Option<&Country>) -> String {
+    country.map_or_else(|| name(key), |country| format!("{}/{country}", name(key)))
+}
+
+/// The reverse of [`entry`].
+fn parse_entry(text: &str) -> Option<(Key, Option<Country>)> {
+    let (name, country) = text.split_once('/').unwrap_or((text, ""));
+    let key = match name.split_once(':') {
+        None => (name == "w").then_some(Key::World)?,
+        Some(("c", letters)) => Key::Country(letters.as_bytes().first_chunk().copied()?),
+        Some(("r", code)) => Key::Route(code.parse().ok()?),
+        Some(_) => return None,
+    };
+    Some((key, Country::parse(country)))
 }
 
 fn price_name(country: &Country) -> String {

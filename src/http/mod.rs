@@ -16,6 +16,7 @@ mod legacy;
 pub mod openapi;
 mod ops;
 mod peer;
+mod routes;
 mod signed;
 mod stream;
 mod timeline;
@@ -83,6 +84,7 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
         .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(v::activity)))
         .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))
         .service(at("/v1/verifications/{id}/stream", "GET").route(get().to(stream::follow)))
+        .service(at("/v1/routes", "GET").route(get().to(routes::list)))
         .service(at("/v1/checks", "POST").route(post().to(v::check_by_number)))
         .service(at("/plivo/message", "GET, POST").route(get().to(c::message)).route(post().to(c::message)))
         .service(at("/plivo/call", "GET, POST").route(get().to(c::call)).route(post().to(c::call)))

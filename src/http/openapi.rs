@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{callbacks, direct, legacy, ops, stream, verifications};
+use super::{callbacks, direct, legacy, ops, routes, stream, verifications};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -15,7 +15,7 @@ use super::{callbacks, direct, legacy, ops, stream, verifications};
         callbacks::message, callbacks::message_by_secret, callbacks::call, callbacks::call_by_secret,
         direct::message, direct::call, direct::answer,
         callbacks::phlo, callbacks::phlo_by_ref, callbacks::phlo_by_secret, callbacks::phlo_by_secret_and_ref,
-        ops::live, ops::ready, ops::metrics,
+        routes::list, ops::live, ops::ready, ops::metrics,
     ),
     modifiers(&ApiKey),
     tags(

@@ -161,10 +161,7 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         }
         (status, Event::Cancel | Event::Activity(_)) => Answer::Refused(Refusal::Final(status)),
     };
-    // What changes nothing teaches nothing, unless time has passed that was waited for.
-    if *event == Event::Tick || draft.v != *before || before.due().is_some_and(|at| at <= now) {
-        draft.watch(before);
-    }
+    draft.watch(before, *event == Event::Tick);
     draft.settle();
     draft.watch_calls(before);
     draft.done(answer)

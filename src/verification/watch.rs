@@ -24,8 +24,10 @@ impl Draft<'_> {
     }
 
     /// Teaches what has just been seen, and works out anew when to call.
-    pub(super) fn watch(&mut self, before: &Verification) {
-        let Some(mut track) = self.v.track.take() else { return };
+    pub(super) fn watch(&mut self, before: &Verification, is_tick: bool) {
+        let is_due = is_tick || before.due().is_some_and(|at| at <= self.now);
+        let is_idle = !is_due && self.v == *before;
+        let Some(mut track) = self.v.track.clone() else { return };
         let age_ms = self.age_ms();
         let estimates = self.insight.estimates();
         let is_new = |is: fn(&Verification) -> bool| is(&self.v) && !is(before);
@@ -44,9 +46,13 @@ impl Draft<'_> {
         } else {
             track.credit(age_ms)
         };
+        // A report that says nothing new, and nothing has been survived meanwhile either.
+        if is_idle && lessons.is_empty() {
+            return;
+        }
         self.teach(lessons);
         if self.v.status.is_final() {
-            self.v.watch_at = None;
+            (self.v.track, self.v.watch_at) = (None, None);
             return;
         }
         self.keep_watching(track);
@@ -62,7 +68,7 @@ impl Draft<'_> {
         if calls(&self.v) == calls(before) {
             return;
         }
-        let Some(mut track) = self.v.track.take().filter(|track| !track.is_called()) else { return };
+        let Some(mut track) = self.v.track.clone().filter(|track| !track.is_called()) else { return };
         let (age_ms, estimates) = (self.age_ms(), self.insight.estimates());
         let is_lost = matches!(self.v.text(), Some(Text::Lost(_)));
         let decision = (!is_lost).then(|| self.weigh(&track)).filter(|d| d.next == Next::Call);

@@ -1,0 +1,159 @@
+//! The service and the replay decide alike: both are told the same verifications, event by event, and call at the
+//! same moments. What the service hears it hears through its engine, as callbacks and people bring it.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use flate2::read::GzDecoder;
+use phlo_2fa::engine::Creation;
+use phlo_2fa::escalation::CallEnd;
+use phlo_2fa::escalation::play::{Facts, PlayReason, Player, Seen, Wish};
+use phlo_2fa::phone::{Carrier, PhoneNumber};
+use phlo_2fa::replay::{Call, Named, Report, Row, Trace, play};
+use phlo_2fa::time::Timestamp;
+use phlo_2fa::verification::event::{CallReport, Facts as Told, FailureClass, TextReport};
+use phlo_2fa::verification::state::Details;
+use phlo_2fa::verification::{Channel, Code, Event, Mode, Verification, VerificationId};
+use support::{Setup, TestApp};
+
+const CODE: &str = "8675309";
+/// What a call costs where nothing was learned of it, in the service as in the rows.
+const CALL_PRICE_U: u64 = 25_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_calls_when_the_replay_says() {
+    let trace = rows(1000);
+    let replayed = play(&trace, "adaptive".parse::<Named>().unwrap().player().as_mut());
+    let env = vec![
+        ("ESCALATION", "adaptive".into()),
+        ("CODE_TTL", "600".into()),
+        ("RESEND_COOLDOWN", "0".into()),
+        ("MAX_ATTEMPTS", "20".into()),
+        ("LOG_FORMAT", "json".into()),
+    ];
+    // Its Plivo takes everything; what it would report goes nowhere.
+    let nowhere = Some("http://127.0.0.1:9".into());
+    let app = TestApp::spawn_with(Setup { env, speed: 1000.0, canvas_url: nowhere, ..Setup::default() }).await;
+    let start = app.clock.now().await.unwrap();
+    let live = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Handle::current();
+        let mut service = Service { app, start, runtime, open: HashMap::new(), called: HashSet::new() };
+        play(&trace, &mut service)
+    });
+    let live = live.await.unwrap();
+    let ages = |calls: &[Option<Call>]| calls.iter().map(|call| call.map(|call| call.age_ms)).collect::<Vec<_>>();
+    let (replayed, live) = (ages(&replayed), ages(&live));
+    let differing: Vec<_> = replayed.iter().zip(&live).enumerate().filter(|(_, (a, b))| a != b).collect();
+    assert!(replayed.iter().filter(|call| call.is_some()).count() > 100);
+    assert!(differing.is_empty(), "{} of {}: {:?}", differing.len(), live.len(), &differing[..differing.len().min(9)]);
+}
+
+/// The service as a policy that is played.
+struct Service {
+    app: TestApp,
+    start: Timestamp,
+    runtime: tokio::runtime::Handle,
+    open: HashMap<u64, VerificationId>,
+    called: HashSet<u64>,
+}
+
+impl Player for Service {
+    fn see(&mut self, id: u64, facts: &Facts, seen: Seen, at_ms: u64, age_ms: u64) -> Wish {
+        let runtime = self.runtime.clone();
+        runtime.block_on(self.told(id, facts, seen, at_ms, age_ms))
+    }
+}
+
+impl Service {
+    async fn told(&mut self, id: u64, facts: &Facts, seen: Seen, at_ms: u64, age_ms: u64) -> Wish {
+        let engine = &self.app.engine;
+        let now = self.app.clock.now().await.unwrap();
+        self.app.clock.advance((self.start + Duration::from_millis(at_ms)).since(now));
+        let carrier = Carrier::from_code(facts.route);
+        if seen == Seen::Started {
+            let to = number(facts.route, id);
+            engine.learner.note_carrier(&to, carrier.unwrap()).await;
+            let created = engine.create(creation(to)).await.unwrap();
+            self.open.insert(id, created.applied.verification.id);
+        }
+        let v = engine.get(self.open[&id]).await.unwrap();
+        let told = Told { carrier, cost_u: None };
+        let text = |report| Event::TextReported { attempt: 0, report, provider_id: None, facts: told };
+        let lost = TextReport::Undelivered { error_code: Some("30".into()), class: FailureClass::Permanent };
+        let event = match seen {
+            Seen::Started => None,
+            Seen::Verified => Some(Event::CodeSubmitted(Code::parse(CODE).unwrap())),
+            Seen::Delivered => Some(text(TextReport::Delivered)),
+            Seen::Failed => Some(text(lost)),
+            Seen::Sent => Some(text(TextReport::Sent)),
+            Seen::ResendPressed => Some(Event::AttemptRequested(Channel::Sms)),
+            Seen::CallKnown { answered } => call(&v).map(|attempt| {
+                let ended = CallReport::Ended { end: CallEnd::Rejected, cause: None };
+                let report = if answered { CallReport::Answered } else { ended };
+                Event::CallReported { attempt, report, provider_id: None, facts: Told::default() }
+            }),
+            Seen::Timer => Some(Event::Tick),
+        };
+        if let Some(event) = event {
+            engine.apply(v.id, &event).await.unwrap();
+        }
+        self.app.settled().await;
+        let v = self.app.engine.get(v.id).await.unwrap();
+        // Its own escalator may have been faster than our tick.
+        if call(&v).is_some() && self.called.insert(id) {
+            return Wish::Call { reason: PlayReason::Hazard };
+        }
+        let after = |at: Timestamp| {
+            age_ms + u64::try_from(at.since(self.start + Duration::from_millis(at_ms)).as_millis()).unwrap()
+        };
+        v.due().filter(|_| !v.status.is_final()).map_or(Wish::Nothing, |at| Wish::WakeAt { age_ms: after(at) })
+    }
+}
+
+fn call(v: &Verification) -> Option<u8> {
+    v.attempts.iter().position(|a| a.channel == Channel::Call).map(|at| at as u8)
+}
+
+/// A prefix for each network, since numbers of one prefix are taken to be in one; none that is a scenario.
+fn number(route: u32, id: u64) -> PhoneNumber {
+    PhoneNumber::parse(&format!(
+        "+1{}{:07}",
+        212 + u64::from(route == 0),
+        2_000_000 + u64::from(route % 300) * 10_000 + 5_000 + id
+    ))
+    .unwrap()
+}
+
+fn creation(to: PhoneNumber) -> Creation {
+    Creation {
+        app: "demo".into(),
+        code: Code::parse(CODE),
+        code_length: None,
+        to,
+        mode: Mode::Auto,
+        policy: None,
+        ttl: None,
+        calls_allowed: true,
+        details: Details::default(),
+    }
+}
+
+/// The first rows of the training trace, as a service can meet them: one country, one price of a call.
+fn rows(many: usize) -> Trace {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/traces-train.csv.gz");
+    let mut text = String::new();
+    GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
+    let mut trace = Trace::parse(&text).unwrap();
+    // Where the text that was asked for again is still alive, the service does not give up for the failure of the
+    // first; a trace knows one report alone.
+    trace.rows.retain(|row| row.report != Some(Report::Failed) || row.resend_ms > row.dlr_ms);
+    trace.rows.truncate(many);
+    trace.rows.iter_mut().for_each(|row: &mut Row| (row.cc, row.call_price_u) = (*b"US", CALL_PRICE_U));
+    trace
+}
