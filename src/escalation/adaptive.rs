@@ -140,27 +140,28 @@ pub fn failed(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u
 
 fn best(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u64, costs: &Costs) -> Decision {
     let price = costs.call.unwrap_or(call_price_u as f64);
-    let solver = |began_ms, stays_from| Solver { price, costs, began_ms, stays_from };
     let reported = track.reported_ms.filter(|at| *at <= age_ms);
     let resent = track.resent_ms.filter(|at| *at <= age_ms);
-    let solved = match (resent, reported) {
-        (Some(at), _) => {
-            let stage = Stage::resent(estimates);
-            solver(at, stays(at)).backwards(&stage, &stage.points(age_ms - at), None)
-        }
-        (None, Some(at)) => {
-            let stage = Stage::reported(estimates);
-            solver(at, 1.0).backwards(&stage, &stage.points(age_ms - at), None)
-        }
-        (None, None) => {
-            let (silent, reported) = (Stage::silent(estimates), Stage::reported(estimates));
-            let (points, points_reported) = (silent.points(age_ms), reported.points(0));
-            let middle = |point: &Point| point.clock_ms + point.lasts_ms as u32 / 2;
-            let cost = |at| solver(at, 1.0).backwards(&reported, &points_reported, None).cost;
-            let then: Vec<f64> = points.iter().map(|point| cost(middle(point))).collect();
-            solver(0, 1.0).backwards(&silent, &points, Some(&then))
-        }
+    let (stage, began_ms) = match (resent, reported) {
+        (Some(at), _) => (Stage::resent(estimates), at),
+        (None, Some(at)) => (Stage::reported(estimates), at),
+        (None, None) => (Stage::silent(estimates), 0),
     };
+    let points = stage.points(age_ms - began_ms);
+    let mut priced = priced(&stage, &points, price, costs);
+    if resent.is_none() && reported.is_none() {
+        // A report of delivery may come in any part, and then everything is reckoned from there.
+        let stage = Stage::reported(estimates);
+        let after = self::priced(&stage, &stage.points(0), price, costs);
+        for (part, point) in priced.iter_mut().zip(&points) {
+            let middle_ms = point.clock_ms + point.lasts_ms as u32 / 2;
+            part.wait += point.reported * backwards(&after, middle_ms, 1.0, &stage, costs).cost;
+        }
+    }
+    // Who asks again is there.
+    let there = if resent.is_some() { 1.0 / stays(began_ms).max(f64::MIN_POSITIVE) } else { 1.0 };
+    let solved = backwards(&priced, began_ms, there, &stage, costs);
+    let now = points.first().copied().unwrap_or_default();
     let next = match solved.call_at {
         Some(at) if at <= age_ms => Next::Call,
         Some(at) => Next::WakeAt(at),
@@ -177,12 +178,12 @@ fn best(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u64, co
         kind,
         age_ms,
         reported_ms_ago: reported.map(|at| age_ms - at),
-        text: solved.now.text,
-        soon: solved.now.soon,
-        need: solved.now.need,
-        no_intent: solved.now.no_intent,
-        no_intent_gain: solved.now.no_intent_gain,
-        saves: solved.saves,
+        text: now.text,
+        soon: now.soon,
+        need: now.need,
+        no_intent: now.no_intent,
+        no_intent_gain: now.no_intent_gain,
+        saves: stage.saves * solved.there,
         call_cost: solved.call_cost,
         wait_cost: solved.wait_cost,
         samples: estimates.samples,
@@ -191,62 +192,64 @@ fn best(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u64, co
     }
 }
 
-/// Reckons backwards for a stage whose clock began at an age.
-struct Solver<'a> {
-    price: f64,
-    costs: &'a Costs,
-    began_ms: u32,
-    /// The share of people who were there when the stage began, of those the stage is about.
-    stays_from: f64,
+/// What one point costs, apart from how many people are still there: that depends on when the stage began.
+struct Priced {
+    clock_ms: u32,
+    lasts_ms: u32,
+    /// If the call is placed: in any case, and times the share of people still there.
+    call: f64,
+    call_there: f64,
+    /// If it is not, until the next point: in any case (a report of delivery and all that follows from it included),
+    /// and times that share.
+    wait: f64,
+    wait_there: f64,
+    /// Neither verified nor reported until then.
+    stays: f64,
+}
+
+fn priced(stage: &Stage<'_>, points: &[Point], price: f64, costs: &Costs) -> Vec<Priced> {
+    let price = |point: &Point| Priced {
+        clock_ms: point.clock_ms,
+        lasts_ms: point.lasts_ms as u32,
+        call: price * prior::BILLED * (1.0 - point.rings).max(0.0)
+            + costs.nuisance * (point.needless + point.no_intent)
+            + costs.lost * (1.0 - point.text)
+            + costs.wait * point.waits_called_ms,
+        call_there: point.need * (costs.wait * f64::from(prior::CALL_MS) - costs.lost * stage.saves),
+        wait: costs.wait * point.waits_ms,
+        wait_there: point.need * costs.wait * point.lasts_ms,
+        stays: 1.0 - point.verified - point.reported,
+    };
+    points.iter().map(price).collect()
 }
 
 /// What comes of it at the first point.
 struct Solved {
-    now: Point,
-    /// Of those in need then, who gets the code from a call.
-    saves: f64,
     call_cost: f64,
     wait_cost: f64,
     /// The smaller of both.
     cost: f64,
     call_at: Option<u32>,
+    /// The share of people still there.
+    there: f64,
 }
 
-impl Solver<'_> {
-    /// From the last point to the first, the cheaper of calling and waiting; `then` is what a report of delivery
-    /// within each part costs from there on.
-    fn backwards(&self, stage: &Stage<'_>, points: &[Point], then: Option<&[f64]>) -> Solved {
-        let c = self.costs;
-        let mut solved = Solved {
-            now: Point::default(),
-            saves: 0.0,
-            call_cost: c.lost,
-            wait_cost: c.lost,
-            cost: c.lost,
-            call_at: None,
-        };
-        for (k, point) in points.iter().enumerate().rev() {
-            let age_ms = self.began_ms + point.clock_ms;
-            let stays = (stays(age_ms) / self.stays_from).min(1.0);
-            let there = point.need * stays;
-            let billed = prior::BILLED * (1.0 - point.rings).max(0.0);
-            let call_cost = self.price * billed
-                + c.nuisance * (point.needless + point.no_intent)
-                + c.lost * (1.0 - point.text - stage.saves * there)
-                + c.wait * (f64::from(prior::CALL_MS) * there + point.waits_called_ms);
-            let reported = then.map_or(0.0, |then| point.reported * then[k]);
-            let wait_cost = c.wait * (point.lasts_ms * there + point.waits_ms)
-                + (1.0 - point.verified - point.reported) * solved.cost
-                + reported;
-            solved.now = *point;
-            solved.saves = stage.saves * stays;
-            solved.call_cost = if age_ms < prior::CALL_EARLIEST_MS { f64::INFINITY } else { call_cost };
-            solved.wait_cost = if age_ms >= stage.latest_ms { f64::INFINITY } else { wait_cost };
-            solved.cost = solved.call_cost.min(solved.wait_cost);
-            if solved.call_cost <= solved.wait_cost {
-                solved.call_at = Some(age_ms);
-            }
+/// From the last point to the first, the cheaper of calling and waiting. At the end whoever is left is lost.
+fn backwards(points: &[Priced], began_ms: u32, there: f64, stage: &Stage<'_>, costs: &Costs) -> Solved {
+    let lost = costs.lost;
+    let mut solved = Solved { call_cost: lost, wait_cost: lost, cost: lost, call_at: None, there: 0.0 };
+    for point in points.iter().rev() {
+        let age_ms = began_ms + point.clock_ms;
+        let there = (stays(age_ms) * there).min(1.0);
+        let call_cost = point.call + point.call_there * there;
+        let wait_cost = point.wait + point.wait_there * there + point.stays * solved.cost;
+        solved.call_cost = if age_ms < prior::CALL_EARLIEST_MS { f64::INFINITY } else { call_cost };
+        solved.wait_cost = if age_ms + point.lasts_ms > stage.latest_ms { f64::INFINITY } else { wait_cost };
+        solved.cost = solved.call_cost.min(solved.wait_cost);
+        solved.there = there;
+        if solved.call_cost <= solved.wait_cost {
+            solved.call_at = Some(age_ms);
         }
-        solved
     }
+    solved
 }

@@ -17,7 +17,7 @@ pub struct Estimates {
     news: [f64; BUCKETS + 1],
     belief: [f64; BUCKETS + 1],
     /// The share of reported texts that is not verified yet when each bucket begins.
-    pub(super) unbelieved: [f64; BUCKETS + 1],
+    unbelieved: [f64; BUCKETS + 1],
     /// The share of people who never enter a code.
     pub(super) no_intent: f64,
     /// On how many verifications it rests: of the world, the country, the route.
@@ -74,6 +74,11 @@ impl Estimates {
     /// The share of reported texts whose code is entered in the end.
     pub fn believed(&self) -> f64 {
         1.0 - self.unbelieved[BUCKETS]
+    }
+
+    /// The share of reported texts whose code is entered this long after the report.
+    pub(super) fn believed_by(&self, after_ms: u32) -> f64 {
+        1.0 - at(&self.unbelieved, after_ms)
     }
 
     /// By which edge there usually is news of half of the texts of which there ever is.
@@ -159,7 +164,7 @@ fn news(hazards: &[Curve64; CURVES]) -> [f64; BUCKETS + 1] {
 }
 
 /// A curve over edges, read anywhere: straight between two edges, level after the last.
-pub(super) fn at(curve: &[f64; BUCKETS + 1], clock_ms: u32) -> f64 {
+fn at(curve: &[f64; BUCKETS + 1], clock_ms: u32) -> f64 {
     let i = bucket_of(clock_ms);
     if i == BUCKETS {
         return curve[BUCKETS];

@@ -15,6 +15,8 @@ pub mod play;
 pub mod player;
 mod prior;
 mod stage;
+#[cfg(test)]
+mod tests;
 pub mod track;
 pub mod words;
 

@@ -197,3 +197,101 @@ impl Node {
         Some(node)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::escalation::hazard::Curve;
+
+    const VERIFIED: Lesson = Lesson::Happened { curve: Curve::Verified, bucket: 5 };
+
+    fn missed(p: f32) -> Lesson {
+        Lesson::Checked { check: Check::News, hit: false, p }
+    }
+
+    #[test]
+    fn a_count_halves_with_so_many_starts_as_its_level_says() {
+        for (level, half) in [(Level::World, 3000), (Level::Country, 600), (Level::Route, 400)] {
+            let mut node = Node::new(level);
+            node.apply(VERIFIED);
+            (0..half).for_each(|_| node.apply(Lesson::Started));
+            assert!((node.slow.e[0][5] - 0.5).abs() < 0.002, "{level:?}: {}", node.slow.e[0][5]);
+        }
+    }
+
+    #[test]
+    fn the_fast_copy_halves_with_eight_starts_and_only_routes_have_one() {
+        let mut route = Node::new(Level::Route);
+        route.apply(VERIFIED);
+        (0..8).for_each(|_| route.apply(Lesson::Started));
+        assert!((route.fast.unwrap().e[0][5] - 0.5).abs() < 0.001);
+        assert_eq!(Node::new(Level::Country).fast, None);
+    }
+
+    #[test]
+    fn doubt_comes_with_a_few_silent_texts_and_goes_with_a_few_good_ones() {
+        let mut route = Node::new(Level::Route);
+        assert!(route.doubt(Check::News) < 0.05);
+        (0..6).for_each(|_| route.apply(missed(0.76)));
+        assert!(route.doubt(Check::News) > 0.8);
+        (0..100).for_each(|_| route.apply(missed(0.76)));
+        (0..10).for_each(|_| route.apply(Lesson::Checked { check: Check::News, hit: true, p: 0.76 }));
+        assert!(route.doubt(Check::News) < 0.1);
+        assert!(route.doubt(Check::Belief) < 0.05);
+    }
+
+    #[test]
+    fn as_many_misses_as_expected_raise_no_doubt() {
+        let mut route = Node::new(Level::Route);
+        let mut worst = 0.0_f64;
+        for i in 0..1000 {
+            route.apply(Lesson::Checked { check: Check::Belief, hit: i % 4 != 0, p: 0.75 });
+            worst = worst.max(route.doubt(Check::Belief));
+        }
+        assert!(worst < 0.1, "{worst}");
+    }
+
+    #[test]
+    fn packs_into_two_kilobytes_and_comes_back_the_same() {
+        for level in LEVELS {
+            let mut node = Node::new(level);
+            for i in 0..50 {
+                node.apply(Lesson::Started);
+                node.apply(Lesson::Survived { curve: Curve::Reported, from: 0, to: i % 29 });
+                node.apply(Lesson::Happened { curve: Curve::Believed, bucket: i % 29 });
+                node.apply(Lesson::Called { share: 0.5, weight: 3.0 });
+                node.apply(Lesson::Early);
+                node.apply(missed(0.6));
+            }
+            let bytes = node.to_bytes();
+            assert!(bytes.len() <= 2048, "{}", bytes.len());
+            assert_eq!(Node::from_bytes(&bytes), Some(node));
+        }
+    }
+
+    #[test]
+    fn what_was_not_packed_here_is_not_read() {
+        let good = Node::new(Level::Route).to_bytes();
+        let mut other_version = good.clone();
+        other_version[0] += 1;
+        let mut not_a_number = good.clone();
+        not_a_number[8..12].copy_from_slice(&f32::NAN.to_le_bytes());
+        for bytes in [&[][..], &good[..7], &good[1..], &other_version, &not_a_number] {
+            assert_eq!(Node::from_bytes(bytes), None);
+        }
+    }
+
+    #[test]
+    fn a_lesson_that_makes_no_sense_teaches_nothing() {
+        let mut node = Node::new(Level::Route);
+        for lesson in [
+            Lesson::Happened { curve: Curve::Verified, bucket: 29 },
+            Lesson::Survived { curve: Curve::Verified, from: 200, to: 100 },
+            Lesson::Called { share: f32::NAN, weight: 1.0 },
+            missed(f32::NAN),
+        ] {
+            node.apply(lesson);
+        }
+        assert_eq!(node, Node::new(Level::Route));
+    }
+}

@@ -36,6 +36,10 @@ impl Adaptive {
 
 impl Player for Adaptive {
     fn see(&mut self, id: u64, facts: &Facts, seen: Seen, _at_ms: u64, age_ms: u64) -> Wish {
+        if seen == Seen::Sent {
+            // That the carrier took a text has never told whether it arrives.
+            return Wish::Nothing;
+        }
         let age_ms = u32::try_from(age_ms).unwrap_or(TTL_MS).min(TTL_MS);
         let estimates = self.book.estimates(facts.country, facts.route);
         if seen == Seen::Started {

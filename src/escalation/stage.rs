@@ -5,13 +5,17 @@ use super::estimates::{Curve64, Estimates};
 use super::hazard::{BUCKETS, Curve, bucket_of, edge_ms};
 use super::prior;
 
+/// As far as [`Stage::within`] looks.
+const SECONDS: usize = prior::NEEDLESS_MS as usize / 1000;
+
 /// A stage of a text's life: what ends it, and what is assumed of the people in it.
 pub(super) struct Stage<'a> {
     verified: &'a Curve64,
     /// Silent texts alone can still be reported.
     reported: Option<&'a Curve64>,
-    /// The share of reported texts that is not verified by each edge.
-    unbelieved: &'a [f64; BUCKETS + 1],
+    /// The share of reported texts that is verified by each second after the report, and in the end.
+    believed: [f64; SECONDS + 1],
+    believed_ever: f64,
     no_intent: f64,
     /// Whose code will be entered already has it.
     is_in_hand: bool,
@@ -56,7 +60,8 @@ impl<'a> Stage<'a> {
         Self {
             verified: estimates.hazard(Curve::Verified),
             reported: Some(estimates.hazard(Curve::Reported)),
-            unbelieved: &estimates.unbelieved,
+            believed: std::array::from_fn(|second| estimates.believed_by(second as u32 * 1000)),
+            believed_ever: estimates.believed(),
             no_intent: estimates.no_intent,
             is_in_hand: false,
             saves: prior::CALL_SAVES,
@@ -119,13 +124,12 @@ impl<'a> Stage<'a> {
     }
 
     fn look_ahead(&self, points: &mut [Point]) {
-        let believed = 1.0 - self.unbelieved[BUCKETS];
         // Of those open now: verified in the end without a report; reported and then verified.
         let (mut direct, mut by_report) = (0.0, 0.0);
         for k in (0..points.len()).rev() {
             let stays = 1.0 - points[k].verified - points[k].reported;
             direct = points[k].verified + stays * direct;
-            by_report = points[k].reported * believed + stays * by_report;
+            by_report = points[k].reported * self.believed_ever + stays * by_report;
             let text = direct + by_report;
             let no_intent = (self.no_intent * points[k].no_intent_gain).min(1.0 - text).max(0.0);
             let have_it = self.within(&points[k..], prior::READ_MS, false);
@@ -142,13 +146,22 @@ impl<'a> Stage<'a> {
             point.waits_ms = point.lasts_ms * (point.waiting + stays * waiting_next) / 2.0;
             point.waits_all_ms = point.waits_ms + stays * all_next;
             let rest = &points[k..];
-            let (soon, needless) = (self.within(rest, 10_000, true), self.within(rest, prior::NEEDLESS_MS, true));
+            // Only what is explained needs it, and only of the first.
+            let soon = if k == 0 { self.within(rest, 10_000, true) } else { 0.0 };
+            let needless = self.within(rest, prior::NEEDLESS_MS, true);
             let rings = self.within(rest, prior::RING_MS, true);
             let until_call = waits_within(rest, prior::CALL_MS);
             let point = &mut points[k];
             (point.soon, point.needless, point.rings) = (soon, needless, rings);
             point.waits_called_ms = until_call + (1.0 - self.saves) * (point.waits_all_ms - until_call).max(0.0);
         }
+    }
+
+    /// The share of reported texts that is verified this long after the report.
+    fn believed_within(&self, after_ms: f64) -> f64 {
+        let second = ((after_ms / 1000.0) as usize).min(self.believed.len() - 2);
+        let (from, to) = (self.believed[second], self.believed[second + 1]);
+        from + (after_ms / 1000.0 - second as f64) * (to - from)
     }
 
     /// The share that the text brings the code within this time of the first point, by way of a report too or not.
@@ -163,7 +176,7 @@ impl<'a> Stage<'a> {
             share += open * point.verified * part;
             if by_report && point.reported > 0.0 {
                 let after = (left - part * point.lasts_ms / 2.0).max(0.0);
-                share += open * point.reported * part * (1.0 - super::estimates::at(self.unbelieved, after as u32));
+                share += open * point.reported * part * self.believed_within(after);
             }
             open *= 1.0 - point.verified - point.reported;
         }

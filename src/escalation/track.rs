@@ -251,3 +251,125 @@ impl PendingCheck {
         Lesson::Checked { check: self.check, hit, p: self.p }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started() -> Track {
+        Track::start(&Estimates::prior(), Some(20_000)).0
+    }
+
+    fn survived(curve: Curve, from: u8, to: u8) -> Lesson {
+        Lesson::Survived { curve, from, to }
+    }
+
+    fn happened(curve: Curve, bucket: u8) -> Lesson {
+        Lesson::Happened { curve, bucket }
+    }
+
+    fn curves(lessons: &[Lesson]) -> Vec<Lesson> {
+        lessons.iter().filter(|l| matches!(l, Lesson::Survived { .. } | Lesson::Happened { .. })).copied().collect()
+    }
+
+    #[test]
+    fn a_code_without_a_report_is_an_event_among_all_that_were_silent() {
+        let lessons = started().verified(9_000);
+        assert_eq!(
+            curves(&lessons),
+            [
+                survived(Curve::Reported, 0, 4),
+                survived(Curve::Verified, 0, 4),
+                survived(Curve::Reported, 4, 5),
+                happened(Curve::Verified, 4)
+            ]
+        );
+    }
+
+    #[test]
+    fn after_a_report_the_clock_starts_again() {
+        let (mut track, estimates) = (started(), Estimates::prior());
+        let lessons = track.delivered(5_000, &estimates);
+        assert_eq!(curves(&lessons)[2..], [survived(Curve::Verified, 2, 3), happened(Curve::Reported, 2)]);
+        assert_eq!(curves(&track.verified(12_500)), [survived(Curve::Believed, 0, 3), happened(Curve::Believed, 3)]);
+    }
+
+    #[test]
+    fn what_comes_twice_teaches_once() {
+        let (mut track, estimates) = (started(), Estimates::prior());
+        track.delivered(5_000, &estimates);
+        assert_eq!(track.delivered(5_500, &estimates), []);
+        track.resend(20_000);
+        let once = track.clone();
+        assert_eq!(track.resend(20_000), []);
+        assert_eq!(track, once);
+        track.verified(30_000);
+        for lessons in [track.verified(31_000), track.delivered(32_000, &estimates), track.credit(60_000), track.end()]
+        {
+            assert_eq!(lessons, []);
+        }
+    }
+
+    #[test]
+    fn crediting_in_steps_teaches_what_one_step_does() {
+        let (mut steps, mut leap) = (started(), started());
+        let mut seen = Vec::new();
+        for age in (0..=600).map(|s| s * 1000) {
+            for lesson in steps.credit(age) {
+                if let Lesson::Survived { curve: Curve::Verified, from, to } = lesson {
+                    seen.extend(from..to);
+                }
+            }
+        }
+        assert_eq!(seen, (0..29).collect::<Vec<u8>>());
+        leap.credit(600_000);
+        assert_eq!(steps, leap);
+    }
+
+    #[test]
+    fn a_code_after_a_call_says_nothing_of_the_text() {
+        let (mut track, estimates) = (started(), Estimates::prior());
+        track.called(16_000, &estimates, None);
+        let known = track.call_known(25_000);
+        assert_eq!(curves(&known), [survived(Curve::Reported, 8, 11), survived(Curve::Verified, 8, 11)]);
+        let verified = track.verified(40_000);
+        assert_eq!(curves(&verified), [survived(Curve::Reported, 11, 15), survived(Curve::Reported, 15, 16)]);
+    }
+
+    #[test]
+    fn an_unanswered_call_is_not_watched_for_longer_than_an_answered_one() {
+        let (mut track, estimates) = (started(), Estimates::prior());
+        track.called(10_000, &estimates, None);
+        // The bucket that 25 s is in begins at 23 s.
+        let until_then = track.credit(24_000);
+        assert!(until_then.contains(&survived(Curve::Verified, 5, 11)), "{until_then:?}");
+        assert_eq!(track.wake_ms(), Some(25_000));
+        assert_eq!(curves(&track.call_known(45_000)), [survived(Curve::Reported, 11, 15)]);
+    }
+
+    #[test]
+    fn a_text_known_to_be_lost_is_watched_no_longer() {
+        let mut track = started();
+        assert_eq!(curves(&track.failed(3_000)).len(), 2);
+        assert_eq!(track.end(), []);
+        assert_eq!(track.wake_ms(), None);
+    }
+
+    #[test]
+    fn news_is_checked_once_and_before_a_call_can_bring_it() {
+        let estimates = Estimates::prior();
+        let hit = |lessons: &[Lesson]| {
+            lessons.iter().find_map(|l| if let Lesson::Checked { hit, .. } = l { Some(*hit) } else { None })
+        };
+        assert_eq!(hit(&started().verified(9_000)), Some(true));
+        let mut silent = started();
+        let at = silent.wake_ms().unwrap();
+        assert_eq!(hit(&silent.credit(at - 1)), None);
+        assert_eq!(hit(&silent.credit(at)), Some(false));
+        assert_eq!(hit(&silent.verified(at + 1)), None);
+        let mut called = started();
+        called.called(4_000, &estimates, None);
+        assert!(called.wake_ms().unwrap() <= 19_000);
+        assert_eq!(hit(&called.verified(28_000)), Some(false));
+    }
+}

@@ -44,7 +44,12 @@ pub fn explain(decision: &Decision, route: &str) -> String {
             )
         }
         Kind::Hazard => {
-            format!("{verb}: {missing}, {soon} come within 10 s; waiting costs {wait} cents, calling {call}")
+            let call = if decision.call_cost.is_finite() {
+                format!("calling {call}")
+            } else {
+                "it is too early to call".to_owned()
+            };
+            format!("{verb}: {missing}, {soon} come within 10 s; waiting costs {wait} cents, {call}")
         }
     }
 }
@@ -80,7 +85,7 @@ impl Standing {
             all += open * r;
             open *= (1.0 - v - r).max(0.0);
         }
-        let doubts = |check| route.is_some_and(|node| node.doubt(check) > 0.5);
+        let doubts = |check| route.is_some_and(|node| node.doubt(check) > 0.9);
         Self {
             verifications: route.map_or(0.0, Node::starts),
             conversion: start.first().map_or(0.0, |point| point.text),
@@ -135,5 +140,5 @@ fn percent(share: f64) -> String {
 }
 
 fn cents(micro_dollars: f64) -> String {
-    if micro_dollars.is_finite() { format!("{:.1}", micro_dollars / 10_000.0) } else { "too many".to_owned() }
+    format!("{:.1}", micro_dollars / 10_000.0)
 }

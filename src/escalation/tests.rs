@@ -1,0 +1,319 @@
+//! What must hold of the adaptive policy: its numbers on a system that knows nothing yet, what it makes of outages and
+//! fakes, and properties over anything that may have been learned.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::adaptive::{Costs, Decision, Kind, Next, failed, plan, start};
+use super::book::{Book, Key};
+use super::estimates::Estimates;
+use super::hazard::{BUCKETS, Check, Curve, Lesson};
+use super::node::{Level, Node};
+use super::play::{Facts, PlayReason, Player, Seen, Wish};
+use super::player::Adaptive;
+use super::stage::Stage;
+use super::track::Track;
+use super::words::{Standing, explain};
+
+const PRICE: u64 = 25_000;
+const COUNTRY: [u8; 2] = *b"US";
+const ROUTE: u32 = 310_150;
+
+fn decide(estimates: &Estimates, track: &Track, age_ms: u32) -> Decision {
+    plan(estimates, track, age_ms, PRICE, &Costs::BALANCED)
+}
+
+fn call_at(decision: Decision) -> Option<u32> {
+    match decision.next {
+        Next::Call => Some(decision.age_ms),
+        Next::WakeAt(at) => Some(at),
+        Next::Never => None,
+    }
+}
+
+/// A verification of which `delivered` is reported at 5 s.
+fn reported(estimates: &Estimates) -> Track {
+    let mut track = Track::start(estimates, None).0;
+    track.delivered(5_000, estimates);
+    track
+}
+
+/// Learns whole verifications, one after the other: when reported, when verified, when called.
+fn teach(book: &mut Book, reported_ms: Option<u32>, verified_ms: Option<u32>, called_ms: Option<u32>) {
+    let estimates = book.estimates(COUNTRY, ROUTE);
+    let (mut track, mut lessons) = start(&estimates, PRICE, &Costs::BALANCED);
+    lessons.extend(reported_ms.into_iter().flat_map(|at| track.delivered(at, &estimates)));
+    if let Some(at) = called_ms {
+        let decision = decide(&estimates, &track, at);
+        lessons.extend(track.called(at, &estimates, Some(&decision)));
+    }
+    lessons.extend(verified_ms.into_iter().flat_map(|at| track.verified(at)));
+    lessons.extend(track.end());
+    lessons.into_iter().for_each(|lesson| book.apply(COUNTRY, ROUTE, lesson));
+}
+
+#[test]
+fn the_prior_gives_the_probabilities_that_it_was_made_from() {
+    let estimates = Estimates::prior();
+    let at = |age_ms| decide(&estimates, &Track::default(), age_ms);
+    assert!((at(10_000).text - 0.773).abs() < 0.001, "{:?}", at(10_000));
+    assert!((at(20_000).text - 0.6363).abs() < 0.0005, "{:?}", at(20_000));
+    let needless = Stage::silent(&estimates).points(20_000)[0].needless;
+    assert!((needless - 0.457).abs() < 0.03, "{needless}");
+}
+
+#[test]
+fn a_system_that_knows_nothing_waits_about_as_long_as_an_expert_would() {
+    let estimates = Estimates::prior();
+    let silent = |price| call_at(plan(&estimates, &Track::default(), 0, price, &Costs::BALANCED));
+    assert_eq!(silent(10_000), Some(10_000));
+    assert_eq!(silent(25_000), Some(14_000));
+    assert_eq!(silent(160_000), Some(26_000));
+    assert_eq!(call_at(decide(&estimates, &reported(&estimates), 5_000)), Some(25_000));
+}
+
+#[test]
+fn the_presets_lie_apart() {
+    let at = |costs| call_at(plan(&Estimates::prior(), &Track::default(), 0, PRICE, &costs)).unwrap();
+    assert!(at(Costs::EAGER) < at(Costs::BALANCED));
+    assert!(at(Costs::BALANCED) < at(Costs::THRIFTY));
+}
+
+#[test]
+fn a_silent_outage_is_answered_within_ten_messages_and_its_end_too() {
+    let mut book = Book::default();
+    (0..300).for_each(|i| teach(&mut book, Some(3_000 + i % 5 * 1000), Some(12_000 + i % 7 * 1000), None));
+    let plan_now = |book: &Book| call_at(decide(&book.estimates(COUNTRY, ROUTE), &Track::default(), 0)).unwrap();
+    let usual = plan_now(&book);
+    assert!(usual >= 12_000, "{usual}");
+    for _ in 0..10 {
+        let at = plan_now(&book).min(20_000);
+        teach(&mut book, None, Some(at + 25_000), Some(at));
+    }
+    assert!(plan_now(&book) <= 8_000, "{}", plan_now(&book));
+    let route = book.node(Key::Route(ROUTE)).unwrap();
+    assert!(route.doubt(Check::News) > 0.9);
+    let standing = Standing::new(Some(route), &book.estimates(COUNTRY, ROUTE), PRICE, &Costs::BALANCED);
+    assert!(standing.to_string().contains("alarm: less news"), "{standing}");
+    (0..10).for_each(|_| teach(&mut book, Some(3_000), Some(12_000), None));
+    assert!(book.node(Key::Route(ROUTE)).unwrap().doubt(Check::News) < 0.1);
+}
+
+#[test]
+fn a_report_is_believed_as_far_as_codes_follow() {
+    let book = |verifies: fn(u32) -> bool| {
+        let mut book = Book::default();
+        (0..300).for_each(|i| teach(&mut book, Some(5_000), verifies(i).then_some(14_000), None));
+        book
+    };
+    let plan_now = |book: &Book| {
+        let estimates = book.estimates(COUNTRY, ROUTE);
+        call_at(decide(&estimates, &reported(&estimates), 5_000))
+    };
+    assert_eq!(plan_now(&book(|i| i % 50 != 0)), None);
+    let fakes = book(|i| i % 2 == 0);
+    assert!(plan_now(&fakes).unwrap() <= 25_000);
+    let estimates = fakes.estimates(COUNTRY, ROUTE);
+    let standing = Standing::new(fakes.node(Key::Route(ROUTE)), &estimates, PRICE, &Costs::BALANCED);
+    assert!(standing.to_string().contains("reports are not believed"), "{standing}");
+}
+
+#[test]
+fn calls_that_nobody_needed_teach_that_some_people_never_answer() {
+    let calls = |saved: fn(u32) -> bool| {
+        let mut book = Book::default();
+        for i in 0..200 {
+            let wanted = i % 10 != 0;
+            let verified = if wanted { Some(14_000) } else { saved(i).then_some(60_000) };
+            teach(&mut book, Some(5_000), verified, (!wanted).then_some(35_000));
+        }
+        book.estimates(COUNTRY, ROUTE)
+    };
+    let (none, all) = (calls(|_| false), calls(|_| true));
+    let need = |estimates: &Estimates| decide(estimates, &reported(estimates), 35_000).need;
+    assert!(need(&none) < need(&all) / 2.0, "{} {}", need(&none), need(&all));
+}
+
+#[test]
+fn a_route_leans_on_its_country_and_the_world_until_it_knows_better() {
+    let mut book = Book::default();
+    (0..500).for_each(|_| teach(&mut book, Some(3_000), Some(9_000), None));
+    let reported = |country, route| book.estimates(country, route).hazard(Curve::Reported)[1];
+    let prior = Estimates::prior().hazard(Curve::Reported)[1];
+    let (own, sibling, stranger) =
+        (reported(COUNTRY, ROUTE), reported(COUNTRY, ROUTE + 1), reported(*b"FR", ROUTE + 2));
+    assert!(own > sibling && sibling > stranger && stranger > prior, "{own} {sibling} {stranger} {prior}");
+}
+
+#[test]
+fn a_call_that_only_the_route_explains_says_so() {
+    let mut book = Book::default();
+    (0..100).for_each(|_| teach(&mut book, None, None, Some(20_000)));
+    let early = decide(&book.estimates(COUNTRY, ROUTE), &Track::default(), 8_000);
+    assert_eq!((early.next, early.is_route_unreliable), (Next::Call, true));
+    let late = decide(&Estimates::prior(), &Track::default(), 20_000);
+    assert_eq!((late.next, late.is_route_unreliable), (Next::Call, false));
+}
+
+#[test]
+fn who_asks_again_is_there_and_is_called_when_the_second_text_fails_too() {
+    let estimates = Estimates::prior();
+    let mut track = Track::start(&estimates, None).0;
+    track.resend(10_000);
+    let decision = decide(&estimates, &track, 10_000);
+    assert_eq!(decision.no_intent, 0.0);
+    let at = call_at(decision).unwrap();
+    assert_eq!(decide(&estimates, &track, at).kind, Kind::Resend);
+}
+
+#[test]
+fn a_decision_can_be_read() {
+    let call = decide(&Estimates::prior(), &Track::default(), 16_000);
+    let words = explain(&call, "310-150");
+    let start = "called at 16 s: of the codes still missing at 16 s on 310-150, ";
+    assert!(
+        words.starts_with(start) && words.contains("would have come within 10 s; waiting on would cost"),
+        "{words}"
+    );
+    let lost = failed(&Estimates::prior(), &Track::default(), 3_000, PRICE, &Costs::BALANCED);
+    assert_eq!(explain(&lost, "310-150"), "called at 3 s: the text is known to be lost");
+    let late = decide(&Estimates::prior(), &Track::default(), 110_000);
+    assert!(explain(&late, "310-150").contains("long enough"), "{late:?}");
+}
+
+#[test]
+fn an_early_route_is_probed_now_and_then() {
+    let mut book = Book::default();
+    (0..60).for_each(|_| teach(&mut book, None, None, Some(6_000)));
+    let mut probes = 0;
+    for _ in 0..96 {
+        let estimates = book.estimates(COUNTRY, ROUTE);
+        let (track, lessons) = start(&estimates, PRICE, &Costs::BALANCED);
+        let decision = decide(&estimates, &track, 0);
+        assert_eq!(decision.is_probe, call_at(decision) == Some(30_000));
+        probes += usize::from(decision.is_probe);
+        lessons.into_iter().filter(|l| *l == Lesson::Early).for_each(|l| book.apply(COUNTRY, ROUTE, l));
+    }
+    assert_eq!(probes, 4);
+}
+
+#[test]
+fn a_player_calls_for_a_lost_text_at_once_and_plays_the_same_twice() {
+    let facts = Facts { country: COUNTRY, route: ROUTE, call_price_u: PRICE, sms_price_u: 7_000 };
+    let play = || {
+        let mut player = Adaptive::new(Costs::BALANCED);
+        let mut wishes = Vec::new();
+        for id in 0..200_u64 {
+            let t0 = id * 30_000;
+            wishes.push(player.see(id, &facts, Seen::Started, t0, 0));
+            if id % 9 == 0 {
+                wishes.push(player.see(id, &facts, Seen::Failed, t0 + 2_000, 2_000));
+            } else if id % 2 == 0 {
+                wishes.push(player.see(id, &facts, Seen::Delivered, t0 + 4_000, 4_000));
+            }
+            wishes.push(player.see(id, &facts, Seen::Verified, t0 + 11_000 + id, 11_000 + id));
+        }
+        wishes
+    };
+    let wishes = play();
+    assert_eq!(wishes[1], Wish::Call { reason: PlayReason::Failed });
+    assert_eq!(wishes, play());
+}
+
+// ---- properties
+
+fn any_lesson() -> impl Strategy<Value = Lesson> {
+    let curve = prop::sample::select(vec![Curve::Verified, Curve::Reported, Curve::Believed, Curve::Resent]);
+    let check = prop::sample::select(vec![Check::News, Check::Belief]);
+    prop_oneof![
+        2 => Just(Lesson::Started),
+        6 => (curve.clone(), 0..=BUCKETS as u8).prop_map(|(curve, to)| Lesson::Survived { curve, from: 0, to }),
+        6 => (curve, 0..BUCKETS as u8).prop_map(|(curve, bucket)| Lesson::Happened { curve, bucket }),
+        2 => (check, any::<bool>(), 0.0..1.0_f32).prop_map(|(check, hit, p)| Lesson::Checked { check, hit, p }),
+        1 => (-5.0..5.0_f32, 0.0..99.0_f32).prop_map(|(share, weight)| Lesson::Called { share, weight }),
+        1 => Just(Lesson::Early),
+    ]
+}
+
+fn taught(level: Level, lessons: &[Lesson]) -> Node {
+    let mut node = Node::new(level);
+    lessons.iter().for_each(|lesson| node.apply(*lesson));
+    node
+}
+
+fn any_estimates() -> impl Strategy<Value = Estimates> {
+    vec(any_lesson(), 0..400).prop_map(|lessons| {
+        let [world, country, route] =
+            [Level::World, Level::Country, Level::Route].map(|level| Some(taught(level, &lessons)));
+        Estimates::new(world.as_ref(), country.as_ref(), route.as_ref())
+    })
+}
+
+fn any_track() -> impl Strategy<Value = Track> {
+    (any::<bool>(), proptest::option::of(0..90_000_u32), proptest::option::of(0..90_000_u32)).prop_map(
+        |(early, reported, resent)| {
+            let estimates = Estimates::prior();
+            let mut track = Track::start(&estimates, Some(if early { 4_000 } else { 20_000 })).0;
+            reported.into_iter().for_each(|at| drop(track.delivered(at, &estimates)));
+            resent.into_iter().for_each(|at| drop(track.resend(at)));
+            track
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn nothing_learned_makes_a_plan_that_is_not_finite_too_early_or_too_late(
+        estimates in any_estimates(), track in any_track(), age_ms in 0..600_000_u32, price in 0..500_000_u64,
+    ) {
+        let decision = plan(&estimates, &track, age_ms, price, &Costs::BALANCED);
+        for share in [decision.text, decision.soon, decision.need, decision.no_intent] {
+            prop_assert!((-1e-9..=1.0 + 1e-9).contains(&share), "{decision:?}");
+        }
+        prop_assert!(!decision.call_cost.is_nan() && !decision.wait_cost.is_nan());
+        prop_assert!(decision.call_cost.is_finite() || decision.wait_cost.is_finite());
+        match call_at(decision) {
+            Some(at) => prop_assert!(at >= 4_000 && at >= age_ms),
+            None => prop_assert!(track.reported_ms.is_some()),
+        }
+        if track.reported_ms.is_none_or(|at| at > age_ms) {
+            prop_assert!(call_at(decision).is_some_and(|at| at <= 120_000.max(age_ms)), "{decision:?}");
+        }
+    }
+
+    #[test]
+    fn a_dearer_call_never_comes_earlier(
+        estimates in any_estimates(), track in any_track(), price in 0..200_000_u64, more in 0..200_000_u64,
+    ) {
+        let at = |price| call_at(plan(&estimates, &track, 0, price, &Costs::BALANCED)).unwrap_or(u32::MAX);
+        prop_assert!(at(price) <= at(price + more));
+    }
+
+    #[test]
+    fn lessons_of_one_second_may_come_in_another_order(
+        before in vec(any_lesson(), 0..300), (batch, shuffled) in vec(any_lesson(), 0..24).prop_flat_map(|batch| {
+            (Just(batch.clone()), Just(batch).prop_shuffle())
+        }),
+    ) {
+        let starts = batch.iter().filter(|l| **l == Lesson::Started).count();
+        prop_assume!(starts <= 4);
+        let of = |batch: &[Lesson]| {
+            let route = taught(Level::Country, &[&before[..], batch].concat());
+            Estimates::new(None, None, Some(&route))
+        };
+        let (one, other) = (of(&batch), of(&shuffled));
+        for curve in [Curve::Verified, Curve::Reported, Curve::Believed, Curve::Resent] {
+            for (a, b) in one.hazard(curve).iter().zip(other.hazard(curve)) {
+                prop_assert!((a - b).abs() < 0.005, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_packed_node_is_small_and_comes_back(lessons in vec(any_lesson(), 0..300)) {
+        let node = taught(Level::Route, &lessons);
+        let bytes = node.to_bytes();
+        prop_assert!(bytes.len() <= 2048);
+        prop_assert_eq!(Node::from_bytes(&bytes), Some(node));
+    }
+}
