@@ -24,10 +24,15 @@ impl Draft<'_> {
     }
 
     /// Teaches what has just been seen, and works out anew when to call.
-    pub(super) fn watch(&mut self, before: &Verification, is_tick: bool) {
-        let is_due = is_tick || before.due().is_some_and(|at| at <= self.now);
-        let is_idle = !is_due && self.v == *before;
+    pub(super) fn watch(&mut self, before: &Verification, is_report: bool) {
         let Some(mut track) = self.v.track.clone() else { return };
+        let timers = [Some(before.expires_at), before.watch_at, before.worked_out.map(|w| w.at)];
+        let is_due = timers.into_iter().flatten().any(|at| at <= self.now);
+        let is_idle = !is_due && self.v == *before;
+        // Timers of calls, effects and the like are none of its business.
+        if is_idle && !is_report {
+            return;
+        }
         let age_ms = self.age_ms();
         let estimates = self.insight.estimates();
         let is_new = |is: fn(&Verification) -> bool| is(&self.v) && !is(before);
