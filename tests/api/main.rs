@@ -10,6 +10,7 @@ mod checks;
 mod direct;
 mod edges;
 mod failover;
+mod learned;
 mod legacy;
 mod lists;
 mod logs;

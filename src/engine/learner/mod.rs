@@ -4,6 +4,8 @@
 //! what others have written is read again every few seconds. While the store is away decisions rest on what was
 //! known last, or on what is assumed of a route that nobody has used: learning never holds up a verification.
 
+mod copy;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use self::copy::{Copy, PAUSE, entry, name, node_of, parse_entry};
 use super::Engine;
 use crate::escalation::Insight;
 use crate::escalation::book::Key;
@@ -28,14 +31,6 @@ const FRESH: Duration = Duration::from_secs(5);
 const READ_MAX: Duration = Duration::from_millis(200);
 /// How long what has been learned outlives the last lesson.
 const KEEP: Duration = Duration::from_secs(30 * 86_400);
-/// A route's lessons are written when there are so many, about one verification's, or the oldest is this old.
-const ROUTE_BATCH: (usize, Duration) = (6, Duration::from_secs(10));
-/// The same of countries and of the world, which hardly change by one verification.
-const WIDE_BATCH: (usize, Duration) = (64, Duration::from_secs(60));
-/// No node is written more often than this, however busy it is.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Lessons that are kept while they cannot be written.
-const PENDING_MAX: usize = 2_000;
 /// Prefixes whose network is remembered in this process.
 const PREFIXES_MAX: usize = 10_000;
 /// How often a write is tried against others.
@@ -58,24 +53,6 @@ struct State {
     prices: HashMap<Country, Price>,
     /// When the store last did not answer.
     slow_since: Option<Instant>,
-}
-
-/// One node, as far as is known here.
-#[derive(Default)]
-struct Copy {
-    /// With the lessons that are not written yet.
-    node: Option<Node>,
-    /// As it was read or written last.
-    stored: Option<Vec<u8>>,
-    read_at: Option<Instant>,
-    pending: Vec<Lesson>,
-    /// Lessons that are being written.
-    in_flight: Vec<Lesson>,
-    /// Of the oldest lesson that is not written.
-    pending_since: Option<Instant>,
-    /// The country that its numbers are of.
-    country: Option<Country>,
-    written_at: Option<Instant>,
 }
 
 /// What a call costs, in micro-dollars.
@@ -124,6 +101,7 @@ impl Learner {
     async fn read(&self, keys: &[Key], country: &Country) {
         let mut names: Vec<String> = keys.iter().map(|key| name(*key)).collect();
         names.push(price_name(country));
+        let asked_at = Instant::now();
         let found = self.memos(&names).await;
         let (mut state, now) = (self.state(), Instant::now());
         let mut found = match found {
@@ -136,8 +114,10 @@ impl Learner {
         let price = found.pop().flatten();
         for (key, bytes) in keys.iter().zip(found) {
             let copy = state.copies.entry(*key).or_default();
+            // What has been written since is newer than what was read.
+            let is_newer = copy.written_at.is_none_or(|at| at < asked_at);
             copy.read_at = Some(now);
-            if bytes.is_some() {
+            if bytes.is_some() && is_newer {
                 copy.take_over(*key, bytes);
             }
         }
@@ -352,47 +332,6 @@ impl Learner {
     }
 }
 
-impl Copy {
-    fn learn(&mut self, key: Key, lessons: &[Lesson]) {
-        let node = self.node.get_or_insert_with(|| Node::new(key.level()));
-        lessons.iter().for_each(|lesson| node.apply(*lesson));
-        if !lessons.is_empty() {
-            self.pending_since.get_or_insert_with(Instant::now);
-        }
-        self.pending.extend(lessons);
-        let excess = self.pending.len().saturating_sub(PENDING_MAX);
-        self.pending.drain(..excess);
-    }
-
-    /// What the store has, and on top of it what is not written yet.
-    fn take_over(&mut self, key: Key, stored: Option<Vec<u8>>) {
-        let mut node = node_of(key, stored.as_deref());
-        self.in_flight.iter().chain(&self.pending).for_each(|lesson| node.apply(*lesson));
-        (self.node, self.stored, self.read_at) = (Some(node), stored, Some(Instant::now()));
-    }
-
-    fn written(&mut self, key: Key, after: Vec<u8>) {
-        self.in_flight.clear();
-        self.take_over(key, Some(after));
-    }
-
-    fn put_back(&mut self) {
-        let mut lessons = std::mem::take(&mut self.in_flight);
-        lessons.append(&mut self.pending);
-        self.pending = lessons;
-        self.pending_since.get_or_insert_with(Instant::now);
-        let excess = self.pending.len().saturating_sub(PENDING_MAX);
-        self.pending.drain(..excess);
-    }
-
-    fn is_due(&self, key: Key) -> bool {
-        let (many, long) = if matches!(key, Key::Route(_)) { ROUTE_BATCH } else { WIDE_BATCH };
-        let is_paused = self.written_at.is_some_and(|at| at.elapsed() < PAUSE);
-        let is_old = self.pending_since.is_some_and(|at| at.elapsed() >= long);
-        !is_paused && (self.pending.len() >= many || is_old)
-    }
-}
-
 /// Writes what has been learned until told to stop, and then all of it.
 pub async fn run(engine: Engine, stop: CancellationToken) {
     loop {
@@ -405,36 +344,6 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
         }
     }
     let _ = tokio::time::timeout(PAUSE, engine.learner.flush(true)).await;
-}
-
-fn node_of(key: Key, stored: Option<&[u8]>) -> Node {
-    // What another version wrote begins anew.
-    stored.and_then(Node::from_bytes).unwrap_or_else(|| Node::new(key.level()))
-}
-
-fn name(key: Key) -> String {
-    match key {
-        Key::World => "w".to_owned(),
-        Key::Country(letters) => format!("c:{}", String::from_utf8_lossy(&letters)),
-        Key::Route(code) => format!("r:{code}"),
-    }
-}
-
-/// In the list of all nodes.
-fn entry(key: Key, country: Option<&Country>) -> String {
-    country.map_or_else(|| name(key), |country| format!("{}/{country}", name(key)))
-}
-
-/// The reverse of [`entry`].
-fn parse_entry(text: &str) -> Option<(Key, Option<Country>)> {
-    let (name, country) = text.split_once('/').unwrap_or((text, ""));
-    let key = match name.split_once(':') {
-        None => (name == "w").then_some(Key::World)?,
-        Some(("c", letters)) => Key::Country(letters.as_bytes().first_chunk().copied()?),
-        Some(("r", code)) => Key::Route(code.parse().ok()?),
-        Some(_) => return None,
-    };
-    Some((key, Country::parse(country)))
 }
 
 fn price_name(country: &Country) -> String {

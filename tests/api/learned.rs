@@ -1,0 +1,87 @@
+//! What routes have been doing: learned from callbacks and codes, shared, and told.
+
+use std::sync::Arc;
+
+use phlo_2fa::store::{Memory, Store};
+use serde_json::{Value, json};
+
+use crate::stub::Stub;
+use crate::support::{Setup, TestApp};
+
+const OWN: &str = "8675309";
+
+fn env() -> Vec<(&'static str, String)> {
+    vec![("ESCALATION", "adaptive".into()), ("PLIVO_TIMEOUT", "1".into())]
+}
+
+/// One verification on a network, whose code comes in 6 s after the text.
+async fn verified(app: &Stub, n: u32) {
+    let to = format!("+1415555{:04}", 2000 + n);
+    let created = app.open(json!({ "to": to, "code": OWN })).await;
+    let path = app.callback("message", "url");
+    let network = [("MCC", "310"), ("MNC", "150")];
+    app.plivo_posts(&path, &[&[("MessageUUID", "m"), ("Status", "sent")], &network[..]].concat()).await;
+    app.settled().await;
+    app.clock.advance(std::time::Duration::from_secs(6));
+    assert_eq!(app.check(created.id(), OWN).await.body["result"], "verified");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_are_told_with_what_has_been_learned_of_them() {
+    let app = Stub::direct(env()).await;
+    let empty = app.get("/v1/routes").await;
+    assert_eq!((empty.status, &empty.body["routes"], &empty.body["policy"]), (200, &json!([]), &json!("adaptive")));
+    for n in 0..30 {
+        verified(&app, n).await;
+    }
+    let told = app.get("/v1/routes").await.body;
+    let route = &told["routes"][0];
+    assert_eq!((&route["route"], &route["country"]), (&json!("310-150"), &json!("US")), "{told:#}");
+    assert!(route["verifications"].as_u64().unwrap() >= 28, "{route}");
+    assert!(route["conversion"].as_f64().unwrap() > 0.8, "{route}");
+    assert!(route["text"].as_str().unwrap().contains("reports are missing"), "{route}");
+    assert_eq!(told["countries"][0]["country"], "US");
+    app.send(app.keyless("GET", "/v1/routes")).await.assert_problem(401, "unauthenticated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_explained_by_what_it_was_weighed_on() {
+    let app = Stub::direct(env()).await;
+    let created = app.open(json!({})).await;
+    assert_eq!(created.body["next"]["reason"], "no_report", "{created:?}");
+    for _ in 0..40 {
+        app.settled().await;
+        app.advance(1.0).await;
+    }
+    let v = app.read(created.id()).await;
+    assert_eq!(v["attempts"][1]["channel"], "call", "{v:#}");
+    let timeline = app.get(&format!("/v1/verifications/{}/timeline", created.id())).await.body;
+    let weighed = timeline["entries"].as_array().unwrap().iter().find(|entry| entry["event"] == "weighed");
+    let weighed = weighed.unwrap_or_else(|| panic!("{timeline:#}"));
+    assert!(weighed["text"].as_str().unwrap().starts_with("Of the codes still missing at "), "{weighed}");
+    let costs =
+        [&weighed["weighed"]["call_cost_u"], &weighed["weighed"]["wait_cost_u"]].map(|cost| cost.as_u64().unwrap());
+    assert!(costs[0] <= costs[1], "{weighed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_replica_learns_another_knows_also_after_a_restart() {
+    let store: Arc<dyn Store> = Arc::new(Memory::default());
+    let replica = async || {
+        let mut env = env();
+        env.push(("SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into()));
+        TestApp::spawn_with(Setup { env, store: Some(Arc::clone(&store)), ..Setup::default() }).await
+    };
+    let first = replica().await;
+    let created = first.create("0100").await;
+    first.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
+    first.settled().await;
+    first.engine.learner.flush(true).await.unwrap();
+    let told = first.get("/v1/routes").await.body;
+    drop(first);
+    let second = replica().await;
+    let again = second.get("/v1/routes").await.body;
+    assert_eq!(again["routes"], told["routes"]);
+    assert!(!told["routes"].as_array().unwrap().is_empty(), "{told:#}");
+    assert_ne!(again["world"], Value::Null);
+}
