@@ -1,8 +1,8 @@
 //! The service and the replay decide alike: both are told the same verifications, event by event, and call at the
 //! same moments. What the service hears it hears through its engine, as callbacks and people bring it.
 //!
-//! They are not yet the same to the last row: the service's escalator wakes a called verification 15 s after the call,
-//! the replay hears of it with the call's result, so that now and then something is learned a little earlier.
+//! They are not yet the same to the last row. One difference is known: the service's escalator wakes a called
+//! verification 15 s after the call, while the replay hears of it with the call's result. It does not explain all.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 #[path = "support/mod.rs"]
@@ -87,7 +87,7 @@ impl Service {
         let carrier = Carrier::from_code(facts.route);
         if seen == Seen::Started {
             let to = number(facts.route, id);
-            engine.learner.note_carrier(&to, carrier.unwrap()).await;
+            engine.learner.note_carrier(&to, carrier.unwrap());
             let created = engine.create(creation(to)).await.unwrap();
             self.open.insert(id, created.applied.verification.id);
         }

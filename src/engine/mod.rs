@@ -318,7 +318,7 @@ impl Engine {
             if let Outcome::Committed(_) = self.commit(&after, revision, None, now).await? {
                 self.tell(Some(&before), &after, now);
                 self.learner.learn(Some(&before), &after, &lessons);
-                self.learner.note_facts(Some(&before), &after).await;
+                self.learner.note_facts(&before, &after);
                 return Ok((after, effects, answer));
             }
         }

@@ -47,9 +47,9 @@ pub async fn answer(shared: Data<Shared>, reference: Path<String>, callback: Cal
     let to = prove(&shared, "answer", &reference, Purpose::Answer, &callback)?;
     let AnswerCallback { call_uuid, is_machine, has_pressed } = AnswerCallback::read(read(&callback)?);
     let plivo = &shared.engine.plivo;
-    // Whoever is asked for a key first has picked up, and may yet be a machine.
     // That a key was pressed stands in the body, which V2 does not cover.
     let has_pressed = has_pressed && callback.proof == Some(Proof::V3);
+    // Whoever is asked for a key first has picked up, and may yet be a machine.
     let is_person = !is_machine && (has_pressed || !plivo.asks_for_a_key());
     let (attempt, provider_id, facts) = (to.attempt, call_uuid.map(as_told), Facts::default());
     let event = if is_machine {

@@ -62,7 +62,7 @@ pub struct AttemptView {
     /// `triggering`, `triggered`, `queued`, `sent`, `delivered`, `undelivered`, `failed`, `unknown`; of calls
     /// `ringing`, `answered`, `completed`, `no_answer`, `busy`, `rejected`, `machine`.
     pub status: &'static str,
-    /// Which of Plivo's doors it went through.
+    /// Which of Plivo's doors it went through: `phlo`, or `api` for the Message or Call API; null while none has taken it.
     pub via: Option<&'static str>,
     /// Why a call was made.
     pub reason: Option<&'static str>,

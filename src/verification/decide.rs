@@ -1,4 +1,4 @@
-//! Every transition: [`open`] and [`decide`], with what Plivo tells taken down in `heard.rs` and what follows from
+//! Every transition: [`open`] and [`decide`], with what Plivo tells taken down in `heard.rs`, learned from in `watch.rs`, and what follows from
 //! all of it in `settle.rs`, and nowhere else.
 
 use std::time::Duration;

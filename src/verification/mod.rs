@@ -12,7 +12,7 @@
 //! [`open`] makes one and [`decide`] says what one [`Event`] does to it at one moment; both return a
 //! [`Decision`]: the state after, the [`Effect`]s that follow, and the [`Answer`] to whoever asked. The
 //! caller commits the state first and performs the effects then. All of it fits one page: [`state`] is
-//! data and questions about it ([`attempt`] the same for one text or call), `decide`, `heard` and `settle` change it,
+//! data and questions about it ([`attempt`] the same for one text or call), `decide`, `heard`, `settle` and `watch` change it,
 //! and nothing else does.
 
 pub mod attempt;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::store::{Memory, Store};
 use serde_json::{Value, json};
 
@@ -82,6 +83,9 @@ async fn what_one_replica_learns_another_knows_also_after_a_restart() {
     let second = replica().await;
     let again = second.get("/v1/routes").await.body;
     assert_eq!(again["routes"], told["routes"]);
+    // Numbers like it are known to be in its network before any report of theirs.
+    let like = second.engine.learner.guess(&PhoneNumber::parse("+14155550109").unwrap()).await;
+    assert_eq!(like.map(|carrier| carrier.to_string()).as_deref(), told["routes"][0]["route"].as_str());
     assert!(!told["routes"].as_array().unwrap().is_empty(), "{told:#}");
     assert_ne!(again["world"], Value::Null);
 }

@@ -4,16 +4,16 @@
 //! what others have written is read again every few seconds. While the store is away decisions rest on what was
 //! known last, or on what is assumed of a route that nobody has used: learning never holds up a verification.
 
-mod copy;
+mod known;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use self::copy::{Copy, PAUSE, entry, name, node_of, parse_entry};
+use self::known::{Known, PAUSE, entry, name, node_of, parse_entry};
 use super::Engine;
 use crate::escalation::Insight;
 use crate::escalation::book::Key;
@@ -48,18 +48,16 @@ pub struct Learner {
 
 #[derive(Default)]
 struct State {
-    copies: HashMap<Key, Copy>,
+    copies: HashMap<Key, Known>,
     carriers: HashMap<String, (Option<Carrier>, Instant)>,
-    prices: HashMap<Country, Price>,
+    /// What a call costs, in micro-dollars.
+    prices: HashMap<Country, u64>,
+    /// Memos of networks and prices that are not written yet.
+    unwritten: HashMap<String, String>,
+    /// Nodes that stand in the list of all.
+    indexed: HashSet<Key>,
     /// When the store last did not answer.
     slow_since: Option<Instant>,
-}
-
-/// What a call costs, in micro-dollars.
-struct Price {
-    call_u: Option<u64>,
-    stored: Option<Vec<u8>>,
-    read_at: Instant,
 }
 
 impl Learner {
@@ -77,13 +75,12 @@ impl Learner {
                 |key: &&Key| state.copies.get(key).and_then(|copy| copy.read_at).is_none_or(|at| at.elapsed() > FRESH);
             keys.iter().filter(is_stale).copied().collect()
         };
-        let has_price = self.state().prices.get(country).is_some_and(|price| price.read_at.elapsed() < KEEP);
-        if !stale.is_empty() || !has_price {
+        if !stale.is_empty() {
             self.read(&stale, country).await;
         }
         let state = self.state();
         let node = |key: Key| (key, state.copies.get(&key).and_then(|copy| copy.node.clone()));
-        let price = state.prices.get(country).and_then(|price| price.call_u).unwrap_or(CALL_PRICE_U);
+        let price = state.prices.get(country).copied().unwrap_or(CALL_PRICE_U);
         Insight::new(keys.into_iter().map(node).collect(), price)
     }
 
@@ -121,11 +118,8 @@ impl Learner {
                 copy.take_over(*key, bytes);
             }
         }
-        let call_u = price.as_deref().and_then(parse_number);
-        let price = Price { call_u, stored: price, read_at: now };
-        let old = state.prices.entry(country.clone()).or_insert(Price { call_u: None, stored: None, read_at: now });
-        if price.call_u.is_some() {
-            *old = price;
+        if let Some(price) = price.as_deref().and_then(parse_number) {
+            state.prices.insert(country.clone(), price);
         }
     }
 
@@ -148,15 +142,16 @@ impl Learner {
         }
     }
 
-    /// Takes down where numbers like this one are and what calls there cost, as far as a commit has told.
-    pub async fn note_facts(&self, before: Option<&Verification>, after: &Verification) {
+    /// Takes down where numbers like this one are and what calls there cost, as far as a commit has told. What follows
+    /// from that commit does not wait for it: it is written with the lessons.
+    pub fn note_facts(&self, before: &Verification, after: &Verification) {
         for (i, a) in after.attempts.iter().enumerate() {
-            let known = before.and_then(|v| v.attempts.get(i)).map(|a| a.facts).unwrap_or_default();
+            let known = before.attempts.get(i).map(|a| a.facts).unwrap_or_default();
             if let Some(carrier) = a.facts.carrier.filter(|carrier| known.carrier != Some(*carrier)) {
-                self.note_carrier(&after.to, carrier).await;
+                self.note_carrier(&after.to, carrier);
             }
             if let (Channel::Call, Some(cost_u), None) = (a.channel, a.facts.cost_u, known.cost_u) {
-                self.note_price(after.to.country(), cost_u).await;
+                self.note_price(after.to.country(), cost_u);
             }
         }
     }
@@ -176,16 +171,16 @@ impl Learner {
     }
 
     /// Takes down in which network numbers like this one are.
-    pub async fn note_carrier(&self, to: &PhoneNumber, carrier: Carrier) {
+    pub fn note_carrier(&self, to: &PhoneNumber, carrier: Carrier) {
         let name = self.prefix_name(to);
-        let known = self.state().carriers.get(&name).and_then(|(carrier, _)| *carrier);
-        if known == Some(carrier) {
+        if self.state().carriers.get(&name).is_some_and(|(known, _)| *known == Some(carrier)) {
             return;
         }
         self.remember(name.clone(), Some(carrier));
-        let (before, after) = (known.map(|known| known.code().to_string()), carrier.code().to_string());
-        // Whoever was faster knows as much.
-        let _ = self.store.swap_memo(&name, before.as_ref().map(String::as_bytes), after.as_bytes(), KEEP).await;
+        let mut state = self.state();
+        if state.unwritten.len() < PREFIXES_MAX {
+            state.unwritten.insert(name, carrier.code().to_string());
+        }
     }
 
     fn remember(&self, name: String, carrier: Option<Carrier>) {
@@ -197,27 +192,11 @@ impl Learner {
     }
 
     /// A tenth of each new price counts, so that one odd bill is soon forgotten.
-    async fn note_price(&self, country: &Country, cost_u: u64) {
-        let (stored, new) = {
-            let mut state = self.state();
-            let old = state.prices.get(country);
-            let new = old.and_then(|price| price.call_u).map_or(cost_u, |old| (9 * old + cost_u) / 10);
-            let stored = old.and_then(|price| price.stored.clone());
-            let price = Price { call_u: Some(new), stored: stored.clone(), read_at: Instant::now() };
-            state.prices.insert(country.clone(), price);
-            (stored, new.to_string().into_bytes())
-        };
-        if stored.as_ref() == Some(&new) {
-            return;
-        }
-        let written = self.store.swap_memo(&price_name(country), stored.as_deref(), &new, KEEP).await;
-        let there = match written {
-            Ok(Swap::Written) => Some(new),
-            Ok(Swap::Changed(there)) => there,
-            Err(_) => return,
-        };
-        if let Some(price) = self.state().prices.get_mut(country) {
-            price.stored = there;
+    fn note_price(&self, country: &Country, cost_u: u64) {
+        let mut state = self.state();
+        let new = state.prices.get(country).map_or(cost_u, |old| (9 * old + cost_u) / 10);
+        if state.prices.insert(country.clone(), new) != Some(new) {
+            state.unwritten.insert(price_name(country), new.to_string());
         }
     }
 
@@ -228,11 +207,31 @@ impl Learner {
     pub async fn flush(&self, all: bool) -> Result<(), StoreError> {
         let due: Vec<Key> = {
             let state = self.state();
-            let is_due = |(key, copy): (&Key, &Copy)| (all || copy.is_due(*key)).then_some(*key);
+            let is_due = |(key, copy): (&Key, &Known)| (all || copy.is_due(*key)).then_some(*key);
             state.copies.iter().filter(|(_, copy)| !copy.pending.is_empty()).filter_map(is_due).collect()
         };
         for key in due {
             self.write(key).await?;
+        }
+        self.write_facts().await
+    }
+
+    /// The last one counts: what others have noted meanwhile is as true.
+    async fn write_facts(&self) -> Result<(), StoreError> {
+        let facts: Vec<(String, String)> = {
+            let state = self.state();
+            state.unwritten.iter().map(|(name, fact)| (name.clone(), fact.clone())).collect()
+        };
+        let names: Vec<String> = facts.iter().map(|(name, _)| name.clone()).collect();
+        let stored = self.store.memos(&names).await?;
+        for ((name, fact), stored) in facts.into_iter().zip(stored) {
+            if stored.as_deref() != Some(fact.as_bytes()) {
+                self.store.swap_memo(&name, stored.as_deref(), fact.as_bytes(), KEEP).await?;
+            }
+            let mut state = self.state();
+            if state.unwritten.get(&name) == Some(&fact) {
+                state.unwritten.remove(&name);
+            }
         }
         Ok(())
     }
@@ -247,17 +246,13 @@ impl Learner {
             (copy.stored.clone(), copy.in_flight.clone(), copy.country.clone())
         };
         for _ in 0..TRIES {
-            let is_new = stored.is_none();
             let mut node = node_of(key, stored.as_deref());
             lessons.iter().for_each(|lesson| node.apply(*lesson));
             let after = node.to_bytes();
             match self.store.swap_memo(&name(key), stored.as_deref(), &after, KEEP).await {
                 Ok(Swap::Written) => {
                     self.state().copies.entry(key).or_default().written(key, after);
-                    if is_new {
-                        self.index(key, country).await?;
-                    }
-                    return Ok(());
+                    return self.index(key, country).await;
                 }
                 Ok(Swap::Changed(there)) => stored = there,
                 Err(error) => {
@@ -270,23 +265,28 @@ impl Learner {
         Ok(())
     }
 
-    /// Adds a node to the list of all, so that they can be shown.
+    /// Adds a node to the list of all, so that they can be shown: once in the life of each process, in case whoever
+    /// began it could not.
     async fn index(&self, key: Key, country: Option<Country>) -> Result<(), StoreError> {
+        if self.state().indexed.contains(&key) {
+            return Ok(());
+        }
         let name = entry(key, country.as_ref());
         for _ in 0..TRIES {
             let stored = self.store.memos(&[INDEX.to_owned()]).await?.pop().flatten();
             let text = stored.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
             let mut names: Vec<&str> = text.split_whitespace().collect();
             if names.contains(&name.as_str()) {
-                return Ok(());
+                break;
             }
             names.push(&name);
             let first = names.len().saturating_sub(INDEX_MAX);
             let after = names[first..].join(" ");
             if self.store.swap_memo(INDEX, stored.as_deref(), after.as_bytes(), KEEP).await? == Swap::Written {
-                return Ok(());
+                break;
             }
         }
+        self.state().indexed.insert(key);
         Ok(())
     }
 
@@ -309,7 +309,7 @@ impl Learner {
         let nodes = known.into_iter().zip(found).map(|((key, country), bytes)| {
             let mut node = node_of(key, bytes.as_deref());
             if let Some(copy) = state.copies.get(&key) {
-                copy.pending.iter().for_each(|lesson| node.apply(*lesson));
+                copy.in_flight.iter().chain(&copy.pending).for_each(|lesson| node.apply(*lesson));
             }
             (key, country, node)
         });
@@ -318,7 +318,7 @@ impl Learner {
 
     /// What a call to a country costs, as Plivo has billed it.
     pub fn call_price_u(&self, country: &Country) -> u64 {
-        self.state().prices.get(country).and_then(|price| price.call_u).unwrap_or(CALL_PRICE_U)
+        self.state().prices.get(country).copied().unwrap_or(CALL_PRICE_U)
     }
 
     fn prefix_name(&self, to: &PhoneNumber) -> String {

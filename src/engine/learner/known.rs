@@ -1,4 +1,4 @@
-//! [`Copy`]: one node as this process knows it, with what it has not written yet; and how nodes are named.
+//! [`Known`]: one node as this process knows it, with what it has not written yet; and how nodes are named.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const PENDING_MAX: usize = 2_000;
 
 /// One node, as far as is known here.
 #[derive(Default)]
-pub(super) struct Copy {
+pub(super) struct Known {
     /// With the lessons that are not written yet.
     pub(super) node: Option<Node>,
     /// As it was read or written last.
@@ -34,7 +34,7 @@ pub(super) struct Copy {
     pub(super) written_at: Option<Instant>,
 }
 
-impl Copy {
+impl Known {
     pub(super) fn learn(&mut self, key: Key, lessons: &[Lesson]) {
         let node = self.node.get_or_insert_with(|| Node::new(key.level()));
         lessons.iter().for_each(|lesson| node.apply(*lesson));
