@@ -1,5 +1,5 @@
-//! Every transition: [`open`] and [`decide`], with what Plivo tells taken down in `heard.rs`, learned from in `watch.rs`, and what follows from
-//! all of it in `settle.rs`, and nowhere else.
+//! Every transition: [`open`] and [`decide`], with what Plivo tells taken down in `heard.rs`, what it teaches in
+//! `watch.rs`, what follows from all of it in `settle.rs`, and nowhere else.
 
 use std::time::Duration;
 
