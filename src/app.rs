@@ -192,6 +192,8 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         worth: config.worth,
         insight: Default::default(),
         voice_confirm: config.voice_confirm,
+        guesses: config.limit_guesses.clone(),
+        barred: Vec::new(),
         effect_lease: config.plivo_timeout + Duration::from_secs(3),
     };
     Ok(Engine::new(Parts {
@@ -201,6 +203,7 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         plivo,
         keys,
         rules,
+        guard: config.guard.clone(),
         retention: config.retention,
         metrics: Arc::new(Metrics::default()),
         runtime: Handle::current(),
@@ -215,6 +218,7 @@ fn shared(config: &Config, engine: Engine) -> Shared {
     Shared {
         engine,
         keys: ApiKeys::new(&config.api_keys),
+        blocked: config.blocked.clone(),
         countries: config.countries.clone(),
         countries_call: config.countries_call.clone(),
         test_numbers: config.test_numbers.clone(),

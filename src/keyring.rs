@@ -16,7 +16,7 @@ use crate::phone::PhoneNumber;
 const NONCE: usize = 24;
 
 /// A keyed hash of app and number: what stands in the store's keys instead of a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NumberKey(pub [u8; 16]);
 
 impl NumberKey {

@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::escalation::Reason;
+use crate::guard::Scope;
 use crate::plivo::Reply;
 use crate::time::Timestamp;
 use crate::verification::event::TextReport;
@@ -118,7 +119,7 @@ impl Metrics {
                 drop(self.callbacks.get_or_create(&CallbackLabels { kind, result }));
             }
         }
-        for scope in ["country", "country_call"] {
+        for scope in Scope::ALL.map(Scope::as_str).into_iter().chain(["destination"]) {
             drop(self.refusals.get_or_create(&ScopeLabels { scope }));
         }
         self
@@ -162,7 +163,7 @@ impl Metrics {
         self.checks.get_or_create(&ResultLabels { result: "verified" }).inc();
     }
 
-    /// One refusal of an allow-list.
+    /// One refusal of a limit or an allow-list.
     pub fn refusal(&self, scope: &'static str) {
         self.refusals.get_or_create(&ScopeLabels { scope }).inc();
     }
@@ -226,6 +227,7 @@ impl Metrics {
             | Note::PassedOn { .. }
             | Note::TakenBack { .. }
             | Note::Weighed { .. }
+            | Note::CallBarred { .. }
             | Note::TakenOver { .. }
             | Note::Activity { .. }
             | Note::Dropped { .. } => {}

@@ -15,6 +15,59 @@ pub struct PhoneNumber {
     calling_code: u16,
     country: Country,
     fixed_line: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    range: Option<Range>,
+}
+
+/// Ranges that nobody has a phone in who only wants to sign in, and that whoever owns such a number earns with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Range {
+    /// Premium rate.
+    Premium,
+    /// Shared cost.
+    SharedCost,
+    /// Satellites and networks of no country.
+    Satellite,
+    /// Personal numbers, which lead anywhere.
+    Personal,
+    /// Pagers.
+    Pager,
+    /// Voicemail boxes.
+    Voicemail,
+    /// Companies' universal access numbers.
+    Uan,
+}
+
+impl Range {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Premium, Self::SharedCost, Self::Satellite, Self::Personal, Self::Pager, Self::Voicemail, Self::Uan];
+
+    /// As `BLOCKED_RANGES` writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Premium => "premium",
+            Self::SharedCost => "shared_cost",
+            Self::Satellite => "satellite",
+            Self::Personal => "personal",
+            Self::Pager => "pager",
+            Self::Voicemail => "voicemail",
+            Self::Uan => "uan",
+        }
+    }
+
+    fn of(kind: PhoneNumberType, country: &Country) -> Option<Self> {
+        match kind {
+            PhoneNumberType::PremiumRate => Some(Self::Premium),
+            PhoneNumberType::SharedCost => Some(Self::SharedCost),
+            PhoneNumberType::PersonalNumber => Some(Self::Personal),
+            PhoneNumberType::Pager => Some(Self::Pager),
+            PhoneNumberType::VoiceMail => Some(Self::Voicemail),
+            PhoneNumberType::UAN => Some(Self::Uan),
+            _ => (country.as_str() == "001").then_some(Self::Satellite),
+        }
+    }
 }
 
 /// Why a text is not a number we can send to. The text itself is never part of it.
@@ -106,11 +159,13 @@ impl PhoneNumber {
             return Err(InvalidNumber::Unassigned);
         }
         let region = parsed.get_region_code().ok_or(InvalidNumber::Unassigned)?;
+        let (country, kind) = (Country(region.to_string()), PHONE_NUMBER_UTIL.get_number_type(&parsed));
         Ok(Self {
             e164: text.to_owned(),
             calling_code: u16::try_from(parsed.country_code).map_err(|_| InvalidNumber::Unassigned)?,
-            country: Country(region.to_string()),
-            fixed_line: PHONE_NUMBER_UTIL.get_number_type(&parsed) == PhoneNumberType::FixedLine,
+            range: Range::of(kind, &country),
+            country,
+            fixed_line: kind == PhoneNumberType::FixedLine,
         })
     }
 
@@ -128,7 +183,8 @@ impl PhoneNumber {
         let country =
             PHONE_NUMBER_UTIL.get_region_for_country_code(parsed.country_code).ok_or(InvalidNumber::Unassigned)?;
         let calling_code = u16::try_from(parsed.country_code).map_err(|_| InvalidNumber::Unassigned)?;
-        Ok(Self { e164: text.to_owned(), calling_code, country: Country(country.to_string()), fixed_line: false })
+        let country = Country(country.to_string());
+        Ok(Self { e164: text.to_owned(), calling_code, country, fixed_line: false, range: None })
     }
 
     /// The number in full, with `+`. For Plivo and for keyed hashes; never for a person or a log.
@@ -144,6 +200,11 @@ impl PhoneNumber {
     /// The country whose numbering plan it is in.
     pub fn country(&self) -> &Country {
         &self.country
+    }
+
+    /// The range it is in, if that is one of those.
+    pub fn range(&self) -> Option<Range> {
+        self.range
     }
 
     /// Whether it certainly cannot take a text. Where plans do not tell the two apart (as in North
@@ -235,5 +296,22 @@ mod tests {
         assert!(PhoneNumber::parse("+442079460000").unwrap().is_fixed_line());
         assert!(!PhoneNumber::parse("+14155550112").unwrap().is_fixed_line());
         assert_eq!(PhoneNumber::parse("+447400123456").unwrap().country().to_string(), "GB");
+    }
+
+    #[test]
+    fn ranges_that_somebody_earns_with_are_known() {
+        for (number, range) in [
+            ("+19002345678", Some(Range::Premium)),
+            ("+449012345678", Some(Range::Premium)),
+            ("+448431234567", Some(Range::SharedCost)),
+            ("+447012345678", Some(Range::Personal)),
+            ("+881612345678", Some(Range::Satellite)),
+            ("+870773111632", Some(Range::Satellite)),
+            ("+979123456789", Some(Range::Premium)),
+            ("+14155550112", None),
+            ("+447400123456", None),
+        ] {
+            assert_eq!(PhoneNumber::parse(number).unwrap().range(), range, "{number}");
+        }
     }
 }

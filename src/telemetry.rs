@@ -92,6 +92,10 @@ pub fn log(v: &Verification, note: &Note) {
         Note::Ended { status } => {
             info!(event = "verification_ended", verification.id = %id, app, %to, status = status.as_str());
         }
+        Note::CallBarred { scope, .. } => {
+            warn!(event = "escalation_barred", verification.id = %id, app, %to, scope = scope.as_str(),
+                "a call was due, and a limit is reached");
+        }
         Note::Joined
         | Note::AttemptDecided { .. }
         | Note::Accepted { .. }

@@ -11,9 +11,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use phlo_2fa::engine::Creation;
+use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::store::{
-    AttemptRef, Claimed, Commit, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap,
+    AttemptRef, Claimed, Commit, Count, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap,
+    Taken,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::event::{CallReport, Facts, TextReport, TriggerOutcome};
@@ -73,6 +75,12 @@ impl Store for Held {
     }
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
         self.memory.newest(number).await
+    }
+    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError> {
+        self.memory.guesses(number).await
+    }
+    async fn take(&self, counts: &[Count], unless: Option<NumberKey>, now: Timestamp) -> Result<Taken, StoreError> {
+        self.memory.take(counts, unless, now).await
     }
     async fn list(
         &self,
@@ -185,6 +193,7 @@ fn abandoned(mode: Mode, rules: &Rules, now: Timestamp) -> Verification {
         calls_allowed: true,
         carrier_guess: None,
         code: Code::parse("042917").unwrap(),
+        guesses: Guesses::default(),
         details: Details::default(),
     };
     open(request, rules, now).after

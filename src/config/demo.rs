@@ -41,6 +41,7 @@ impl Raw {
         let phlo = self.plivo_phlo_url.get_or_insert(origin).clone();
         let local = check::is_loopback(&api) && check::is_loopback(&phlo);
         if local {
+            self.limits_wider = 100;
             self.countries.get_or_insert_with(|| "*".into());
         }
         let bind = self.bind.get_or_insert_with(|| "127.0.0.1:8080".into()).parse();

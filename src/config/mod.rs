@@ -10,6 +10,7 @@
 
 mod check;
 mod demo;
+mod limits;
 mod raw;
 mod risks;
 mod sending;
@@ -25,9 +26,10 @@ use secrecy::{SecretSlice, SecretString};
 
 pub use check::{ConfigErrors, Fault, is_loopback};
 pub use demo::local_url;
-pub use types::{ApiKey, Countries, LogFormat, Network, TestNumbers};
+pub use types::{ApiKey, Blocked, Countries, LogFormat, Network, TestNumbers};
 
 use crate::escalation::Policy;
+use crate::guard::{Guard, GuessRules};
 use crate::phone::PhoneNumber;
 use crate::plivo::Senders;
 use crate::plivo::language::Languages;
@@ -72,6 +74,31 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("COST_NUISANCE", "0.02", "what a needless call is worth, in USD"),
     ("COUNTRIES", "the source number's", "ISO codes of the countries that may be texted; * for all"),
     ("COUNTRIES_CALL", "as COUNTRIES", "ISO codes of the countries that may be called; * for all"),
+    (
+        "BLOCKED_RANGES",
+        "premium,shared_cost,satellite,personal,pager,voicemail,uan",
+        "kinds of numbers that are never texted or called, and prefixes such as +1900; none for none",
+    ),
+    ("GUARD", "enforce", "monitor: what is over a LIMIT_ is counted and let through"),
+    ("LIMIT_NUMBER", "5/10m,20/1d", "attempts to one number, by app; none for no limit"),
+    ("LIMIT_NUMBER_CALL", "3/10m,6/1d", "calls among them"),
+    ("LIMIT_PREFIX", "20/10m", "attempts to numbers that differ in their last four digits, by app"),
+    ("LIMIT_PREFIX_CALL", "5/10m", "calls among them"),
+    ("LIMIT_COUNTRY", "600/1m", "attempts to one country"),
+    ("LIMIT_COUNTRY_CALL", "a fifth", "calls among them"),
+    ("LIMIT_APP", "600/1m", "attempts of one app"),
+    ("LIMIT_APP_CALL", "a fifth", "calls among them"),
+    ("LIMIT_IP", "20/10m", "attempts from one client_ip, by app; none given: not counted"),
+    ("LIMIT_IP_CALL", "a fifth", "calls among them"),
+    ("LIMIT_TOTAL", "3000/1m", "all attempts"),
+    ("LIMIT_TOTAL_CALL", "a fifth", "calls among them"),
+    (
+        "LIMIT_UNVERIFIED",
+        "twice LIMIT_PREFIX in six times its time",
+        "verifications of one prefix less five for each that succeeds, by app",
+    ),
+    ("LIMIT_GUESSES", "20/1h,100/1d", "wrong codes for one number, by app, over all its verifications"),
+    ("DAILY_BUDGET", "50", "USD that new verifications may cost in a day, or none"),
     ("BRAND", "", "the name in text and speech"),
     ("TEMPLATES", "", "what texts and calls say, by language: JSON that replaces built-in wordings or adds some"),
     ("SENDERS", "", "source per country: IN=PLIVOX,GB=+44…, powerpack:<uuid>; one without a country is for all others"),
@@ -147,6 +174,12 @@ pub struct Config {
     pub countries: Countries,
     /// `COUNTRIES_CALL`. As `COUNTRIES`; calls cost more, so it can be made narrower.
     pub countries_call: Countries,
+    /// `BLOCKED_RANGES`. Those that somebody else earns with.
+    pub blocked: Blocked,
+    /// `GUARD`, `LIMIT_…`, `DAILY_BUDGET`. Wide enough for a shop, too narrow to earn money with.
+    pub guard: Guard,
+    /// `LIMIT_GUESSES`. NIST SP 800-63B's hundred a day, and a fifth of it in an hour.
+    pub limit_guesses: GuessRules,
     /// `BRAND`. None by default: the text then names nobody.
     pub brand: Option<String>,
     /// `TEMPLATES`. None by default: 55 languages are built in.
@@ -248,7 +281,8 @@ impl Config {
     }
 
     /// Takes every field before any `?`, so that all faults are found.
-    fn check(raw: Raw, faults: &mut Faults) -> Option<Self> {
+    fn check(mut raw: Raw, faults: &mut Faults) -> Option<Self> {
+        let (guard, limit_guesses) = (raw.guard(faults), raw.guesses(faults));
         let plivo_auth_id = faults.required("PLIVO_AUTH_ID", raw.plivo_auth_id, check::word, "MAXXXXXXXXXXXXXXXXXX");
         let plivo_auth_tokens = faults.required("PLIVO_AUTH_TOKEN", raw.plivo_auth_token, check::secrets, "<token>");
         let plivo_main_auth_tokens =
@@ -297,6 +331,11 @@ impl Config {
         let own = || plivo_number.as_ref().map(|number| Countries::Only([number.country().clone()].into()));
         let countries = faults.optional("COUNTRIES", raw.countries, check::countries, "US,CA").or_else(own);
         let countries_call = faults.optional("COUNTRIES_CALL", raw.countries_call, check::countries, "US,CA");
+        let blocked = faults.defaulted("BLOCKED_RANGES", raw.blocked_ranges, |text| {
+            let ranges = crate::phone::Range::ALL.map(crate::phone::Range::as_str).join(", ");
+            text.parse()
+                .map_err(|()| format!("must hold {ranges}, or prefixes such as +1900, separated by commas; or be none"))
+        });
         let brand = faults.optional("BRAND", raw.brand, check::brand, "Example Shop");
         let languages = match &raw.templates {
             None => Some(Languages::built_in()),
@@ -347,6 +386,9 @@ impl Config {
             worth,
             countries_call: countries_call.or_else(|| countries.clone())?,
             countries: countries?,
+            blocked: blocked?,
+            guard: guard?,
+            limit_guesses: limit_guesses?,
             brand,
             languages: languages?,
             senders: senders.unwrap_or_default(),

@@ -24,7 +24,7 @@ pub(super) const IN_FILES: &[&str] = &[
 ];
 
 /// Settings that are planned and not read yet. Whoever sets one relies on it, so its silence is said.
-const NOT_READ_YET: &[&str] = &["CONSOLE_KEY", "DAILY_BUDGET", "GUARD", "QUIET_HOURS"];
+const NOT_READ_YET: &[&str] = &["CONSOLE_KEY", "QUIET_HOURS"];
 
 /// Names of our own that nobody else would use: an unknown one is a slip of the pen, or planned as above.
 const OUR_PREFIXES: &[&str] = &["PLIVO_", "PHLO_", "LIMIT_", "COST_", "WEBHOOK_URL", "WEBHOOK_SECRETS"];
@@ -63,6 +63,23 @@ pub(super) struct Raw {
     pub(super) cost_nuisance: Option<String>,
     pub(super) countries: Option<String>,
     pub(super) countries_call: Option<String>,
+    pub(super) blocked_ranges: Option<String>,
+    pub(super) guard: Option<String>,
+    pub(super) limit_number: Option<String>,
+    pub(super) limit_number_call: Option<String>,
+    pub(super) limit_prefix: Option<String>,
+    pub(super) limit_prefix_call: Option<String>,
+    pub(super) limit_country: Option<String>,
+    pub(super) limit_country_call: Option<String>,
+    pub(super) limit_app: Option<String>,
+    pub(super) limit_app_call: Option<String>,
+    pub(super) limit_ip: Option<String>,
+    pub(super) limit_ip_call: Option<String>,
+    pub(super) limit_total: Option<String>,
+    pub(super) limit_total_call: Option<String>,
+    pub(super) limit_unverified: Option<String>,
+    pub(super) limit_guesses: Option<String>,
+    pub(super) daily_budget: Option<String>,
     pub(super) brand: Option<String>,
     pub(super) templates: Option<String>,
     pub(super) senders: Option<String>,
@@ -75,6 +92,9 @@ pub(super) struct Raw {
     /// Variables that are set, look like ours and are not read.
     #[serde(skip)]
     unread: Vec<String>,
+    /// How many times wider than usual the limits are that are not set.
+    #[serde(skip)]
+    pub(super) limits_wider: u64,
     /// Whether `PHLO_ID` is set and empty: a demo then goes without one.
     #[serde(skip)]
     pub(super) no_phlo: bool,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
-use crate::phone::{Country, InvalidNumber, PhoneNumber};
+use crate::phone::{Country, InvalidNumber, PhoneNumber, Range};
 use crate::verification::Code;
 
 /// One secret of one app. An app has several while a secret is being replaced.
@@ -35,6 +35,41 @@ impl Countries {
             Self::All => true,
             Self::Only(these) => these.contains(country),
         }
+    }
+}
+
+/// Numbers that are neither texted nor called: of some ranges, or beginning with some digits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blocked {
+    pub(super) ranges: BTreeSet<Range>,
+    /// With `+`.
+    pub(super) prefixes: Vec<String>,
+}
+
+impl Blocked {
+    /// Whether this number is one of them, and as what.
+    pub fn reason(&self, to: &PhoneNumber) -> Option<&'static str> {
+        let range = to.range().filter(|range| self.ranges.contains(range)).map(Range::as_str);
+        range.or_else(|| self.prefixes.iter().any(|prefix| to.e164().starts_with(prefix)).then_some("prefix"))
+    }
+}
+
+impl FromStr for Blocked {
+    type Err = ();
+
+    /// `premium,satellite,+1900`, or `none`.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut blocked = Self::default();
+        for one in text.split(',').map(str::trim).filter(|one| !one.is_empty() && *one != "none") {
+            let is_prefix =
+                one.strip_prefix('+').is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()));
+            match Range::ALL.into_iter().find(|range| range.as_str() == one) {
+                Some(range) => drop(blocked.ranges.insert(range)),
+                None if is_prefix => blocked.prefixes.push(one.to_owned()),
+                None => return Err(()),
+            }
+        }
+        Ok(blocked)
     }
 }
 

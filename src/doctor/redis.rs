@@ -169,6 +169,8 @@ fn draft() -> Commit {
         created_at: Timestamp::from_millis(1),
         due: Some(Timestamp::from_millis(1)),
         keep: KEEP,
+        guesses: Vec::new(),
+        keep_guesses: KEEP,
     }
 }
 

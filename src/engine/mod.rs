@@ -4,9 +4,11 @@
 //! outcome of a request to Plivo. The engine decides nothing; it carries.
 
 pub mod clock;
+mod create;
 pub mod escalator;
 pub mod learner;
 mod perform;
+mod permit;
 mod query;
 mod turns;
 
@@ -19,23 +21,20 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 pub use clock::Clock;
+pub use create::{Created, Creation};
 pub use perform::Performance;
 pub use query::Page;
 
-use crate::escalation::Policy;
+use crate::guard::{Guard, guesses};
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
-use crate::phone::PhoneNumber;
 use crate::plivo::Plivo;
 use crate::store::{Commit, Outcome, Revision, Store, StoreError, Stored, record};
 use crate::time::Timestamp;
-use crate::verification::state::Details;
-use crate::verification::{
-    Answer, Channel, Code, Decision, Effect, Event, Mode, Refusal, Request, Rules, Verification, VerificationId,
-    decide, open,
-};
+use crate::verification::{Answer, Decision, Effect, Event, Refusal, Rules, Verification, VerificationId};
 use escalator::Alarm;
 pub use learner::Learner;
+use permit::Permits;
 use turns::StoreIsAway;
 pub use turns::Turns;
 
@@ -59,6 +58,8 @@ pub struct Parts {
     pub keys: Arc<Keyring>,
     /// What new verifications are like.
     pub rules: Rules,
+    /// How often may be texted and called.
+    pub guard: Guard,
     /// How long a final state can be read.
     pub retention: Duration,
     /// What is counted.
@@ -86,6 +87,9 @@ pub enum EngineError {
     /// The store did not take or give it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A new verification may not begin now.
+    #[error("it is refused")]
+    Refused(Refusal),
     /// Others were faster, again and again.
     #[error("too many changes of one verification at a time")]
     Contention,
@@ -99,36 +103,6 @@ pub struct Applied {
     pub answer: Answer,
     /// What follows, under way.
     pub performance: Option<Performance>,
-}
-
-/// What a customer asks for.
-pub struct Creation {
-    /// Whose it is.
-    pub app: String,
-    /// The code, if it is the customer's own.
-    pub code: Option<Code>,
-    /// Digits of a code drawn here, if not as the rules say.
-    pub code_length: Option<u8>,
-    /// The number.
-    pub to: PhoneNumber,
-    /// Which channels.
-    pub mode: Mode,
-    /// When to call.
-    pub policy: Option<Policy>,
-    /// How long the code lives.
-    pub ttl: Option<Duration>,
-    /// Whether the number's country may be called.
-    pub calls_allowed: bool,
-    /// What else was said.
-    pub details: Details,
-}
-
-/// What became of a creation.
-pub struct Created {
-    /// As for any other event.
-    pub applied: Applied,
-    /// Whether an open verification of the number was joined.
-    pub joined: bool,
 }
 
 impl std::ops::Deref for Engine {
@@ -145,15 +119,6 @@ impl Engine {
         Self(Arc::new(parts))
     }
 
-    /// Creates a verification, or joins the open one of the same app and number.
-    ///
-    /// # Errors
-    /// As for [`Engine::apply`].
-    pub async fn create(&self, creation: Creation) -> Result<Created, EngineError> {
-        let engine = self.clone();
-        self.to_its_end(async move { engine.create_or_join(creation).await }).await
-    }
-
     /// Does something to its end even if whoever asked for it leaves: a client that hangs up, or a stop, between
     /// a commit and its effects would leave them owed until the lease ends.
     async fn to_its_end<T: Send + 'static>(
@@ -166,72 +131,6 @@ impl Engine {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => Err(StoreError::Unavailable("the process is stopping".to_owned()).into()),
             },
-        }
-    }
-
-    async fn create_or_join(&self, creation: Creation) -> Result<Created, EngineError> {
-        let (channel, is_test) = (creation.mode.first_channel(), creation.details.is_test);
-        let number = self.keys.number_key(&creation.app, &creation.to);
-        // While a SECRET_KEY is being rotated an open one may still be known under the key before.
-        for older in self.keys.number_keys(&creation.app, &creation.to).into_iter().skip(1) {
-            if let Some(open) = self.store.newest(older).await?
-                && let Some(joined) = self.join(open, channel, is_test).await?
-            {
-                return Ok(joined);
-            }
-        }
-        let length = creation.code_length.unwrap_or(self.rules.code_length);
-        let (random, drawn) = draw(length);
-        let (id, code) = (VerificationId::new(number.shard(), random), creation.code.unwrap_or(drawn));
-        let request = Request {
-            id,
-            app: creation.app,
-            to: creation.to,
-            mode: creation.mode,
-            policy: creation.policy,
-            ttl: creation.ttl,
-            calls_allowed: creation.calls_allowed,
-            carrier_guess: None,
-            code,
-            details: creation.details,
-        };
-        let carrier_guess = self.learner.guess(&request.to).await;
-        let request = Request { carrier_guess, ..request };
-        let insight = self.learner.insight(request.to.country(), carrier_guess).await;
-        let rules = Rules { insight, ..self.rules.clone() };
-        // Most numbers are new: that nothing is there is tried first and costs one exchange.
-        let mut previous = None;
-        for _ in 0..COMMIT_TRIES {
-            let now = self.clock.now().await?;
-            let Decision { after, effects, lessons, answer } = open(request.clone(), &rules, now);
-            if let Outcome::Committed(_) = self.commit(&after, 0, previous, now).await? {
-                self.tell(None, &after, now);
-                self.learner.learn(None, &after, &lessons);
-                let performance = self.perform(&after, effects);
-                let applied = Applied { verification: after, answer, performance };
-                return Ok(Created { applied, joined: false });
-            }
-            previous = self.store.newest(number).await?;
-            if let Some(open) = previous
-                && let Some(joined) = self.join(open, channel, is_test).await?
-            {
-                return Ok(joined);
-            }
-        }
-        Err(EngineError::Contention)
-    }
-
-    /// Joins a verification if it is open; `None` when it is over, and its place in the index can be taken.
-    async fn join(
-        &self,
-        open: VerificationId,
-        channel: Channel,
-        is_test: bool,
-    ) -> Result<Option<Created>, EngineError> {
-        match self.apply(open, &Event::Joined { channel, is_test }).await {
-            Ok(Applied { answer: Answer::Refused(Refusal::Final(_)), .. }) | Err(EngineError::NotFound) => Ok(None),
-            Ok(applied) => Ok(Some(Created { applied, joined: true })),
-            Err(error) => Err(error),
         }
     }
 
@@ -299,6 +198,7 @@ impl Engine {
         event: &Event,
         app: Option<&str>,
     ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
+        let mut permits = Permits::default();
         for _ in 0..COMMIT_TRIES {
             let found = self.load(id).await?.filter(|(v, _)| app.is_none_or(|app| v.app == app));
             let (before, revision) = found.ok_or(EngineError::NotFound)?;
@@ -310,7 +210,8 @@ impl Engine {
                 }
                 None => &self.rules,
             };
-            let Decision { after, effects, lessons, answer } = decide(&before, event, rules, now);
+            let decision = self.decide_with_permits(&before, event, rules, now, &mut permits).await?;
+            let Decision { after, effects, lessons, answer } = decision;
             // A tick is always written down: that ends the lease under which it was claimed.
             if after == before && *event != Event::Tick {
                 return Ok((after, effects, answer));
@@ -319,6 +220,7 @@ impl Engine {
                 self.tell(Some(&before), &after, now);
                 self.learner.learn(Some(&before), &after, &lessons);
                 self.learner.note_facts(&before, &after);
+                self.settle_up(&before, &after, now);
                 return Ok((after, effects, answer));
             }
         }
@@ -355,6 +257,8 @@ impl Engine {
                 created_at: after.created_at,
                 due,
                 keep: kept_until.since(now).max(Duration::from_secs(1)),
+                guesses: after.guesses.to_bytes(),
+                keep_guesses: guesses::REMEMBERED,
             })
             .await?;
         if let (Outcome::Committed(_), Some(due)) = (&outcome, due) {
@@ -372,10 +276,4 @@ impl Engine {
         }
         self.metrics.observe_attempts(before, after);
     }
-}
-
-/// The two things about a verification that chance decides.
-#[expect(clippy::disallowed_methods, reason = "the operating system's CSPRNG; decisions get its result as data")]
-fn draw(code_length: u8) -> (u128, Code) {
-    (rand::random(), Code::draw(code_length, &mut rand::rng()))
 }

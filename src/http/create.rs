@@ -103,6 +103,11 @@ impl CreateBody {
             let (code, code_length, calls_allowed) = (Some(code), None, true);
             return Ok(Creation { app, code, code_length, to, mode, policy, ttl, calls_allowed, details });
         }
+        if let Some(range) = shared.blocked.reason(&to) {
+            shared.engine.metrics.refusal("destination");
+            let detail = format!("BLOCKED_RANGES names what this number is: {range}.");
+            return Err(ApiError::new(Kind::DestinationBlocked, detail));
+        }
         let calls_allowed = shared.countries_call.allow(to.country());
         if !shared.countries.allow(to.country()) {
             shared.engine.metrics.refusal("country");

@@ -30,6 +30,7 @@ pub enum Kind {
     Unauthenticated,
     InvalidSignature,
     CountryNotAllowed,
+    DestinationBlocked,
     ChannelNotAllowed,
     VerificationNotFound,
     NotFound,
@@ -63,6 +64,7 @@ impl Kind {
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "A valid API key is needed"),
             Self::InvalidSignature => (S::UNAUTHORIZED, "invalid_signature", "The callback proves no origin"),
             Self::CountryNotAllowed => (S::FORBIDDEN, "country_not_allowed", "Numbers of this country are not served"),
+            Self::DestinationBlocked => (S::FORBIDDEN, "destination_blocked", "Numbers of this range are not served"),
             Self::ChannelNotAllowed => (S::FORBIDDEN, "channel_not_allowed", "This channel is not allowed here"),
             Self::VerificationNotFound => (S::NOT_FOUND, "verification_not_found", "There is no such verification"),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here"),
@@ -192,9 +194,13 @@ impl ApiError {
 
     /// 429 for a limit.
     pub fn rate_limited(scope: &'static str) -> Self {
-        let mut error = Self::new(Kind::RateLimited, format!("The limit on {scope} is reached."));
+        Self::limited(scope, scope, Duration::from_secs(5))
+    }
+
+    fn limited(scope: &'static str, what: &str, retry_after: Duration) -> Self {
+        let mut error = Self::new(Kind::RateLimited, format!("The limit on {what} is reached."));
         error.0.scope = Some(scope);
-        error.retry_after(Duration::from_secs(5))
+        error.retry_after(retry_after)
     }
 
     /// With `Retry-After`.
@@ -225,6 +231,7 @@ impl From<EngineError> for ApiError {
                 Self::new(Kind::StorageUnavailable, "Try again; reading the verification tells what became of it.")
                     .retry_after(Duration::from_secs(1))
             }
+            EngineError::Refused(refusal) => refusal.into(),
             EngineError::Contention => {
                 tracing::warn!("too many changes of one verification at a time");
                 Self::new(Kind::StorageUnavailable, "Too many requests change this verification at a time.")
@@ -264,6 +271,7 @@ impl From<Refusal> for ApiError {
             Refusal::ChannelNotAllowed => {
                 Self::new(Kind::ChannelNotAllowed, "Calls are not allowed for this number or this verification.")
             }
+            Refusal::RateLimited { scope, retry_after } => Self::limited(scope.as_str(), scope.in_words(), retry_after),
         }
     }
 }

@@ -39,7 +39,7 @@ pub use stream::FOLLOWERS_MAX;
 
 use tokio::sync::Semaphore;
 
-use crate::config::{Countries, Network, TestNumbers};
+use crate::config::{Blocked, Countries, Network, TestNumbers};
 use crate::engine::Engine;
 use crate::plivo::signature::Tokens;
 
@@ -51,6 +51,8 @@ pub struct Shared {
     pub keys: ApiKeys,
     /// Countries that may be texted.
     pub countries: Countries,
+    /// Ranges that are never texted or called.
+    pub blocked: Blocked,
     /// Countries that may be called.
     pub countries_call: Countries,
     /// Numbers that are never sent to.

@@ -91,6 +91,11 @@ fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
                 json!({ "attempt": attempt, "provider_status": provider_status }),
             )
         }
+        Note::CallBarred { reason, is_repeat, scope } => (
+            "call_barred",
+            format!("A call was due and is not made: the limit on {} is reached.", scope.in_words()),
+            json!({ "reason": reason.as_str(), "is_repeat": is_repeat, "scope": scope.as_str() }),
+        ),
         Note::TimedOut { attempt } => (
             "timed_out",
             format!("Plivo gave no answer; the {} may have been sent and is not asked for again.", thing(v, *attempt)),

@@ -1,14 +1,14 @@
 //! [`Memory`]: the embedded back end. One process, lost on restart, and otherwise the same refusals.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{
-    AttemptRef, Claimed, Commit, Cursor, NumberKey, Outcome, PARKED_MAX, PARKED_TTL, Parked, Store, StoreError, Stored,
-    Swap,
+    AttemptRef, Claimed, Commit, Count, Cursor, NumberKey, Outcome, PARKED_MAX, PARKED_TTL, Parked, Store, StoreError,
+    Stored, Swap, Taken,
 };
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
@@ -22,7 +22,8 @@ pub struct Memory {
 #[derive(Default)]
 struct State {
     records: HashMap<VerificationId, Record>,
-    newest: HashMap<NumberKey, VerificationId>,
+    newest: HashMap<NumberKey, Newest>,
+    counts: HashMap<String, (Steps, Timestamp)>,
     due: BTreeSet<(Timestamp, VerificationId)>,
     lists: HashMap<String, BTreeSet<Cursor>>,
     links: HashMap<String, (AttemptRef, Timestamp)>,
@@ -32,8 +33,19 @@ struct State {
     expiries: BTreeSet<(Timestamp, Expiring)>,
 }
 
+/// By window in seconds and step.
+type Steps = BTreeMap<(u64, u64), i64>;
+
+struct Newest {
+    id: VerificationId,
+    guesses: Vec<u8>,
+    gone_at: Timestamp,
+}
+
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Expiring {
+    Newest(NumberKey),
+    Count(String),
     Record(VerificationId),
     Link(String),
     Parked(String),
@@ -43,7 +55,6 @@ enum Expiring {
 struct Record {
     stored: Stored,
     app: String,
-    number: NumberKey,
     created_at: Timestamp,
     due: Option<Timestamp>,
     gone_at: Timestamp,
@@ -80,8 +91,19 @@ impl State {
                 Expiring::Memo(name) if self.memos.get(&name).is_some_and(|(_, gone)| *gone <= now) => {
                     self.memos.remove(&name);
                 }
+                Expiring::Newest(number) if self.newest.get(&number).is_some_and(|n| n.gone_at <= now) => {
+                    self.newest.remove(&number);
+                }
+                Expiring::Count(name) if self.counts.get(&name).is_some_and(|(_, gone)| *gone <= now) => {
+                    self.counts.remove(&name);
+                }
                 // It has been written again since, with a later end.
-                Expiring::Record(_) | Expiring::Link(_) | Expiring::Parked(_) | Expiring::Memo(_) => {}
+                Expiring::Newest(_)
+                | Expiring::Count(_)
+                | Expiring::Record(_)
+                | Expiring::Link(_)
+                | Expiring::Parked(_)
+                | Expiring::Memo(_) => {}
             }
         }
     }
@@ -91,12 +113,34 @@ impl State {
         if let Some(due) = record.due {
             self.due.remove(&(due, id));
         }
-        if self.newest.get(&record.number) == Some(&id) {
-            self.newest.remove(&record.number);
-        }
         if let Some(list) = self.lists.get_mut(&record.app) {
             list.remove(&Cursor { created_at: record.created_at, id });
         }
+    }
+
+    /// Its newest verification owns the number's index, with the wrong codes in it.
+    fn remember_number(&mut self, commit: &Commit, record_gone_at: Timestamp) {
+        let Some(newest) = self.newest.get_mut(&commit.number).filter(|n| n.id == commit.id) else { return };
+        let kept = if commit.guesses.is_empty() { Duration::ZERO } else { commit.keep_guesses };
+        let gone_at = record_gone_at.max(clock() + kept);
+        let was = std::mem::replace(&mut newest.gone_at, gone_at);
+        newest.guesses.clone_from(&commit.guesses);
+        self.expiries.remove(&(was, Expiring::Newest(commit.number)));
+        self.expiries.insert((gone_at, Expiring::Newest(commit.number)));
+    }
+
+    fn count(&mut self, count: &Count, now: Timestamp) {
+        let longest = count.limits.0.iter().map(|limit| limit.window).max().unwrap_or_default();
+        let gone_at = clock() + longest + longest / 10;
+        let (steps, until) = self.counts.entry(count.name.clone()).or_insert((Steps::new(), gone_at));
+        let was = std::mem::replace(until, gone_at);
+        for limit in &count.limits.0 {
+            let window = limit.window.as_secs();
+            *steps.entry((window, limit.step(now))).or_insert(0) += count.amount;
+            steps.retain(|(of, step), _| *of != window || *step >= limit.first_step(now));
+        }
+        self.expiries.remove(&(was, Expiring::Count(count.name.clone())));
+        self.expiries.insert((gone_at, Expiring::Count(count.name.clone())));
     }
 
     fn set_due(&mut self, id: VerificationId, due: Option<Timestamp>) {
@@ -133,7 +177,7 @@ impl Store for Memory {
             return Ok(Outcome::Committed(revision));
         }
         let is_stale = current.map_or(0, |c| c.revision) != commit.expected;
-        let is_late = commit.expected == 0 && state.newest.get(&commit.number).copied() != commit.previous;
+        let is_late = commit.expected == 0 && state.newest.get(&commit.number).map(|n| n.id) != commit.previous;
         if is_stale || is_late {
             return Ok(Outcome::Conflict);
         }
@@ -145,17 +189,43 @@ impl Store for Memory {
             state.expiries.remove(&(was, Expiring::Record(commit.id)));
         } else {
             let Commit { app, number, created_at, .. } = commit.clone();
-            state.newest.insert(number, commit.id);
+            state.newest.insert(number, Newest { id: commit.id, guesses: Vec::new(), gone_at });
             state.lists.entry(app.clone()).or_default().insert(Cursor { created_at, id: commit.id });
-            state.records.insert(commit.id, Record { stored, app, number, created_at, due: None, gone_at });
+            state.records.insert(commit.id, Record { stored, app, created_at, due: None, gone_at });
         }
+        state.remember_number(commit, gone_at);
         state.set_due(commit.id, commit.due);
         state.expiries.insert((gone_at, Expiring::Record(commit.id)));
         Ok(Outcome::Committed(revision))
     }
 
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
-        Ok(self.state().newest.get(&number).copied())
+        Ok(self.state().newest.get(&number).map(|n| n.id))
+    }
+
+    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError> {
+        Ok(self.state().newest.get(&number).map(|n| n.guesses.clone()).unwrap_or_default())
+    }
+
+    async fn take(&self, counts: &[Count], unless: Option<NumberKey>, now: Timestamp) -> Result<Taken, StoreError> {
+        let mut state = self.state();
+        if let Some(found) = unless.and_then(|number| state.newest.get(&number)) {
+            return Ok(Taken::Found(found.id));
+        }
+        for (which, count) in counts.iter().enumerate() {
+            let held = state.counts.get(&count.name).map(|(steps, _)| steps);
+            let wait = count.wait(now, |window| {
+                let steps = held.into_iter().flat_map(move |steps| steps.range((window, 0)..=(window, u64::MAX)));
+                steps.map(|((_, step), amount)| (*step, *amount))
+            });
+            if let Some(wait) = wait {
+                return Ok(Taken::Full { which, wait });
+            }
+        }
+        for count in counts {
+            state.count(count, now);
+        }
+        Ok(Taken::All)
     }
 
     async fn list(

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use memory::Memory;
 
+use crate::guard::Limits;
 pub use crate::keyring::NumberKey;
 use crate::time::Timestamp;
 pub use crate::verification::AttemptRef;
@@ -58,6 +59,52 @@ pub struct Commit {
     pub due: Option<Timestamp>,
     /// How long from now the record is kept. Not zero.
     pub keep: Duration,
+    /// The wrong codes of the number, kept with its index, which outlives the record for their sake.
+    pub guesses: Vec<u8>,
+    /// How long from now the index is kept at least, if they are any.
+    pub keep_guesses: Duration,
+}
+
+/// Something that is counted, and how much of it there may be.
+#[derive(Clone, Debug)]
+pub struct Count {
+    /// Whose count: says nothing of anybody.
+    pub name: String,
+    /// How much is added.
+    pub amount: i64,
+    /// How much there may be.
+    pub limits: Limits,
+    /// Whether it is added whatever the limits say.
+    pub is_free: bool,
+}
+
+impl Count {
+    /// How long until there is room for it, given what each window's steps hold, oldest first; `None` when there is.
+    fn wait<I: Iterator<Item = (u64, i64)> + Clone>(
+        &self,
+        now: Timestamp,
+        steps: impl Fn(u64) -> I,
+    ) -> Option<Duration> {
+        let amount = u64::try_from(self.amount).unwrap_or(0);
+        let waits = self.limits.0.iter().filter_map(|limit| limit.wait(steps(limit.window.as_secs()), amount, now));
+        waits.max().filter(|_| !self.is_free)
+    }
+}
+
+/// What became of counts that were to be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// All were.
+    All,
+    /// None was, as the number has a verification.
+    Found(VerificationId),
+    /// This one would have been over its limit; none was taken, or in a cluster only those before it.
+    Full {
+        /// Its place among those asked for.
+        which: usize,
+        /// How long until there is room.
+        wait: Duration,
+    },
 }
 
 /// What became of a commit.
@@ -140,6 +187,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// The newest verification of a number.
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError>;
+
+    /// The wrong codes of a number, as the last commit of its newest verification left them.
+    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError>;
+
+    /// Adds to all of these counts, unless one of them would be over its limit, or unless the number has a verification.
+    async fn take(&self, counts: &[Count], unless: Option<NumberKey>, now: Timestamp) -> Result<Taken, StoreError>;
 
     /// An app's verifications before `before`, newest first; of one shard, or of all.
     async fn list(

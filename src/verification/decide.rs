@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::effect::{Effect, Owed};
 use super::event::{Activity, Event};
-use super::rules::{LIFETIME_MAX, Rules, TYPING_PAUSE};
+use super::rules::{Barred, LIFETIME_MAX, Rules, TYPING_PAUSE};
 use super::state::{Channel, Details, Mode, Status, Verification};
 use super::timeline::{ENTRIES_MAX, Entry, Note};
 use super::{Code, VerificationId};
 use crate::escalation::hazard::Lesson;
 use crate::escalation::{Insight, Policy, Reason};
+use crate::guard::{Guesses, Scope};
 use crate::phone::{Carrier, PhoneNumber};
 use crate::time::Timestamp;
 
@@ -58,6 +59,13 @@ pub enum Refusal {
     MaxAttempts,
     /// The number's country may not be called, or the verification is for texts alone.
     ChannelNotAllowed,
+    /// A limit is reached.
+    RateLimited {
+        /// Which.
+        scope: Scope,
+        /// How long until there is room.
+        retry_after: Duration,
+    },
 }
 
 /// What a new verification is made of.
@@ -81,6 +89,8 @@ pub struct Request {
     pub carrier_guess: Option<Carrier>,
     /// The code.
     pub code: Code,
+    /// The wrong codes that were entered for this number before.
+    pub guesses: Guesses,
     /// What else the customer said.
     pub details: Details,
 }
@@ -103,6 +113,8 @@ pub fn open(request: Request, rules: &Rules, now: Timestamp) -> Decision {
         code: Some(request.code),
         checks_used: 0,
         checks_max: rules.checks_max,
+        guesses: request.guesses,
+        call_barred: false,
         attempts: Vec::new(),
         quiet_until: None,
         received: false,
@@ -201,10 +213,16 @@ impl<'a> Draft<'a> {
         if submitted.length() != self.v.code_length {
             return Answer::Refused(Refusal::CodeLength(self.v.code_length));
         }
+        let guesses = &mut self.v.guesses;
+        if let Some(retry_after) = guesses.wait(&self.rules.guesses, self.now).filter(|_| !self.v.details.is_test) {
+            return Answer::Refused(Refusal::RateLimited { scope: Scope::Guesses, retry_after });
+        }
         if self.v.code.as_ref().is_some_and(|code| code.matches(submitted)) {
+            self.v.guesses.clear(self.now);
             self.end(Status::Verified);
             return Answer::Correct;
         }
+        self.v.guesses.add(&self.rules.guesses, self.now);
         self.v.checks_used = self.v.checks_used.saturating_add(1);
         let checks_remaining = self.v.checks_remaining();
         self.note(Note::CodeIncorrect { checks_remaining });
@@ -227,7 +245,7 @@ impl<'a> Draft<'a> {
 
     /// Whoever wants to be called has no text in hand, whatever was said before.
     fn call_as_requested(&mut self) {
-        self.v.received = false;
+        (self.v.received, self.v.call_barred) = (false, false);
         self.trigger(Channel::Call, Some(Reason::Requested), false);
     }
 
@@ -251,7 +269,13 @@ impl<'a> Draft<'a> {
                 retry_after: self.rules.resend_cooldown.max(Duration::from_secs(1)),
             });
         }
-        Ok(())
+        self.barred(channel).map_or(Ok(()), Err)
+    }
+
+    /// What the guard says.
+    fn barred(&self, channel: Channel) -> Option<Refusal> {
+        let Barred { scope, retry_after, .. } = self.rules.bar(channel)?;
+        Some(Refusal::RateLimited { scope, retry_after })
     }
 
     fn is_put_off(&self, owed: &Owed, channel: Channel) -> bool {
@@ -288,7 +312,11 @@ impl<'a> Draft<'a> {
             Activity::NotReceived => match self.may_request(Channel::Call) {
                 Err(Refusal::CallInProgress) => {}
                 // Escalation has its one call however many texts were asked for.
-                Err(Refusal::MaxAttempts) if self.v.newest(Channel::Call).is_none() => self.call_as_requested(),
+                Err(Refusal::MaxAttempts) if self.v.newest(Channel::Call).is_none() => match self.barred(Channel::Call)
+                {
+                    Some(refusal) => return Answer::Refused(refusal),
+                    None => self.call_as_requested(),
+                },
                 Err(refusal) => return Answer::Refused(refusal),
                 Ok(()) => self.call_as_requested(),
             },

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::state::Channel;
 use crate::escalation::adaptive::Costs;
 use crate::escalation::{Insight, Mood, Policy};
+use crate::guard::{GuessRules, Scope};
 
 /// The longest a code may live, whatever is configured or asked for (NIST SP 800-63B-4, 3.1.3.2).
 pub const LIFETIME_MAX: Duration = Duration::from_secs(600);
@@ -48,12 +49,32 @@ pub struct Rules {
     pub insight: Insight,
     /// Whether a key must be pressed before a call of the Call API speaks the code.
     pub voice_confirm: bool,
+    /// Wrong codes that a number takes, over all its verifications.
+    pub guesses: GuessRules,
+    /// Attempts that the guard has refused, now and for this event.
+    pub barred: Vec<Barred>,
     /// How long whoever owes an effect has for it before another replica takes it over. Longer than the
     /// longest request to Plivo.
     pub effect_lease: Duration,
 }
 
+/// An attempt that the guard does not allow now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Barred {
+    /// Text or call.
+    pub channel: Channel,
+    /// Which limit.
+    pub scope: Scope,
+    /// How long until there is room.
+    pub retry_after: Duration,
+}
+
 impl Rules {
+    /// Whether an attempt of this kind is refused by the guard.
+    pub(super) fn bar(&self, channel: Channel) -> Option<Barred> {
+        self.barred.iter().find(|barred| barred.channel == channel).copied()
+    }
+
     /// The lease of taking a call back, which may be asked for under each of its two ids.
     pub(super) fn hang_up_lease(&self) -> Duration {
         self.effect_lease * 2
@@ -108,6 +129,8 @@ impl Default for Rules {
             worth: Worth::default(),
             insight: Insight::default(),
             voice_confirm: false,
+            guesses: GuessRules::default(),
+            barred: Vec::new(),
             effect_lease: Duration::from_secs(15),
         }
     }

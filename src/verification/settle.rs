@@ -7,7 +7,7 @@ use super::attempt::{Attempt, AttemptStatus};
 use super::decide::{Answer, Draft};
 use super::effect::{Effect, Owed};
 use super::event::FailureClass;
-use super::rules::{IDENTIFY_AFTER, LIFETIME_AFTER_CALL, LIFETIME_MAX};
+use super::rules::{Barred, IDENTIFY_AFTER, LIFETIME_AFTER_CALL, LIFETIME_MAX};
 use super::state::{Channel, PlannedCall, Status};
 use super::timeline::Note;
 use crate::escalation::Reason;
@@ -25,16 +25,26 @@ impl Draft<'_> {
         if let Some(PlannedCall { at, reason, is_repeat }) = self.v.next_call()
             && at <= self.now
         {
-            let weighed = self.v.worked_out.filter(|w| w.reason == reason && !is_repeat);
-            if let (Some(w), Ok(attempt)) = (weighed, u8::try_from(self.v.attempts.len())) {
-                self.note(Note::Weighed { attempt, weighed: w.weighed });
+            if let Some(Barred { scope, .. }) = self.rules.bar(Channel::Call) {
+                self.v.call_barred = true;
+                self.note(Note::CallBarred { reason, is_repeat, scope });
+            } else {
+                self.call(reason, is_repeat);
             }
-            self.trigger(Channel::Call, Some(reason), is_repeat);
         }
         if self.v.status.is_final() {
             self.take_calls_back();
         }
         self.take_up_what_is_owed();
+    }
+
+    /// The call that is due.
+    fn call(&mut self, reason: Reason, is_repeat: bool) {
+        let weighed = self.v.worked_out.filter(|w| w.reason == reason && !is_repeat);
+        if let (Some(w), Ok(attempt)) = (weighed, u8::try_from(self.v.attempts.len())) {
+            self.note(Note::Weighed { attempt, weighed: w.weighed });
+        }
+        self.trigger(Channel::Call, Some(reason), is_repeat);
     }
 
     /// Nobody should pick up a phone for a code that is used, or of no use any more.

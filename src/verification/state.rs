@@ -10,6 +10,7 @@ use super::effect::Owed;
 use super::timeline::Entry;
 use crate::escalation::track::Track;
 use crate::escalation::{Plan, Policy, Reason, Situation, Text, Weighed};
+use crate::guard::Guesses;
 use crate::phone::{Carrier, PhoneNumber};
 use crate::time::Timestamp;
 
@@ -177,6 +178,12 @@ pub struct Verification {
     pub checks_used: u8,
     /// Wrong codes it takes.
     pub checks_max: u8,
+    /// Wrong codes of its number lately, those of earlier verifications among them.
+    #[serde(default, skip_serializing_if = "Guesses::is_empty")]
+    pub guesses: Guesses,
+    /// Whether the guard refused a call that was due, so that none is made unless asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub call_barred: bool,
     /// Texts and calls, oldest first.
     pub attempts: Vec<Attempt>,
     /// Nobody is rung before this, since somebody is typing.
@@ -251,7 +258,7 @@ impl Verification {
     /// The next call, if nothing changes. At most one is ever made by escalation, and it is repeated at
     /// most once; a call that was asked for stands in for the escalation's own.
     pub fn next_call(&self) -> Option<PlannedCall> {
-        if self.status.is_final() || !self.calls_allowed || self.received {
+        if self.status.is_final() || !self.calls_allowed || self.received || self.call_barred {
             return None;
         }
         let planned = match self.newest(Channel::Call) {

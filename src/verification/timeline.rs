@@ -6,6 +6,7 @@ use super::attempt::Via;
 use super::event::{CallReport, TextReport};
 use super::state::{Channel, Mode, Status};
 use crate::escalation::{Policy, Reason, Weighed};
+use crate::guard::Scope;
 use crate::time::Timestamp;
 
 /// Entries after which those that can be repeated at will (joins, activity, deferrals) are kept no more.
@@ -33,6 +34,8 @@ pub enum Note {
     AttemptDecided { attempt: u8, channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms: u64 },
     /// What the adaptive policy decided on the attempt that follows.
     Weighed { attempt: u8, weighed: Weighed },
+    /// A call was due and the guard refused it.
+    CallBarred { reason: Reason, is_repeat: bool, scope: Scope },
     /// Plivo took it.
     Accepted { attempt: u8, via: Via },
     /// Plivo refused it.

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use phlo_2fa::store::{Claimed, Commit, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap};
+use phlo_2fa::store::{
+    Claimed, Commit, Count, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap, Taken,
+};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{AttemptRef, VerificationId};
 use serde_json::{Value, json};
@@ -141,6 +143,12 @@ impl Store for Fragile {
     }
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
         self.there()?.newest(number).await
+    }
+    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError> {
+        self.there()?.guesses(number).await
+    }
+    async fn take(&self, counts: &[Count], unless: Option<NumberKey>, now: Timestamp) -> Result<Taken, StoreError> {
+        self.there()?.take(counts, unless, now).await
     }
     async fn list(
         &self,

@@ -229,6 +229,9 @@ impl Service {
     }
 }
 
+/// A limit that counts and refuses nobody.
+const WIDE: &str = "1000000000/10m";
+
 /// The settings every service here has.
 pub fn defaults() -> Vec<(String, String)> {
     [
@@ -240,6 +243,14 @@ pub fn defaults() -> Vec<(String, String)> {
         ("API_KEYS", &format!("shop:{API_KEY}")),
         ("SECRET_KEY", SECRET_KEY),
         ("ESCALATION", "fixed+fail:35"),
+        ("LIMIT_NUMBER", WIDE),
+        ("LIMIT_NUMBER_CALL", WIDE),
+        ("LIMIT_PREFIX", WIDE),
+        ("LIMIT_PREFIX_CALL", WIDE),
+        ("LIMIT_COUNTRY", WIDE),
+        ("LIMIT_APP", WIDE),
+        ("LIMIT_TOTAL", WIDE),
+        ("DAILY_BUDGET", "1000000"),
         ("RUST_LOG", "debug"),
         ("LOG_FORMAT", "json"),
     ]

@@ -53,6 +53,8 @@ pub(crate) fn draft_of(number: NumberKey) -> Commit {
         created_at: at(0),
         due: None,
         keep: LONG,
+        guesses: Vec::new(),
+        keep_guesses: LONG,
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use phlo_2fa::escalation::{CallEnd, Reason};
+use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::Via;
@@ -57,6 +58,7 @@ impl Story {
             calls_allowed: true,
             carrier_guess: None,
             code: code(RIGHT),
+            guesses: Guesses::default(),
             details: Details::default(),
         };
         change(&mut request);

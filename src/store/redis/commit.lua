@@ -2,7 +2,8 @@
 --
 -- KEYS  record, number index, due times, the app's list: all in one slot
 -- ARGV  expected revision and the next one (8 bytes each), sealed record, milliseconds to keep it,
---       member, previous member of the number index or '', created at, due at or ''
+--       member, previous member of the number index or '', created at, due at or '',
+--       wrong codes of the number, milliseconds to keep the number index
 -- Gives 1 when committed, 0 on a conflict.
 --
 -- Redis refuses a script for want of memory, replicas or the primary's role at its first write, so one that
@@ -10,6 +11,7 @@
 
 local expected, next_revision, sealed, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local member, previous, created_at, due = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local guesses, keep_newest = ARGV[9], ARGV[10]
 local record, newest, due_times, list = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
 local current = redis.call('GET', record)
@@ -19,7 +21,7 @@ end
 
 local is_creation = expected == string.rep('\0', 8)
 if is_creation then
-  if current or (redis.call('GET', newest) or '') ~= previous then
+  if current or string.sub(redis.call('GET', newest) or '', 1, 32) ~= previous then
     return 0
   end
 elseif not current or string.sub(current, 1, 8) ~= expected then
@@ -34,8 +36,6 @@ if is_creation then
     end
   end
   redis.call('ZADD', list, created_at, member)
-elseif redis.call('GET', newest) == member then
-  redis.call('PEXPIRE', newest, keep)
 end
 
 if due == '' then
@@ -53,8 +53,8 @@ for _, shared in ipairs({ due_times, list }) do
 end
 
 -- Last, as these say that all is done: where an ACL forbids one of the commands above, nothing is committed.
-if is_creation then
-  redis.call('SET', newest, member, 'PX', keep)
+if is_creation or string.sub(redis.call('GET', newest) or '', 1, 32) == member then
+  redis.call('SET', newest, member .. guesses, 'PX', keep_newest)
 end
 redis.call('SET', record, next_revision .. sealed, 'PX', keep)
 return 1

@@ -6,12 +6,13 @@
 //!
 //! ```text
 //! phlo2fa:{0a}:v:<32 hex>        string  8 bytes of revision, big endian, and the sealed record
-//! phlo2fa:{0a}:n:<32 hex>        string  the newest verification of a number (its keyed hash): 32 hex
+//! phlo2fa:{0a}:n:<32 hex>        string  the newest verification of a number (its keyed hash): 32 hex, and its wrong codes
 //! phlo2fa:{0a}:due               zset    32 hex of a verification, by when it is due
 //! phlo2fa:{0a}:app:<app>         zset    32 hex of a verification, by when it was created
 //! phlo2fa:{<32 hex>}:link        string  the attempt of a provider's id
 //! phlo2fa:{<32 hex>}:parked      list    reports that came before the link
 //! phlo2fa:{<32 hex>}:memo:<name> string  something learned
+//! phlo2fa:{<32 hex>}:count:<scope> hash   what a limit counts, by window and step
 //! ```
 //!
 //! The scripts build record keys themselves (`record.lua`): [`record`] and it must agree.
@@ -52,6 +53,18 @@ pub(super) fn parked(provider_id: &str) -> String {
 
 pub(super) fn memo(name: &str) -> String {
     format!("phlo2fa:{{{}}}:memo:{name}", hash(name))
+}
+
+/// The name begins with its scope: `number:<32 hex>`.
+pub(super) fn count(name: &str) -> String {
+    let scope = name.split(':').next().unwrap_or_default();
+    format!("phlo2fa:{{{}}}:count:{scope}", hash(name))
+}
+
+/// What stands in the number index: a verification, and behind it the wrong codes.
+pub(super) fn parse_newest(shard: u8, value: &[u8]) -> Option<(VerificationId, &[u8])> {
+    let (member, guesses) = value.split_at_checked(32)?;
+    Some((id(shard, std::str::from_utf8(member).ok()?)?, guesses))
 }
 
 fn hash(name: &str) -> String {

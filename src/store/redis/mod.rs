@@ -21,7 +21,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::pool::{Ask, Pool};
 use self::target::Target;
-use super::{AttemptRef, Claimed, Commit, Cursor, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap};
+use super::{
+    AttemptRef, Claimed, Commit, Count, Cursor, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap, Taken,
+};
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
 
@@ -101,9 +103,38 @@ impl Store for Redis {
     }
 
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
-        let member: Option<String> =
+        let found: Option<Vec<u8>> =
             self.pool.ask(Ask::Cmd(cmd("GET").arg(keys::newest(number.shard(), number)))).await?;
-        member.map(|m| keys::id(number.shard(), &m).ok_or(MISSPELT)).transpose()
+        let id = |value: &Vec<u8>| keys::parse_newest(number.shard(), value).map(|(id, _)| id).ok_or(MISSPELT);
+        found.as_ref().map(id).transpose()
+    }
+
+    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError> {
+        let found: Option<Vec<u8>> =
+            self.pool.ask(Ask::Cmd(cmd("GET").arg(keys::newest(number.shard(), number)))).await?;
+        let found = found.unwrap_or_default();
+        Ok(keys::parse_newest(number.shard(), &found).map(|(_, guesses)| guesses.to_vec()).unwrap_or_default())
+    }
+
+    async fn take(&self, counts: &[Count], unless: Option<NumberKey>, now: Timestamp) -> Result<Taken, StoreError> {
+        if !self.is_cluster {
+            let answer = self.pool.ask(scripts::take(counts, unless, now)).await?;
+            return scripts::taken(counts, unless, now, answer);
+        }
+        // Each has a slot of its own there: one after the other, narrow scopes first.
+        if let Some(number) = unless
+            && let Some(found) = self.newest(number).await?
+        {
+            return Ok(Taken::Found(found));
+        }
+        for (which, count) in counts.iter().enumerate() {
+            let one = std::slice::from_ref(count);
+            let answer = self.pool.ask(scripts::take(one, None, now)).await?;
+            if let Taken::Full { wait, .. } = scripts::taken(one, None, now, answer)? {
+                return Ok(Taken::Full { which, wait });
+            }
+        }
+        Ok(Taken::All)
     }
 
     async fn list(

@@ -7,7 +7,7 @@ use deadpool_redis::redis::{Script, Value, from_redis_value};
 
 use super::keys;
 use super::pool::Ask;
-use crate::store::{AttemptRef, Claimed, Commit, Cursor, PARKED_MAX, PARKED_TTL, StoreError};
+use crate::store::{AttemptRef, Claimed, Commit, Count, Cursor, NumberKey, PARKED_MAX, PARKED_TTL, StoreError, Taken};
 use crate::time::Timestamp;
 
 static COMMIT: LazyLock<Script> =
@@ -18,6 +18,7 @@ static LIST: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("list.lua"))));
 static LINK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("link.lua")));
 static MEMO: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("memo.lua")));
+static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("take.lua")));
 static PARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("park.lua")));
 
 pub(super) fn commit(commit: &Commit) -> Ask<'static> {
@@ -34,7 +35,9 @@ pub(super) fn commit(commit: &Commit) -> Ask<'static> {
         .arg(keys::member(commit.id))
         .arg(commit.previous.map(keys::member).unwrap_or_default())
         .arg(commit.created_at.as_millis())
-        .arg(commit.due.map(|due| due.as_millis().to_string()).unwrap_or_default());
+        .arg(commit.due.map(|due| due.as_millis().to_string()).unwrap_or_default())
+        .arg(&commit.guesses[..])
+        .arg(millis(if commit.guesses.is_empty() { commit.keep } else { commit.keep.max(commit.keep_guesses) }));
     Ask::Script(script)
 }
 
@@ -107,6 +110,53 @@ pub(super) fn swap_memo(name: &str, before: Option<&[u8]>, after: &[u8], keep: D
     let mut script = MEMO.prepare_invoke();
     script.key(keys::memo(name)).arg(before.unwrap_or_default()).arg(after).arg(millis(keep));
     Ask::Script(script)
+}
+
+pub(super) fn take(counts: &[Count], unless: Option<NumberKey>, now: Timestamp) -> Ask<'static> {
+    let mut script = TAKE.prepare_invoke();
+    script.arg(u8::from(unless.is_some()));
+    if let Some(number) = unless {
+        script.key(keys::newest(number.shard(), number));
+    }
+    for Count { name, amount, limits, is_free } in counts {
+        let longest = limits.0.iter().map(|limit| limit.window).max().unwrap_or_default();
+        // As long as the oldest step may count, and a step more.
+        let keep = longest + longest / 10;
+        script.key(keys::count(name)).arg(*amount).arg(u8::from(*is_free)).arg(millis(keep)).arg(limits.0.len());
+        for limit in &limits.0 {
+            script.arg(limit.max).arg(limit.window.as_secs()).arg(limit.first_step(now)).arg(limit.step(now));
+        }
+    }
+    Ask::Script(script)
+}
+
+/// What [`take`] answers.
+pub(super) fn taken(
+    counts: &[Count],
+    unless: Option<NumberKey>,
+    now: Timestamp,
+    answer: Vec<Value>,
+) -> Result<Taken, StoreError> {
+    let mut answer = answer.into_iter();
+    let Some(what) = answer.next() else { return Ok(Taken::All) };
+    if read::<String>(Some(what))? == "found" {
+        let shard = unless.map(NumberKey::shard).ok_or(super::MISSPELT)?;
+        let value: Vec<u8> = read(answer.next())?;
+        return keys::parse_newest(shard, &value).map(|(id, _)| Taken::Found(id)).ok_or(super::MISSPELT);
+    }
+    let which: usize = read(answer.next())?;
+    let count = counts.get(which).ok_or(super::MISSPELT)?;
+    let mut held: Vec<(u64, u64, i64)> = Vec::new();
+    while let Some(field) = answer.next() {
+        let (field, amount) = (read::<String>(Some(field))?, read(answer.next())?);
+        let (window, step) = field.split_once(':').ok_or(super::MISSPELT)?;
+        let number = |text: &str| text.parse().map_err(|_| super::MISSPELT);
+        held.push((number(window)?, number(step)?, amount));
+    }
+    held.sort_unstable();
+    let wait = count
+        .wait(now, |window| held.iter().filter(move |(w, ..)| *w == window).map(|(_, step, amount)| (*step, *amount)));
+    Ok(Taken::Full { which, wait: wait.unwrap_or(Duration::from_secs(1)) })
 }
 
 fn read<T: deadpool_redis::redis::FromRedisValue>(value: Option<Value>) -> Result<T, StoreError> {

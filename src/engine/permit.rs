@@ -1,0 +1,159 @@
+//! The guard asked: before an attempt is decided on, the store counts it against every limit, in one exchange.
+//!
+//! A decision is made as if the attempt were allowed. Where it holds a new attempt the store is asked, and where that
+//! says no the decision is made again, knowing so: the attempt that was asked for is refused, the call that was due
+//! stands in the timeline.
+
+use std::time::Duration;
+
+use tracing::{Instrument, debug, warn};
+
+use super::{Engine, EngineError};
+use crate::guard::{Ask, Scope, Take};
+use crate::store::{Count, NumberKey, Taken};
+use crate::time::Timestamp;
+use crate::verification::rules::Barred;
+use crate::verification::{Attempt, Channel, Decision, Event, Rules, Status, Verification, VerificationId, decide};
+
+/// What the guard says to one attempt.
+pub(super) enum Permit {
+    /// It is counted.
+    Granted,
+    /// The number has a verification; nothing is counted.
+    Found(VerificationId),
+    /// This limit is reached, for so long.
+    Refused(Scope, Duration),
+}
+
+/// What was granted and refused while one event is being applied, however often it is decided on.
+#[derive(Default)]
+pub(super) struct Permits {
+    granted: Vec<Channel>,
+    barred: Vec<Barred>,
+}
+
+impl Permits {
+    /// The first new attempt that nobody has been asked for.
+    fn missing(&self, before: &Verification, after: &Verification) -> Option<Channel> {
+        let new = || after.attempts.iter().skip(before.attempts.len()).map(|a| a.channel);
+        let many = |channels: &mut dyn Iterator<Item = Channel>, c| channels.filter(|channel| *channel == c).count();
+        new().find(|c| many(&mut new(), *c) > many(&mut self.granted.iter().copied(), *c))
+    }
+}
+
+impl Engine {
+    /// A decision whose new attempts are all counted.
+    pub(super) async fn decide_with_permits(
+        &self,
+        before: &Verification,
+        event: &Event,
+        rules: &Rules,
+        now: Timestamp,
+        permits: &mut Permits,
+    ) -> Result<Decision, EngineError> {
+        loop {
+            let decision = if permits.barred.is_empty() {
+                decide(before, event, rules, now)
+            } else {
+                decide(before, event, &Rules { barred: permits.barred.clone(), ..rules.clone() }, now)
+            };
+            let missing = permits.missing(before, &decision.after).filter(|_| !before.details.is_test);
+            let Some(channel) = missing else { return Ok(decision) };
+            match self.permit(before, channel, false, None, now).await? {
+                Permit::Granted | Permit::Found(_) => permits.granted.push(channel),
+                Permit::Refused(scope, retry_after) => permits.barred.push(Barred { channel, scope, retry_after }),
+            }
+        }
+    }
+
+    /// Counts the first attempt of a verification that is about to begin.
+    pub(super) async fn permit_to_begin(
+        &self,
+        v: &Verification,
+        unless: Option<NumberKey>,
+        now: Timestamp,
+    ) -> Result<Permit, EngineError> {
+        let channel = v.attempts.first().map_or(v.mode.first_channel(), |first| first.channel);
+        self.permit(v, channel, true, unless, now).await
+    }
+
+    async fn permit(
+        &self,
+        v: &Verification,
+        channel: Channel,
+        is_new: bool,
+        unless: Option<NumberKey>,
+        now: Timestamp,
+    ) -> Result<Permit, EngineError> {
+        let mut takes = self.guard.takes(&Ask {
+            app: &v.app,
+            to: &v.to,
+            client_ip: v.details.client_ip,
+            is_call: channel == Channel::Call,
+            is_new,
+            price_u: price_u(channel),
+        });
+        loop {
+            let (which, wait) = match self.store.take(&self.counts(&takes), unless, now).await? {
+                Taken::All => return Ok(Permit::Granted),
+                Taken::Found(id) => return Ok(Permit::Found(id)),
+                Taken::Full { which, wait } => (which, wait),
+            };
+            let Some(full) = takes.get_mut(which) else { return Ok(Permit::Granted) };
+            let (scope, is_relaxed) = (full.scope, self.guard.is_monitor && full.scope.is_relaxed_by_monitor());
+            let name = scope.as_str();
+            self.metrics.refusal(name);
+            warn!(event = "limit_reached", scope = name, app = v.app, to = %v.to, channel = channel.as_str(),
+                is_only_watched = is_relaxed);
+            if !is_relaxed {
+                return Ok(Permit::Refused(scope, wait));
+            }
+            full.is_free = true;
+        }
+    }
+
+    /// What a commit gives back to the limits, or takes beside what was expected. Nobody waits for it, and it may be
+    /// lost: then a limit is a little narrower or wider for a while.
+    pub(super) fn settle_up(&self, before: &Verification, after: &Verification, now: Timestamp) {
+        let is_new = before.status != Status::Verified && after.status == Status::Verified;
+        let verified = self.guard.verified(&after.app, &after.to).filter(|_| is_new && !after.details.is_test);
+        let spent = self.guard.spent(unexpected_u(before, after));
+        let takes: Vec<Take> = verified.into_iter().chain(spent).collect();
+        if takes.is_empty() {
+            return;
+        }
+        let (engine, counts) = (self.clone(), self.counts(&takes));
+        let task = async move {
+            if let Err(error) = engine.store.take(&counts, None, now).await {
+                debug!(%error, "the limits could not be told");
+            }
+        };
+        self.tasks.spawn_on(task.in_current_span(), &self.runtime);
+    }
+
+    /// Numbers and addresses go no further: a count is known by a keyed hash.
+    fn counts(&self, takes: &[Take]) -> Vec<Count> {
+        let count = |take: &Take| {
+            let scope = take.scope.as_str();
+            let hash = self.keys.sign(&[b"count", scope.as_bytes(), take.subject.as_bytes()]);
+            let name = format!("{scope}:{:032x}", u128::from_be_bytes(hash));
+            Count { name, amount: take.amount, limits: take.limits.clone(), is_free: take.is_free }
+        };
+        takes.iter().map(count).collect()
+    }
+}
+
+/// What an attempt is expected to cost, in micro-dollars, until Plivo says what it did.
+fn price_u(channel: Channel) -> u64 {
+    match channel {
+        Channel::Sms => 8_000,
+        Channel::Call => 25_000,
+    }
+}
+
+/// By how much what Plivo has told of costs differs from what was known or expected before.
+fn unexpected_u(before: &Verification, after: &Verification) -> i64 {
+    let cost = |a: &Attempt| i64::try_from(a.facts.cost_u.unwrap_or(price_u(a.channel))).unwrap_or(i64::MAX);
+    let known = before.attempts.iter().zip(&after.attempts);
+    known.map(|(before, after)| cost(after).saturating_sub(cost(before))).fold(0, i64::saturating_add)
+}
