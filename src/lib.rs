@@ -26,7 +26,7 @@
 //! * Redis is the only thing replicas share; time is the store's time.
 //! * Codes and numbers are sealed at rest and masked wherever they could be printed.
 //!
-//! Imports point one way: `time phone keyring` · `escalation` · `verification` · `store plivo` · `engine` ·
+//! Imports point one way: `time phone keyring` · `escalation guard` · `verification` · `store plivo` · `engine` ·
 //! `http sandbox replay` · `app doctor` · `main`; `tests/tidy.rs` has the few that stand between them and holds all of them to it.
 
 pub mod app;
@@ -34,6 +34,7 @@ pub mod config;
 pub mod doctor;
 pub mod engine;
 pub mod escalation;
+pub mod guard;
 pub mod http;
 pub mod keyring;
 pub mod metrics;

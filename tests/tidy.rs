@@ -16,7 +16,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The modules from left to right, as `lib.rs` has them: nothing imports from its right.
 const LAYERS: &[&[&str]] = &[
     &["time", "phone", "keyring"],
-    &["escalation"],
+    &["escalation", "guard"],
     &["verification"],
     &["store", "plivo", "config"],
     &["telemetry", "metrics"],
@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
 const READ_SETTINGS: &[&str] = &["config", "telemetry", "http", "app", "doctor", "main"];
 
 /// Modules that know no clock, no chance, no socket and no store.
-const PURE: &[&str] = &["time", "phone", "escalation", "verification"];
+const PURE: &[&str] = &["time", "phone", "escalation", "guard", "verification"];
 
 const IMPURE: &[&str] = &[
     "async",
