@@ -193,6 +193,7 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         insight: Default::default(),
         voice_confirm: config.voice_confirm,
         guesses: config.limit_guesses.clone(),
+        quiet_hours: config.quiet_hours,
         barred: Vec::new(),
         effect_lease: config.plivo_timeout + Duration::from_secs(3),
     };

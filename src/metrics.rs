@@ -228,6 +228,7 @@ impl Metrics {
             | Note::TakenBack { .. }
             | Note::Weighed { .. }
             | Note::CallBarred { .. }
+            | Note::Night { .. }
             | Note::TakenOver { .. }
             | Note::Activity { .. }
             | Note::Dropped { .. } => {}

@@ -303,7 +303,7 @@ mod tests {
         for (number, range) in [
             ("+19002345678", Some(Range::Premium)),
             ("+449012345678", Some(Range::Premium)),
-            ("+448431234567", Some(Range::SharedCost)),
+            ("+80812345678", Some(Range::SharedCost)),
             ("+447012345678", Some(Range::Personal)),
             ("+881612345678", Some(Range::Satellite)),
             ("+870773111632", Some(Range::Satellite)),

@@ -102,6 +102,7 @@ pub fn log(v: &Verification, note: &Note) {
         | Note::CallSilent { .. }
         | Note::TakenBack { .. }
         | Note::Weighed { .. }
+        | Note::Night { .. }
         | Note::Activity { .. }
         | Note::Dropped { .. } => {}
     }

@@ -8,6 +8,8 @@
 
 #[path = "store/claims.rs"]
 mod claims;
+#[path = "store/counts.rs"]
+mod counts;
 #[path = "store/drafts.rs"]
 mod drafts;
 #[path = "store/outages.rs"]
@@ -95,6 +97,10 @@ every_back_end_keeps! {
     sharing::a_memo_is_written_only_over_what_was_read,
     sharing::writers_side_by_side_lose_no_change,
     sharing::of_creations_side_by_side_one_is_the_newest,
+    counts::counts_are_taken_up_to_their_limit_and_free_as_time_goes_on,
+    counts::of_counts_side_by_side_no_more_are_taken_than_the_limit,
+    counts::nothing_is_counted_for_a_number_that_has_a_verification,
+    counts::guesses_outlive_the_verification_they_were_made_for,
     sharing::it_answers_and_its_time_goes_forward,
 }
 

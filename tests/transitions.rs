@@ -300,6 +300,7 @@ fn refusal_name(refusal: Refusal) -> String {
         Refusal::ResendCooldown { retry_after } => format!("cooldown {} s", retry_after.as_secs_f64()),
         Refusal::MaxAttempts => "max attempts".into(),
         Refusal::ChannelNotAllowed => "channel not allowed".into(),
+        Refusal::RateLimited { scope, .. } => format!("limit on {}", scope.as_str()),
     }
 }
 

@@ -20,15 +20,14 @@ impl Raw {
         let ip = [self.limit_ip.take(), self.limit_ip_call.take()];
         let total = [self.limit_total.take(), self.limit_total_call.take()];
         let mut pair = |name: &str, [any, call]: [Option<String>; 2], call_default: Option<&str>| {
-            let own_any = any.is_some();
-            let any = limits(faults, name, any)?;
-            let any = if own_any { any } else { any.times(wider) };
+            let is_own = any.is_some();
+            let any = faults.defaulted(name, any, rule).map(|any| if is_own { any } else { any.times(wider) });
             let call = match (call, call_default) {
-                (None, None) => any.clone().divided_by(CALLS_SHARE),
-                (None, Some(default)) => default.parse::<Limits>().ok()?.times(wider),
-                (Some(text), _) => faults.optional(&format!("{name}_CALL"), Some(text), rule, "3/10m,6/1d")?,
+                (None, None) => any.clone().map(|any| any.divided_by(CALLS_SHARE)),
+                (None, Some(default)) => default.parse::<Limits>().ok().map(|call| call.times(wider)),
+                (Some(text), _) => faults.optional(&format!("{name}_CALL"), Some(text), rule, "3/10m,6/1d"),
             };
-            Some(Pair { any, call })
+            Some(Pair { any: any?, call: call? })
         };
         let number = pair("LIMIT_NUMBER", number, Some("3/10m,6/1d"));
         let prefix = pair("LIMIT_PREFIX", prefix, Some("5/10m"));
@@ -74,10 +73,6 @@ impl Raw {
     }
 }
 
-fn limits(faults: &mut Faults, name: &str, given: Option<String>) -> Option<Limits> {
-    faults.defaulted(name, given, rule)
-}
-
 fn rule(text: &str) -> Ruled<Limits> {
     text.parse().map_err(|wrong: crate::guard::limit::InvalidLimits| wrong.to_string())
 }
@@ -89,4 +84,47 @@ fn widened(prefix: &Limits) -> Limits {
         limit.window = (limit.window * UNVERIFIED.1).min(crate::guard::limit::WINDOW_MAX);
     }
     limits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    #[test]
+    fn limits_are_as_documented_and_a_demos_a_hundred_times_wider() {
+        let guard = Config::serve(set(&[])).unwrap().guard;
+        let shown = |pair: &Pair| format!("{} {}", pair.any, pair.call);
+        assert_eq!(shown(&guard.number), "5/10m,20/1d 3/10m,6/1d");
+        assert_eq!(shown(&guard.prefix), "20/10m 5/10m");
+        assert_eq!((shown(&guard.ip), shown(&guard.app)), ("20/10m 4/10m".into(), "600/1m 120/1m".into()));
+        assert_eq!((shown(&guard.country), shown(&guard.total)), ("600/1m 120/1m".into(), "3000/1m 600/1m".into()));
+        assert_eq!((guard.unverified.to_string(), guard.budget_u), ("40/1h".into(), Some(50_000_000)));
+        assert!(!guard.is_monitor);
+        let own = Config::serve(set(&[("LIMIT_IP", "10/1m"), ("LIMIT_TOTAL_CALL", "none"), ("DAILY_BUDGET", "0.5")]))
+            .unwrap()
+            .guard;
+        assert_eq!((shown(&own.ip), shown(&own.total)), ("10/1m 2/1m".into(), "3000/1m none".into()));
+        assert_eq!(own.budget_u, Some(500_000));
+        let demo = Config::demo([("LIMIT_NUMBER".to_owned(), "5/10m".to_owned())]).unwrap().guard;
+        assert_eq!(
+            (shown(&demo.number), shown(&demo.prefix)),
+            ("5/10m 300/10m,600/1d".into(), "2000/10m 500/10m".into())
+        );
+        let real = [("PLIVO_API_URL".to_owned(), "https://api.plivo.com".to_owned())];
+        assert_eq!(shown(&Config::demo(real).unwrap().guard.prefix), "20/10m 5/10m", "where texts cost money");
+    }
+
+    fn set(more: &[(&str, &str)]) -> Vec<(String, String)> {
+        let key = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==";
+        let required = [
+            ("PLIVO_AUTH_ID", "MAXXXXXXXXXXXXXXXXXX"),
+            ("PLIVO_AUTH_TOKEN", "token"),
+            ("PLIVO_NUMBER", "+14155550100"),
+            ("PUBLIC_URL", "https://otp.example.com"),
+            ("API_KEYS", "shop:01234567890123456789"),
+            ("SECRET_KEY", key),
+        ];
+        required.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
 }

@@ -15,6 +15,7 @@ mod raw;
 mod risks;
 mod sending;
 mod types;
+mod variables;
 
 #[cfg(test)]
 mod tests;
@@ -27,88 +28,16 @@ use secrecy::{SecretSlice, SecretString};
 pub use check::{ConfigErrors, Fault, is_loopback};
 pub use demo::local_url;
 pub use types::{ApiKey, Blocked, Countries, LogFormat, Network, TestNumbers};
+pub use variables::VARIABLES;
 
 use crate::escalation::Policy;
-use crate::guard::{Guard, GuessRules};
+use crate::guard::{Guard, GuessRules, QuietHours};
 use crate::phone::PhoneNumber;
 use crate::plivo::Senders;
 use crate::plivo::language::Languages;
 use crate::verification::rules::Worth;
 use check::Faults;
 use raw::Raw;
-
-/// Every variable that is read: its name, its default, what it is. The README's table is held to it.
-pub const VARIABLES: &[(&str, &str, &str)] = &[
-    ("PLIVO_AUTH_ID", "required", "auth id of the Plivo account or subaccount"),
-    ("PLIVO_AUTH_TOKEN", "required", "its auth token; of a comma-separated list the first is used, all verify"),
-    ("PLIVO_MAIN_AUTH_TOKEN", "", "the main account's token, where ours is a subaccount: verifies its Ma- signatures"),
-    ("PLIVO_NUMBER", "required", "the source number, E.164"),
-    ("PHLO_ID", "", "the 2FA PHLO; without one Plivo's Message and Call APIs are used"),
-    ("PLIVO_API_URL", "https://api.plivo.com", "origin of Plivo's REST API"),
-    ("PLIVO_PHLO_URL", "https://phlorunner.plivo.com", "origin of Plivo's PHLO runner"),
-    ("PLIVO_TIMEOUT", "12", "seconds one request to Plivo may take"),
-    ("PLIVO_WAIT", "5", "seconds a creation waits for Plivo before it answers"),
-    ("PUBLIC_URL", "required", "base of every callback URL; signatures are checked against it"),
-    ("CALLBACK_SECRET", "", "secret of callback URLs typed in by hand; a list while rotating"),
-    ("API_KEYS", "required", "name:secret,name:secret; each name is an app"),
-    ("SECRET_KEY", "required", "at least 32 bytes, base64: seals codes, signs refs, hashes numbers"),
-    ("SECRET_KEY_PREVIOUS", "", "the key before, still read while it is set"),
-    ("REDIS_URL", "redis://127.0.0.1:6379", "redis, rediss, redis+cluster, redis+sentinel or memory"),
-    ("REDIS_POOL_SIZE", "16", "connections to Redis at most"),
-    ("BIND", "127.0.0.1:8080", "address and port to listen on"),
-    ("TRUSTED_PROXIES", "", "addresses or networks whose X-Forwarded-For is believed"),
-    ("CODE_LENGTH", "6", "digits of a code, 6 to 9"),
-    ("CODE_TTL", "300", "seconds a code lives, at most 600"),
-    ("MAX_CHECKS", "5", "codes that may be tried for one verification, at most 10"),
-    ("MAX_ATTEMPTS", "5", "texts and calls after which none can be asked for, at most 20; escalation keeps its call"),
-    ("RESEND_COOLDOWN", "30", "seconds between two texts or two calls"),
-    ("RETENTION", "86400", "seconds a final state can be read"),
-    (
-        "ESCALATION",
-        "adaptive",
-        "when a text is given up for a call: adaptive (:thrifty, :eager), fixed+fail:35, fixed:35, fail or never",
-    ),
-    ("COST_CALL", "by country", "what a call is worth, in USD; as Plivo bills it where not set"),
-    ("COST_WAIT", "0.001", "what a second without a code is worth, in USD"),
-    ("COST_LOST", "0.50", "what a lost user is worth, in USD"),
-    ("COST_NUISANCE", "0.02", "what a needless call is worth, in USD"),
-    ("COUNTRIES", "the source number's", "ISO codes of the countries that may be texted; * for all"),
-    ("COUNTRIES_CALL", "as COUNTRIES", "ISO codes of the countries that may be called; * for all"),
-    (
-        "BLOCKED_RANGES",
-        "premium,shared_cost,satellite,personal,pager,voicemail,uan",
-        "kinds of numbers that are never texted or called, and prefixes such as +1900; none for none",
-    ),
-    ("GUARD", "enforce", "monitor: what is over a LIMIT_ is counted and let through"),
-    ("LIMIT_NUMBER", "5/10m,20/1d", "attempts to one number, by app; none for no limit"),
-    ("LIMIT_NUMBER_CALL", "3/10m,6/1d", "calls among them"),
-    ("LIMIT_PREFIX", "20/10m", "attempts to numbers that differ in their last four digits, by app"),
-    ("LIMIT_PREFIX_CALL", "5/10m", "calls among them"),
-    ("LIMIT_COUNTRY", "600/1m", "attempts to one country"),
-    ("LIMIT_COUNTRY_CALL", "a fifth", "calls among them"),
-    ("LIMIT_APP", "600/1m", "attempts of one app"),
-    ("LIMIT_APP_CALL", "a fifth", "calls among them"),
-    ("LIMIT_IP", "20/10m", "attempts from one client_ip, by app; none given: not counted"),
-    ("LIMIT_IP_CALL", "a fifth", "calls among them"),
-    ("LIMIT_TOTAL", "3000/1m", "all attempts"),
-    ("LIMIT_TOTAL_CALL", "a fifth", "calls among them"),
-    (
-        "LIMIT_UNVERIFIED",
-        "twice LIMIT_PREFIX in six times its time",
-        "verifications of one prefix less five for each that succeeds, by app",
-    ),
-    ("LIMIT_GUESSES", "20/1h,100/1d", "wrong codes for one number, by app, over all its verifications"),
-    ("DAILY_BUDGET", "50", "USD that new verifications may cost in a day, or none"),
-    ("BRAND", "", "the name in text and speech"),
-    ("TEMPLATES", "", "what texts and calls say, by language: JSON that replaces built-in wordings or adds some"),
-    ("SENDERS", "", "source per country: IN=PLIVOX,GB=+44…, powerpack:<uuid>; one without a country is for all others"),
-    ("DLT_ENTITY_ID", "", "India: the sender's entity id, for texts of the Message API"),
-    ("DLT_TEMPLATE_ID", "", "India: the id of the registered template"),
-    ("VOICE_CONFIRM", "false", "true: a key must be pressed before a call speaks the code"),
-    ("TEST_NUMBERS", "", "number:code,number:code: never sent to, always that code"),
-    ("LEGACY_ROUTES", "false", "true: the seed demo's unauthenticated GET routes"),
-    ("LOG_FORMAT", "json; pretty on a terminal", "json or pretty"),
-];
 
 /// What `serve` and `demo` run with.
 ///
@@ -180,6 +109,8 @@ pub struct Config {
     pub guard: Guard,
     /// `LIMIT_GUESSES`. NIST SP 800-63B's hundred a day, and a fifth of it in an hour.
     pub limit_guesses: GuessRules,
+    /// `QUIET_HOURS`. None by default: who signs in at night wants the code at night.
+    pub quiet_hours: Option<QuietHours>,
     /// `BRAND`. None by default: the text then names nobody.
     pub brand: Option<String>,
     /// `TEMPLATES`. None by default: 55 languages are built in.
@@ -336,6 +267,7 @@ impl Config {
             text.parse()
                 .map_err(|()| format!("must hold {ranges}, or prefixes such as +1900, separated by commas; or be none"))
         });
+        let quiet_hours = faults.optional("QUIET_HOURS", raw.quiet_hours, QuietHours::parse, "22:00-07:00");
         let brand = faults.optional("BRAND", raw.brand, check::brand, "Example Shop");
         let languages = match &raw.templates {
             None => Some(Languages::built_in()),
@@ -389,6 +321,7 @@ impl Config {
             blocked: blocked?,
             guard: guard?,
             limit_guesses: limit_guesses?,
+            quiet_hours,
             brand,
             languages: languages?,
             senders: senders.unwrap_or_default(),

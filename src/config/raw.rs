@@ -24,7 +24,7 @@ pub(super) const IN_FILES: &[&str] = &[
 ];
 
 /// Settings that are planned and not read yet. Whoever sets one relies on it, so its silence is said.
-const NOT_READ_YET: &[&str] = &["CONSOLE_KEY", "QUIET_HOURS"];
+const NOT_READ_YET: &[&str] = &["CONSOLE_KEY"];
 
 /// Names of our own that nobody else would use: an unknown one is a slip of the pen, or planned as above.
 const OUR_PREFIXES: &[&str] = &["PLIVO_", "PHLO_", "LIMIT_", "COST_", "WEBHOOK_URL", "WEBHOOK_SECRETS"];
@@ -80,6 +80,7 @@ pub(super) struct Raw {
     pub(super) limit_unverified: Option<String>,
     pub(super) limit_guesses: Option<String>,
     pub(super) daily_budget: Option<String>,
+    pub(super) quiet_hours: Option<String>,
     pub(super) brand: Option<String>,
     pub(super) templates: Option<String>,
     pub(super) senders: Option<String>,

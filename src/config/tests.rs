@@ -75,6 +75,24 @@ fn each_wrong_value_is_one_fault_of_its_variable_and_is_never_repeated() {
         ("COST_NUISANCE", "$1"),
         ("COUNTRIES", "US,UK"),
         ("COUNTRIES_CALL", "secret-value"),
+        ("BLOCKED_RANGES", "premium,secret-value"),
+        ("GUARD", "off"),
+        ("LIMIT_NUMBER", "secret-value"),
+        ("LIMIT_NUMBER_CALL", "secret-value"),
+        ("LIMIT_PREFIX", "secret-value"),
+        ("LIMIT_PREFIX_CALL", "secret-value"),
+        ("LIMIT_COUNTRY", "secret-value"),
+        ("LIMIT_COUNTRY_CALL", "secret-value"),
+        ("LIMIT_APP", "secret-value"),
+        ("LIMIT_APP_CALL", "secret-value"),
+        ("LIMIT_IP", "secret-value"),
+        ("LIMIT_IP_CALL", "secret-value"),
+        ("LIMIT_TOTAL", "secret-value"),
+        ("LIMIT_TOTAL_CALL", "secret-value"),
+        ("LIMIT_UNVERIFIED", "secret-value"),
+        ("LIMIT_GUESSES", "100/2d"),
+        ("DAILY_BUDGET", "secret-value"),
+        ("QUIET_HOURS", "22:00"),
         ("BRAND", "secret-value\nsecret-value"),
         ("TEMPLATES", r#"{"en":{"text":"secret-value"}}"#),
         ("SENDERS", "GB=secret-value"),
@@ -290,7 +308,7 @@ fn what_is_risky_or_not_read_is_said_and_stops_nothing() {
     assert!(warned(&[("PLIVO_API_URL", "http://plivo:8081")]).contains("auth token travel"));
     assert!(warned(&[("PLIVO_AUTH_ID", "MA1")]).contains("PLIVO_AUTH_ID"));
     assert!(warned(&[("CODE_TTL", "5")]).contains("CODE_TTL"));
-    assert!(warned(&[("DAILY_BUDGET", "50")]).contains("DAILY_BUDGET is set"));
+    assert!(warned(&[("LIMIT_NUMBR", "5/10m")]).contains("LIMIT_NUMBR is set"));
     assert!(warned(&[("PLIVO_AUTHTOKEN", "hidden")]).contains("PLIVO_AUTHTOKEN is set"));
     assert!(!warned(&[("PLIVO_AUTHTOKEN", "hidden"), ("PATH", "/bin")]).contains("hidden"));
 }

@@ -1,4 +1,5 @@
-//! Who may be texted and called how often: the limits, what each attempt counts against, and the guesses of a number.
+//! Who may be texted and called how often: the limits, what each attempt counts against, the guesses of a number,
+//! and the hours in which nobody is rung.
 //!
 //! Pure. What has been counted lives in the store ([`Take`] says where, and how much there may be); an engine asks it
 //! before a text or call is decided on, in one exchange, and a refusal names its [`Scope`]. Narrow scopes come first, so
@@ -9,12 +10,14 @@
 
 pub mod guesses;
 pub mod limit;
+pub mod quiet;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 pub use guesses::{GuessRules, Guesses};
 pub use limit::{Limit, Limits};
+pub use quiet::QuietHours;
 
 use serde::{Deserialize, Serialize};
 

@@ -91,6 +91,11 @@ fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
                 json!({ "attempt": attempt, "provider_status": provider_status }),
             )
         }
+        Note::Night { until } => (
+            "quiet_hours",
+            format!("It will be night at the number's place: no call before {until} unless asked for."),
+            json!({ "until": until.to_string() }),
+        ),
         Note::CallBarred { reason, is_repeat, scope } => (
             "call_barred",
             format!("A call was due and is not made: the limit on {} is reached.", scope.in_words()),

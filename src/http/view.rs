@@ -79,10 +79,13 @@ pub struct AttemptView {
 pub struct NextView {
     /// `call`.
     pub channel: &'static str,
-    /// When.
-    pub at: String,
-    /// Why.
+    /// When; null where QUIET_HOURS leave no time for it while the code lives.
+    pub at: Option<String>,
+    /// Why; `quiet_hours` where that is why not.
     pub reason: &'static str,
+    /// Until when it is night at the number's place, where that puts the call off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet_until: Option<String>,
 }
 
 /// What became of a code.
@@ -131,14 +134,25 @@ impl VerificationView {
             joined: None,
             client_token: None,
             attempts: v.attempts.iter().map(AttemptView::of).collect(),
-            next: v.next_call().filter(|_| now < v.expires_at).map(|next| NextView {
-                channel: "call",
-                at: next.at.to_string(),
-                reason: next.reason.as_str(),
-            }),
+            next: NextView::of(v).filter(|_| now < v.expires_at),
             test: v.details.is_test,
             metadata: v.details.metadata.clone(),
         }
+    }
+}
+
+impl NextView {
+    fn of(v: &Verification) -> Option<Self> {
+        let next = v.next_call();
+        if next.is_none() && (v.night_until.is_none() || v.status.is_final()) {
+            return None;
+        }
+        Some(Self {
+            channel: "call",
+            at: next.map(|next| next.at.to_string()),
+            reason: next.map_or("quiet_hours", |next| next.reason.as_str()),
+            quiet_until: v.night_until.map(|until| until.to_string()),
+        })
     }
 }
 

@@ -117,6 +117,7 @@ pub fn open(request: Request, rules: &Rules, now: Timestamp) -> Decision {
         call_barred: false,
         attempts: Vec::new(),
         quiet_until: None,
+        night_until: None,
         received: false,
         track: None,
         watch_at: None,
@@ -131,6 +132,7 @@ pub fn open(request: Request, rules: &Rules, now: Timestamp) -> Decision {
     let (channel, reason) = draft.v.first_attempt();
     draft.trigger(channel, reason, false);
     draft.begin_to_watch();
+    draft.mind_the_night();
     draft.done(Answer::Noted)
 }
 
@@ -174,8 +176,10 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         (status, Event::Cancel | Event::Activity(_)) => Answer::Refused(Refusal::Final(status)),
     };
     draft.watch(before, matches!(event, Event::TextReported { .. }));
+    draft.mind_the_night();
     draft.settle();
     draft.watch_calls(before);
+    draft.mind_the_night();
     draft.done(answer)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::state::Channel;
 use crate::escalation::adaptive::Costs;
 use crate::escalation::{Insight, Mood, Policy};
-use crate::guard::{GuessRules, Scope};
+use crate::guard::{GuessRules, QuietHours, Scope};
 
 /// The longest a code may live, whatever is configured or asked for (NIST SP 800-63B-4, 3.1.3.2).
 pub const LIFETIME_MAX: Duration = Duration::from_secs(600);
@@ -51,6 +51,8 @@ pub struct Rules {
     pub voice_confirm: bool,
     /// Wrong codes that a number takes, over all its verifications.
     pub guesses: GuessRules,
+    /// When nobody is rung who has not asked for it, by the clock at the number's place.
+    pub quiet_hours: Option<QuietHours>,
     /// Attempts that the guard has refused, now and for this event.
     pub barred: Vec<Barred>,
     /// How long whoever owes an effect has for it before another replica takes it over. Longer than the
@@ -130,6 +132,7 @@ impl Default for Rules {
             insight: Insight::default(),
             voice_confirm: false,
             guesses: GuessRules::default(),
+            quiet_hours: None,
             barred: Vec::new(),
             effect_lease: Duration::from_secs(15),
         }

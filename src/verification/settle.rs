@@ -38,6 +38,18 @@ impl Draft<'_> {
         self.take_up_what_is_owed();
     }
 
+    /// Whether it will be night at the number's place when the next call is due. A call that was asked for, and its
+    /// repetition, do not mind.
+    pub(super) fn mind_the_night(&mut self) {
+        let planned = self.v.planned_call().filter(|planned| planned.reason != Reason::Requested);
+        let hours = self.rules.quiet_hours;
+        let night = planned.zip(hours).and_then(|(planned, hours)| hours.until(&self.v.to, planned.at.max(self.now)));
+        if night.is_some() && night != self.v.night_until {
+            self.note(Note::Night { until: night.unwrap_or_default() });
+        }
+        self.v.night_until = night;
+    }
+
     /// The call that is due.
     fn call(&mut self, reason: Reason, is_repeat: bool) {
         let weighed = self.v.worked_out.filter(|w| w.reason == reason && !is_repeat);

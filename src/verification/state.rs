@@ -188,6 +188,9 @@ pub struct Verification {
     pub attempts: Vec<Attempt>,
     /// Nobody is rung before this, since somebody is typing.
     pub quiet_until: Option<Timestamp>,
+    /// Where a call that is planned falls into the night at the number's place: when that ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub night_until: Option<Timestamp>,
     /// The person has the text in hand, so no call is made unless asked for.
     pub received: bool,
     /// What its text has taught so far; none where there is none to watch, or no more.
@@ -258,6 +261,14 @@ impl Verification {
     /// The next call, if nothing changes. At most one is ever made by escalation, and it is repeated at
     /// most once; a call that was asked for stands in for the escalation's own.
     pub fn next_call(&self) -> Option<PlannedCall> {
+        let planned = self.planned_call()?;
+        let night = self.night_until.filter(|_| planned.reason != Reason::Requested);
+        let at = night.map_or(planned.at, |night| night.max(planned.at));
+        (at < self.expires_at).then_some(PlannedCall { at, ..planned })
+    }
+
+    /// The next call, whatever hour it is at the number's place.
+    pub(super) fn planned_call(&self) -> Option<PlannedCall> {
         if self.status.is_final() || !self.calls_allowed || self.received || self.call_barred {
             return None;
         }

@@ -34,6 +34,8 @@ pub enum Note {
     AttemptDecided { attempt: u8, channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms: u64 },
     /// What the adaptive policy decided on the attempt that follows.
     Weighed { attempt: u8, weighed: Weighed },
+    /// A call is planned for what is night at the number's place.
+    Night { until: Timestamp },
     /// A call was due and the guard refused it.
     CallBarred { reason: Reason, is_repeat: bool, scope: Scope },
     /// Plivo took it.

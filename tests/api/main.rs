@@ -12,6 +12,7 @@ mod edges;
 mod failover;
 mod learned;
 mod legacy;
+mod limits;
 mod lists;
 mod logs;
 mod ops;

@@ -1,0 +1,246 @@
+//! The guard, as its callers meet it.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Setup, TestApp, wrong};
+
+async fn app(env: &[(&'static str, &str)]) -> TestApp {
+    let env = env.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    TestApp::spawn_with(Setup { env, ..Setup::default() }).await
+}
+
+async fn create(app: &TestApp, to: &str, more: Value) -> Answer {
+    let mut body = json!({ "to": to });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    app.post("/v1/verifications", body).await
+}
+
+fn assert_limited(answer: &Answer, scope: &str) {
+    answer.assert_problem(429, "rate_limited");
+    assert_eq!(answer.body["scope"], scope, "{answer:?}");
+}
+
+async fn sent(app: &TestApp, last_four: &str) -> usize {
+    app.handset(last_four).await["messages"].as_array().unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_is_texted_so_often_and_not_more_whatever_verification_it_is_for() {
+    let app = app(&[("LIMIT_NUMBER", "3/10m"), ("RESEND_COOLDOWN", "0"), ("LIMIT_IP", "100/1m")]).await;
+    let first = app.create("0100").await;
+    assert_eq!(
+        app.post(&format!("/v1/verifications/{}/attempts", first.id()), json!({"channel":"sms"})).await.status,
+        201
+    );
+    app.post(&format!("/v1/verifications/{}/cancel", first.id()), json!({})).await;
+    let second = app.create("0100").await;
+    assert_eq!(second.status, 201);
+    let again = app.post(&format!("/v1/verifications/{}/attempts", second.id()), json!({"channel":"sms"})).await;
+    assert_limited(&again, "number");
+    app.post(&format!("/v1/verifications/{}/cancel", second.id()), json!({})).await;
+    let third = app.create("0100").await;
+    assert_limited(&third, "number");
+    // Another number of the same range is nobody's business, and neither is another app.
+    assert_eq!(app.create("0101").await.status, 201);
+    app.settled().await;
+    assert_eq!(sent(&app, "0100").await, 3);
+    let wait: f64 = third.header("retry-after").parse().unwrap();
+    app.advance(wait).await;
+    assert_eq!(app.create("0100").await.status, 201);
+    let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(r#"phlo2fa_guard_refusals_total{scope="number"} 2"#), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_creations_at_once_for_one_number_one_sends_and_all_are_served() {
+    let app = app(&[("LIMIT_NUMBER", "2/10m")]).await;
+    let answers = join_all((0..60).map(|_| app.create("0100"))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    assert!(answers.iter().all(|answer| answer.id() == answers[0].id()), "the others join it");
+    app.settled().await;
+    assert_eq!(sent(&app, "0100").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_one_range_share_a_limit_and_other_customers_are_served() {
+    let keys = "shop:01234567890123456789,bank:98765432109876543210";
+    let mut app = app(&[("LIMIT_PREFIX", "7/10m"), ("LIMIT_NUMBER", "5/10m"), ("API_KEYS", keys)]).await;
+    let create = async |app: &TestApp, n: u32| create(app, &format!("+1415555{n:04}"), json!({})).await;
+    let answers = join_all((2000..2040).map(|n| create(&app, n))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 7);
+    answers.iter().filter(|answer| answer.status != 201).for_each(|answer| assert_limited(answer, "prefix"));
+    assert_eq!(app.post("/v1/verifications", json!({ "to": "+12125550100" })).await.status, 201, "another range");
+    app.key = "98765432109876543210".into();
+    assert_eq!(create(&app, 2000).await.status, 201, "another app");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_countries_apps_and_all_have_limits_of_their_own() {
+    for (name, scope) in
+        [("LIMIT_IP", "ip"), ("LIMIT_COUNTRY", "country"), ("LIMIT_APP", "app"), ("LIMIT_TOTAL", "total")]
+    {
+        let app = app(&[(name, "2/10m")]).await;
+        let ip = |n: u32| json!({ "client_ip": format!("2001:db8::{n}") });
+        for n in [0, 1] {
+            assert_eq!(create(&app, &format!("+1415555010{n}"), ip(n)).await.status, 201, "{name}");
+        }
+        assert_limited(&create(&app, "+14155550102", ip(2)).await, scope);
+        if scope == "ip" {
+            assert_eq!(create(&app, "+14155550102", json!({})).await.status, 201, "none given is not counted");
+        }
+        if scope == "country" {
+            assert_eq!(create(&app, "+447400123456", json!({})).await.status, 201);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_due_and_over_a_limit_stands_in_the_timeline_and_next_is_null() {
+    let app = app(&[("LIMIT_NUMBER_CALL", "1/10m")]).await;
+    let first = create(&app, "+14155550101", json!({})).await;
+    app.until(first.id(), "called", |v| v["attempts"].as_array().unwrap().len() == 2).await;
+    app.settled().await;
+    app.post(&format!("/v1/verifications/{}/cancel", first.id()), json!({})).await;
+    app.advance(31.0).await;
+    let second = create(&app, "+14155550101", json!({})).await;
+    let v = app.until(second.id(), "undelivered", |v| v["attempts"][0]["status"] == "undelivered").await;
+    assert_eq!((v["status"].as_str(), v["next"].is_null()), (Some("pending"), true), "{v}");
+    assert_eq!(v["attempts"].as_array().unwrap().len(), 1);
+    let timeline = app.get(&format!("/v1/verifications/{}/timeline", second.id())).await.body;
+    let barred = timeline["entries"].as_array().unwrap().iter().find(|e| e["event"] == "call_barred").unwrap();
+    assert_eq!((barred["scope"].as_str(), barred["reason"].as_str()), (Some("number_call"), Some("undelivered")));
+    let asked = app.post(&format!("/v1/verifications/{}/attempts", second.id()), json!({"channel":"call"})).await;
+    assert_limited(&asked, "number_call");
+    app.advance(601.0).await;
+    let third = create(&app, "+14155550101", json!({ "channel": "call" })).await;
+    assert_eq!(third.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guard_that_monitors_counts_and_lets_through() {
+    let app = app(&[("GUARD", "monitor"), ("LIMIT_NUMBER", "1/10m"), ("LIMIT_PREFIX", "1/10m")]).await;
+    for last_four in ["0100", "0101", "0102"] {
+        assert_eq!(app.create(last_four).await.status, 201);
+    }
+    let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(r#"phlo2fa_guard_refusals_total{scope="prefix"} 2"#), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_the_budget_nothing_begins_and_what_is_under_way_goes_on() {
+    let app = app(&[("DAILY_BUDGET", "0.02"), ("GUARD", "monitor")]).await;
+    let first = create(&app, "+14155550101", json!({})).await;
+    assert_eq!(first.status, 201);
+    app.until(first.id(), "called", |v| v["attempts"].as_array().unwrap().len() == 2).await;
+    app.settled().await;
+    let refused = create(&app, "+14155550100", json!({})).await;
+    assert_limited(&refused, "budget");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 3600);
+    app.advance(91_000.0).await;
+    assert_eq!(create(&app, "+14155550100", json!({})).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_that_nobody_verifies_is_stopped_and_one_that_does_is_not() {
+    let app = app(&[("LIMIT_UNVERIFIED", "4/1h")]).await;
+    for n in 3000..3004 {
+        assert_eq!(create(&app, &format!("+1415555{n}"), json!({ "code": "042917" })).await.status, 201);
+    }
+    assert_limited(&create(&app, "+14155553004", json!({})).await, "unverified");
+    // A success makes up for five.
+    let other = create(&app, "+12125553000", json!({ "code": "042917" })).await;
+    assert_eq!(app.check(other.id(), "042917").await.body["result"], "verified");
+    app.settled().await;
+    for n in 3001..3009 {
+        let answer = create(&app, &format!("+1212555{n}"), json!({})).await;
+        assert_eq!(answer.status, 201, "{n}: {answer:?}");
+    }
+    assert_limited(&create(&app, "+12125553009", json!({})).await, "unverified");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ranges_that_somebody_earns_with_are_refused_unless_allowed() {
+    let refusing = app(&[("GUARD", "monitor"), ("BLOCKED_RANGES", "premium,+1415555")]).await;
+    for to in ["+19002345678", "+14155550100"] {
+        create(&refusing, to, json!({})).await.assert_problem(403, "destination_blocked");
+    }
+    assert_eq!(create(&refusing, "+881612345678", json!({})).await.status, 201);
+    let usual = app(&[]).await;
+    create(&usual, "+881612345678", json!({})).await.assert_problem(403, "destination_blocked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_codes_are_counted_for_the_number_over_all_its_verifications() {
+    let limits = [("LIMIT_GUESSES", "7/1h,12/1d"), ("GUARD", "monitor"), ("MAX_CHECKS", "3")];
+    let app = app(&limits).await;
+    let (mut evaluated, mut refused) = (0, 0);
+    let mut last = Value::Null;
+    for _ in 0..5 {
+        let v = create(&app, "+14155550100", json!({ "code": "042917" })).await;
+        for _ in 0..3 {
+            let answer = app.check(v.id(), &wrong("042917")).await;
+            match answer.status {
+                200 => evaluated += 1,
+                _ => {
+                    assert_limited(&answer, "guesses");
+                    refused += 1;
+                }
+            }
+        }
+        let right = app.check(v.id(), "042917").await;
+        last = right.body.clone();
+        app.post(&format!("/v1/verifications/{}/cancel", v.id()), json!({})).await;
+    }
+    assert_eq!((evaluated, refused), (7, 8), "the right code is not compared either");
+    assert_eq!(last["scope"], "guesses");
+    // Another number of the app is not concerned; and within the day five more may be tried.
+    assert_eq!(app.check(create(&app, "+14155550101", json!({})).await.id(), "000000").await.status, 200);
+    app.advance(3700.0).await;
+    let v = create(&app, "+14155550100", json!({ "code": "042917" })).await;
+    assert_eq!(app.check(v.id(), "042917").await.body["result"], "verified");
+    for expected in [200, 200, 200, 200, 200, 429] {
+        let v = create(&app, "+14155550100", json!({ "code": "042917" })).await;
+        assert_eq!(app.check(v.id(), &wrong("042917")).await.status, expected);
+        app.post(&format!("/v1/verifications/{}/cancel", v.id()), json!({})).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guesses_are_remembered_longer_than_the_verification_they_were_made_for() {
+    let app = app(&[("LIMIT_GUESSES", "1/1h"), ("RETENTION", "1")]).await;
+    let first = create(&app, "+14155550100", json!({ "code": "042917", "ttl": 1 })).await;
+    assert_eq!(app.check(first.id(), &wrong("042917")).await.status, 200);
+    app.post(&format!("/v1/verifications/{}/cancel", first.id()), json!({})).await;
+    for _ in 0..100 {
+        if app.get(&format!("/v1/verifications/{}", first.id())).await.status == 404 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    app.get(&format!("/v1/verifications/{}", first.id())).await.assert_problem(404, "verification_not_found");
+    let second = create(&app, "+14155550100", json!({ "code": "042917" })).await;
+    assert_eq!(second.status, 201);
+    assert_limited(&app.check(second.id(), &wrong("042917")).await, "guesses");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_night_nobody_is_called_who_has_not_asked_for_it() {
+    let app = app(&[("QUIET_HOURS", "00:00-18:00")]).await;
+    // 08:00 in New York.
+    let start: jiff::Timestamp = "2027-01-15T13:00:00Z".parse().unwrap();
+    let begin = phlo_2fa::time::Timestamp::from_millis(start.as_millisecond());
+    app.clock.advance(begin.since(app.clock.now().await.unwrap()));
+    let v = create(&app, "+12125550101", json!({})).await;
+    let v = app.until(v.id(), "undelivered", |v| v["attempts"][0]["status"] == "undelivered").await;
+    assert_eq!(v["next"]["reason"], "quiet_hours", "{v}");
+    assert!(v["next"]["at"].is_null() && v["next"]["quiet_until"] == "2027-01-15T23:00:00.000Z", "{v}");
+    assert_eq!((v["status"].as_str(), v["attempts"].as_array().unwrap().len()), (Some("pending"), 1));
+    let id = v["id"].as_str().unwrap();
+    let timeline = app.get(&format!("/v1/verifications/{id}/timeline")).await.body.to_string();
+    assert!(timeline.contains("quiet_hours"), "{timeline}");
+    let asked = app.post(&format!("/v1/verifications/{id}/attempts"), json!({"channel":"call"})).await;
+    assert_eq!((asked.status, &asked.body["attempts"][1]["channel"]), (201, &json!("call")));
+}
