@@ -248,6 +248,7 @@ pub fn defaults() -> Vec<(String, String)> {
         ("LIMIT_PREFIX", WIDE),
         ("LIMIT_PREFIX_CALL", WIDE),
         ("LIMIT_COUNTRY", WIDE),
+        ("LIMIT_IP", WIDE),
         ("LIMIT_APP", WIDE),
         ("LIMIT_TOTAL", WIDE),
         ("DAILY_BUDGET", "1000000"),

