@@ -12,7 +12,7 @@ use super::node::{Level, Node};
 use super::play::{Facts, PlayReason, Player, Seen, Wish};
 use super::player::Adaptive;
 use super::stage::Stage;
-use super::track::Track;
+use super::track::{TTL_MS, Track};
 use super::words::{Standing, explain};
 
 const PRICE: u64 = 25_000;
@@ -48,7 +48,7 @@ fn teach(book: &mut Book, reported_ms: Option<u32>, verified_ms: Option<u32>, ca
         lessons.extend(track.called(at, &estimates, Some(&decision)));
     }
     lessons.extend(verified_ms.into_iter().flat_map(|at| track.verified(at)));
-    lessons.extend(track.end());
+    lessons.extend(track.end(TTL_MS));
     lessons.into_iter().for_each(|lesson| book.apply(COUNTRY, ROUTE, lesson));
 }
 
@@ -216,7 +216,7 @@ fn a_player_calls_for_a_lost_text_at_once_and_plays_the_same_twice() {
         wishes
     };
     let wishes = play();
-    assert_eq!(wishes[1], Wish::Call { reason: PlayReason::Failed });
+    assert_eq!(wishes[1], Wish::Call { reason: PlayReason::Failed, wake_ms: None });
     assert_eq!(wishes, play());
 }
 

@@ -161,7 +161,7 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         }
         (status, Event::Cancel | Event::Activity(_)) => Answer::Refused(Refusal::Final(status)),
     };
-    draft.watch(before, matches!(event, Event::TextReported { .. }));
+    draft.watch(before);
     draft.settle();
     draft.watch_calls(before);
     draft.done(answer)
