@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::adaptive::Decision;
+use super::adaptive::{Decision, Kind};
 use super::book::Key;
 use super::estimates::Estimates;
 use super::follow::Learned;
@@ -72,6 +72,9 @@ impl Learned for Insight {
 /// micro-dollars (none where it was no choice).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weighed {
+    /// What decided.
+    #[serde(default)]
+    pub kind: Kind,
     /// The age of the verification, in milliseconds.
     pub age_ms: u32,
     /// How long ago the text was reported as delivered.
@@ -100,6 +103,7 @@ impl Weighed {
         let share = |p: f64| (p.clamp(0.0, 1.0) * 1000.0).round() as u16;
         let money = |u: f64| u.is_finite().then(|| u.max(0.0).round() as u64);
         Self {
+            kind: decision.kind,
             age_ms: decision.age_ms,
             reported_ms_ago: decision.reported_ms_ago,
             text: share(decision.text),
