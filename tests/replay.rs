@@ -373,7 +373,7 @@ fn the_call_result_comes_before_a_timer_and_the_code_before_the_call_result() {
     let trace = rows(&[&[("arrive_ms", "26000"), ("call_result", "busy")]]);
     let mut script = Script::default();
     script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 15_000 });
-    script.wish(1, 15_000, Seen::Timer, Wish::Call { reason: PlayReason::Hazard });
+    script.wish(1, 15_000, Seen::Timer, Wish::Call { reason: PlayReason::Hazard, wake_ms: None });
     script.wish(1, 25_000, Seen::CallKnown { answered: false }, Wish::WakeAt { age_ms: 25_000 });
     play(&trace, &mut script);
     let known = Seen::CallKnown { answered: false };
@@ -386,7 +386,7 @@ fn the_call_result_comes_before_a_timer_and_the_code_before_the_call_result() {
     let trace = rows(&[&[("arrive_ms", "21000")]]);
     let mut script = Script::default();
     script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 15_000 });
-    script.wish(1, 15_000, Seen::Timer, Wish::Call { reason: PlayReason::Hazard });
+    script.wish(1, 15_000, Seen::Timer, Wish::Call { reason: PlayReason::Hazard, wake_ms: None });
     play(&trace, &mut script);
     assert_eq!(script.of(1).last(), Some(&(25_000, Seen::Verified)));
 }
@@ -403,8 +403,8 @@ fn after_its_call_a_player_goes_on_to_be_told_and_is_heard_no_more() {
     ];
     let trace = rows(&[&row]);
     let mut script = Script::default();
-    script.wish(1, 500, Seen::Sent, Wish::Call { reason: PlayReason::Max });
-    script.wish(1, 30_000, Seen::Failed, Wish::Call { reason: PlayReason::Failed });
+    script.wish(1, 500, Seen::Sent, Wish::Call { reason: PlayReason::Max, wake_ms: None });
+    script.wish(1, 30_000, Seen::Failed, Wish::Call { reason: PlayReason::Failed, wake_ms: None });
     let calls = play(&trace, &mut script);
     assert_eq!(calls, [Some(Call { age_ms: 500, reason: PlayReason::Max })]);
     let expected = [
@@ -427,7 +427,7 @@ fn a_code_is_the_last_that_is_heard_of_a_verification_and_a_call_may_bring_it_fo
     assert_eq!(script.of(1), all);
 
     let mut script = Script::default();
-    script.wish(1, 500, Seen::Sent, Wish::Call { reason: PlayReason::Hazard });
+    script.wish(1, 500, Seen::Sent, Wish::Call { reason: PlayReason::Hazard, wake_ms: None });
     play(&trace, &mut script);
     let called = [(10_500, Seen::CallKnown { answered: true }), (21_500, Seen::Verified)];
     assert_eq!(script.of(1)[2..], called);
@@ -437,7 +437,7 @@ fn a_code_is_the_last_that_is_heard_of_a_verification_and_a_call_may_bring_it_fo
 fn a_call_in_answer_to_a_resend_forestalls_it() {
     let trace = rows(&[&[("arrive_ms", ""), ("resend_ms", "20000"), ("resend_arrive_ms", "3000")]]);
     let mut script = Script::default();
-    script.wish(1, 20_000, Seen::ResendPressed, Wish::Call { reason: PlayReason::Resend });
+    script.wish(1, 20_000, Seen::ResendPressed, Wish::Call { reason: PlayReason::Resend, wake_ms: None });
     let calls = play(&trace, &mut script);
     assert_eq!(decisions(&trace, &calls), "id,escalate_at_s,reason\n1,20.000,resend\n");
     assert!(!Outcome::of(&trace.rows[0], at(20_000)).pressed);

@@ -205,7 +205,8 @@ impl Engine {
             let now = self.clock.now().await?;
             let rules = match before.track {
                 Some(_) => {
-                    let insight = self.learner.insight(before.to.country(), before.carrier()).await;
+                    let carrier = event.carrier().or(before.carrier());
+                    let insight = self.learner.insight(before.to.country(), carrier).await;
                     &Rules { insight, ..self.rules.clone() }
                 }
                 None => &self.rules,

@@ -5,6 +5,8 @@
 //! reckoning backwards from the end of the verification's life. [`plan`] does that; it learns nothing, keeps nothing
 //! and never looks at a clock. `docs/escalation.md` has the formulas in prose.
 
+use serde::{Deserialize, Serialize};
+
 use super::Mood;
 use super::estimates::Estimates;
 use super::hazard::Lesson;
@@ -55,9 +57,11 @@ pub enum Next {
 }
 
 /// Why it is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// What may still come is not worth waiting for, or still is.
+    #[default]
     Hazard,
     /// The text is known to be lost.
     Failed,

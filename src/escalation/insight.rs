@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::adaptive::Decision;
+use super::adaptive::{Decision, Kind};
 use super::book::Key;
 use super::estimates::Estimates;
+use super::follow::Learned;
 use super::hazard::Lesson;
 use super::node::Node;
 use crate::phone::{Carrier, Country};
@@ -42,9 +43,10 @@ impl Insight {
         let route = carrier.map(|carrier| Key::Route(carrier.code()));
         std::iter::once(Key::World).chain(country).chain(route).collect()
     }
+}
 
-    /// What may be expected of a text.
-    pub fn estimates(&self) -> Estimates {
+impl Learned for Insight {
+    fn estimates(&self) -> Estimates {
         let node =
             |is: fn(&Key) -> bool| self.nodes.iter().find(|(key, _)| is(key)).and_then(|(_, node)| node.as_ref());
         Estimates::new(
@@ -54,8 +56,11 @@ impl Insight {
         )
     }
 
-    /// Learns at once what others will learn soon.
-    pub fn learn(&mut self, lessons: &[Lesson]) {
+    fn call_price_u(&self) -> u64 {
+        self.call_price_u
+    }
+
+    fn learn(&mut self, lessons: &[Lesson]) {
         for (key, node) in &mut self.nodes {
             let node = node.get_or_insert_with(|| Node::new(key.level()));
             lessons.iter().for_each(|lesson| node.apply(*lesson));
@@ -67,6 +72,9 @@ impl Insight {
 /// micro-dollars (none where it was no choice).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weighed {
+    /// What decided.
+    #[serde(default)]
+    pub kind: Kind,
     /// The age of the verification, in milliseconds.
     pub age_ms: u32,
     /// How long ago the text was reported as delivered.
@@ -95,6 +103,7 @@ impl Weighed {
         let share = |p: f64| (p.clamp(0.0, 1.0) * 1000.0).round() as u16;
         let money = |u: f64| u.is_finite().then(|| u.max(0.0).round() as u64);
         Self {
+            kind: decision.kind,
             age_ms: decision.age_ms,
             reported_ms_ago: decision.reported_ms_ago,
             text: share(decision.text),

@@ -8,6 +8,7 @@ pub mod adaptive;
 pub mod book;
 pub mod estimates;
 mod fixed;
+pub mod follow;
 pub mod hazard;
 pub mod insight;
 pub mod node;

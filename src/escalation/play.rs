@@ -60,6 +60,8 @@ pub enum Wish {
     Call {
         /// Why.
         reason: PlayReason,
+        /// To be told [`Seen::Timer`] at this age. It replaces an earlier wish, also where there is none.
+        wake_ms: Option<u64>,
     },
 }
 

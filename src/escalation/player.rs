@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::adaptive::{Costs, Kind, Next, plan, start};
+use super::adaptive::{Costs, Kind, Next};
 use super::book::Book;
+use super::estimates::Estimates;
+use super::follow::{self, Learned, News};
 use super::hazard::Lesson;
 use super::play::{Facts, PlayReason, Player, Seen, Wish};
 use super::track::{TTL_MS, Track};
@@ -26,76 +28,72 @@ impl Adaptive {
     pub fn book(&self) -> &Book {
         &self.book
     }
-
-    fn learn(&mut self, facts: &Facts, lessons: Vec<Lesson>) {
-        for lesson in lessons {
-            self.book.apply(facts.country, facts.route, lesson);
-        }
-    }
 }
 
 impl Player for Adaptive {
     fn see(&mut self, id: u64, facts: &Facts, seen: Seen, _at_ms: u64, age_ms: u64) -> Wish {
-        if seen == Seen::Sent {
-            // That the carrier took a text has never told whether it arrives.
-            return Wish::Nothing;
-        }
         let age_ms = u32::try_from(age_ms).unwrap_or(TTL_MS).min(TTL_MS);
-        let estimates = self.book.estimates(facts.country, facts.route);
-        if seen == Seen::Started {
-            let (track, lessons) = start(&estimates, facts.call_price_u, &self.costs);
-            self.learn(facts, lessons);
-            return self.wish(id, facts, track, age_ms);
-        }
-        let Some(mut track) = self.open.remove(&id) else { return Wish::Nothing };
-        let lessons = match seen {
-            Seen::Verified => track.verified(age_ms),
-            Seen::Delivered => track.delivered(age_ms, &estimates),
-            Seen::Failed => track.failed(age_ms),
-            Seen::ResendPressed => track.resend(age_ms),
-            Seen::CallKnown { .. } => track.call_known(age_ms),
-            Seen::Timer if age_ms >= TTL_MS => track.end(),
-            Seen::Timer | Seen::Sent | Seen::Started => track.credit(age_ms),
+        let mut learned = Page { book: &mut self.book, facts };
+        let news = match seen {
+            // That the carrier took a text has never told whether it arrives.
+            Seen::Sent => return Wish::Nothing,
+            Seen::Started => {
+                self.open.insert(id, follow::begin(&mut learned, &self.costs));
+                News::Time
+            }
+            Seen::Verified => News::Verified,
+            Seen::Delivered => News::Delivered,
+            Seen::Failed => News::Lost,
+            Seen::ResendPressed => News::AskedAgain,
+            Seen::CallKnown { .. } => News::CallKnown,
+            Seen::Timer => News::Time,
         };
-        self.learn(facts, lessons);
-        if seen == Seen::Failed && !track.is_called() {
-            return Wish::Call { reason: PlayReason::Failed };
+        let Some(track) = self.open.get_mut(&id) else { return Wish::Nothing };
+        if seen != Seen::Started {
+            follow::see(track, news, age_ms, &mut learned);
         }
         if seen == Seen::Verified || age_ms >= TTL_MS {
+            self.open.remove(&id);
             return Wish::Nothing;
         }
-        self.wish(id, facts, track, age_ms)
+        let decision = follow::ask(track, news, age_ms, &learned, &self.costs);
+        let planned_ms = match decision.map(|decision| (decision.next, decision.kind)) {
+            Some((Next::Call, kind)) => {
+                follow::called(track, news == News::Lost, age_ms, &mut learned, &self.costs);
+                let reason = match kind {
+                    Kind::Resend => PlayReason::Resend,
+                    Kind::Max => PlayReason::Max,
+                    Kind::Failed => PlayReason::Failed,
+                    Kind::Hazard | Kind::Never => PlayReason::Hazard,
+                };
+                return Wish::Call { reason, wake_ms: track.wake_ms().map(u64::from) };
+            }
+            Some((Next::WakeAt(at), _)) => Some(at),
+            Some((Next::Never, _)) | None => None,
+        };
+        let wake_ms = track.wake_ms().into_iter().chain(planned_ms).min();
+        Wish::WakeAt { age_ms: wake_ms.map_or(u64::MAX, u64::from) }
     }
 }
 
-impl Adaptive {
-    /// Asks the policy, unless it was followed already.
-    fn wish(&mut self, id: u64, facts: &Facts, mut track: Track, age_ms: u32) -> Wish {
-        let mut wake = track.wake_ms();
-        if !track.is_called() {
-            let estimates = self.book.estimates(facts.country, facts.route);
-            let decision = plan(&estimates, &track, age_ms, facts.call_price_u, &self.costs);
-            match decision.next {
-                Next::Call => {
-                    let lessons = track.called(age_ms, &estimates, Some(&decision));
-                    self.learn(facts, lessons);
-                    self.open.insert(id, track);
-                    let reason = match decision.kind {
-                        Kind::Resend => PlayReason::Resend,
-                        Kind::Max => PlayReason::Max,
-                        Kind::Failed => PlayReason::Failed,
-                        Kind::Hazard | Kind::Never => PlayReason::Hazard,
-                    };
-                    return Wish::Call { reason };
-                }
-                Next::WakeAt(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
-                Next::Never => {}
-            }
-        }
-        self.open.insert(id, track);
-        match wake {
-            Some(at) => Wish::WakeAt { age_ms: u64::from(at) },
-            None => Wish::Nothing,
+/// What the book says of one verification's route.
+struct Page<'a> {
+    book: &'a mut Book,
+    facts: &'a Facts,
+}
+
+impl Learned for Page<'_> {
+    fn estimates(&self) -> Estimates {
+        self.book.estimates(self.facts.country, self.facts.route)
+    }
+
+    fn call_price_u(&self) -> u64 {
+        self.facts.call_price_u
+    }
+
+    fn learn(&mut self, lessons: &[Lesson]) {
+        for lesson in lessons {
+            self.book.apply(self.facts.country, self.facts.route, *lesson);
         }
     }
 }

@@ -4,6 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::Weighed;
 use super::adaptive::{Costs, Decision, Kind, Next, failed, plan, start};
 use super::book::{Book, Key};
 use super::estimates::Estimates;
@@ -12,8 +13,9 @@ use super::node::{Level, Node};
 use super::play::{Facts, PlayReason, Player, Seen, Wish};
 use super::player::Adaptive;
 use super::stage::Stage;
-use super::track::Track;
+use super::track::{TTL_MS, Track};
 use super::words::{Standing, explain};
+use crate::phone::Carrier;
 
 const PRICE: u64 = 25_000;
 const COUNTRY: [u8; 2] = *b"US";
@@ -48,7 +50,7 @@ fn teach(book: &mut Book, reported_ms: Option<u32>, verified_ms: Option<u32>, ca
         lessons.extend(track.called(at, &estimates, Some(&decision)));
     }
     lessons.extend(verified_ms.into_iter().flat_map(|at| track.verified(at)));
-    lessons.extend(track.end());
+    lessons.extend(track.end(TTL_MS));
     lessons.into_iter().for_each(|lesson| book.apply(COUNTRY, ROUTE, lesson));
 }
 
@@ -115,7 +117,7 @@ fn a_report_is_believed_as_far_as_codes_follow() {
     assert!(plan_now(&fakes).unwrap() <= 25_000);
     let estimates = fakes.estimates(COUNTRY, ROUTE);
     let standing = Standing::new(fakes.node(Key::Route(ROUTE)), &estimates, PRICE, &Costs::BALANCED);
-    assert!(standing.to_string().contains("reports are not believed"), "{standing}");
+    assert!(standing.to_string().contains("50 % of those never enter the code"), "{standing}");
 }
 
 #[test]
@@ -167,18 +169,50 @@ fn who_asks_again_is_there_and_is_called_when_the_second_text_fails_too() {
 }
 
 #[test]
-fn a_decision_can_be_read() {
+fn a_call_is_told_in_words_and_numbers() {
+    let carrier = Carrier::from_code(310_150);
     let call = decide(&Estimates::prior(), &Track::default(), 16_000);
-    let words = explain(&call, "310-150");
-    let start = "called at 16 s: of the codes still missing at 16 s on 310-150, ";
-    assert!(
-        words.starts_with(start) && words.contains("would have come within 10 s; waiting on would cost"),
-        "{words}"
+    let told = Weighed { samples: [900, 80, 30], ..Weighed::of(&call, carrier) };
+    let numbers =
+        Weighed { soon: 36, text: 300, need: 600, wait_cost_u: Some(9_100), call_cost_u: Some(8_000), ..told };
+    assert_eq!(
+        explain(&numbers),
+        "Called at 16 s: of the codes still missing at 16 s on 310-150, 4 % would have come within 10 s, 33 % at all; \
+         waiting on would cost 0.9 cents, calling 0.8 (from 30 verifications there, 80 in the country, 900 in all)."
     );
+    let reported = Weighed { reported_ms_ago: Some(12_000), carrier: None, ..numbers };
+    assert!(explain(&reported).contains("missing 12 s after a report of delivery on networks like this, 4 %"));
     let lost = failed(&Estimates::prior(), &Track::default(), 3_000, PRICE, &Costs::BALANCED);
-    assert_eq!(explain(&lost, "310-150"), "called at 3 s: the text is known to be lost");
-    let late = decide(&Estimates::prior(), &Track::default(), 110_000);
-    assert!(explain(&late, "310-150").contains("long enough"), "{late:?}");
+    let start = "Called at 3 s: the text is known to be lost, so nothing comes of waiting on 310-150 (from 0";
+    assert!(explain(&Weighed::of(&lost, carrier)).starts_with(start), "{}", explain(&Weighed::of(&lost, carrier)));
+    let late = Weighed::of(&decide(&Estimates::prior(), &Track::default(), 110_000), carrier);
+    assert!(explain(&late).contains("no news for 110 s on 310-150"), "{}", explain(&late));
+    assert!(explain(&late).contains("calling costs "), "{}", explain(&late));
+}
+
+#[test]
+fn a_route_is_told_in_words_and_numbers() {
+    let told = |teach: &dyn Fn(&mut Book)| {
+        let mut book = Book::default();
+        teach(&mut book);
+        let (node, estimates) = (book.node(Key::Route(ROUTE)), book.estimates(COUNTRY, ROUTE));
+        Standing::new(node, &estimates, PRICE, &Costs::BALANCED).to_string()
+    };
+    let fake = told(&|book| {
+        for n in 0..200 {
+            let is_true = n % 10 < 3;
+            teach(book, Some(4_000), is_true.then_some(12_000), (!is_true).then_some(40_000));
+        }
+    });
+    let never: u32 = fake.split("reports delivery, but ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!((60..=75).contains(&never) && fake.contains("of those never enter the code"), "{fake}");
+    let missing = told(&|book| (0..200).for_each(|_| teach(book, None, Some(9_000), None)));
+    assert!(missing.contains("reports are missing") && !missing.contains("never enter"), "{missing}");
+    let good = told(&|book| (0..200).for_each(|_| teach(book, Some(4_000), Some(9_000), None)));
+    for word in ["missing", "never enter", "alarm"] {
+        assert!(!good.contains(word), "{good}");
+    }
+    assert!(told(&|_| ()).starts_with("not used yet"));
 }
 
 #[test]
@@ -216,7 +250,7 @@ fn a_player_calls_for_a_lost_text_at_once_and_plays_the_same_twice() {
         wishes
     };
     let wishes = play();
-    assert_eq!(wishes[1], Wish::Call { reason: PlayReason::Failed });
+    assert_eq!(wishes[1], Wish::Call { reason: PlayReason::Failed, wake_ms: None });
     assert_eq!(wishes, play());
 }
 

@@ -176,9 +176,9 @@ impl Track {
         lessons
     }
 
-    /// The verification's time is over.
-    pub fn end(&mut self) -> Vec<Lesson> {
-        let mut lessons = self.credit(TTL_MS);
+    /// The verification's time is over, and the code was not entered.
+    pub fn end(&mut self, age_ms: u32) -> Vec<Lesson> {
+        let mut lessons = self.credit(age_ms);
         if !self.is_closed {
             lessons.extend(self.bet.map(|bet| bet.ended(false)));
         }
@@ -186,10 +186,10 @@ impl Track {
         lessons
     }
 
-    /// When to [`credit`](Self::credit) next, besides events and the planned call: what is taught late is learned late.
+    /// When to look again, besides events and the planned call: what is taught late is learned late.
     pub fn wake_ms(&self) -> Option<u32> {
         let check = self.check.map(|c| c.at_ms);
-        self.told_ms().into_iter().chain(check).min().filter(|_| !self.is_closed)
+        (!self.is_closed).then(|| self.told_ms().into_iter().chain(check).min().unwrap_or(TTL_MS))
     }
 
     /// Whether a call has been placed.
@@ -304,7 +304,8 @@ mod tests {
         assert_eq!(track.resend(20_000), []);
         assert_eq!(track, once);
         track.verified(30_000);
-        for lessons in [track.verified(31_000), track.delivered(32_000, &estimates), track.credit(60_000), track.end()]
+        for lessons in
+            [track.verified(31_000), track.delivered(32_000, &estimates), track.credit(60_000), track.end(TTL_MS)]
         {
             assert_eq!(lessons, []);
         }
@@ -351,7 +352,7 @@ mod tests {
     fn a_text_known_to_be_lost_is_watched_no_longer() {
         let mut track = started();
         assert_eq!(curves(&track.failed(3_000)).len(), 2);
-        assert_eq!(track.end(), []);
+        assert_eq!(track.end(TTL_MS), []);
         assert_eq!(track.wake_ms(), None);
     }
 

@@ -1,57 +1,47 @@
-//! Decisions and routes in words, for people: a verification's timeline and `GET /v1/routes`. No numbers of phones
+//! Calls and routes in words, for people: a verification's timeline and `GET /v1/routes`. No numbers of phones
 //! ever come here, and nothing is decided.
 
 use std::fmt;
 
-use super::adaptive::{Costs, Decision, Kind, Next, plan};
+use super::adaptive::{Costs, Kind, Next, plan};
 use super::estimates::Estimates;
 use super::hazard::{Check, Curve};
+use super::insight::Weighed;
 use super::node::Node;
+use super::prior;
 use super::stage::Stage;
 use super::track::Track;
 
-/// Says why a decision is what it is; `route` is how the route is called.
-pub fn explain(decision: &Decision, route: &str) -> String {
-    let age = seconds(decision.age_ms);
-    let probe = if decision.is_probe { ", though only to see what would have come" } else { "" };
-    let verb = match decision.next {
-        Next::Call => format!("called at {age}"),
-        Next::WakeAt(at) => format!("at {age} it was decided to wait until {}{probe}", seconds(at)),
-        Next::Never => format!("at {age} it was decided not to call"),
+/// Says why a call was placed: "Called at 16 s: of the codes still missing at 16 s on 310-150, 4 % would have come
+/// within 10 s; waiting on would cost 0.9 cents, calling 0.8 (from 75 verifications there, ..)."
+pub fn explain(w: &Weighed) -> String {
+    let age = seconds(w.age_ms);
+    let place = w.carrier.map_or_else(|| "networks like this".to_owned(), |carrier| carrier.to_string());
+    let when = match w.reported_ms_ago {
+        Some(ago) => format!("{} after a report of delivery", seconds(ago)),
+        None => format!("at {age}"),
     };
-    let missing = match decision.reported_ms_ago {
-        Some(ago) => format!("of the codes still missing {} after a report of delivery on {route}", seconds(ago)),
-        None => format!("of the codes still missing at {age} on {route}"),
+    // Of the codes, not of the texts: some people never enter any.
+    let wanted = (w.text + w.need).max(1);
+    let of = |share: u16| percent(f64::from(share.min(wanted)) / f64::from(wanted));
+    let costs = match (w.wait_cost_u, w.call_cost_u) {
+        (Some(wait), Some(call)) => format!("waiting on would cost {} cents, calling {}", cents(wait), cents(call)),
+        (None, Some(call)) => format!("calling costs {} cents", cents(call)),
+        (Some(wait), None) => format!("waiting on would cost {} cents", cents(wait)),
+        (None, None) => "there was no choice".to_owned(),
     };
-    let wanted = (1.0 - decision.no_intent).max(f64::MIN_POSITIVE);
-    let soon = percent((decision.soon / wanted).min(1.0));
-    let (wait, call) = (cents(decision.wait_cost), cents(decision.call_cost));
-    match decision.kind {
-        Kind::Failed => format!("{verb}: the text is known to be lost"),
-        Kind::Max => format!("{verb}: long enough without any news on {route}, whatever may be expected"),
-        Kind::Resend => {
-            format!(
-                "{verb}: the person asked again and has nothing; waiting on would cost {wait} cents, calling {call}"
-            )
-        }
-        Kind::Never => {
-            let text = percent(decision.text);
-            format!("{verb}: {missing}, {text} are still entered, and a call would reach few of the others")
-        }
-        Kind::Hazard if decision.next == Next::Call => {
-            format!(
-                "{verb}: {missing}, {soon} would have come within 10 s; waiting on would cost {wait} cents, calling {call}"
-            )
-        }
-        Kind::Hazard => {
-            let call = if decision.call_cost.is_finite() {
-                format!("calling {call}")
-            } else {
-                "it is too early to call".to_owned()
-            };
-            format!("{verb}: {missing}, {soon} come within 10 s; waiting costs {wait} cents, {call}")
-        }
-    }
+    let why = match w.kind {
+        Kind::Failed => format!("the text is known to be lost, so nothing comes of waiting on {place}"),
+        Kind::Max => format!("there was no news for {age} on {place}, and longer nothing is waited for; {costs}"),
+        Kind::Resend => format!("the person asked again and has nothing at {age} on {place}; {costs}"),
+        Kind::Hazard | Kind::Never => format!(
+            "of the codes still missing {when} on {place}, {} would have come within 10 s, {} at all; {costs}",
+            of(w.soon),
+            of(w.text),
+        ),
+    };
+    let [world, country, route] = w.samples;
+    format!("Called at {age}: {why} (from {route} verifications there, {country} in the country, {world} in all).")
 }
 
 /// What has been learned of a route.
@@ -69,6 +59,8 @@ pub struct Standing {
     pub news_ms: u32,
     /// When a call is placed if nothing is heard; `None` for never.
     pub call_ms: Option<u32>,
+    /// How long after a report of delivery a call is placed if no code comes; `None` for never.
+    pub call_reported_ms: Option<u32>,
     /// Less news comes than used to.
     pub is_silent: bool,
     /// Fewer codes follow upon a report than used to.
@@ -85,6 +77,11 @@ impl Standing {
             all += open * r;
             open *= (1.0 - v - r).max(0.0);
         }
+        let call_ms = |track: &Track, age_ms| match plan(estimates, track, age_ms, call_price_u, costs).next {
+            Next::Call => Some(0),
+            Next::WakeAt(at) => Some(at - age_ms),
+            Next::Never => None,
+        };
         let doubts = |check| route.is_some_and(|node| node.doubt(check) > 0.9);
         Self {
             verifications: route.map_or(0.0, Node::starts),
@@ -92,10 +89,13 @@ impl Standing {
             reported: all,
             believed: estimates.believed(),
             news_ms: estimates.news_half_ms(),
-            call_ms: match plan(estimates, &Track::default(), 0, call_price_u, costs).next {
-                Next::Call => Some(0),
-                Next::WakeAt(at) => Some(at),
-                Next::Never => None,
+            call_ms: call_ms(&Track::default(), 0),
+            // As for one that is reported when half of them are, not too early to be called.
+            call_reported_ms: {
+                let at = estimates.news_half_ms().max(prior::CALL_EARLIEST_MS);
+                let mut track = Track::default();
+                track.reported_ms = Some(at);
+                call_ms(&track, at)
             },
             is_silent: doubts(Check::News),
             is_disbelieved: doubts(Check::Belief),
@@ -116,7 +116,8 @@ impl fmt::Display for Standing {
             f.write_str("; reports are missing")?;
         }
         if self.believed < 0.75 && self.reported >= 0.05 {
-            write!(f, "; reports are not believed: the code is entered after {} of them", percent(self.believed))?;
+            let never = percent(1.0 - self.believed);
+            write!(f, "; it reports delivery, but {never} of those never enter the code")?;
         }
         if self.is_silent {
             f.write_str("; alarm: less news comes than used to")?;
@@ -125,8 +126,14 @@ impl fmt::Display for Standing {
             f.write_str("; alarm: fewer codes follow upon reports than used to")?;
         }
         match self.call_ms {
-            Some(at) => write!(f, "; a silent text is given up after {}", seconds(at)),
-            None => f.write_str("; no silent text is given up"),
+            Some(at) => write!(f, "; a silent text is given up after {}", seconds(at))?,
+            None => f.write_str("; no silent text is given up")?,
+        }
+        match self.call_reported_ms {
+            _ if self.reported < 0.05 => Ok(()),
+            Some(0) => f.write_str(", a reported one at once"),
+            Some(after) => write!(f, ", a reported one {} after its report", seconds(after)),
+            None => f.write_str(", a reported one never"),
         }
     }
 }
@@ -139,6 +146,6 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
-fn cents(micro_dollars: f64) -> String {
-    format!("{:.1}", micro_dollars / 10_000.0)
+fn cents(micro_dollars: u64) -> String {
+    format!("{:.1}", micro_dollars as f64 / 10_000.0)
 }

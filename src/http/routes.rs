@@ -51,11 +51,18 @@ pub struct RouteView {
     pub half_of_news_after: f64,
     /// Seconds after which a text that nothing is heard of is given up for a call; null for never.
     pub wait: Option<f64>,
+    /// Seconds after a report of delivery upon which no code has followed until a call; null for never.
+    pub wait_after_report: Option<f64>,
     /// Less news comes than used to.
     pub is_silent: bool,
     /// Fewer codes follow upon reports than used to.
     pub is_disbelieved: bool,
     /// The same in words.
+    #[schema(
+        example = "of 57 recent verifications: 30 % of texts bring the code, 98 % are reported as delivered, half \
+        of all news comes within 4 s; it reports delivery, but 70 % of those never enter the code; a silent text is \
+        given up after 12 s, a reported one 6 s after its report"
+    )]
     pub text: String,
 }
 
@@ -115,6 +122,7 @@ fn view(
         believed: share(standing.believed),
         half_of_news_after: f64::from(standing.news_ms) / 1000.0,
         wait: standing.call_ms.map(|ms| f64::from(ms) / 1000.0),
+        wait_after_report: standing.call_reported_ms.map(|ms| f64::from(ms) / 1000.0),
         is_silent: standing.is_silent,
         is_disbelieved: standing.is_disbelieved,
         text: standing.to_string(),

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::escalation::{CallEnd, Reason, Weighed};
+use crate::escalation::words::explain;
+use crate::escalation::{CallEnd, Reason};
 use crate::plivo::outcome;
 use crate::verification::event::{Activity, CallReport, FailureClass, TextReport};
 use crate::verification::timeline::{Entry, Note};
@@ -75,7 +76,7 @@ fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         ),
         Note::Weighed { attempt, weighed } => (
             "weighed",
-            weighed_text(weighed),
+            explain(weighed),
             json!({ "attempt": attempt, "weighed": weighed, "route": weighed.carrier.map(|c| c.to_string()) }),
         ),
         Note::Accepted { attempt, via } => (
@@ -200,29 +201,8 @@ fn decided(channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms:
         Reason::DeliveredUnverified => {
             format!("Calling, {at}: the text is reported as delivered, but no code came in.")
         }
-        Reason::RouteUnreliable => format!("Calling, {at}: this route has been losing texts."),
+        Reason::RouteUnreliable => format!("Calling, {at}: texts on this route have been doing badly."),
     }
-}
-
-/// Why now: "of the codes still missing at 16 s on 310-150, 4 % would have come within 10 s".
-fn weighed_text(w: &Weighed) -> String {
-    let seconds = |ms: u32| f64::from(ms) / 1000.0;
-    let percent = |thousandths: u16| f64::from(thousandths) / 10.0;
-    let cents = |u: Option<u64>| u.map_or("no choice".to_owned(), |u| format!("{:.2} cents", u as f64 / 10_000.0));
-    let place = w.carrier.map_or("routes like this".to_owned(), |carrier| carrier.to_string());
-    let when = match w.reported_ms_ago {
-        Some(ago) => format!("{:.0} s, {:.0} s after the report,", seconds(w.age_ms), seconds(ago)),
-        None => format!("{:.0} s", seconds(w.age_ms)),
-    };
-    let [_, country, route] = w.samples;
-    format!(
-        "Of the codes still missing at {when} on {place}, {:.0} % would come within 10 s and {:.0} % at all; waiting on \
-         would cost {}, calling {} (learned from {route} verifications there, {country} in the country).",
-        percent(w.soon),
-        percent(w.text),
-        cents(w.wait_cost_u),
-        cents(w.call_cost_u),
-    )
 }
 
 fn text_report(report: &TextReport) -> String {

@@ -93,20 +93,24 @@ impl Game<'_> {
         if life.is_over {
             return;
         }
-        match wish {
-            Wish::Nothing => {}
-            Wish::WakeAt { age_ms: wake } => {
-                // A player that is woken and wants to be woken at once would stop the clock.
-                let wake = wake.max(age_ms + u64::from(seen == Seen::Timer));
-                if wake != life.wake_ms {
-                    life.wake_ms = wake;
-                    if wake < TTL_MS {
-                        self.put(next.place, Kind::Timer, wake);
-                    }
+        let wake_ms = match wish {
+            Wish::Nothing => return,
+            Wish::WakeAt { age_ms } => age_ms,
+            Wish::Call { reason, wake_ms } => {
+                if life.call.is_none() {
+                    self.call(next.place, Call { age_ms, reason });
                 }
+                wake_ms.unwrap_or(NEVER)
             }
-            Wish::Call { .. } if life.call.is_some() => {}
-            Wish::Call { reason } => self.call(next.place, Call { age_ms, reason }),
+        };
+        // A player that is woken and wants to be woken at once would stop the clock.
+        let wake_ms = wake_ms.max(age_ms + u64::from(seen == Seen::Timer));
+        let life = &mut self.lives[next.place];
+        if wake_ms != life.wake_ms {
+            life.wake_ms = wake_ms;
+            if wake_ms < TTL_MS {
+                self.put(next.place, Kind::Timer, wake_ms);
+            }
         }
     }
 

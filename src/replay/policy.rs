@@ -75,7 +75,7 @@ impl Player for Asked {
         }
         let (start, now) = (timestamp(at_ms - age_ms), timestamp(at_ms));
         match self.policy.when(&Situation { first_request_at: start, text: *text, worked_out: Plan::Never }) {
-            Plan::CallAt(at, reason) if at <= now => Wish::Call { reason: played(reason) },
+            Plan::CallAt(at, reason) if at <= now => Wish::Call { reason: played(reason), wake_ms: None },
             Plan::CallAt(at, _) => Wish::WakeAt { age_ms: millis(at).saturating_sub(millis(start)) },
             Plan::Never => Wish::Nothing,
         }

@@ -175,7 +175,7 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         }
         (status, Event::Cancel | Event::Activity(_)) => Answer::Refused(Refusal::Final(status)),
     };
-    draft.watch(before, matches!(event, Event::TextReported { .. }));
+    draft.watch(before);
     draft.mind_the_night();
     draft.settle();
     draft.watch_calls(before);

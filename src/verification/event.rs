@@ -295,3 +295,11 @@ pub enum Event {
     /// Time has passed.
     Tick,
 }
+
+impl Event {
+    /// The network that it says the number is in.
+    pub fn carrier(&self) -> Option<Carrier> {
+        let (Self::TextReported { facts, .. } | Self::CallReported { facts, .. }) = self else { return None };
+        facts.carrier
+    }
+}

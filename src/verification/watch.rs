@@ -1,10 +1,13 @@
 //! What becomes of the first text is watched: it teaches what such texts do, and the adaptive policy works out from
-//! that when to call. Part of `decide`; what is taught is learned by whoever commits.
+//! that when to call. Part of `decide`; what is taught is learned by whoever commits. Here it is told what is news;
+//! what follows from news is in `escalation::follow`, the same for a replay.
 
 use super::attempt::{Attempt, AttemptStatus};
 use super::decide::Draft;
 use super::state::{Channel, Status, Verification, WorkedOut};
-use crate::escalation::adaptive::{self, Decision, Next};
+use crate::escalation::adaptive::{Costs, Next};
+use crate::escalation::estimates::Estimates;
+use crate::escalation::follow::{self, Learned, News};
 use crate::escalation::hazard::Lesson;
 use crate::escalation::track::{TTL_MS, Track};
 use crate::escalation::{Policy, Reason, Text, Weighed};
@@ -16,51 +19,20 @@ impl Draft<'_> {
         if !is_text || self.v.details.is_test {
             return;
         }
-        let costs = self.rules.worth.costs(self.mood());
-        let estimates = self.insight.estimates();
-        let (track, lessons) = adaptive::start(&estimates, self.insight.call_price_u, &costs);
-        self.teach(lessons);
-        self.keep_watching(track);
+        let costs = self.costs();
+        let track = follow::begin(self, &costs);
+        self.keep_watching(track, News::Time);
     }
 
     /// Teaches what has just been seen, and works out anew when to call.
-    pub(super) fn watch(&mut self, before: &Verification, is_report: bool) {
+    pub(super) fn watch(&mut self, before: &Verification) {
         let Some(mut track) = self.v.track.clone() else { return };
-        let timers = [Some(before.expires_at), before.watch_at, before.worked_out.map(|w| w.at)];
-        let is_due = timers.into_iter().flatten().any(|at| at <= self.now);
-        let is_idle = !is_due && self.v == *before;
-        // Timers of calls, effects and the like are none of its business.
-        if is_idle && !is_report {
-            return;
-        }
+        let Some(news) = self.news(before) else { return self.word_anew() };
         let age_ms = self.age_ms();
-        let estimates = self.insight.estimates();
-        let is_new = |is: fn(&Verification) -> bool| is(&self.v) && !is(before);
-        let lessons = if is_new(|v| v.status == Status::Verified) {
-            track.verified(age_ms)
-        } else if is_new(|v| texts(v).any(|a| a.status == AttemptStatus::Delivered)) {
-            track.delivered(age_ms, &estimates)
-        } else if is_new(|v| matches!(v.text(), Some(Text::Lost(_)))) {
-            track.failed(age_ms)
-        } else if texts(&self.v).count() > texts(before).count() {
-            track.resend(age_ms)
-        } else if is_new(|v| v.attempts.iter().any(is_known_call)) {
-            track.call_known(age_ms)
-        } else if age_ms >= TTL_MS {
-            track.end()
-        } else {
-            track.credit(age_ms)
-        };
-        // A report that says nothing new, and nothing has been survived meanwhile either.
-        if is_idle && lessons.is_empty() {
-            return;
+        follow::see(&mut track, news, age_ms, self);
+        if !self.v.status.is_final() {
+            self.keep_watching(track, news);
         }
-        self.teach(lessons);
-        if self.v.status.is_final() {
-            (self.v.track, self.v.watch_at) = (None, None);
-            return;
-        }
-        self.keep_watching(track);
     }
 
     /// Notes that a call was placed, for whatever reason: from then on a code may come from it.
@@ -73,38 +45,73 @@ impl Draft<'_> {
         if calls(&self.v) == calls(before) {
             return;
         }
-        let Some(mut track) = self.v.track.clone().filter(|track| !track.is_called()) else { return };
-        let (age_ms, estimates) = (self.age_ms(), self.insight.estimates());
+        let Some(mut track) = self.v.track.clone() else { return };
+        let (age_ms, costs) = (self.age_ms(), self.costs());
         let is_lost = matches!(self.v.text(), Some(Text::Lost(_)));
-        let decision = (!is_lost).then(|| self.weigh(&track)).filter(|d| d.next == Next::Call);
-        let lessons = track.called(age_ms, &estimates, decision.as_ref());
-        self.teach(lessons);
-        self.keep_watching(track);
+        if follow::called(&mut track, is_lost, age_ms, self, &costs) {
+            self.keep_watching(track, News::Time);
+        }
     }
 
-    fn keep_watching(&mut self, track: Track) {
+    /// What there is to be learned from, if anything. Answers of Plivo, timers of calls and the like are none of it.
+    fn news(&self, before: &Verification) -> Option<News> {
+        let is_new = |is: fn(&Verification) -> bool| is(&self.v) && !is(before);
+        let timers = [before.watch_at, before.worked_out.map(|w| w.at)];
+        if is_new(|v| v.status == Status::Verified) {
+            Some(News::Verified)
+        } else if is_new(|v| texts(v).any(|a| a.status == AttemptStatus::Delivered)) {
+            Some(News::Delivered)
+        } else if is_new(|v| matches!(v.text(), Some(Text::Lost(_)))) {
+            Some(News::Lost)
+        } else if texts(&self.v).count() > texts(before).count() {
+            Some(News::AskedAgain)
+        } else if is_new(|v| v.attempts.iter().any(is_known_call)) {
+            Some(News::CallKnown)
+        } else if is_new(|v| v.status == Status::Expired) {
+            Some(News::Expired)
+        } else if is_new(|v| v.status.is_final()) {
+            Some(News::GivenUp)
+        } else {
+            // On another network other things are to be expected.
+            let is_elsewhere = self.v.carrier() != before.carrier();
+            (is_elsewhere || timers.into_iter().flatten().any(|at| at <= self.now)).then_some(News::Time)
+        }
+    }
+
+    fn keep_watching(&mut self, track: Track, news: News) {
         let start = self.v.attempts.first().map_or(self.v.created_at, |first| first.at);
         let at = |age_ms: u32| start + std::time::Duration::from_millis(age_ms.into());
         self.v.watch_at = track.wake_ms().map(at).filter(|at| *at > self.now);
         self.v.worked_out = None;
-        if let (Policy::Adaptive(_), false) = (self.v.policy, track.is_called()) {
-            let decision = self.weigh(&track);
+        if let Policy::Adaptive(_) = self.v.policy
+            && let Some(decision) = follow::ask(&track, news, self.age_ms(), self, &self.costs())
+        {
             let when = match decision.next {
                 Next::Call => Some(self.now),
                 Next::WakeAt(age_ms) => Some(at(age_ms)),
                 Next::Never => None,
             };
-            let text = self.v.text().unwrap_or(Text::Unreported);
-            let reason = if decision.is_route_unreliable { Reason::RouteUnreliable } else { text.timer_reason() };
+            let reason = if decision.is_route_unreliable { Reason::RouteUnreliable } else { self.timer_reason() };
             let weighed = Weighed::of(&decision, self.v.carrier());
             self.v.worked_out = when.map(|at| WorkedOut { at, reason, weighed });
         }
         self.v.track = Some(track);
     }
 
-    fn weigh(&self, track: &Track) -> Decision {
-        let costs = self.rules.worth.costs(self.mood());
-        adaptive::plan(&self.insight.estimates(), track, self.age_ms(), self.insight.call_price_u, &costs)
+    /// A planned call says what it has been waiting for, which may be another thing by now.
+    fn word_anew(&mut self) {
+        let reason = self.timer_reason();
+        if let Some(worked_out) = self.v.worked_out.as_mut().filter(|w| w.reason != Reason::RouteUnreliable) {
+            worked_out.reason = reason;
+        }
+    }
+
+    fn timer_reason(&self) -> Reason {
+        self.v.text().unwrap_or(Text::Unreported).timer_reason()
+    }
+
+    fn costs(&self) -> Costs {
+        self.rules.worth.costs(self.mood())
     }
 
     fn mood(&self) -> crate::escalation::Mood {
@@ -114,15 +121,25 @@ impl Draft<'_> {
         }
     }
 
-    fn teach(&mut self, lessons: Vec<Lesson>) {
-        self.insight.learn(&lessons);
-        self.lessons.extend(lessons);
-    }
-
     /// Since Plivo was first asked.
     fn age_ms(&self) -> u32 {
         let first = self.v.attempts.first().map_or(self.v.created_at, |first| first.at);
         u32::try_from(self.now.since(first).as_millis()).unwrap_or(TTL_MS).min(TTL_MS)
+    }
+}
+
+impl Learned for Draft<'_> {
+    fn estimates(&self) -> Estimates {
+        self.insight.estimates()
+    }
+
+    fn call_price_u(&self) -> u64 {
+        self.insight.call_price_u
+    }
+
+    fn learn(&mut self, lessons: &[Lesson]) {
+        self.insight.learn(lessons);
+        self.lessons.extend(lessons);
     }
 }
 

@@ -5,6 +5,7 @@
 mod support;
 
 mod attempts;
+mod breakdown;
 mod callbacks;
 mod checks;
 mod direct;

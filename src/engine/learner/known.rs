@@ -1,18 +1,12 @@
 //! [`Known`]: one node as this process knows it, with what it has not written yet; and how nodes are named.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::escalation::book::Key;
 use crate::escalation::hazard::Lesson;
 use crate::escalation::node::Node;
 use crate::phone::Country;
 
-/// A route's lessons are written when there are so many, about one verification's, or the oldest is this old.
-const ROUTE_BATCH: (usize, Duration) = (6, Duration::from_secs(10));
-/// The same of countries and of the world, which hardly change by one verification.
-const WIDE_BATCH: (usize, Duration) = (64, Duration::from_secs(60));
-/// No node is written more often than this, however busy it is.
-pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// Lessons that are kept while they cannot be written.
 const PENDING_MAX: usize = 2_000;
 
@@ -21,8 +15,6 @@ const PENDING_MAX: usize = 2_000;
 pub(super) struct Known {
     /// With the lessons that are not written yet.
     pub(super) node: Option<Node>,
-    /// As it was read or written last.
-    pub(super) stored: Option<Vec<u8>>,
     pub(super) read_at: Option<Instant>,
     pub(super) pending: Vec<Lesson>,
     /// Lessons that are being written.
@@ -31,47 +23,53 @@ pub(super) struct Known {
     pub(super) pending_since: Option<Instant>,
     /// The country that its numbers are of.
     pub(super) country: Option<Country>,
+    /// When a write was last begun, and when one last went through.
     pub(super) written_at: Option<Instant>,
+    pub(super) landed_at: Option<Instant>,
 }
 
 impl Known {
-    pub(super) fn learn(&mut self, key: Key, lessons: &[Lesson]) {
+    pub(super) fn learn(&mut self, key: Key, lessons: &[Lesson], now: Instant) {
         let node = self.node.get_or_insert_with(|| Node::new(key.level()));
         lessons.iter().for_each(|lesson| node.apply(*lesson));
         if !lessons.is_empty() {
-            self.pending_since.get_or_insert_with(Instant::now);
+            self.pending_since.get_or_insert(now);
         }
         self.pending.extend(lessons);
-        let excess = self.pending.len().saturating_sub(PENDING_MAX);
-        self.pending.drain(..excess);
+        self.forget_excess();
     }
 
     /// What the store has, and on top of it what is not written yet.
-    pub(super) fn take_over(&mut self, key: Key, stored: Option<Vec<u8>>) {
-        let mut node = node_of(key, stored.as_deref());
+    pub(super) fn take_over(&mut self, key: Key, stored: &[u8], now: Instant) {
+        let mut node = node_of(key, Some(stored));
         self.in_flight.iter().chain(&self.pending).for_each(|lesson| node.apply(*lesson));
-        (self.node, self.stored, self.read_at) = (Some(node), stored, Some(Instant::now()));
+        (self.node, self.read_at) = (Some(node), Some(now));
     }
 
-    pub(super) fn written(&mut self, key: Key, after: Vec<u8>) {
+    /// What is to be written.
+    pub(super) fn begin_to_write(&mut self, now: Instant) -> Vec<Lesson> {
+        (self.written_at, self.in_flight) = (Some(now), std::mem::take(&mut self.pending));
+        self.in_flight.clone()
+    }
+
+    pub(super) fn written(&mut self, key: Key, after: &[u8], now: Instant) {
         self.in_flight.clear();
-        self.take_over(key, Some(after));
+        // What was taught meanwhile is as old as this at most.
+        self.pending_since = (!self.pending.is_empty()).then_some(now);
+        self.landed_at = Some(now);
+        self.take_over(key, after, now);
     }
 
     pub(super) fn put_back(&mut self) {
         let mut lessons = std::mem::take(&mut self.in_flight);
         lessons.append(&mut self.pending);
         self.pending = lessons;
-        self.pending_since.get_or_insert_with(Instant::now);
-        let excess = self.pending.len().saturating_sub(PENDING_MAX);
-        self.pending.drain(..excess);
+        self.forget_excess();
     }
 
-    pub(super) fn is_due(&self, key: Key) -> bool {
-        let (many, long) = if matches!(key, Key::Route(_)) { ROUTE_BATCH } else { WIDE_BATCH };
-        let is_paused = self.written_at.is_some_and(|at| at.elapsed() < PAUSE);
-        let is_old = self.pending_since.is_some_and(|at| at.elapsed() >= long);
-        !is_paused && (self.pending.len() >= many || is_old)
+    fn forget_excess(&mut self) {
+        let excess = self.pending.len().saturating_sub(PENDING_MAX);
+        self.pending.drain(..excess);
     }
 }
 

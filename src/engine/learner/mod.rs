@@ -1,20 +1,23 @@
 //! [`Learner`]: what routes have been doing, shared with other replicas through the store's memos.
 //!
-//! A decision is made on copies in this process. What it teaches is applied to them at once and written in batches;
-//! what others have written is read again every few seconds. While the store is away decisions rest on what was
+//! A decision is made on copies in this process. What it teaches is applied to them at once and written in batches
+//! (`write`); what others have written is read again every few seconds. While the store is away decisions rest on what was
 //! known last, or on what is assumed of a route that nobody has used: learning never holds up a verification.
 
 mod known;
+#[cfg(test)]
+mod tests;
+mod write;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use self::known::{Known, PAUSE, entry, name, node_of, parse_entry};
-use super::Engine;
+use self::known::{Known, name, node_of, parse_entry};
+use self::write::Purse;
+pub use self::write::run;
 use crate::escalation::Insight;
 use crate::escalation::book::Key;
 use crate::escalation::hazard::Lesson;
@@ -22,7 +25,7 @@ use crate::escalation::insight::CALL_PRICE_U;
 use crate::escalation::node::Node;
 use crate::keyring::Keyring;
 use crate::phone::{Carrier, Country, PhoneNumber};
-use crate::store::{Store, StoreError, Swap};
+use crate::store::{Store, StoreError};
 use crate::verification::{Channel, Verification};
 
 /// How long a copy is used before it is read again.
@@ -33,8 +36,8 @@ const READ_MAX: Duration = Duration::from_millis(200);
 const KEEP: Duration = Duration::from_secs(30 * 86_400);
 /// Prefixes whose network is remembered in this process.
 const PREFIXES_MAX: usize = 10_000;
-/// How often a write is tried against others.
-const TRIES: usize = 5;
+/// Networks and prices that wait to be written; of more than so many none is missed.
+const FACTS_MAX: usize = 1_000;
 /// The names of all nodes there are stand in one memo, so many at most.
 const INDEX: &str = "nodes";
 const INDEX_MAX: usize = 2_000;
@@ -52,10 +55,13 @@ struct State {
     carriers: HashMap<String, (Option<Carrier>, Instant)>,
     /// What a call costs, in micro-dollars.
     prices: HashMap<Country, u64>,
-    /// Memos of networks and prices that are not written yet.
-    unwritten: HashMap<String, String>,
-    /// Nodes that stand in the list of all.
-    indexed: HashSet<Key>,
+    /// Memos of networks and prices that are not written yet, and since when.
+    unwritten: HashMap<String, (String, Instant)>,
+    /// Nodes that stand in the list of all, and those that were written and may not.
+    listed: HashSet<Key>,
+    unlisted: HashMap<Key, Instant>,
+    fact_written_at: Option<Instant>,
+    purse: Purse,
     /// When the store last did not answer.
     slow_since: Option<Instant>,
 }
@@ -112,10 +118,10 @@ impl Learner {
         for (key, bytes) in keys.iter().zip(found) {
             let copy = state.copies.entry(*key).or_default();
             // What has been written since is newer than what was read.
-            let is_newer = copy.written_at.is_none_or(|at| at < asked_at);
+            let is_newer = copy.landed_at.is_none_or(|at| at < asked_at);
             copy.read_at = Some(now);
-            if bytes.is_some() && is_newer {
-                copy.take_over(*key, bytes);
+            if let Some(bytes) = bytes.filter(|_| is_newer) {
+                copy.take_over(*key, &bytes, now);
             }
         }
         if let Some(price) = price.as_deref().and_then(parse_number) {
@@ -125,6 +131,13 @@ impl Learner {
 
     /// Learns what a committed decision taught.
     pub fn learn(&self, before: Option<&Verification>, after: &Verification, lessons: &[Lesson]) {
+        self.learn_at(before, after, lessons, Instant::now());
+    }
+
+    fn learn_at(&self, before: Option<&Verification>, after: &Verification, lessons: &[Lesson], now: Instant) {
+        if before.is_some_and(|v| v.track.is_some()) && after.status.is_final() {
+            self.state().purse.earn();
+        }
         let is_new_there = before.is_some_and(|v| v.carrier().is_none()) && after.carrier().is_some();
         if lessons.is_empty() && !is_new_there {
             return;
@@ -136,22 +149,26 @@ impl Learner {
             copy.country.get_or_insert_with(|| after.to.country().clone());
             // Its network has only now become known: that is where it counts from here on.
             if is_new_there && is_watched && matches!(key, Key::Route(_)) {
-                copy.learn(key, &[Lesson::Started]);
+                copy.learn(key, &[Lesson::Started], now);
             }
-            copy.learn(key, lessons);
+            copy.learn(key, lessons, now);
         }
     }
 
     /// Takes down where numbers like this one are and what calls there cost, as far as a commit has told. What follows
     /// from that commit does not wait for it: it is written with the lessons.
     pub fn note_facts(&self, before: &Verification, after: &Verification) {
+        self.note_facts_at(before, after, Instant::now());
+    }
+
+    fn note_facts_at(&self, before: &Verification, after: &Verification, now: Instant) {
         for (i, a) in after.attempts.iter().enumerate() {
             let known = before.attempts.get(i).map(|a| a.facts).unwrap_or_default();
             if let Some(carrier) = a.facts.carrier.filter(|carrier| known.carrier != Some(*carrier)) {
-                self.note_carrier(&after.to, carrier);
+                self.note_carrier_at(&after.to, carrier, now);
             }
             if let (Channel::Call, Some(cost_u), None) = (a.channel, a.facts.cost_u, known.cost_u) {
-                self.note_price(after.to.country(), cost_u);
+                self.note_price(after.to.country(), cost_u, now);
             }
         }
     }
@@ -172,15 +189,16 @@ impl Learner {
 
     /// Takes down in which network numbers like this one are.
     pub fn note_carrier(&self, to: &PhoneNumber, carrier: Carrier) {
+        self.note_carrier_at(to, carrier, Instant::now());
+    }
+
+    fn note_carrier_at(&self, to: &PhoneNumber, carrier: Carrier, now: Instant) {
         let name = self.prefix_name(to);
         if self.state().carriers.get(&name).is_some_and(|(known, _)| *known == Some(carrier)) {
             return;
         }
         self.remember(name.clone(), Some(carrier));
-        let mut state = self.state();
-        if state.unwritten.len() < PREFIXES_MAX {
-            state.unwritten.insert(name, carrier.code().to_string());
-        }
+        self.state().note(name, carrier.code().to_string(), now);
     }
 
     fn remember(&self, name: String, carrier: Option<Carrier>) {
@@ -192,102 +210,12 @@ impl Learner {
     }
 
     /// A tenth of each new price counts, so that one odd bill is soon forgotten.
-    fn note_price(&self, country: &Country, cost_u: u64) {
+    fn note_price(&self, country: &Country, cost_u: u64, now: Instant) {
         let mut state = self.state();
         let new = state.prices.get(country).map_or(cost_u, |old| (9 * old + cost_u) / 10);
         if state.prices.insert(country.clone(), new) != Some(new) {
-            state.unwritten.insert(price_name(country), new.to_string());
+            state.note(price_name(country), new.to_string(), now);
         }
-    }
-
-    /// Writes the lessons that are due, or all.
-    ///
-    /// # Errors
-    /// When the store does not answer; what is not written is kept for the next time.
-    pub async fn flush(&self, all: bool) -> Result<(), StoreError> {
-        let due: Vec<Key> = {
-            let state = self.state();
-            let is_due = |(key, copy): (&Key, &Known)| (all || copy.is_due(*key)).then_some(*key);
-            state.copies.iter().filter(|(_, copy)| !copy.pending.is_empty()).filter_map(is_due).collect()
-        };
-        for key in due {
-            self.write(key).await?;
-        }
-        self.write_facts().await
-    }
-
-    /// The last one counts: what others have noted meanwhile is as true.
-    async fn write_facts(&self) -> Result<(), StoreError> {
-        let facts: Vec<(String, String)> = {
-            let state = self.state();
-            state.unwritten.iter().map(|(name, fact)| (name.clone(), fact.clone())).collect()
-        };
-        let names: Vec<String> = facts.iter().map(|(name, _)| name.clone()).collect();
-        let stored = self.store.memos(&names).await?;
-        for ((name, fact), stored) in facts.into_iter().zip(stored) {
-            if stored.as_deref() != Some(fact.as_bytes()) {
-                self.store.swap_memo(&name, stored.as_deref(), fact.as_bytes(), KEEP).await?;
-            }
-            let mut state = self.state();
-            if state.unwritten.get(&name) == Some(&fact) {
-                state.unwritten.remove(&name);
-            }
-        }
-        Ok(())
-    }
-
-    async fn write(&self, key: Key) -> Result<(), StoreError> {
-        let (mut stored, lessons, country) = {
-            let mut state = self.state();
-            let copy = state.copies.entry(key).or_default();
-            copy.written_at = Some(Instant::now());
-            copy.pending_since = None;
-            copy.in_flight = std::mem::take(&mut copy.pending);
-            (copy.stored.clone(), copy.in_flight.clone(), copy.country.clone())
-        };
-        for _ in 0..TRIES {
-            let mut node = node_of(key, stored.as_deref());
-            lessons.iter().for_each(|lesson| node.apply(*lesson));
-            let after = node.to_bytes();
-            match self.store.swap_memo(&name(key), stored.as_deref(), &after, KEEP).await {
-                Ok(Swap::Written) => {
-                    self.state().copies.entry(key).or_default().written(key, after);
-                    return self.index(key, country).await;
-                }
-                Ok(Swap::Changed(there)) => stored = there,
-                Err(error) => {
-                    self.state().copies.entry(key).or_default().put_back();
-                    return Err(error);
-                }
-            }
-        }
-        self.state().copies.entry(key).or_default().put_back();
-        Ok(())
-    }
-
-    /// Adds a node to the list of all, so that they can be shown: once in the life of each process, in case whoever
-    /// began it could not.
-    async fn index(&self, key: Key, country: Option<Country>) -> Result<(), StoreError> {
-        if self.state().indexed.contains(&key) {
-            return Ok(());
-        }
-        let name = entry(key, country.as_ref());
-        for _ in 0..TRIES {
-            let stored = self.store.memos(&[INDEX.to_owned()]).await?.pop().flatten();
-            let text = stored.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            let mut names: Vec<&str> = text.split_whitespace().collect();
-            if names.contains(&name.as_str()) {
-                break;
-            }
-            names.push(&name);
-            let first = names.len().saturating_sub(INDEX_MAX);
-            let after = names[first..].join(" ");
-            if self.store.swap_memo(INDEX, stored.as_deref(), after.as_bytes(), KEEP).await? == Swap::Written {
-                break;
-            }
-        }
-        self.state().indexed.insert(key);
-        Ok(())
     }
 
     /// Every node there is with its country, as the store and this process know it.
@@ -332,18 +260,14 @@ impl Learner {
     }
 }
 
-/// Writes what has been learned until told to stop, and then all of it.
-pub async fn run(engine: Engine, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = tokio::time::sleep(PAUSE) => {}
-        }
-        if let Err(error) = engine.learner.flush(false).await {
-            debug!(%error, "what has been learned cannot be written now");
+impl State {
+    /// What waits to be written is as old as when it first waited.
+    fn note(&mut self, name: String, fact: String, now: Instant) {
+        let since = self.unwritten.get(&name).map_or(now, |(_, since)| *since);
+        if self.unwritten.len() < FACTS_MAX || self.unwritten.contains_key(&name) {
+            self.unwritten.insert(name, (fact, since));
         }
     }
-    let _ = tokio::time::timeout(PAUSE, engine.learner.flush(true)).await;
 }
 
 fn price_name(country: &Country) -> String {
