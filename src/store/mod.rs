@@ -165,8 +165,9 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets the reports that waited for `provider_id`, once they are applied.
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError>;
 
-    /// Memos: small values by name, apart from all verifications. They hold what has been learned, may be lost, and
-    /// say nothing of anybody. In the order asked for, `None` where there is none.
+    /// Memos: small values by name, apart from all verifications: what has been learned, the answers to idempotency
+    /// keys, nonces of callbacks. They may be lost, and a name says nothing of anybody. In the order asked for, `None`
+    /// where there is none.
     async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
     /// Writes a memo if it is still what was read (`None`: nothing), and keeps it for so long from now.

@@ -10,6 +10,7 @@ mod checks;
 mod direct;
 mod edges;
 mod failover;
+mod idempotency;
 mod learned;
 mod legacy;
 mod lists;
