@@ -276,6 +276,7 @@ fn outcome(before: &Verification, told: &Story) -> String {
     let mut line = match told.answer {
         Answer::Noted => String::new(),
         Answer::Correct => "right; ".into(),
+        Answer::Repeated { after } => format!("repeated after {} s; ", after.as_secs_f64()),
         Answer::Incorrect => format!("wrong, {} left; ", told.v.checks_remaining()),
         Answer::Refused(refusal) => format!("refused: {}; ", refusal_name(refusal)),
     };
@@ -300,6 +301,7 @@ fn refusal_name(refusal: Refusal) -> String {
         Refusal::ResendCooldown { retry_after } => format!("cooldown {} s", retry_after.as_secs_f64()),
         Refusal::MaxAttempts => "max attempts".into(),
         Refusal::ChannelNotAllowed => "channel not allowed".into(),
+        Refusal::Replayed => "replayed".into(),
     }
 }
 

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 pub use clock::Clock;
-pub use perform::Performance;
+pub use perform::{Performance, Reported};
 pub use query::Page;
 
 use crate::escalation::Policy;

@@ -269,6 +269,7 @@ impl From<Refusal> for ApiError {
                 Self::new(Kind::MaxAttemptsReached, "Create a new verification once this one ends.")
                     .retry_after(Duration::from_secs(60))
             }
+            Refusal::Replayed => Self::new(Kind::InvalidSignature, "This nonce came with another body before."),
             Refusal::ChannelNotAllowed => {
                 Self::new(Kind::ChannelNotAllowed, "Calls are not allowed for this number or this verification.")
             }

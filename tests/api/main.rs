@@ -15,6 +15,7 @@ mod learned;
 mod legacy;
 mod lists;
 mod logs;
+mod nonces;
 mod ops;
 mod outage;
 mod problems;

@@ -7,7 +7,7 @@ use deadpool_redis::redis::{Script, Value, from_redis_value};
 
 use super::keys;
 use super::pool::Ask;
-use crate::store::{AttemptRef, Claimed, Commit, Cursor, PARKED_MAX, PARKED_TTL, StoreError};
+use crate::store::{AttemptRef, Claimed, Commit, Cursor, NONCE_TTL, Nonce, PARKED_MAX, PARKED_TTL, StoreError};
 use crate::time::Timestamp;
 
 static COMMIT: LazyLock<Script> =
@@ -18,6 +18,8 @@ static LIST: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("list.lua"))));
 static LINK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("link.lua")));
 static MEMO: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("memo.lua")));
+static ONCE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("once.lua"), include_str!("park.lua"))));
 static PARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("park.lua")));
 
 pub(super) fn commit(commit: &Commit) -> Ask<'static> {
@@ -100,6 +102,13 @@ pub(super) fn find_or_park(provider_id: &str, report: &[u8]) -> Ask<'static> {
     let mut script = PARK.prepare_invoke();
     script.key(keys::link(provider_id)).key(keys::parked(provider_id));
     script.arg(report).arg(millis(PARKED_TTL)).arg(PARKED_MAX);
+    Ask::Script(script)
+}
+
+pub(super) fn find_or_park_once(nonce: &Nonce, provider_id: &str, report: &[u8]) -> Ask<'static> {
+    let mut script = ONCE.prepare_invoke();
+    script.key(keys::link(provider_id)).key(keys::parked(provider_id)).key(keys::memo(&nonce.name));
+    script.arg(report).arg(millis(PARKED_TTL)).arg(PARKED_MAX).arg(&nonce.told[..]).arg(millis(NONCE_TTL));
     Ask::Script(script)
 }
 
