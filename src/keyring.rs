@@ -111,6 +111,11 @@ impl Keyring {
         sign(&self.keys[0], parts)
     }
 
+    /// The same under every live key, the current one first: what was written before a rotation is found too.
+    pub fn sign_with_each(&self, parts: &[&[u8]]) -> Vec<[u8; 16]> {
+        self.keys.iter().map(|key| sign(key, parts)).collect()
+    }
+
     /// Whether a live key signed the parts so. Takes the same time whatever the answer.
     pub fn is_signed(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
         let hits = self.keys.iter().map(|key| sign(key, parts).ct_eq(signature));

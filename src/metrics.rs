@@ -115,7 +115,7 @@ impl Metrics {
             drop(self.checks.get_or_create(&ResultLabels { result }));
         }
         for kind in ["message", "call", "answer", "phlo"] {
-            for result in ["applied", "parked", "ignored", "failed", "unproved"] {
+            for result in ["applied", "parked", "repeated", "ignored", "failed", "unproved", "replayed"] {
                 drop(self.callbacks.get_or_create(&CallbackLabels { kind, result }));
             }
         }

@@ -94,6 +94,7 @@ every_back_end_keeps! {
     sharing::an_early_report_waits_for_its_attempt,
     sharing::a_late_report_finds_its_attempt,
     sharing::parked_reports_are_bounded,
+    sharing::a_nonce_is_good_for_what_it_came_with_first,
     sharing::a_memo_is_written_only_over_what_was_read,
     sharing::writers_side_by_side_lose_no_change,
     sharing::of_creations_side_by_side_one_is_the_newest,

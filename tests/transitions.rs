@@ -276,6 +276,7 @@ fn outcome(before: &Verification, told: &Story) -> String {
     let mut line = match told.answer {
         Answer::Noted => String::new(),
         Answer::Correct => "right; ".into(),
+        Answer::Repeated { after } => format!("repeated after {} s; ", after.as_secs_f64()),
         Answer::Incorrect => format!("wrong, {} left; ", told.v.checks_remaining()),
         Answer::Refused(refusal) => format!("refused: {}; ", refusal_name(refusal)),
     };
@@ -301,6 +302,7 @@ fn refusal_name(refusal: Refusal) -> String {
         Refusal::MaxAttempts => "max attempts".into(),
         Refusal::ChannelNotAllowed => "channel not allowed".into(),
         Refusal::RateLimited { scope, .. } => format!("limit on {}", scope.as_str()),
+        Refusal::Replayed => "replayed".into(),
     }
 }
 

@@ -22,7 +22,7 @@ use tracing::Instrument;
 
 pub use clock::Clock;
 pub use create::{Created, Creation};
-pub use perform::Performance;
+pub use perform::{Performance, Reported};
 pub use query::Page;
 
 use crate::guard::{Guard, guesses};

@@ -13,11 +13,11 @@ use tracing::{Instrument, error, warn};
 
 use super::{Engine, EngineError};
 use crate::plivo::{Reply, Trigger, Triggered};
-use crate::store::{Parked, StoreError};
+use crate::store::{Found, NONCE_TTL, Nonce, Parked, StoreError, Swap};
 use crate::verification::Via;
 use crate::verification::event::{ProviderId, RefusalScope, TriggerOutcome};
 use crate::verification::rules::{LIFETIME_MAX, OUTCOME_HOLD};
-use crate::verification::{AttemptRef, Channel, Effect, Event, Verification};
+use crate::verification::{Answer, AttemptRef, Channel, Effect, Event, Refusal, Seen, Verification};
 
 /// Pauses before Plivo is asked again, unless it named one: doubled each time, with jitter.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
@@ -202,15 +202,35 @@ impl Engine {
         Ok(self.store.unpark(provider_id).await?)
     }
 
-    /// Applies a report that carries no ref, or keeps it until its attempt is known. Says whether it was
-    /// known.
+    /// Applies a report that carries no ref, once if it is signed, or keeps it until its attempt is known.
     ///
     /// # Errors
     /// When the store did not take it, and then it must be sent again; or its verification is forgotten since.
-    pub async fn report(&self, provider_id: &str, report: Parked) -> Result<bool, EngineError> {
-        let Some(to) = self.store.find_or_park(provider_id, &report).await? else { return Ok(false) };
-        self.apply(to.id, &reported(to.attempt, report, provider_id)).await?;
-        Ok(true)
+    pub async fn report(&self, provider_id: &str, report: Parked, seen: Option<Seen>) -> Result<Reported, EngineError> {
+        let found = match seen {
+            Some(seen) => self.store.find_or_park_once(&nonce(seen), provider_id, &report).await?,
+            None => self.store.find_or_park(provider_id, &report).await?.map_or(Found::Parked, Found::Attempt),
+        };
+        let to = match found {
+            Found::Attempt(to) => to,
+            Found::Parked => return Ok(Reported::Parked),
+            Found::Replayed => return Ok(Reported::Replayed),
+        };
+        let event = reported(to.attempt, report, provider_id);
+        let event = match seen {
+            Some(seen) => Event::Signed { seen, told: vec![event] },
+            None => event,
+        };
+        Ok(Reported::of(self.apply(to.id, &event).await?.answer))
+    }
+
+    /// Claims the nonce of a signed callback whose words are unknown. False when it came with other words before.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn claim(&self, seen: Seen) -> Result<bool, EngineError> {
+        let nonce = nonce(seen);
+        Ok(self.store.swap_memo(&nonce.name, None, &nonce.told, NONCE_TTL).await? == Swap::Written)
     }
 
     /// Applies an outcome, holding on to it while the store is away. What follows from it is returned, not
@@ -239,6 +259,35 @@ impl Engine {
             }
         }
     }
+}
+
+/// What became of a callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// It was taken down.
+    Applied,
+    /// It waits for its attempt to become known.
+    Parked,
+    /// It had been taken down before.
+    Repeated,
+    /// Refused: its nonce came with another body before.
+    Replayed,
+}
+
+impl Reported {
+    /// As a verification answered.
+    pub fn of(answer: Answer) -> Self {
+        match answer {
+            Answer::Repeated { .. } => Self::Repeated,
+            Answer::Refused(Refusal::Replayed) => Self::Replayed,
+            Answer::Noted | Answer::Correct | Answer::Incorrect | Answer::Refused(_) => Self::Applied,
+        }
+    }
+}
+
+/// Where it is remembered for a while what a callback came with that may be of no verification.
+fn nonce(seen: Seen) -> Nonce {
+    Nonce { name: format!("n:{:016x}", seen.nonce), told: seen.told.to_be_bytes() }
 }
 
 fn reported(attempt: u8, report: Parked, provider_id: &str) -> Event {

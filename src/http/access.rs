@@ -24,6 +24,11 @@ pub fn request_id() -> String {
     REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
 }
 
+/// Work of the request being answered that goes on when whoever asked has left: under its id, in its span.
+pub fn in_its_name<W: Future>(work: W) -> impl Future<Output = W::Output> {
+    REQUEST_ID.scope(request_id(), work).in_current_span()
+}
+
 /// Wraps every route.
 pub async fn observe(
     request: ServiceRequest,

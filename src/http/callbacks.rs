@@ -9,13 +9,12 @@ use super::Shared;
 use super::auth::bearer;
 use super::error::{ApiError, Kind};
 use super::signed::Callback;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Reported};
 use crate::plivo::callback::{CallCallback, Params, PhloCallback, PhloEvent, TextCallback};
 use crate::plivo::reference::{self, Purpose};
-use crate::plivo::signature::Proof;
 use crate::store::Parked;
 use crate::verification::event::{Facts, TextReport};
-use crate::verification::{AttemptRef, Event};
+use crate::verification::{AttemptRef, Event, Refusal};
 
 pub(super) type Answered = Result<HttpResponse, ApiError>;
 
@@ -94,7 +93,7 @@ pub async fn phlo_by_secret_and_ref(
 fn prove_fixed(shared: &Shared, kind: &'static str, secret: Option<&str>, callback: &Callback) -> Result<(), ApiError> {
     let is_proved = match secret {
         Some(secret) => shared.callback_secrets.are(secret),
-        None => callback.proof == Some(Proof::V3),
+        None => callback.is_covered(),
     };
     if is_proved { Ok(()) } else { Err(unproved(shared, kind)) }
 }
@@ -112,31 +111,52 @@ pub(super) fn read(callback: &Callback) -> Result<&Params, ApiError> {
 
 async fn take_message(shared: &Shared, callback: &Callback) -> Answered {
     let TextCallback { message_uuid, report, facts } = TextCallback::read(read(callback)?);
-    let (Some(uuid), Some(report)) = (message_uuid, report) else { return Ok(taken(shared, "message", "ignored")) };
-    let is_known = committed(shared, "message", shared.engine.report(&uuid, Parked::Text(report, facts)).await)?;
-    Ok(taken(shared, "message", result_of(is_known)))
+    let (Some(uuid), Some(report)) = (message_uuid, report) else { return ignored(shared, "message", callback).await };
+    let reported = shared.engine.report(&uuid, Parked::Text(report, facts), callback.seen()).await;
+    let reported = committed(shared, "message", reported)?;
+    answered(shared, "message", reported)
 }
 
 async fn take_call(shared: &Shared, callback: &Callback) -> Answered {
     let CallCallback { uuids, report, facts, .. } = CallCallback::read(read(callback)?);
-    let Some(report) = report else { return Ok(taken(shared, "call", "ignored")) };
-    let mut is_known = None;
+    let Some(report) = report.filter(|_| !uuids.is_empty()) else { return ignored(shared, "call", callback).await };
+    let mut all = None;
     for uuid in &uuids {
-        let reported = shared.engine.report(uuid, Parked::Call(report.clone(), facts)).await;
-        is_known = committed(shared, "call", reported)?.or(is_known);
-        if is_known == Some(true) {
+        let reported = shared.engine.report(uuid, Parked::Call(report.clone(), facts), callback.seen()).await;
+        all = committed(shared, "call", reported)?.or(all);
+        if all.is_some_and(|reported| reported != Reported::Parked) {
             break;
         }
     }
-    Ok(taken(shared, "call", result_of(is_known)))
+    answered(shared, "call", all)
 }
 
-fn result_of(is_known: Option<bool>) -> &'static str {
-    match is_known {
-        Some(true) => "applied",
-        Some(false) => "parked",
-        None => "ignored",
+/// A signed callback of no use may not lend its nonce to another.
+async fn ignored(shared: &Shared, kind: &'static str, callback: &Callback) -> Answered {
+    if let Some(seen) = callback.seen()
+        && committed(shared, kind, shared.engine.claim(seen).await)? == Some(false)
+    {
+        return Err(replayed(shared, kind));
     }
+    Ok(taken(shared, kind, "ignored"))
+}
+
+/// What Plivo is told of a callback; `None`: what it is about is forgotten.
+pub(super) fn answered(shared: &Shared, kind: &'static str, reported: Option<Reported>) -> Answered {
+    match reported {
+        Some(Reported::Applied) => Ok(taken(shared, kind, "applied")),
+        Some(Reported::Parked) => Ok(taken(shared, kind, "parked")),
+        Some(Reported::Repeated) => Ok(taken(shared, kind, "repeated")),
+        Some(Reported::Replayed) => Err(replayed(shared, kind)),
+        None => Ok(taken(shared, kind, "ignored")),
+    }
+}
+
+/// The signature is good and somebody else's: its nonce was used, with another body.
+pub(super) fn replayed(shared: &Shared, kind: &'static str) -> ApiError {
+    warn!(event = "callback_replayed", kind, "a nonce came again with another body; who reads Plivo's callbacks?");
+    shared.engine.metrics.callback(kind, "replayed");
+    Refusal::Replayed.into()
 }
 
 /// Plivo does not sign what HTTP Request nodes send: they prove themselves by a ref, and by the callback secret

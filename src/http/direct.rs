@@ -2,73 +2,80 @@
 //! attempt it is about, the signature that it is Plivo who says it. Both are needed: a ref travels, and a V2
 //! signature covers neither query nor body.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 
 use super::Shared;
-use super::callbacks::{Answered, committed, read, taken, unproved};
+use super::callbacks::{Answered, answered, committed, read, taken, unproved};
 use super::error::ApiError;
 use super::signed::Callback;
+use crate::engine::Reported;
 use crate::escalation::CallEnd;
 use crate::plivo::callback::{AnswerCallback, CallCallback, TextCallback};
 use crate::plivo::reference::{self, Purpose};
-use crate::plivo::signature::Proof;
 use crate::verification::event::{CallReport, Facts, ProviderId};
-use crate::verification::{AttemptRef, AttemptStatus, Event, Verification};
+use crate::verification::{Answer, AttemptRef, AttemptStatus, Event, Seen, Verification, VerificationId};
+
+/// Plivo wants what to say within 15 s (`plivo/wire.md` 4.4): until then it may ask again for what got lost on the way,
+/// perhaps in the very same words. Whoever does so later has them from somewhere else. What is signed anew is answered
+/// for as long as the call lasts.
+const FETCHED_AGAIN: Duration = Duration::from_secs(15);
 
 /// Status callbacks of a text.
 #[utoipa::path(post, path = "/plivo/message/{ref}", tag = "callbacks", params(("ref" = String, Path)),
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
 pub async fn message(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
-    let AttemptRef { id, attempt } = prove(&shared, "message", &reference, Purpose::Message, &callback)?;
+    let (to, seen) = prove(&shared, "message", &reference, Purpose::Message, &callback)?;
     let TextCallback { message_uuid, report, facts } = TextCallback::read(read(&callback)?);
-    let Some(report) = report else { return Ok(taken(&shared, "message", "ignored")) };
-    let provider_id = message_uuid.map(as_told);
-    apply(&shared, "message", id, Event::TextReported { attempt, report, provider_id, facts }).await
+    let (attempt, provider_id) = (to.attempt, message_uuid.map(as_told));
+    let event = report.map(|report| Event::TextReported { attempt, report, provider_id, facts });
+    apply(&shared, "message", to.id, seen, event).await
 }
 
 /// Reports of a call: that it rings, and how it ended.
 #[utoipa::path(post, path = "/plivo/call/{ref}", tag = "callbacks", params(("ref" = String, Path)),
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
 pub async fn call(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
-    let AttemptRef { id, attempt } = prove(&shared, "call", &reference, Purpose::Call, &callback)?;
+    let (to, seen) = prove(&shared, "call", &reference, Purpose::Call, &callback)?;
     let CallCallback { uuids, request_uuid, report, facts } = CallCallback::read(read(&callback)?);
-    let Some(report) = report else { return Ok(taken(&shared, "call", "ignored")) };
-    let provider_id = request_uuid.or(uuids.into_iter().next()).map(as_told);
-    apply(&shared, "call", id, Event::CallReported { attempt, report, provider_id, facts }).await
+    let (attempt, provider_id) = (to.attempt, request_uuid.or(uuids.into_iter().next()).map(as_told));
+    let event = report.map(|report| Event::CallReported { attempt, report, provider_id, facts });
+    apply(&shared, "call", to.id, seen, event).await
 }
 
 /// What to say on a call that was answered, and again when a key was pressed: Plivo's XML.
 ///
-/// The code is in the body, and there only while the verification is pending and the call lasts.
+/// The code is in the body, and there only while the verification is pending and the call lasts. A request that was
+/// answered before is answered so for 15 s more, in which Plivo may not have got the answer, and then without the code.
 #[utoipa::path(post, path = "/plivo/answer/{ref}", tag = "callbacks", params(("ref" = String, Path)),
     responses((status = 200, description = "What to say", content_type = "application/xml"), (status = 401, description = "Unproved"), (status = 503, description = "Ask again")))]
 pub async fn answer(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
-    let to = prove(&shared, "answer", &reference, Purpose::Answer, &callback)?;
+    let (to, seen) = prove(&shared, "answer", &reference, Purpose::Answer, &callback)?;
     let AnswerCallback { call_uuid, is_machine, has_pressed } = AnswerCallback::read(read(&callback)?);
     let plivo = &shared.engine.plivo;
     // That a key was pressed stands in the body, which V2 does not cover.
-    let has_pressed = has_pressed && callback.proof == Some(Proof::V3);
+    let has_pressed = has_pressed && callback.is_covered();
     // Whoever is asked for a key first has picked up, and may yet be a machine.
     let is_person = !is_machine && (has_pressed || !plivo.asks_for_a_key());
     let (attempt, provider_id, facts) = (to.attempt, call_uuid.map(as_told), Facts::default());
-    let event = if is_machine {
+    let mut told = vec![if is_machine {
         let report = CallReport::Ended { end: CallEnd::Machine, cause: None };
         Event::CallReported { attempt, report, provider_id, facts }
     } else if is_person {
         Event::CallReported { attempt, report: CallReport::Answered, provider_id, facts }
     } else {
         Event::CallGoesOn { attempt, provider_id }
-    };
-    let mut done = committed(&shared, "answer", shared.engine.apply(to.id, &event).await)?;
-    if has_pressed {
-        // Whoever hears it again is on the phone for longer.
-        let goes_on = Event::CallGoesOn { attempt, provider_id: None };
-        done = committed(&shared, "answer", shared.engine.apply(to.id, &goes_on).await)?;
-    }
+    }];
+    // Whoever hears it again is on the phone for longer.
+    told.extend(has_pressed.then_some(Event::CallGoesOn { attempt, provider_id: None }));
+    let done = committed(&shared, "answer", shared.engine.apply(to.id, &Event::Signed { seen, told }).await)?;
+    answered(&shared, "answer", done.as_ref().map(|applied| Reported::of(applied.answer)))?;
+    let is_late = |after| after > FETCHED_AGAIN;
+    let is_stale = done.as_ref().is_some_and(|d| matches!(d.answer, Answer::Repeated { after } if is_late(after)));
     let v = done.map(|applied| applied.verification);
-    shared.engine.metrics.callback("answer", if v.is_some() { "applied" } else { "ignored" });
-    let xml = match v.as_ref().filter(|v| may_hear(v, to.attempt)) {
+    let xml = match v.as_ref().filter(|v| !is_stale && may_hear(v, to.attempt)) {
         Some(v) if is_person => plivo.speak(v, to),
         Some(v) if !is_machine => plivo.ask_for_a_key(v, to),
         Some(_) | None => plivo.goodbye(v.as_ref()),
@@ -91,9 +98,9 @@ fn prove(
     reference: &str,
     purpose: Purpose,
     callback: &Callback,
-) -> Result<AttemptRef, ApiError> {
-    let to = reference::read(&shared.engine.keys, reference, purpose).filter(|_| callback.proof.is_some());
-    to.ok_or_else(|| unproved(shared, kind))
+) -> Result<(AttemptRef, Seen), ApiError> {
+    let to = reference::read(&shared.engine.keys, reference, purpose);
+    to.zip(callback.seen()).ok_or_else(|| unproved(shared, kind))
 }
 
 /// A callback that names its attempt needs no link; the answer to the request has made one.
@@ -101,7 +108,13 @@ fn as_told(uuid: String) -> ProviderId {
     ProviderId { uuid, is_linked: true }
 }
 
-async fn apply(shared: &Shared, kind: &'static str, id: crate::verification::VerificationId, event: Event) -> Answered {
+/// One without an event is of no use, and yet its nonce may serve no other.
+async fn apply(shared: &Shared, kind: &'static str, id: VerificationId, seen: Seen, event: Option<Event>) -> Answered {
+    let is_of_use = event.is_some();
+    let event = Event::Signed { seen, told: event.into_iter().collect() };
     let applied = committed(shared, kind, shared.engine.apply(id, &event).await)?;
-    Ok(taken(shared, kind, if applied.is_some() { "applied" } else { "ignored" }))
+    match applied.map(|applied| Reported::of(applied.answer)) {
+        Some(Reported::Applied) if !is_of_use => Ok(taken(shared, kind, "ignored")),
+        reported => answered(shared, kind, reported),
+    }
 }

@@ -38,9 +38,11 @@ pub enum Kind {
     VerificationCanceled,
     VerificationUndeliverable,
     CallInProgress,
+    IdempotencyInProgress,
     VerificationExpired,
     InvalidNumber,
     InvalidParameter,
+    IdempotencyMismatch,
     MaxChecksReached,
     ResendCooldown,
     MaxAttemptsReached,
@@ -74,9 +76,15 @@ impl Kind {
                 (S::CONFLICT, "verification_undeliverable", "The number cannot be reached")
             }
             Self::CallInProgress => (S::CONFLICT, "call_in_progress", "A call is under way"),
+            Self::IdempotencyInProgress => {
+                (S::CONFLICT, "idempotency_in_progress", "The first request with this key is not done")
+            }
             Self::VerificationExpired => (S::GONE, "verification_expired", "The code has expired"),
             Self::InvalidNumber => (S::UNPROCESSABLE_ENTITY, "invalid_number", "Not a phone number"),
             Self::InvalidParameter => (S::UNPROCESSABLE_ENTITY, "invalid_parameter", "A parameter is wrong"),
+            Self::IdempotencyMismatch => {
+                (S::UNPROCESSABLE_ENTITY, "idempotency_mismatch", "This key belongs to another request")
+            }
             Self::MaxChecksReached => (S::TOO_MANY_REQUESTS, "max_checks_reached", "Too many wrong codes"),
             Self::ResendCooldown => (S::TOO_MANY_REQUESTS, "resend_cooldown", "Too soon after the last attempt"),
             Self::MaxAttemptsReached => (S::TOO_MANY_REQUESTS, "max_attempts_reached", "No attempts are left"),
@@ -268,6 +276,7 @@ impl From<Refusal> for ApiError {
                 Self::new(Kind::MaxAttemptsReached, "Create a new verification once this one ends.")
                     .retry_after(Duration::from_secs(60))
             }
+            Refusal::Replayed => Self::new(Kind::InvalidSignature, "This nonce came with another body before."),
             Refusal::ChannelNotAllowed => {
                 Self::new(Kind::ChannelNotAllowed, "Calls are not allowed for this number or this verification.")
             }

@@ -91,7 +91,9 @@ pub async fn check(
         Answer::Refused(Refusal::Final(
             Status::Verified | Status::Expired | Status::Canceled | Status::Undeliverable | Status::Pending,
         )) => HttpResponse::InternalServerError().json(UNKNOWN),
-        Answer::Incorrect | Answer::Noted | Answer::Refused(_) => HttpResponse::NotFound().json(MISMATCH),
+        Answer::Incorrect | Answer::Noted | Answer::Repeated { .. } | Answer::Refused(_) => {
+            HttpResponse::NotFound().json(MISMATCH)
+        }
     })
 }
 

@@ -12,6 +12,7 @@ mod demo;
 mod direct;
 mod docs;
 mod error;
+mod idempotency;
 mod legacy;
 pub mod openapi;
 mod ops;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::ALLOW;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig, get, head, post, to};
 use actix_web::{HttpResponse, Resource, ResponseError};
 
@@ -77,17 +79,19 @@ pub struct Shared {
 pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
     use {callbacks as c, direct as d, legacy as l, ops as o, verifications as v};
     let at = |path: &str, allow: &'static str| resource(path, allow);
-    app.service(at("/v1/verifications", "GET, POST").route(post().to(v::create)).route(get().to(v::list)))
-        .service(at("/v1/verifications/search", "POST").route(post().to(v::search)))
+    // Around every POST under /v1.
+    let once = || from_fn(idempotency::once);
+    app.service(at("/v1/verifications", "GET, POST").route(post().to(v::create).wrap(once())).route(get().to(v::list)))
+        .service(at("/v1/verifications/search", "POST").route(post().to(v::search).wrap(once())))
         .service(at("/v1/verifications/{id}", "GET").route(get().to(v::read)))
-        .service(at("/v1/verifications/{id}/checks", "POST").route(post().to(v::check)))
-        .service(at("/v1/verifications/{id}/attempts", "POST").route(post().to(v::attempt)))
-        .service(at("/v1/verifications/{id}/cancel", "POST").route(post().to(v::cancel)))
-        .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(v::activity)))
+        .service(at("/v1/verifications/{id}/checks", "POST").route(post().to(v::check).wrap(once())))
+        .service(at("/v1/verifications/{id}/attempts", "POST").route(post().to(v::attempt).wrap(once())))
+        .service(at("/v1/verifications/{id}/cancel", "POST").route(post().to(v::cancel).wrap(once())))
+        .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(v::activity).wrap(once())))
         .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))
         .service(at("/v1/verifications/{id}/stream", "GET").route(get().to(stream::follow)))
         .service(at("/v1/routes", "GET").route(get().to(routes::list)))
-        .service(at("/v1/checks", "POST").route(post().to(v::check_by_number)))
+        .service(at("/v1/checks", "POST").route(post().to(v::check_by_number).wrap(once())))
         .service(at("/plivo/message", "GET, POST").route(get().to(c::message)).route(post().to(c::message)))
         .service(at("/plivo/call", "GET, POST").route(get().to(c::call)).route(post().to(c::call)))
         .service(at("/plivo/phlo", "GET, POST").route(get().to(c::phlo)).route(post().to(c::phlo)))

@@ -1,9 +1,13 @@
 //! The API document, generated from the handlers.
 
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{callbacks, direct, legacy, ops, routes, stream, verifications};
+use super::error::PROBLEM;
+use super::{callbacks, direct, idempotency, legacy, ops, routes, stream, verifications};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,7 +21,7 @@ use super::{callbacks, direct, legacy, ops, routes, stream, verifications};
         callbacks::phlo, callbacks::phlo_by_ref, callbacks::phlo_by_secret, callbacks::phlo_by_secret_and_ref,
         routes::list, ops::live, ops::ready, ops::metrics,
     ),
-    modifiers(&ApiKey),
+    modifiers(&ApiKey, &Idempotency),
     tags(
         (name = "verifications", description = "Prove that a number is somebody's"),
         (name = "checks", description = "Check the code they typed in"),
@@ -44,6 +48,34 @@ impl Modify for ApiKey {
             HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A key of `API_KEYS`.")).build();
         let components = openapi.components.get_or_insert_with(Default::default);
         components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
+    }
+}
+
+/// What every POST of the API takes and may answer besides.
+struct Idempotency;
+
+impl Modify for Idempotency {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let posts = openapi.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/v1/"));
+        for post in posts.filter_map(|(_, item)| item.post.as_mut()) {
+            let key = ParameterBuilder::new()
+                .name(idempotency::HEADER)
+                .parameter_in(ParameterIn::Header)
+                .description(Some(
+                    "1 to 255 visible ASCII characters. Sent again within 24 hours, the same request has no second \
+                     effect and gets the same answer, with `Idempotent-Replayed: true`; 5xx and 429 are not remembered",
+                ))
+                .schema(Some(Object::with_type(Type::String)));
+            post.parameters.get_or_insert_default().push(key.build().into());
+            for (status, description) in [
+                ("409", "Refused; `idempotency_in_progress`: the first request with this key is not done"),
+                ("422", "A parameter is wrong; `idempotency_mismatch`: the key came with another request"),
+            ] {
+                let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+                let response = ResponseBuilder::new().description(description).content(PROBLEM, problem);
+                post.responses.responses.entry(status.to_owned()).or_insert_with(|| response.build().into());
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use actix_web::http::Method;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::Shared;
@@ -13,14 +14,27 @@ use super::body::Raw;
 use super::error::ApiError;
 use crate::plivo::callback::Params;
 use crate::plivo::signature::{self, Proof, Request, SignatureHeaders};
+use crate::verification::Seen;
 
 /// A callback as it came, with what its signature proves.
 pub struct Callback {
     /// Its parameters: of the body, or of the query of a GET. None where the body cannot be read, which is
     /// said only to who has proved himself.
     pub params: Option<Params>,
-    /// Which signature held.
-    pub proof: Option<Proof>,
+    /// Which signature held, and what the callback is known by, should it come again.
+    pub proof: Option<(Proof, Seen)>,
+}
+
+impl Callback {
+    /// Whether a signature covers all of it.
+    pub fn is_covered(&self) -> bool {
+        matches!(self.proof, Some((Proof::V3, _)))
+    }
+
+    /// What it is known by, if it is signed.
+    pub fn seen(&self) -> Option<Seen> {
+        self.proof.map(|(_, seen)| seen)
+    }
 }
 
 impl FromRequest for Callback {
@@ -59,13 +73,40 @@ fn is_in_query(request: &HttpRequest, body: &Raw) -> bool {
 }
 
 /// The URL that was signed is the one configured at Plivo, never one put together from `Host`.
-fn prove(shared: &Shared, request: &HttpRequest, body: &Raw, params: &Params) -> Option<Proof> {
+fn prove(shared: &Shared, request: &HttpRequest, body: &Raw, params: &Params) -> Option<(Proof, Seen)> {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let url = format!("{}{target}", shared.public_url);
     let headers = SignatureHeaders::read(|name| request.headers().get(name).and_then(|value| value.to_str().ok()));
     let signed = if is_in_query(request, body) { &[] } else { params.pairs() };
-    signature::verify(&shared.tokens, headers, Request { method: request.method().as_str(), url: &url, params: signed })
-        .ok()
+    let request = Request { method: request.method().as_str(), url: &url, params: signed };
+    let proof = signature::verify(&shared.tokens, headers, request).ok()?;
+    let nonce = match proof {
+        Proof::V3 => headers.v3_nonce,
+        Proof::V2 => headers.v2_nonce,
+    };
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    Some((proof, seen(nonce.unwrap_or_default(), query, params)))
+}
+
+/// Of the parameters as they were understood, in any order: where a signature leaves open which is key and which is
+/// value, a nonce does not. Plain hashes, which outlive a change of keys: a nonce is random, and so is a UUID.
+fn seen(nonce: &str, query: &str, params: &Params) -> Seen {
+    let mut pairs: Vec<_> = params.pairs().iter().collect();
+    pairs.sort_unstable();
+    let words = pairs.iter().flat_map(|(key, value)| [key.as_str(), value]);
+    Seen { nonce: hash([nonce]), told: hash([nonce, query].into_iter().chain(words)) }
+}
+
+/// Each part with its length, so that no two lists of parts are the same bytes.
+fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.finalize()[..8]);
+    u64::from_be_bytes(first)
 }
 
 /// The secret in callback URLs that were typed in by hand; several while one is being replaced.

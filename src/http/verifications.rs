@@ -280,7 +280,7 @@ fn code(code: Option<String>) -> Result<Code, ApiError> {
 pub(super) fn refused(applied: Applied) -> Result<Applied, ApiError> {
     match applied.answer {
         Answer::Refused(refusal) => Err(refusal.into()),
-        Answer::Noted | Answer::Correct | Answer::Incorrect => Ok(applied),
+        Answer::Noted | Answer::Correct | Answer::Incorrect | Answer::Repeated { .. } => Ok(applied),
     }
 }
 

@@ -136,9 +136,34 @@ pub enum Parked {
 }
 
 /// How long a report waits for its attempt to become known, and how many wait for one UUID.
+///
+/// How many UUIDs wait is bounded by Plivo alone: only what it has signed, or who knows `CALLBACK_SECRET`, is parked,
+/// and the same report once. So it is what Plivo tells in ten minutes of texts and calls that are not ours (yet).
 pub const PARKED_TTL: Duration = Duration::from_secs(600);
 /// See [`PARKED_TTL`].
 pub const PARKED_MAX: usize = 16;
+/// How long it is remembered what a nonce came with, where no verification does.
+pub const NONCE_TTL: Duration = Duration::from_secs(600);
+
+/// A signed callback that names no verification, as a memo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nonce {
+    /// The memo's name.
+    pub name: String,
+    /// What it came with.
+    pub told: [u8; 8],
+}
+
+/// Where a report belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// To this attempt.
+    Attempt(AttemptRef),
+    /// To none that is known; it is kept.
+    Parked,
+    /// Nowhere: its nonce came with another body before.
+    Replayed,
+}
 
 /// Where in an app's list, newest first, a page ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -215,11 +240,19 @@ pub trait Store: Send + Sync + 'static {
     /// Finds the attempt of `provider_id`; if there is none (yet), keeps the report for [`Store::link`].
     async fn find_or_park(&self, provider_id: &str, report: &Parked) -> Result<Option<AttemptRef>, StoreError>;
 
+    /// The same for a report that is signed: the nonce is claimed for what it came with, before all else. A claim is
+    /// not confirmed: that a report which comes again has no second effect is remembered where it had the first, by
+    /// its verification or among those that wait.
+    async fn find_or_park_once(&self, nonce: &Nonce, provider_id: &str, report: &Parked) -> Result<Found, StoreError> {
+        claim_then_find(self, nonce, provider_id, report).await
+    }
+
     /// Forgets the reports that waited for `provider_id`, once they are applied.
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError>;
 
-    /// Memos: small values by name, apart from all verifications. They hold what has been learned, may be lost, and
-    /// say nothing of anybody. In the order asked for, `None` where there is none.
+    /// Memos: small values by name, apart from all verifications: what has been learned, the answers to idempotency
+    /// keys, nonces of callbacks. They may be lost, and a name says nothing of anybody. In the order asked for, `None`
+    /// where there is none.
     async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
     /// Writes a memo if it is still what was read (`None`: nothing), and keeps it for so long from now.
@@ -242,5 +275,18 @@ pub trait Store: Send + Sync + 'static {
     /// Connections of the pool: in all, and idle ones.
     fn pool(&self) -> Option<(usize, usize)> {
         None
+    }
+}
+
+/// [`Store::find_or_park_once`] in two exchanges.
+async fn claim_then_find(
+    store: &(impl Store + ?Sized),
+    nonce: &Nonce,
+    provider_id: &str,
+    report: &Parked,
+) -> Result<Found, StoreError> {
+    match store.swap_memo(&nonce.name, None, &nonce.told, NONCE_TTL).await? {
+        Swap::Changed(_) => Ok(Found::Replayed),
+        Swap::Written => Ok(store.find_or_park(provider_id, report).await?.map_or(Found::Parked, Found::Attempt)),
     }
 }

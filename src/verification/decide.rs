@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::effect::{Effect, Owed};
 use super::event::{Activity, Event};
+use super::once::once;
 use super::rules::{Barred, LIFETIME_MAX, Rules, TYPING_PAUSE};
 use super::state::{Channel, Details, Mode, Status, Verification};
 use super::timeline::{ENTRIES_MAX, Entry, Note};
@@ -37,6 +38,11 @@ pub enum Answer {
     Correct,
     /// The code was wrong.
     Incorrect,
+    /// This very callback came before and was taken then.
+    Repeated {
+        /// How long ago.
+        after: Duration,
+    },
     /// It cannot be done.
     Refused(Refusal),
 }
@@ -66,6 +72,8 @@ pub enum Refusal {
         /// How long until there is room.
         retry_after: Duration,
     },
+    /// The nonce of this callback came with another body before.
+    Replayed,
 }
 
 /// What a new verification is made of.
@@ -124,6 +132,7 @@ pub fn open(request: Request, rules: &Rules, now: Timestamp) -> Decision {
         worked_out: None,
         carrier_guess: request.carrier_guess,
         owed: Vec::new(),
+        nonces: Default::default(),
         timeline: Vec::new(),
         details: request.details,
     };
@@ -158,6 +167,7 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         (_, Event::Identified { attempt, provider_id }) => draft.identified(*attempt, provider_id.as_ref()),
         (_, Event::Linked { provider_id }) => draft.linked(provider_id),
         (_, Event::Tick) => Answer::Noted,
+        (_, Event::Signed { seen, told }) => return once(before, *seen, told, rules, now),
 
         (Status::Pending, Event::CodeSubmitted(code)) => draft.check(code),
         (Status::Pending, Event::AttemptRequested(channel)) => draft.request(*channel),
@@ -296,7 +306,7 @@ impl<'a> Draft<'a> {
             // What is on its way serves this one as well.
             Answer::Refused(Refusal::CallInProgress | Refusal::ResendCooldown { .. }) => {}
             refused @ Answer::Refused(_) => return refused,
-            Answer::Noted | Answer::Correct | Answer::Incorrect => {}
+            Answer::Noted | Answer::Correct | Answer::Incorrect | Answer::Repeated { .. } => {}
         }
         self.note(Note::Joined);
         Answer::Noted

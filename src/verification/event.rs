@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{AttemptStatus, Via};
 use super::code::Code;
+use super::once::Seen;
 use super::state::Channel;
 use crate::escalation::CallEnd;
 use crate::phone::Carrier;
@@ -291,6 +292,13 @@ pub enum Event {
         provider_id: Option<ProviderId>,
         /// What else it tells.
         facts: Facts,
+    },
+    /// A callback whose signature has a nonce: what it tells counts once.
+    Signed {
+        /// What it is known by.
+        seen: Seen,
+        /// All that follows from it, in order; nothing where its words are unknown.
+        told: Vec<Event>,
     },
     /// Time has passed.
     Tick,

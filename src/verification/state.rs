@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::attempt::Attempt;
 use super::code::Code;
 use super::effect::Owed;
+use super::once::Nonces;
 use super::timeline::Entry;
 use crate::escalation::track::Track;
 use crate::escalation::{Plan, Policy, Reason, Situation, Text, Weighed};
@@ -207,6 +208,9 @@ pub struct Verification {
     pub carrier_guess: Option<Carrier>,
     /// What is owed to the world and not done yet.
     pub owed: Vec<Owed>,
+    /// What signed callbacks have brought.
+    #[serde(default, skip_serializing_if = "Nonces::is_empty")]
+    pub nonces: Nonces,
     /// All that happened.
     pub timeline: Vec<Entry>,
     /// What else the customer said.

@@ -9,6 +9,7 @@ use crate::support::{CALLBACK_SECRET, Setup, TestApp};
 
 /// Longer than chance would put together of other figures.
 const CODE: &str = "8675309123";
+const NONCE: &str = "a-nonce-that-came-twice-0123456789";
 const KEY: &str = "a-key-that-no-log-may-show-0123456789";
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -45,6 +46,12 @@ async fn a_log_tells_what_happened_without_code_number_key_ref_or_secret() {
         app.send(app.keyless("POST", &path).json(&json!({ "event": "sms_sent" }))).await;
     }
     app.send(app.keyless("POST", "/plivo/message").form(&[("To", "14155550107"), ("Text", CODE)])).await;
+    let url = format!("{}/plivo/message", app.url);
+    for status in ["seen", "read"] {
+        let params = [("MessageUUID", "none"), ("To", "14155550107"), ("Status", status)];
+        let request = app.keyless("POST", "/plivo/message").form(&params);
+        app.send(crate::quiet::signed_v3_with(request, "demo", "POST", &url, &params, NONCE)).await;
+    }
     app.get("/v1/verifications/+14155550107").await;
     app.get("/checkcode/+14155550107/8675309123").await;
     assert_eq!(app.check(created.id(), CODE).await.status, 200);
@@ -53,12 +60,13 @@ async fn a_log_tells_what_happened_without_code_number_key_ref_or_secret() {
     let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     // The local Plivo is no part of the service.
     let lines: Vec<_> = log.lines().filter(|line| !line.contains("phlo_2fa::sandbox")).collect();
-    for event in ["verification_created", "code_incorrect", "escalation", "verification_ended", "callback_unproved"] {
+    let refused = ["callback_unproved", "callback_replayed"];
+    for event in ["verification_created", "code_incorrect", "escalation", "verification_ended"].iter().chain(&refused) {
         assert!(lines.iter().any(|line| line.contains(event)), "no {event}");
     }
     assert!(lines.iter().all(|line| line.parse::<serde_json::Value>().is_ok()));
     for secret in
-        [CODE, "8675309124", "4155550107", "4155550100", KEY, CALLBACK_SECRET, &reference, token, "/checkcode/"]
+        [CODE, "8675309124", "4155550107", "4155550100", KEY, NONCE, CALLBACK_SECRET, &reference, token, "/checkcode/"]
     {
         let leak = lines.iter().find(|line| line.contains(secret));
         assert_eq!(leak, None, "{secret}");

@@ -115,9 +115,13 @@ async fn an_unreadable_query_or_body_needs_no_store() {
 
 /// A store that can go away.
 #[derive(Default)]
-struct Fragile {
-    memory: Memory,
-    away: AtomicBool,
+pub(crate) struct Fragile {
+    pub(crate) memory: Memory,
+    pub(crate) away: AtomicBool,
+    /// Only commits fail.
+    pub(crate) takes_no_commit: AtomicBool,
+    /// Commits are made, and said to be made only when this is over.
+    pub(crate) is_slow: AtomicBool,
 }
 
 impl Fragile {
@@ -139,7 +143,14 @@ impl Store for Fragile {
         self.there()?.load_many(ids).await
     }
     async fn commit(&self, commit: &Commit) -> Result<Outcome, StoreError> {
-        self.there()?.commit(commit).await
+        if self.takes_no_commit.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("takes no commit".into()));
+        }
+        let outcome = self.there()?.commit(commit).await;
+        while self.is_slow.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        outcome
     }
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
         self.there()?.newest(number).await

@@ -79,15 +79,40 @@ pub(crate) fn signed_v3(
     url: &str,
     params: &[(&str, &str)],
 ) -> reqwest::RequestBuilder {
+    signed_v3_with(request, token, method, url, params, &nonce())
+}
+
+/// A nonce as Plivo's.
+pub(crate) fn nonce() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// The same under a nonce of one's own.
+pub(crate) fn signed_v3_with(
+    request: reqwest::RequestBuilder,
+    token: &str,
+    method: &str,
+    url: &str,
+    params: &[(&str, &str)],
+    nonce: &str,
+) -> reqwest::RequestBuilder {
     let params: Vec<_> = params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let nonce = uuid::Uuid::new_v4().simple().to_string();
-    let signature = signature::sign(token, &signature::v3_payload(method, url, &params, &nonce));
+    let signature = signature::sign(token, &signature::v3_payload(method, url, &params, nonce));
     request.header("X-Plivo-Signature-V3", signature).header("X-Plivo-Signature-V3-Nonce", nonce)
 }
 
 /// The same in V2, which covers no parameter.
 pub(crate) fn signed_v2(request: reqwest::RequestBuilder, token: &str, url: &str) -> reqwest::RequestBuilder {
-    let nonce = uuid::Uuid::new_v4().simple().to_string();
-    let signature = signature::sign(token, &signature::v2_payload(url, &nonce));
+    signed_v2_with(request, token, url, &nonce())
+}
+
+/// The same under a nonce of one's own.
+pub(crate) fn signed_v2_with(
+    request: reqwest::RequestBuilder,
+    token: &str,
+    url: &str,
+    nonce: &str,
+) -> reqwest::RequestBuilder {
+    let signature = signature::sign(token, &signature::v2_payload(url, nonce));
     request.header("X-Plivo-Signature-V2", signature).header("X-Plivo-Signature-V2-Nonce", nonce)
 }

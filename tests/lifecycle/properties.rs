@@ -6,8 +6,9 @@ use std::time::Duration;
 use phlo_2fa::escalation::Reason;
 use phlo_2fa::verification::event::{Activity, FailureClass, ProviderId, TriggerOutcome};
 use phlo_2fa::verification::{
-    Answer, Attempt, AttemptStatus, Channel, Effect, Event, Mode, Refusal, Status, Verification,
+    Answer, Attempt, AttemptStatus, Channel, Effect, Event, Mode, Refusal, Seen, Status, Verification,
 };
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::any::{Step, call_report, report, steps, story, text_report};
@@ -32,6 +33,39 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+
+    #[test]
+    fn a_signed_callback_counts_once_and_its_nonce_for_its_own_words(
+        story in story(), steps in steps(), reports in vec((report(), 0..4u64), 1..20),
+    ) {
+        let mut plain = told(story, &steps);
+        let mut signed = plain.clone();
+        let (mut now, mut known) = (ms_after_start(plain.now), HashMap::new());
+        for (words, (report, nonce)) in (0..).zip(reports) {
+            now += 1_000;
+            let (before, seen) = (signed.v.clone(), Seen { nonce, told: words });
+            signed.at_ms(now, Event::Signed { seen, told: vec![report.clone()] });
+            if known.contains_key(&nonce) {
+                // Other words under a nonce that was used.
+                prop_assert_eq!((signed.answer, &signed.v), (Answer::Refused(Refusal::Replayed), &before));
+                prop_assert!(signed.effects.is_empty());
+            } else {
+                plain.at_ms(now, report.clone());
+                prop_assert_eq!((signed.answer, &signed.effects), (plain.answer, &plain.effects));
+                known.insert(nonce, (words, report, signed.now));
+            }
+            for (nonce, (told, report, at)) in &known {
+                let before = signed.v.clone();
+                let seen = Seen { nonce: *nonce, told: *told };
+                signed.at_ms(now, Event::Signed { seen, told: vec![Event::clone(report)] });
+                prop_assert_eq!(signed.answer, Answer::Repeated { after: signed.now.since(*at) });
+                prop_assert_eq!((&signed.v, signed.effects.len()), (&before, 0));
+            }
+            let mut without = signed.v.clone();
+            without.nonces = Default::default();
+            prop_assert_eq!(without, plain.v.clone());
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod crashes;
 mod doctor;
 mod leaks;
 mod logs;
+mod once;
 mod outage;
 mod redis;
 mod stop;

@@ -81,9 +81,18 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// The same while somebody talks to it.
+    pub fn crash(&self) {
+        self.signal("KILL");
+    }
+
     /// Asks it to end.
     pub fn terminate(&self) {
-        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status().unwrap();
+        self.signal("TERM");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status().unwrap();
         assert!(kill.success());
     }
 
@@ -182,8 +191,14 @@ impl Service {
 
     /// A request with the app's key; `None` when nobody answers.
     pub async fn try_send(&self, method: &str, path: &str, body: Value) -> Option<Answer> {
+        self.try_send_once(None, method, path, body).await
+    }
+
+    /// The same, with an idempotency key.
+    pub async fn try_send_once(&self, key: Option<&str>, method: &str, path: &str, body: Value) -> Option<Answer> {
         let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.url)).bearer_auth(API_KEY);
         let request = if body.is_null() { request } else { request.json(&body) };
+        let request = if let Some(key) = key { request.header("Idempotency-Key", key) } else { request };
         let response = request.send().await.ok()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.ok()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::store::redis::Redis;
-use phlo_2fa::store::{AttemptRef, Commit, Parked, Store, StoreError};
+use phlo_2fa::store::{AttemptRef, Commit, Nonce, Parked, Store, StoreError};
 use phlo_2fa::verification::event::{Facts, TextReport};
 
 use crate::connect;
@@ -21,6 +21,8 @@ async fn use_it_all(store: &dyn Store, first: &Commit) {
     store.link("6ba7b810-9dad-11d1-80b4-00c04fd430c8", to, LONG).await.unwrap();
     let report = Parked::Text(TextReport::Sent, Facts::default());
     store.find_or_park("00112233-9dad-11d1-80b4-00c04fd430c8", &report).await.unwrap();
+    let nonce = Nonce { name: "n:0123456789abcdef".to_owned(), told: [7; 8] };
+    store.find_or_park_once(&nonce, "00112233-9dad-11d1-80b4-00c04fd430c8", &report).await.unwrap();
     store.unpark("6ba7b810-9dad-11d1-80b4-00c04fd430c8").await.unwrap();
     store.list(&first.app, None, None, 10).await.unwrap();
     store.load_many(&[first.id]).await.unwrap();
@@ -34,6 +36,7 @@ pub(crate) fn assert_that_every_key_expires(server: &RedisServer) {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "a figure to be read")]
 async fn every_key_expires_and_none_holds_a_number_or_a_providers_id() {
     let server = RedisServer::start();
     let keys = Keyring::new(&vec![7; 32].into(), &[]);
@@ -41,7 +44,11 @@ async fn every_key_expires_and_none_holds_a_number_or_a_providers_id() {
     use_it_all(&connect(&server.url()), &Commit { due: Some(at(0)), ..draft_of(number) }).await;
     assert_that_every_key_expires(&server);
     let names = server.command(&["KEYS", "*"]);
-    assert_eq!(names.matches("phlo2fa:{").count(), 6, "a new kind of key? {names}");
+    assert_eq!(names.matches("phlo2fa:{").count(), 7, "a new kind of key? {names}");
+    let bytes: usize =
+        server.command(&["MEMORY", "USAGE", "phlo2fa:{n:0123456789abcdef}:memo"]).parse().expect("bytes");
+    println!("a nonce: {bytes} bytes");
+    assert!(bytes <= 120, "a nonce takes {bytes} bytes");
     for hidden in ["4155550112", "155550112", "9dad-11d1", "6ba7b810"] {
         assert!(!names.contains(hidden), "{hidden} in {names}");
     }
@@ -81,15 +88,15 @@ async fn every_method_is_one_exchange_and_none_pings() {
     server.command(&["CONFIG", "RESETSTAT"]);
     use_it_all(&store, &Commit { due: Some(at(0)), ..draft() }).await;
     let stats = server.command(&["INFO", "commandstats"]);
-    for (command, calls) in [("evalsha", Some(6)), ("script", None), ("ping", None), ("unwatch", None)] {
+    for (command, calls) in [("evalsha", Some(7)), ("script", None), ("ping", None), ("unwatch", None)] {
         let counted = stats.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{command}:calls=")));
         let counted = counted.and_then(|l| l.split(',').next()).map(|n| n.parse::<u32>().expect("a count"));
         assert_eq!(counted, calls, "{command} in {stats}");
     }
-    // Eight exchanges of ours, and two of this test.
+    // Nine exchanges of ours, and two of this test.
     let reads = server.command(&["INFO", "stats"]);
     let reads = reads.lines().find_map(|l| l.strip_prefix("total_reads_processed:")).map(str::parse::<u32>);
-    assert!(reads.clone().is_some_and(|n| n.is_ok_and(|n| n <= 8 + 4)), "{reads:?}");
+    assert!(reads.clone().is_some_and(|n| n.is_ok_and(|n| n <= 9 + 4)), "{reads:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

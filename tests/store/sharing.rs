@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use phlo_2fa::store::{AttemptRef, Commit, Outcome, PARKED_MAX, Parked, Store, Swap};
+use phlo_2fa::store::{AttemptRef, Commit, Found, Nonce, Outcome, PARKED_MAX, Parked, Store, Swap};
 use phlo_2fa::verification::event::{CallReport, Facts, FailureClass, TextReport};
 
 use crate::drafts::*;
@@ -124,6 +124,23 @@ pub(crate) async fn parked_reports_are_bounded(store: &dyn Store) {
     }
     let waiting = store.link("uuid-4", AttemptRef { id: draft().id, attempt: 0 }, LONG).await.unwrap();
     assert_eq!(waiting, (0..PARKED_MAX).map(report).collect::<Vec<_>>());
+}
+
+pub(crate) async fn a_nonce_is_good_for_what_it_came_with_first(store: &dyn Store) {
+    let unique = draft().id;
+    let nonce = |told| Nonce { name: format!("n:{:.16}", unique.to_string().replace("vrf_", "")), told };
+    let (to, report) = (AttemptRef { id: unique, attempt: 1 }, Parked::Text(TextReport::Delivered, Facts::default()));
+    let other = Parked::Text(TextReport::Sent, Facts::default());
+    let find =
+        async |told, uuid: &str, report: &Parked| store.find_or_park_once(&nonce(told), uuid, report).await.unwrap();
+    assert_eq!(find([1; 8], "uuid-5", &report).await, Found::Parked);
+    assert_eq!(find([1; 8], "uuid-5", &report).await, Found::Parked, "whoever was not answered comes again");
+    assert_eq!(find([2; 8], "uuid-5", &other).await, Found::Replayed);
+    assert_eq!(find([2; 8], "uuid-6", &other).await, Found::Replayed);
+    assert_eq!(store.link("uuid-5", to, LONG).await.unwrap(), [report.clone()], "what is refused does not wait");
+    assert_eq!(store.link("uuid-6", to, LONG).await.unwrap(), []);
+    assert_eq!(find([1; 8], "uuid-5", &report).await, Found::Attempt(to));
+    assert_eq!(find([2; 8], "uuid-5", &report).await, Found::Replayed);
 }
 
 pub(crate) async fn writers_side_by_side_lose_no_change(store: &dyn Store) {

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use secrecy::SecretSlice;
 
 use super::*;
+use crate::guard::Guesses;
 use crate::phone::PhoneNumber;
-use crate::store::{Claimed, Commit, Cursor, Memory, NumberKey, Outcome, Parked, Stored, Swap};
+use crate::store::{Claimed, Commit, Count, Cursor, Memory, NumberKey, Outcome, Parked, Stored, Swap, Taken};
 use crate::time::Timestamp;
 use crate::verification::event::{Facts, TextReport};
 use crate::verification::state::Details;
@@ -68,6 +69,7 @@ impl Replica {
             calls_allowed: true,
             carrier_guess,
             code: Code::parse(CODE).unwrap(),
+            guesses: Guesses::default(),
             details: Details::default(),
         };
         let Decision { after, lessons, .. } = open(request, &Rules { insight, ..Rules::default() }, self.timestamp(n));
@@ -236,6 +238,12 @@ impl Store for Memos {
     }
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
         self.memory.newest(number).await
+    }
+    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError> {
+        self.memory.guesses(number).await
+    }
+    async fn take(&self, counts: &[Count], unless: Option<NumberKey>, now: Timestamp) -> Result<Taken, StoreError> {
+        self.memory.take(counts, unless, now).await
     }
     async fn list(
         &self,

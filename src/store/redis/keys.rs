@@ -11,7 +11,7 @@
 //! phlo2fa:{0a}:app:<app>         zset    32 hex of a verification, by when it was created
 //! phlo2fa:{<32 hex>}:link        string  the attempt of a provider's id
 //! phlo2fa:{<32 hex>}:parked      list    reports that came before the link
-//! phlo2fa:{<32 hex>}:memo:<name> string  something learned
+//! phlo2fa:{<name>}:memo          string  a memo
 //! phlo2fa:{<32 hex>}:count:<scope> hash   what a limit counts, by window and step
 //! ```
 //!
@@ -51,8 +51,9 @@ pub(super) fn parked(provider_id: &str) -> String {
     format!("phlo2fa:{{{}}}:parked", hash(provider_id))
 }
 
+/// Its name is all that a memo shares a slot with, and is short: there may be many.
 pub(super) fn memo(name: &str) -> String {
-    format!("phlo2fa:{{{}}}:memo:{name}", hash(name))
+    format!("phlo2fa:{{{name}}}:memo")
 }
 
 /// The name begins with its scope: `number:<32 hex>`.

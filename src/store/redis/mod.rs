@@ -15,14 +15,15 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_redis::redis::cmd;
+use deadpool_redis::redis::{Value, cmd, from_redis_value};
 use futures_util::future::{join_all, try_join_all};
 use secrecy::{ExposeSecret, SecretString};
 
 use self::pool::{Ask, Pool};
 use self::target::Target;
 use super::{
-    AttemptRef, Claimed, Commit, Count, Cursor, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap, Taken,
+    AttemptRef, Claimed, Commit, Count, Cursor, Found, Nonce, NumberKey, Outcome, Parked, Store, StoreError, Stored,
+    Swap, Taken, claim_then_find,
 };
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
@@ -204,6 +205,22 @@ impl Store for Redis {
         let report = serde_json::to_vec(report).map_err(|_| StoreError::Unreadable("cannot be written"))?;
         let found: Option<String> = self.pool.ask(scripts::find_or_park(provider_id, &report)).await?;
         found.map(|text| keys::parse_attempt(&text).ok_or(MISSPELT)).transpose()
+    }
+
+    /// One script where all keys are on one server; a cluster is asked twice.
+    async fn find_or_park_once(&self, nonce: &Nonce, provider_id: &str, report: &Parked) -> Result<Found, StoreError> {
+        if self.is_cluster {
+            return claim_then_find(self, nonce, provider_id, report).await;
+        }
+        let report = serde_json::to_vec(report).map_err(|_| StoreError::Unreadable("cannot be written"))?;
+        match self.pool.ask(scripts::find_or_park_once(nonce, provider_id, &report)).await? {
+            Value::Nil => Ok(Found::Parked),
+            Value::Int(_) => Ok(Found::Replayed),
+            found => {
+                let text: String = from_redis_value(found).map_err(|_| MISSPELT)?;
+                keys::parse_attempt(&text).map(Found::Attempt).ok_or(MISSPELT)
+            }
+        }
     }
 
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {

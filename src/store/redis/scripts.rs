@@ -7,7 +7,9 @@ use deadpool_redis::redis::{Script, Value, from_redis_value};
 
 use super::keys;
 use super::pool::Ask;
-use crate::store::{AttemptRef, Claimed, Commit, Count, Cursor, NumberKey, PARKED_MAX, PARKED_TTL, StoreError, Taken};
+use crate::store::{
+    AttemptRef, Claimed, Commit, Count, Cursor, NONCE_TTL, Nonce, NumberKey, PARKED_MAX, PARKED_TTL, StoreError, Taken,
+};
 use crate::time::Timestamp;
 
 static COMMIT: LazyLock<Script> =
@@ -19,6 +21,8 @@ static LIST: LazyLock<Script> =
 static LINK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("link.lua")));
 static MEMO: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("memo.lua")));
 static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("take.lua")));
+static ONCE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("once.lua"), include_str!("park.lua"))));
 static PARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("park.lua")));
 
 pub(super) fn commit(commit: &Commit) -> Ask<'static> {
@@ -103,6 +107,13 @@ pub(super) fn find_or_park(provider_id: &str, report: &[u8]) -> Ask<'static> {
     let mut script = PARK.prepare_invoke();
     script.key(keys::link(provider_id)).key(keys::parked(provider_id));
     script.arg(report).arg(millis(PARKED_TTL)).arg(PARKED_MAX);
+    Ask::Script(script)
+}
+
+pub(super) fn find_or_park_once(nonce: &Nonce, provider_id: &str, report: &[u8]) -> Ask<'static> {
+    let mut script = ONCE.prepare_invoke();
+    script.key(keys::link(provider_id)).key(keys::parked(provider_id)).key(keys::memo(&nonce.name));
+    script.arg(report).arg(millis(PARKED_TTL)).arg(PARKED_MAX).arg(&nonce.told[..]).arg(millis(NONCE_TTL));
     Ask::Script(script)
 }
 

@@ -1,0 +1,259 @@
+//! `Idempotency-Key`: a request that is sent again has one effect and one answer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::outage::Fragile;
+use crate::quiet::Quiet;
+use crate::stub::{Says, Stub};
+use crate::support::{Answer, Setup, TestApp, wrong};
+
+const CREATE: &str = "/v1/verifications";
+
+/// A POST with a key.
+async fn keyed(app: &TestApp, key: &str, path: &str, body: Value) -> Answer {
+    app.send(app.request("POST", path).header("Idempotency-Key", key).json(&body)).await
+}
+
+/// Asserts that it is the same answer, told once more.
+#[track_caller]
+fn assert_again(first: &Answer, again: &Answer) {
+    assert_eq!((again.status, &again.body), (first.status, &first.body));
+    for name in ["location", "content-type", "cache-control"] {
+        assert_eq!(again.header(name), first.header(name), "{name}");
+    }
+    assert_eq!((first.header("idempotent-replayed"), again.header("idempotent-replayed")), ("", "true"));
+    assert_ne!(again.header("x-request-id"), first.header("x-request-id"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_is_sent_again_is_answered_again_and_sends_nothing() {
+    let app = Stub::direct(Vec::new()).await;
+    let body = json!({ "to": "+14155550103", "metadata": { "purpose": "signup" } });
+    let first = keyed(&app, "k-1", CREATE, body.clone()).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    assert!(first.header("location").ends_with(first.id()));
+    app.advance(60.0).await;
+    for _ in 0..3 {
+        assert_again(&first, &keyed(&app, "k-1", CREATE, body.clone()).await);
+    }
+    app.until_asked(2).await;
+    assert_eq!(app.doors(), ["message", "call"], "the second is the escalation's");
+    // Without a key, or with another, it is a request of its own.
+    assert_eq!(keyed(&app, "k-2", CREATE, body.clone()).await.body["joined"], true);
+    assert_eq!(app.post(CREATE, body).await.header("idempotent-replayed"), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_belongs_to_one_request_of_one_app() {
+    let app = Stub::direct(vec![("API_KEYS", "shop:the-secret-of-shop-000,bank:the-secret-of-bank-000".into())]).await;
+    let by = |secret: &'static str, key: &'static str, path: &str, body: &Value| {
+        let request = app.keyless("POST", path).bearer_auth(secret).header("Idempotency-Key", key).json(body);
+        app.send(request)
+    };
+    let (shop, bank) = ("the-secret-of-shop-000", "the-secret-of-bank-000");
+    let body = json!({ "to": "+14155550103" });
+    let first = by(shop, "k", CREATE, &body).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    by(shop, "k", CREATE, &json!({ "to": "+14155550104" })).await.assert_problem(422, "idempotency_mismatch");
+    by(shop, "k", "/v1/verifications/search", &body).await.assert_problem(422, "idempotency_mismatch");
+    by(shop, "k", &format!("{CREATE}?a=b"), &body).await.assert_problem(422, "idempotency_mismatch");
+    let other = by(bank, "k", CREATE, &body).await;
+    assert_eq!((other.status, other.id() == first.id(), app.doors().len()), (201, false, 2), "{other:?}");
+    by("nobody", "k", CREATE, &body).await.assert_problem(401, "unauthenticated");
+    assert_again(&first, &by(shop, "k", CREATE, &body).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_visible_ascii_and_given_once() {
+    let app = Quiet::spawn().await;
+    let longest = "k".repeat(255);
+    for (key, status) in [("", 422), ("a b", 422), ("\u{e9}", 422), (&*format!("{longest}k"), 422), (&longest, 201)] {
+        let request = app.request("POST", CREATE).json(&json!({ "to": "+14155550103" }));
+        let key = reqwest::header::HeaderValue::from_bytes(key.as_bytes()).unwrap();
+        let answer = app.send(request.header("Idempotency-Key", &key)).await;
+        assert_eq!(answer.status, status, "{key:?}: {answer:?}");
+        if status == 422 {
+            answer.assert_problem(422, "invalid_parameter");
+            assert_eq!(answer.body["errors"][0]["pointer"], "/Idempotency-Key");
+        }
+    }
+    let twice = app.request("POST", CREATE).header("Idempotency-Key", "a").header("Idempotency-Key", "a");
+    app.send(twice.json(&json!({ "to": "+14155550103" }))).await.assert_problem(422, "invalid_parameter");
+    let nobody = app.keyless("POST", CREATE).header("Idempotency-Key", "");
+    app.send(nobody).await.assert_problem(401, "unauthenticated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_post_has_one_effect_however_often_it_is_sent() {
+    let app = Stub::direct(Vec::new()).await;
+    let created = app.open(json!({ "code": "042917", "escalation": "never" })).await;
+    let of = |what: &str| format!("{CREATE}/{}/{what}", created.id());
+    let (guess, remaining) = (json!({ "code": wrong("042917") }), json!(4));
+    let first = keyed(&app, "guess", &of("checks"), guess.clone()).await;
+    assert_eq!(first.body["checks_remaining"], remaining);
+    let checks = of("checks");
+    for again in join_all((0..20).map(|_| keyed(&app, "guess", &checks, guess.clone()))).await {
+        assert_again(&first, &again);
+    }
+    let by_number = json!({ "to": "+14155550103", "code": wrong("042917") });
+    let first = keyed(&app, "by number", "/v1/checks", by_number.clone()).await;
+    first.assert_problem(422, "invalid_parameter");
+    let first = keyed(&app, "by-number", "/v1/checks", by_number.clone()).await;
+    assert_again(&first, &keyed(&app, "by-number", "/v1/checks", by_number).await);
+    assert_eq!(app.read(created.id()).await["checks_remaining"], 3, "each key is one guess");
+
+    let call = json!({ "channel": "call" });
+    let first = keyed(&app, "call", &of("attempts"), call.clone()).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    assert_again(&first, &keyed(&app, "call", &of("attempts"), call.clone()).await);
+    assert_eq!(app.doors(), ["message", "call"]);
+    // A refusal that is not about the moment is an answer like any other.
+    let refused = keyed(&app, "another-call", &of("attempts"), call.clone()).await;
+    refused.assert_problem(409, "call_in_progress");
+    assert_again(&refused, &keyed(&app, "another-call", &of("attempts"), call).await);
+
+    let typing = json!({ "kind": "typing" });
+    let first = keyed(&app, "typing", &of("activity"), typing.clone()).await;
+    assert_again(&first, &keyed(&app, "typing", &of("activity"), typing).await);
+    let search = json!({ "to": "+14155550103" });
+    let first = keyed(&app, "search", "/v1/verifications/search", search.clone()).await;
+    assert_again(&first, &keyed(&app, "search", "/v1/verifications/search", search).await);
+    let cancel = || app.send(app.request("POST", &of("cancel")).header("Idempotency-Key", "cancel"));
+    let first = cancel().await;
+    assert_eq!(first.body["status"], "canceled");
+    assert_again(&first, &cancel().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twins_wait_for_the_first_and_get_its_answer() {
+    let app = Stub::direct(vec![("PLIVO_WAIT", "20".into()), ("PLIVO_TIMEOUT", "2".into())]).await;
+    app.says("message", &[Says::Nothing]);
+    let body = json!({ "to": "+14155550103", "escalation": "never" });
+    let answers = join_all((0..40).map(|_| keyed(&app, "k", CREATE, body.clone()))).await;
+    let is_first = |answer: &&Answer| answer.header("idempotent-replayed").is_empty();
+    let first: Vec<_> = answers.iter().filter(is_first).collect();
+    assert_eq!((first.len(), first[0].status), (1, 201), "{first:?}");
+    answers.iter().filter(|answer| !is_first(answer)).for_each(|answer| assert_again(first[0], answer));
+    assert_eq!(app.doors(), ["message"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twins_do_not_wait_for_ever() {
+    let store = Arc::new(Fragile::default());
+    let env = vec![("PLIVO_WAIT", "0".into())];
+    let app = Arc::new(TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await);
+    store.is_slow.store(true, Ordering::SeqCst);
+    let body = json!({ "to": "+14155550103" });
+    let first = {
+        let (app, body) = (app.clone(), body.clone());
+        tokio::spawn(async move { keyed(&app, "k", CREATE, body).await })
+    };
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let asked = Instant::now();
+    // Long enough for the claim to be renewed.
+    for _ in 0..2 {
+        let twin = keyed(&app, "k", CREATE, body.clone()).await;
+        twin.assert_problem(409, "idempotency_in_progress");
+        assert_eq!(twin.header("retry-after"), "1");
+    }
+    assert!(asked.elapsed() > Duration::from_secs(3), "{:?}", asked.elapsed());
+    keyed(&app, "k", CREATE, json!({ "to": "+14155550104" })).await.assert_problem(422, "idempotency_mismatch");
+    store.is_slow.store(false, Ordering::SeqCst);
+    let first = first.await.unwrap();
+    assert_eq!(first.status, 201);
+    assert_again(&first, &keyed(&app, "k", CREATE, body).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_asks_to_be_tried_again_is_not_remembered() {
+    let store = Arc::new(Fragile::default());
+    let app = TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
+    let body = json!({ "to": "+14155550103", "code": "042917" });
+    for broken in [&store.takes_no_commit, &store.away] {
+        broken.store(true, Ordering::SeqCst);
+        keyed(&app, "k", CREATE, body.clone()).await.assert_problem(503, "storage_unavailable");
+        broken.store(false, Ordering::SeqCst);
+    }
+    let created = keyed(&app, "k", CREATE, body.clone()).await;
+    assert_eq!((created.status, created.header("idempotent-replayed")), (201, ""), "{created:?}");
+    assert_again(&created, &keyed(&app, "k", CREATE, body).await);
+
+    // Nor is a moment that passes, or what could not be read.
+    let attempts = format!("{CREATE}/{}/attempts", created.id());
+    let text = json!({ "channel": "sms" });
+    keyed(&app, "text", &attempts, text.clone()).await.assert_problem(429, "resend_cooldown");
+    app.advance(31.0).await;
+    assert_eq!(keyed(&app, "text", &attempts, text).await.status, 201);
+    let checks = format!("{CREATE}/{}/checks", created.id());
+    let broken = app.request("POST", &checks).header("Content-Type", "application/json");
+    let broken = app.send(broken.header("Idempotency-Key", "check").body("{\"code\":")).await;
+    broken.assert_problem(400, "malformed_request");
+    assert_eq!(keyed(&app, "check", &checks, json!({ "code": "042917" })).await.body["result"], "verified");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_plivo_is_asked_for_anew() {
+    let app = Stub::direct(Vec::new()).await;
+    app.answers("message", 400);
+    let body = json!({ "to": "+14155550103", "channel": "sms" });
+    keyed(&app, "k", CREATE, body.clone()).await.assert_problem(502, "rejected_by_plivo");
+    app.says("message", &[Says::Well]);
+    assert_eq!(keyed(&app, "k", CREATE, body).await.status, 201);
+    assert_eq!(app.doors(), ["message", "message"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_hangs_up_gets_the_answer_later() {
+    let store = Arc::new(Fragile::default());
+    let app = TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
+    store.is_slow.store(true, Ordering::SeqCst);
+    let body = json!({ "to": "+14155550100" });
+    let hasty = app.request("POST", CREATE).header("Idempotency-Key", "k").json(&body);
+    hasty.timeout(Duration::from_millis(300)).send().await.unwrap_err();
+    store.is_slow.store(false, Ordering::SeqCst);
+    let later = keyed(&app, "k", CREATE, body).await;
+    assert_eq!((later.status, later.header("idempotent-replayed")), (201, "true"), "{later:?}");
+    app.texted_code("0100").await;
+    assert_eq!(app.plivo_log("0100").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_cannot_be_written_down_is_so_as_soon_as_the_store_is_back() {
+    let store = Arc::new(Fragile::default());
+    let app = Arc::new(TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await);
+    let created = app.post(CREATE, json!({ "to": "+14155550103", "code": "042917" })).await;
+    let checks = format!("{CREATE}/{}/checks", created.id());
+    store.is_slow.store(true, Ordering::SeqCst);
+    let checking = {
+        let (app, checks) = (app.clone(), checks.clone());
+        tokio::spawn(async move { keyed(&app, "k", &checks, json!({ "code": "111111" })).await })
+    };
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    store.away.store(true, Ordering::SeqCst);
+    store.is_slow.store(false, Ordering::SeqCst);
+    let first = checking.await.unwrap();
+    assert_eq!((first.status, &first.body["checks_remaining"]), (200, &json!(4)), "{first:?}");
+    store.away.store(false, Ordering::SeqCst);
+    assert_again(&first, &keyed(&app, "k", &checks, json!({ "code": "111111" })).await);
+    assert_eq!(app.read(created.id()).await["checks_remaining"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_names_the_header_on_every_post_and_its_refusals() {
+    let app = Quiet::spawn().await;
+    let document = app.send(app.keyless("GET", "/openapi.json")).await.body;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let Some(post) = item.get("post") else { continue };
+        let named = |p: &Value| p["name"] == "Idempotency-Key" && p["in"] == "header" && p["required"] != true;
+        let is_named = post["parameters"].as_array().is_some_and(|all| all.iter().any(named));
+        assert_eq!(is_named, path.starts_with("/v1/"), "{path}");
+        if is_named {
+            assert!(post["responses"]["409"].is_object() && post["responses"]["422"].is_object(), "{path}");
+        }
+    }
+}
