@@ -124,27 +124,11 @@ impl Keyed {
 
     /// Claims the key, or waits for whoever has.
     async fn take(&self) -> Result<Turn, ApiError> {
-        let store = &self.shared.engine.store;
-        // While a SECRET_KEY is being rotated the answer may be known under the key before.
-        if self.names.len() > 1 {
-            let older = store.memos(&self.names[1..]).await.map_err(EngineError::Store)?;
-            for (at, memo) in older.into_iter().enumerate().filter_map(|(at, memo)| Some((at + 1, memo?))) {
-                if let Some(answer) = self.answer_in(&memo, at)? {
-                    return Ok(Turn::Answered(answer));
-                }
-            }
-        }
         let (started, patience) = (Instant::now(), self.shared.plivo_wait + WAIT_BEYOND);
         let mut pause = PAUSE.0;
         loop {
-            let claimed = store.swap_memo(&self.names[0], None, &self.claim, LEASE).await;
-            match claimed.map_err(EngineError::Store)? {
-                Swap::Written => return Ok(Turn::Ours),
-                Swap::Changed(there) => {
-                    if let Some(answer) = self.answer_in(&there.unwrap_or_default(), 0)? {
-                        return Ok(Turn::Answered(answer));
-                    }
-                }
+            if let Some(turn) = self.look().await? {
+                return Ok(turn);
             }
             let is_stopping = tokio::select! {
                 () = tokio::time::sleep(pause) => false,
@@ -156,6 +140,23 @@ impl Keyed {
                 return Err(error.retry_after(Duration::from_secs(1)));
             }
             pause = (pause * 3 / 2).min(PAUSE.1);
+        }
+    }
+
+    /// One look, and the claim if nobody has it; `None` while another does.
+    async fn look(&self) -> Result<Option<Turn>, ApiError> {
+        let store = &self.shared.engine.store;
+        // While a SECRET_KEY is being rotated it may be known under another.
+        let others = match &self.names[1..] {
+            [] => Vec::new(),
+            names => store.memos(names).await.map_err(EngineError::Store)?,
+        };
+        if let Some((at, memo)) = (1..).zip(others).find_map(|(at, memo)| Some((at, memo?))) {
+            return Ok(self.answer_in(&memo, at)?.map(Turn::Answered));
+        }
+        match store.swap_memo(&self.names[0], None, &self.claim, LEASE).await.map_err(EngineError::Store)? {
+            Swap::Written => Ok(Some(Turn::Ours)),
+            Swap::Changed(there) => Ok(self.answer_in(&there.unwrap_or_default(), 0)?.map(Turn::Answered)),
         }
     }
 
@@ -207,11 +208,14 @@ impl Keyed {
         }
     }
 
-    /// Puts something in the place of the claim. True when there is no more to be done: it stands there, or the claim
-    /// had run out and the key is another's.
+    /// Puts something in the place of the claim, also where that has run out and nobody has the key since. True when
+    /// there is no more to be done.
     async fn leave(&self, after: &[u8], keep: Duration) -> bool {
-        let swapped = self.shared.engine.store.swap_memo(&self.names[0], Some(&self.claim), after, keep).await;
-        swapped.is_ok()
+        let (store, name) = (&self.shared.engine.store, &self.names[0]);
+        match store.swap_memo(name, Some(&self.claim), after, keep).await {
+            Ok(Swap::Changed(None)) => store.swap_memo(name, None, after, keep).await.is_ok(),
+            swapped => swapped.is_ok(),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub enum Answer {
     Incorrect,
     /// This very callback came before and was taken then.
     Repeated {
-        /// How long ago.
+        /// How long ago, to the second.
         after: Duration,
     },
     /// It cannot be done.

@@ -4,6 +4,8 @@
 //! its callbacks came with, and what was told with each, in the very commit that takes down what it told: a callback
 //! that is repeated changes nothing, and a nonce that comes again with other words is refused.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::decide::{Answer, Decision, Refusal, decide};
@@ -25,10 +27,11 @@ pub struct Seen {
     pub told: u64,
 }
 
-/// The callbacks that were taken: nonce, words, and when, in milliseconds since the creation.
+/// The callbacks that were taken: nonce, words, and when, in seconds since the creation. Half of each hash is enough
+/// among so few, and who finds other words with the same half has no effect either.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Nonces(Vec<(u64, u64, u32)>);
+pub struct Nonces(Vec<(u32, u32, u16)>);
 
 impl Nonces {
     /// Whether none has come yet.
@@ -36,26 +39,31 @@ impl Nonces {
         self.0.is_empty()
     }
 
-    fn find(&self, nonce: u64) -> Option<(u64, u32)> {
-        self.0.iter().find(|(known, ..)| *known == nonce).map(|(_, told, at)| (*told, *at))
+    /// When it came, and whether with these words.
+    fn find(&self, seen: Seen) -> Option<(u16, bool)> {
+        let found = self.0.iter().find(|(nonce, ..)| *nonce == half(seen.nonce));
+        found.map(|(_, told, at)| (*at, *told == half(seen.told)))
     }
 
-    fn remember(&mut self, seen: Seen, at: u32) {
+    fn remember(&mut self, seen: Seen, at: u16) {
         if self.0.len() >= NONCES_MAX {
             self.0.remove(0);
         }
-        self.0.push((seen.nonce, seen.told, at));
+        self.0.push((half(seen.nonce), half(seen.told), at));
     }
+}
+
+fn half(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 /// Decides on what a callback tells, unless it came before.
 pub(super) fn once(before: &Verification, seen: Seen, told: &[Event], rules: &Rules, now: Timestamp) -> Decision {
-    let age = u32::try_from(now.since(before.created_at).as_millis()).unwrap_or(u32::MAX);
+    let age = u16::try_from(now.since(before.created_at).as_secs()).unwrap_or(u16::MAX);
     let (effects, lessons) = (Vec::new(), Vec::new());
     let mut decision = Decision { after: before.clone(), effects, lessons, answer: Answer::Noted };
-    if let Some((words, at)) = before.nonces.find(seen.nonce) {
-        let after = std::time::Duration::from_millis(age.saturating_sub(at).into());
-        let is_same = words == seen.told;
+    if let Some((at, is_same)) = before.nonces.find(seen) {
+        let after = Duration::from_secs(age.saturating_sub(at).into());
         decision.answer = if is_same { Answer::Repeated { after } } else { Answer::Refused(Refusal::Replayed) };
         return decision;
     }
@@ -76,10 +84,14 @@ mod tests {
     #[test]
     fn the_latest_are_remembered() {
         let mut nonces = Nonces::default();
-        for nonce in 0..100 {
-            nonces.remember(Seen { nonce, told: nonce + 1 }, 7);
+        let seen = |n: u64, told: u64| Seen { nonce: n << 32, told: told << 32 };
+        for n in 0..100 {
+            nonces.remember(seen(n, n + 1), 7);
         }
         assert_eq!(nonces.0.len(), NONCES_MAX);
-        assert_eq!((nonces.find(99), nonces.find(67)), (Some((100, 7)), None));
+        assert_eq!(
+            [seen(99, 100), seen(99, 99), seen(67, 68)].map(|seen| nonces.find(seen)),
+            [Some((7, true)), Some((7, false)), None]
+        );
     }
 }

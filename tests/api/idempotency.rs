@@ -19,6 +19,13 @@ async fn keyed(app: &TestApp, key: &str, path: &str, body: Value) -> Answer {
     app.send(app.request("POST", path).header("Idempotency-Key", key).json(&body)).await
 }
 
+/// Waits until the store has a verification.
+async fn until_created(app: &TestApp) {
+    while app.get(CREATE).await.body["verifications"] == json!([]) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Asserts that it is the same answer, told once more.
 #[track_caller]
 fn assert_again(first: &Answer, again: &Answer) {
@@ -153,7 +160,7 @@ async fn twins_do_not_wait_for_ever() {
         let (app, body) = (app.clone(), body.clone());
         tokio::spawn(async move { keyed(&app, "k", CREATE, body).await })
     };
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    until_created(&app).await;
     let asked = Instant::now();
     // Long enough for the claim to be renewed.
     for _ in 0..2 {
@@ -210,11 +217,18 @@ async fn a_refusal_of_plivo_is_asked_for_anew() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_hangs_up_gets_the_answer_later() {
     let store = Arc::new(Fragile::default());
-    let app = TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
+    let app = Arc::new(TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await);
     store.is_slow.store(true, Ordering::SeqCst);
     let body = json!({ "to": "+14155550100" });
-    let hasty = app.request("POST", CREATE).header("Idempotency-Key", "k").json(&body);
-    hasty.timeout(Duration::from_millis(300)).send().await.unwrap_err();
+    let hasty = {
+        let (app, body) = (app.clone(), body.clone());
+        tokio::spawn(async move { keyed(&app, "k", CREATE, body).await })
+    };
+    until_created(&app).await;
+    hasty.abort();
+    hasty.await.unwrap_err();
+    // Long enough for the service to see that nobody listens.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     store.is_slow.store(false, Ordering::SeqCst);
     let later = keyed(&app, "k", CREATE, body).await;
     assert_eq!((later.status, later.header("idempotent-replayed")), (201, "true"), "{later:?}");
@@ -233,8 +247,10 @@ async fn an_answer_that_cannot_be_written_down_is_so_as_soon_as_the_store_is_bac
         let (app, checks) = (app.clone(), checks.clone());
         tokio::spawn(async move { keyed(&app, "k", &checks, json!({ "code": "111111" })).await })
     };
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    app.until(created.id(), "compared", |v| v["checks_remaining"] == 4).await;
     store.away.store(true, Ordering::SeqCst);
+    // As long as that takes, the claim may have run out.
+    store.loses_a_memo.store(true, Ordering::SeqCst);
     store.is_slow.store(false, Ordering::SeqCst);
     let first = checking.await.unwrap();
     assert_eq!((first.status, &first.body["checks_remaining"]), (200, &json!(4)), "{first:?}");

@@ -122,6 +122,8 @@ pub(crate) struct Fragile {
     pub(crate) takes_no_commit: AtomicBool,
     /// Commits are made, and said to be made only when this is over.
     pub(crate) is_slow: AtomicBool,
+    /// The next memo that is to be replaced is gone by then.
+    pub(crate) loses_a_memo: AtomicBool,
 }
 
 impl Fragile {
@@ -192,7 +194,12 @@ impl Store for Fragile {
         after: &[u8],
         keep: Duration,
     ) -> Result<Swap, StoreError> {
-        self.there()?.swap_memo(name, before, after, keep).await
+        let memory = self.there()?;
+        if before.is_some() && self.loses_a_memo.swap(false, Ordering::SeqCst) {
+            memory.swap_memo(name, before, b"lost", Duration::from_millis(1)).await?;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        memory.swap_memo(name, before, after, keep).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.there()?.ping().await

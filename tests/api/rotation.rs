@@ -16,6 +16,11 @@ async fn what_an_older_key_wrote_is_found_by_number_while_that_key_is_set() {
     let before = spawn(vec![("SECRET_KEY", keys[0].clone())]).await;
     let (created, untouched) = (before.create("0103").await, before.create("0105").await);
     assert_eq!(untouched.status, 201);
+    let keyed = async |app: &TestApp, to: &str| {
+        let request = app.request("POST", "/v1/verifications").header("Idempotency-Key", "k");
+        app.send(request.json(&json!({ "to": to }))).await
+    };
+    let answered = keyed(&before, "+14155550106").await;
 
     let rotated = vec![("SECRET_KEY", keys[1].clone()), ("SECRET_KEY_PREVIOUS", keys[0].clone())];
     let after = spawn(rotated).await;
@@ -25,6 +30,10 @@ async fn what_an_older_key_wrote_is_found_by_number_while_that_key_is_set() {
     assert_eq!(found.body["verifications"][0]["id"], created.id());
     let check = json!({ "to": "+14155550103", "code": "000000" });
     assert_eq!(after.post("/v1/checks", check).await.body["id"], created.id());
+
+    let again = keyed(&after, "+14155550106").await;
+    assert_eq!((again.status, &again.body, again.header("idempotent-replayed")), (201, &answered.body, "true"));
+    keyed(&after, "+14155550107").await.assert_problem(422, "idempotency_mismatch");
 
     let fresh = after.create("0104").await;
     assert_eq!(fresh.status, 201);

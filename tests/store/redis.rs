@@ -36,7 +36,6 @@ pub(crate) fn assert_that_every_key_expires(server: &RedisServer) {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "a figure to be read")]
 async fn every_key_expires_and_none_holds_a_number_or_a_providers_id() {
     let server = RedisServer::start();
     let keys = Keyring::new(&vec![7; 32].into(), &[]);
@@ -47,7 +46,6 @@ async fn every_key_expires_and_none_holds_a_number_or_a_providers_id() {
     assert_eq!(names.matches("phlo2fa:{").count(), 7, "a new kind of key? {names}");
     let bytes: usize =
         server.command(&["MEMORY", "USAGE", "phlo2fa:{n:0123456789abcdef}:memo"]).parse().expect("bytes");
-    println!("a nonce: {bytes} bytes");
     assert!(bytes <= 120, "a nonce takes {bytes} bytes");
     for hidden in ["4155550112", "155550112", "9dad-11d1", "6ba7b810"] {
         assert!(!names.contains(hidden), "{hidden} in {names}");
