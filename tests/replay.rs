@@ -392,6 +392,22 @@ fn the_call_result_comes_before_a_timer_and_the_code_before_the_call_result() {
 }
 
 #[test]
+fn with_the_call_a_player_says_when_to_be_woken_next_and_forgets_an_earlier_wish() {
+    let row = [("arrive_ms", ""), ("call_result", "noanswer")];
+    let woken = |wake_ms| {
+        let trace = rows(&[&row]);
+        let mut script = Script::default();
+        script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 20_000 });
+        script.wish(1, 500, Seen::Sent, Wish::Call { reason: PlayReason::Hazard, wake_ms });
+        play(&trace, &mut script);
+        let timers = script.of(1).into_iter().filter(|(age_ms, seen)| *seen == Seen::Timer && *age_ms < 600_000);
+        timers.map(|(age_ms, _)| age_ms).collect::<Vec<_>>()
+    };
+    assert_eq!(woken(Some(15_500)), [15_500]);
+    assert_eq!(woken(None), Vec::<u64>::new());
+}
+
+#[test]
 fn after_its_call_a_player_goes_on_to_be_told_and_is_heard_no_more() {
     let row = [
         ("arrive_ms", ""),

@@ -66,6 +66,48 @@ async fn a_call_is_explained_by_what_it_was_weighed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_for_a_lost_text_says_that_nothing_comes_of_waiting() {
+    let env = vec![("ESCALATION", "adaptive".into())];
+    let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
+    let created = app.create("0101").await;
+    app.until(created.id(), "called", |v| v["attempts"][1]["reason"] == "undelivered").await;
+    let timeline = app.get(&format!("/v1/verifications/{}/timeline", created.id())).await.body;
+    let weighed = timeline["entries"].as_array().unwrap().iter().find(|entry| entry["event"] == "weighed");
+    let weighed = weighed.unwrap_or_else(|| panic!("{timeline:#}"));
+    assert_eq!(weighed["weighed"]["kind"], "failed", "{weighed}");
+    let start = "Called at 0 s: the text is known to be lost, so nothing comes of waiting on ";
+    assert!(weighed["text"].as_str().unwrap().starts_with(start), "{weighed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_on_one_replica_another_knows_in_seconds() {
+    let store: Arc<dyn Store> = Arc::new(Memory::default());
+    let replica = async || {
+        let mut env = env();
+        env.push(("SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into()));
+        TestApp::spawn_with(Setup { env, store: Some(Arc::clone(&store)), ..Setup::default() }).await
+    };
+    let (first, second) = (replica().await, replica().await);
+    for _ in 0..3 {
+        let created = first.post("/v1/verifications", json!({ "to": "+14155550100", "code": OWN })).await;
+        first.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
+        assert_eq!(first.check(created.id(), OWN).await.body["result"], "verified");
+    }
+    // Written by the first as it goes on, and read by the second when it is asked.
+    let is_told = async || {
+        let told = second.get("/v1/routes").await.body;
+        told["routes"][0]["verifications"].as_u64().is_some_and(|many| many >= 2)
+    };
+    for _ in 0..1200 {
+        if is_told().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("not told after a minute");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_one_replica_learns_another_knows_also_after_a_restart() {
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let replica = async || {

@@ -39,7 +39,7 @@ const WIDE: Pace = Pace { lessons: 64, age: Duration::from_secs(600), urgency_ma
 /// Networks of prefixes and prices: a route is known without them, only later.
 const FACT: Pace = Pace { lessons: usize::MAX, age: Duration::from_secs(30), urgency_max: 1.5 };
 /// A node that is not in the list of all is not shown by other replicas.
-const LIST: Pace = Pace { lessons: usize::MAX, age: Duration::from_secs(5), urgency_max: 1.5 };
+const LIST: Pace = Pace { lessons: usize::MAX, age: PAUSE, urgency_max: 1.5 };
 
 impl Pace {
     fn urgency(&self, lessons: usize, since: Option<Instant>, now: Instant) -> f64 {
