@@ -92,7 +92,7 @@ fn each_wrong_value_is_one_fault_of_its_variable_and_is_never_repeated() {
     ];
     let limits = VARIABLES.iter().map(|(name, ..)| *name).filter(|n| n.starts_with("LIMIT_") && *n != "LIMIT_GUESSES");
     let wrong: Vec<_> = wrong.into_iter().chain(limits.map(|name| (name, "secret-value"))).collect();
-    env.extend(wrong.iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+    env.extend(wrong.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let errors = Config::serve(env).unwrap_err();
     let named: Vec<&str> = errors.0.iter().map(|fault| fault.variable.as_str()).collect();
     assert_eq!(BTreeSet::from_iter(named.clone()), wrong.iter().map(|(name, _)| *name).collect(), "{errors}");
