@@ -1,6 +1,7 @@
 //! Wiring: settings in, a running service out; and the way it stops.
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::engine::escalator::{self, Alarm};
 use crate::engine::{Clock, Engine, Learner, Parts, Turns, learner};
-use crate::http::{self, ApiKeys, CallbackSecrets, Readiness, Shared};
+use crate::http::{self, ApiKeys, CallbackSecrets, Connections, Readiness, Shared};
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::phone;
@@ -86,9 +87,15 @@ impl Application {
                 http::routes(app, sandbox.is_some(), with_legacy);
             })
         };
+        let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
+        let connections = Arc::new(Connections::default());
+        let watched = Arc::clone(&connections);
         let server = HttpServer::new(app)
-            .client_request_timeout(Duration::from_secs(10))
-            .keep_alive(Duration::from_secs(30))
+            .workers(workers)
+            .max_connections(Connections::for_each_of(workers))
+            .on_connect(move |io, data| watched.watch(io, data))
+            .client_request_timeout(http::HEAD_MAX)
+            .keep_alive(http::KEEP_ALIVE)
             .shutdown_timeout(REQUESTS_END.as_secs())
             .disable_signals()
             .listen(listener)?
@@ -97,6 +104,8 @@ impl Application {
         let escalating = tokio::spawn(escalator::run(engine.clone(), stop.clone()));
         let learning = tokio::spawn(learner::run(engine.clone(), stop.clone()));
         tokio::spawn(warn_of_the_store(engine.clone()));
+        let looking = stop.clone();
+        tokio::spawn(async move { looking.run_until_cancelled(connections.look_after()).await });
         let handle = server.handle();
         let serving = tokio::spawn(server);
         info!(event = "started", %address, version = env!("CARGO_PKG_VERSION"));

@@ -20,6 +20,7 @@ mod problems;
 mod quiet;
 
 mod rotation;
+mod sockets;
 mod stream;
 mod stub;
 mod verifications;
