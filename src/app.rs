@@ -1,5 +1,7 @@
 //! Wiring: settings in, a running service out; and the way it stops.
 
+mod secrets;
+
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -25,12 +28,13 @@ use crate::http::{self, ApiKeys, CallbackSecrets, Connections, Readiness, Shared
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::phone;
-use crate::plivo::signature::Tokens;
 use crate::plivo::{self, Plivo};
 use crate::sandbox::Sandbox;
 use crate::store::redis::Redis;
 use crate::store::{Memory, Store};
 use crate::verification::Rules;
+
+pub use secrets::Secrets;
 
 /// How long requests under way may take once a stop has begun, and then effects. Both fit in the ten seconds
 /// that an orchestrator gives.
@@ -127,6 +131,11 @@ impl Application {
         self.address
     }
 
+    /// A way to replace the secrets it goes by while it runs. `config` is what it was started with.
+    pub fn secrets(&self, config: Config) -> Secrets {
+        Secrets::in_force(config, self.shared.clone())
+    }
+
     /// Serves until `stopped`, then lets what is under way end. Timers stay in the store for others.
     ///
     /// # Errors
@@ -188,8 +197,7 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         voice_confirm: config.voice_confirm,
         languages: config.languages.clone(),
     };
-    let previous: Vec<_> = config.secret_key_previous.iter().cloned().collect();
-    let keys = Arc::new(Keyring::new(&config.secret_key, &previous));
+    let keys = Arc::new(Keyring::new(&config.secret_key, config.secret_key_previous.as_slice()));
     let plivo = Plivo::new(settings, Arc::clone(&keys)).context("the HTTP client")?;
     let rules = Rules {
         code_length: config.code_length,
@@ -228,7 +236,7 @@ fn shared(config: &Config, engine: Engine) -> Shared {
         countries_call: config.countries_call.clone(),
         test_numbers: config.test_numbers.clone(),
         plivo_wait: config.plivo_wait,
-        tokens: Tokens::new(config.plivo_auth_tokens.clone(), config.plivo_main_auth_tokens.clone()),
+        tokens: ArcSwap::from_pointee(secrets::tokens(config)),
         public_url: config.public_url.clone(),
         callback_secrets: CallbackSecrets::new(config.callback_secrets.clone()),
         trusted_proxies: config.trusted_proxies.clone(),

@@ -152,7 +152,7 @@ async fn run(cli: Cli, env_file_unread: bool) -> anyhow::Result<()> {
 
 async fn serve(env_file_unread: bool) -> anyhow::Result<()> {
     let config = Config::serve(env())?;
-    let stopped = signal();
+    let (stopped, mut reloads) = (signal(), reload_signal()?);
     telemetry::init(config.log_format);
     if env_file_unread {
         warn!("the .env file could not be read; see its syntax");
@@ -161,6 +161,12 @@ async fn serve(env_file_unread: bool) -> anyhow::Result<()> {
         warn!(event = "setting", "{warning}");
     }
     let app = Application::start(&config, listen(config.bind)?, Options::default())?;
+    let mut secrets = app.secrets(config);
+    tokio::spawn(async move {
+        while reloads.recv().await.is_some() {
+            tokio::task::block_in_place(|| secrets.reload(env()));
+        }
+    });
     app.run_until(stopped).await
 }
 
@@ -320,4 +326,9 @@ fn signal() -> impl Future<Output = ()> {
             () = interrupted => {}
         }
     }
+}
+
+/// Hears of SIGHUP from here on; it no longer ends the process.
+fn reload_signal() -> std::io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
 }

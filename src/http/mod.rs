@@ -32,6 +32,8 @@ use actix_web::http::header::ALLOW;
 use actix_web::web::{self, ServiceConfig, get, head, post, to};
 use actix_web::{HttpResponse, Resource, ResponseError};
 
+use arc_swap::ArcSwap;
+
 pub use access::observe;
 pub use auth::ApiKeys;
 pub use connections::{Connections, HEAD_MAX, KEEP_ALIVE};
@@ -61,7 +63,7 @@ pub struct Shared {
     /// How long a creation waits for Plivo.
     pub plivo_wait: Duration,
     /// What signs callbacks.
-    pub tokens: Tokens,
+    pub tokens: ArcSwap<Tokens>,
     /// The base of callback URLs, without a slash at the end.
     pub public_url: String,
     /// What is in callback URLs typed in by hand.

@@ -9,6 +9,7 @@ mod leaks;
 mod logs;
 mod outage;
 mod redis;
+mod rotation;
 mod stop;
 #[path = "../support/mod.rs"]
 mod support;
