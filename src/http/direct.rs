@@ -7,7 +7,7 @@ use actix_web::web::{Data, Path};
 
 use super::Shared;
 use super::callbacks::{Answered, committed, read, taken, unproved};
-use super::error::ApiError;
+use super::error::{ApiError, Problem};
 use super::signed::Callback;
 use crate::escalation::CallEnd;
 use crate::plivo::callback::{AnswerCallback, CallCallback, TextCallback};
@@ -18,7 +18,8 @@ use crate::verification::{AttemptRef, AttemptStatus, Event, Verification};
 
 /// Status callbacks of a text.
 #[utoipa::path(post, path = "/plivo/message/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn message(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
     let AttemptRef { id, attempt } = prove(&shared, "message", &reference, Purpose::Message, &callback)?;
     let TextCallback { message_uuid, report, facts } = TextCallback::read(read(&callback)?);
@@ -29,7 +30,8 @@ pub async fn message(shared: Data<Shared>, reference: Path<String>, callback: Ca
 
 /// Reports of a call: that it rings, and how it ended.
 #[utoipa::path(post, path = "/plivo/call/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn call(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
     let AttemptRef { id, attempt } = prove(&shared, "call", &reference, Purpose::Call, &callback)?;
     let CallCallback { uuids, request_uuid, report, facts } = CallCallback::read(read(&callback)?);
@@ -42,7 +44,8 @@ pub async fn call(shared: Data<Shared>, reference: Path<String>, callback: Callb
 ///
 /// The code is in the body, and there only while the verification is pending and the call lasts.
 #[utoipa::path(post, path = "/plivo/answer/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "What to say", content_type = "application/xml"), (status = 401, description = "Unproved"), (status = 503, description = "Ask again")))]
+    responses((status = 200, description = "What to say", content_type = "application/xml"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Ask again", body = Problem)))]
 pub async fn answer(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
     let to = prove(&shared, "answer", &reference, Purpose::Answer, &callback)?;
     let AnswerCallback { call_uuid, is_machine, has_pressed } = AnswerCallback::read(read(&callback)?);

@@ -10,6 +10,7 @@ mod checks;
 mod direct;
 mod edges;
 mod failover;
+mod foreign;
 mod learned;
 mod legacy;
 mod lists;

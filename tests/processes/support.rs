@@ -38,9 +38,19 @@ impl Process {
         process
     }
 
+    /// The same where the system lets it open only so many files.
+    pub fn start_with_files(files: u32, args: &[&str], env: &[(String, String)]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_phlo-2fa")]);
+        Self::begin(command, args, env).0
+    }
+
     /// The same, and what it writes to standard output, line by line.
     pub fn start_and_read(args: &[&str], env: &[(String, String)]) -> (Self, mpsc::Receiver<String>) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_phlo-2fa"));
+        Self::begin(Command::new(env!("CARGO_BIN_EXE_phlo-2fa")), args, env)
+    }
+
+    fn begin(mut command: Command, args: &[&str], env: &[(String, String)]) -> (Self, mpsc::Receiver<String>) {
         // No `.env` of whoever runs the tests is to be found.
         command.args(args).env_clear().envs(env.iter().cloned()).current_dir(std::env::temp_dir());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
