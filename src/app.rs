@@ -1,6 +1,9 @@
 //! Wiring: settings in, a running service out; and the way it stops.
 
+mod secrets;
+
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -20,16 +24,17 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::engine::escalator::{self, Alarm};
 use crate::engine::{Clock, Engine, Learner, Parts, Turns, learner};
-use crate::http::{self, ApiKeys, CallbackSecrets, Readiness, Shared};
+use crate::http::{self, ApiKeys, CallbackSecrets, Connections, Readiness, Shared};
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::phone;
-use crate::plivo::signature::Tokens;
 use crate::plivo::{self, Plivo};
 use crate::sandbox::Sandbox;
 use crate::store::redis::Redis;
 use crate::store::{Memory, Store};
 use crate::verification::Rules;
+
+pub use secrets::Secrets;
 
 /// How long requests under way may take once a stop has begun, and then effects. Both fit in the ten seconds
 /// that an orchestrator gives.
@@ -86,9 +91,15 @@ impl Application {
                 http::routes(app, sandbox.is_some(), with_legacy);
             })
         };
+        let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
+        let connections = Arc::new(Connections::default());
+        let watched = Arc::clone(&connections);
         let server = HttpServer::new(app)
-            .client_request_timeout(Duration::from_secs(10))
-            .keep_alive(Duration::from_secs(30))
+            .workers(workers)
+            .max_connections(Connections::for_each_of(workers))
+            .on_connect(move |io, data| watched.watch(io, data))
+            .client_request_timeout(http::HEAD_MAX)
+            .keep_alive(http::KEEP_ALIVE)
             .shutdown_timeout(REQUESTS_END.as_secs())
             .disable_signals()
             .listen(listener)?
@@ -97,6 +108,8 @@ impl Application {
         let escalating = tokio::spawn(escalator::run(engine.clone(), stop.clone()));
         let learning = tokio::spawn(learner::run(engine.clone(), stop.clone()));
         tokio::spawn(warn_of_the_store(engine.clone()));
+        let looking = stop.clone();
+        tokio::spawn(async move { looking.run_until_cancelled(connections.look_after()).await });
         let handle = server.handle();
         let serving = tokio::spawn(server);
         info!(event = "started", %address, version = env!("CARGO_PKG_VERSION"));
@@ -116,6 +129,11 @@ impl Application {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// A way to replace the secrets it goes by while it runs. `config` is what it was started with.
+    pub fn secrets(&self, config: Config) -> Secrets {
+        Secrets::in_force(config, self.shared.clone())
     }
 
     /// Serves until `stopped`, then lets what is under way end. Timers stay in the store for others.
@@ -179,8 +197,7 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
         voice_confirm: config.voice_confirm,
         languages: config.languages.clone(),
     };
-    let previous: Vec<_> = config.secret_key_previous.iter().cloned().collect();
-    let keys = Arc::new(Keyring::new(&config.secret_key, &previous));
+    let keys = Arc::new(Keyring::new(&config.secret_key, config.secret_key_previous.as_slice()));
     let plivo = Plivo::new(settings, Arc::clone(&keys)).context("the HTTP client")?;
     let rules = Rules {
         code_length: config.code_length,
@@ -224,7 +241,7 @@ fn shared(config: &Config, engine: Engine) -> Shared {
         countries_call: config.countries_call.clone(),
         test_numbers: config.test_numbers.clone(),
         plivo_wait: config.plivo_wait,
-        tokens: Tokens::new(config.plivo_auth_tokens.clone(), config.plivo_main_auth_tokens.clone()),
+        tokens: ArcSwap::from_pointee(secrets::tokens(config)),
         public_url: config.public_url.clone(),
         callback_secrets: CallbackSecrets::new(config.callback_secrets.clone()),
         trusted_proxies: config.trusted_proxies.clone(),

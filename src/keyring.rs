@@ -2,8 +2,11 @@
 //!
 //! Records are sealed with an AEAD, the verification's id as associated data, so that one cannot be put in
 //! another's place. Numbers in keys and our own references are keyed hashes. While a previous key is set,
-//! what it sealed is still read.
+//! what it sealed is still read. Keys can be replaced while the ring is in use by many.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use chacha20poly1305::XChaCha20Poly1305;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use hmac::{Hmac, Mac};
@@ -33,7 +36,7 @@ pub struct Unopenable;
 
 /// The current key and those still read.
 pub struct Keyring {
-    keys: Vec<Derived>,
+    keys: ArcSwap<Vec<Derived>>,
 }
 
 struct Derived {
@@ -68,8 +71,12 @@ fn tag(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
 impl Keyring {
     /// `current` seals and signs; it and `previous` are read.
     pub fn new(current: &SecretSlice<u8>, previous: &[SecretSlice<u8>]) -> Self {
-        let secrets = std::iter::once(current).chain(previous);
-        Self { keys: secrets.map(|s| Derived::of(s.expose_secret())).collect() }
+        Self { keys: ArcSwap::from_pointee(derived(current, previous)) }
+    }
+
+    /// Goes by these keys from now on, wherever the ring is in use. What is under way ends with those it began with.
+    pub fn replace(&self, current: &SecretSlice<u8>, previous: &[SecretSlice<u8>]) {
+        self.keys.store(Arc::new(derived(current, previous)));
     }
 
     /// Seals `plain` so that it opens only under `context`.
@@ -77,7 +84,7 @@ impl Keyring {
     pub fn seal(&self, plain: &[u8], context: &[u8]) -> Vec<u8> {
         let nonce: [u8; NONCE] = rand::random();
         let payload = Payload { msg: plain, aad: context };
-        let sealed = self.keys[0]
+        let sealed = self.keys.load()[0]
             .cipher
             .encrypt((&nonce).into(), payload)
             .unwrap_or_else(|_| unreachable!("the AEAD only fails beyond 256 GiB"));
@@ -90,37 +97,42 @@ impl Keyring {
     /// [`Unopenable`] when no key opens it under `context`.
     pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Vec<u8>, Unopenable> {
         let (nonce, msg) = sealed.split_first_chunk::<NONCE>().ok_or(Unopenable)?;
-        self.keys
-            .iter()
+        let keys = self.keys.load();
+        keys.iter()
             .find_map(|key| key.cipher.decrypt(nonce.into(), Payload { msg, aad: context }).ok())
             .ok_or(Unopenable)
     }
 
     /// What stands in keys for a number of an app, under the current key.
     pub fn number_key(&self, app: &str, number: &PhoneNumber) -> NumberKey {
-        number_key(&self.keys[0], app, number)
+        number_key(&self.keys.load()[0], app, number)
     }
 
     /// The same under every live key, the current one first: what was written before a rotation is found too.
     pub fn number_keys(&self, app: &str, number: &PhoneNumber) -> Vec<NumberKey> {
-        self.keys.iter().map(|key| number_key(key, app, number)).collect()
+        self.keys.load().iter().map(|key| number_key(key, app, number)).collect()
     }
 
     /// Signs the parts, with 128 bits.
     pub fn sign(&self, parts: &[&[u8]]) -> [u8; 16] {
-        sign(&self.keys[0], parts)
+        sign(&self.keys.load()[0], parts)
     }
 
     /// The same under every live key, the current one first: what was written before a rotation is found too.
     pub fn sign_with_each(&self, parts: &[&[u8]]) -> Vec<[u8; 16]> {
-        self.keys.iter().map(|key| sign(key, parts)).collect()
+        self.keys.load().iter().map(|key| sign(key, parts)).collect()
     }
 
     /// Whether a live key signed the parts so. Takes the same time whatever the answer.
     pub fn is_signed(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
-        let hits = self.keys.iter().map(|key| sign(key, parts).ct_eq(signature));
+        let keys = self.keys.load();
+        let hits = keys.iter().map(|key| sign(key, parts).ct_eq(signature));
         hits.fold(subtle::Choice::from(0), |any, hit| any | hit).into()
     }
+}
+
+fn derived(current: &SecretSlice<u8>, previous: &[SecretSlice<u8>]) -> Vec<Derived> {
+    std::iter::once(current).chain(previous).map(|secret| Derived::of(secret.expose_secret())).collect()
 }
 
 fn number_key(key: &Derived, app: &str, number: &PhoneNumber) -> NumberKey {
@@ -160,6 +172,17 @@ mod tests {
         assert!(new.is_signed(&[b"a"], &old.sign(&[b"a"])));
         assert!(old.open(&new.seal(b"x", b""), b"").is_err());
         assert!(!old.is_signed(&[b"a"], &new.sign(&[b"a"])));
+    }
+
+    #[test]
+    fn a_ring_goes_by_other_keys_once_they_are_replaced() {
+        let ring = Keyring::new(&secret(1), &[]);
+        let (sealed, signature) = (ring.seal(b"x", b""), ring.sign(&[b"a"]));
+        ring.replace(&secret(2), &[secret(1)]);
+        assert_eq!(ring.open(&sealed, b"").unwrap(), b"x");
+        assert!(ring.is_signed(&[b"a"], &signature) && ring.sign(&[b"a"]) != signature);
+        ring.replace(&secret(2), &[]);
+        assert!(ring.open(&sealed, b"").is_err() && !ring.is_signed(&[b"a"], &signature));
     }
 
     #[test]

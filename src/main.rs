@@ -15,6 +15,7 @@ use phlo_2fa::replay::{self, Named, Source};
 use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
 use phlo_2fa::{http, telemetry};
 use secrecy::ExposeSecret;
+use socket2::{Domain, Socket, Type};
 use tracing::warn;
 
 /// Phone verification through Plivo that decides by itself when a call should read the code out.
@@ -152,7 +153,7 @@ async fn run(cli: Cli, env_file_unread: bool) -> anyhow::Result<()> {
 
 async fn serve(env_file_unread: bool) -> anyhow::Result<()> {
     let config = Config::serve(env())?;
-    let stopped = signal();
+    let (stopped, mut reloads) = (signal(), reload_signal()?);
     telemetry::init(config.log_format);
     if env_file_unread {
         warn!("the .env file could not be read; see its syntax");
@@ -161,6 +162,12 @@ async fn serve(env_file_unread: bool) -> anyhow::Result<()> {
         warn!(event = "setting", "{warning}");
     }
     let app = Application::start(&config, listen(config.bind)?, Options::default())?;
+    let mut secrets = app.secrets(config);
+    tokio::spawn(async move {
+        while reloads.recv().await.is_some() {
+            tokio::task::block_in_place(|| secrets.reload(env()));
+        }
+    });
     app.run_until(stopped).await
 }
 
@@ -297,8 +304,19 @@ async fn health() -> anyhow::Result<()> {
 
 const DEFAULT_BIND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
+/// How many connections may wait to be accepted. The standard library's 128 are overrun in a moment by callers that
+/// all come at once, and then those who are left out do not even hear of it.
+const BACKLOG: i32 = 1024;
+
 fn listen(bind: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(bind).with_context(|| format!("BIND: cannot listen on {bind}"))
+    let listening = || {
+        let socket = Socket::new(Domain::for_address(bind), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&bind.into())?;
+        socket.listen(BACKLOG)?;
+        Ok::<_, std::io::Error>(socket.into())
+    };
+    listening().with_context(|| format!("BIND: cannot listen on {bind}"))
 }
 
 /// Resolves on SIGTERM or Ctrl-C, which are heard from here on: a stop may come while the start is under way.
@@ -320,4 +338,9 @@ fn signal() -> impl Future<Output = ()> {
             () = interrupted => {}
         }
     }
+}
+
+/// Hears of SIGHUP from here on; it no longer ends the process.
+fn reload_signal() -> std::io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
 }

@@ -200,7 +200,11 @@ impl Engine {
     ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
         let mut permits = Permits::default();
         for _ in 0..COMMIT_TRIES {
-            let found = self.load(id).await?.filter(|(v, _)| app.is_none_or(|app| v.app == app));
+            let found = self.load(id).await?;
+            if found.is_none() && app.is_some() {
+                self.look_as_long();
+            }
+            let found = found.filter(|(v, _)| app.is_none_or(|app| v.app == app));
             let (before, revision) = found.ok_or(EngineError::NotFound)?;
             let now = self.clock.now().await?;
             let rules = match before.track {

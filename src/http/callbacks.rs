@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::Shared;
 use super::auth::bearer;
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, Kind, Problem};
 use super::signed::Callback;
 use crate::engine::{EngineError, Reported};
 use crate::plivo::callback::{CallCallback, Params, PhloCallback, PhloEvent, TextCallback};
@@ -20,7 +20,8 @@ pub(super) type Answered = Result<HttpResponse, ApiError>;
 
 /// Delivery reports of the flow's texts, to a URL typed into the canvas or the console.
 #[utoipa::path(post, path = "/plivo/message", tag = "callbacks",
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn message(shared: Data<Shared>, callback: Callback) -> Answered {
     prove_fixed(&shared, "message", None, &callback)?;
     take_message(&shared, &callback).await
@@ -28,7 +29,8 @@ pub async fn message(shared: Data<Shared>, callback: Callback) -> Answered {
 
 /// The same, with the callback secret in the path.
 #[utoipa::path(post, path = "/plivo/{secret}/message", tag = "callbacks", params(("secret" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn message_by_secret(shared: Data<Shared>, secret: Path<String>, callback: Callback) -> Answered {
     prove_fixed(&shared, "message", Some(&secret), &callback)?;
     take_message(&shared, &callback).await
@@ -36,7 +38,8 @@ pub async fn message_by_secret(shared: Data<Shared>, secret: Path<String>, callb
 
 /// Reports of the flow's calls, to a URL typed into the canvas or the console.
 #[utoipa::path(post, path = "/plivo/call", tag = "callbacks",
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn call(shared: Data<Shared>, callback: Callback) -> Answered {
     prove_fixed(&shared, "call", None, &callback)?;
     take_call(&shared, &callback).await
@@ -44,7 +47,8 @@ pub async fn call(shared: Data<Shared>, callback: Callback) -> Answered {
 
 /// The same, with the callback secret in the path.
 #[utoipa::path(post, path = "/plivo/{secret}/call", tag = "callbacks", params(("secret" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn call_by_secret(shared: Data<Shared>, secret: Path<String>, callback: Callback) -> Answered {
     prove_fixed(&shared, "call", Some(&secret), &callback)?;
     take_call(&shared, &callback).await
@@ -52,14 +56,16 @@ pub async fn call_by_secret(shared: Data<Shared>, secret: Path<String>, callback
 
 /// What the flow's HTTP Request nodes tell, with the ref in the body.
 #[utoipa::path(post, path = "/plivo/phlo", tag = "callbacks",
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn phlo(request: HttpRequest, shared: Data<Shared>, callback: Callback) -> Answered {
     take_phlo(&shared, bearer(&request), None, &callback).await
 }
 
 /// The same, with the ref in the path.
 #[utoipa::path(post, path = "/plivo/phlo/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn phlo_by_ref(
     request: HttpRequest,
     shared: Data<Shared>,
@@ -71,7 +77,8 @@ pub async fn phlo_by_ref(
 
 /// The same, with the callback secret in the path.
 #[utoipa::path(post, path = "/plivo/{secret}/phlo", tag = "callbacks", params(("secret" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn phlo_by_secret(shared: Data<Shared>, secret: Path<String>, callback: Callback) -> Answered {
     take_phlo(&shared, Some(&secret), None, &callback).await
 }
@@ -79,7 +86,8 @@ pub async fn phlo_by_secret(shared: Data<Shared>, secret: Path<String>, callback
 /// The same, with both in the path.
 #[utoipa::path(post, path = "/plivo/{secret}/phlo/{ref}", tag = "callbacks",
     params(("secret" = String, Path), ("ref" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn phlo_by_secret_and_ref(
     shared: Data<Shared>,
     path: Path<(String, String)>,

@@ -24,7 +24,7 @@ const METADATA_VALUE_MAX: usize = 500;
 #[serde(deny_unknown_fields)]
 pub struct CreateBody {
     /// E.164: `+`, then digits.
-    #[schema(example = "+14155550112")]
+    #[schema(example = "+14155550112", value_type = String, pattern = r"^\+[1-9][0-9]{6,14}$")]
     to: Option<String>,
     /// `auto` (a text, and a call when it is not going to make it), `sms` (never escalates) or `call`.
     #[schema(example = "auto")]
@@ -33,8 +33,10 @@ pub struct CreateBody {
     #[schema(example = "en-US")]
     locale: Option<String>,
     /// Digits of the code, 6 to 9.
+    #[schema(minimum = 6, maximum = 9)]
     code_length: Option<u8>,
     /// Seconds the code lives, at most 600.
+    #[schema(minimum = 1, maximum = 600)]
     ttl: Option<u64>,
     /// When to call, instead of the operator's `ESCALATION`.
     #[schema(example = "fixed+fail:45")]

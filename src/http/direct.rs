@@ -9,7 +9,7 @@ use actix_web::web::{Data, Path};
 
 use super::Shared;
 use super::callbacks::{Answered, answered, committed, read, taken, unproved};
-use super::error::ApiError;
+use super::error::{ApiError, Problem};
 use super::signed::Callback;
 use crate::engine::Reported;
 use crate::escalation::CallEnd;
@@ -25,7 +25,8 @@ const FETCHED_AGAIN: Duration = Duration::from_secs(15);
 
 /// Status callbacks of a text.
 #[utoipa::path(post, path = "/plivo/message/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn message(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
     let (to, seen) = prove(&shared, "message", &reference, Purpose::Message, &callback)?;
     let TextCallback { message_uuid, report, facts } = TextCallback::read(read(&callback)?);
@@ -36,7 +37,8 @@ pub async fn message(shared: Data<Shared>, reference: Path<String>, callback: Ca
 
 /// Reports of a call: that it rings, and how it ended.
 #[utoipa::path(post, path = "/plivo/call/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved"), (status = 503, description = "Send it again")))]
+    responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn call(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
     let (to, seen) = prove(&shared, "call", &reference, Purpose::Call, &callback)?;
     let CallCallback { uuids, request_uuid, report, facts } = CallCallback::read(read(&callback)?);
@@ -50,7 +52,8 @@ pub async fn call(shared: Data<Shared>, reference: Path<String>, callback: Callb
 /// The code is in the body, and there only while the verification is pending and the call lasts. A request that was
 /// answered before is answered so for 15 s more, in which Plivo may not have got the answer, and then without the code.
 #[utoipa::path(post, path = "/plivo/answer/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "What to say", content_type = "application/xml"), (status = 401, description = "Unproved"), (status = 503, description = "Ask again")))]
+    responses((status = 200, description = "What to say", content_type = "application/xml"), (status = 401, description = "Unproved", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Ask again", body = Problem)))]
 pub async fn answer(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
     let (to, seen) = prove(&shared, "answer", &reference, Purpose::Answer, &callback)?;
     let AnswerCallback { call_uuid, is_machine, has_pressed } = AnswerCallback::read(read(&callback)?);

@@ -5,7 +5,9 @@
 //! API would refuse they refuse, they only say less about it. They are GETs that change something, so whoever
 //! fetches pages ahead of time is turned away; no other method does anything.
 
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType};
+use std::sync::LazyLock;
+
+use actix_web::http::header::ContentType;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -15,6 +17,7 @@ use utoipa::ToSchema;
 
 use super::create::CreateBody;
 use super::error::{ApiError, Kind, Problem};
+use super::page::Page;
 use super::verifications::{refused, settled};
 use super::{Shared, peer};
 use crate::engine::EngineError;
@@ -99,12 +102,8 @@ pub async fn check(
 
 /// The seed's page: a number, a code, done.
 pub async fn page() -> HttpResponse {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
-                  img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    HttpResponse::Ok()
-        .insert_header(ContentType::html())
-        .insert_header((CONTENT_SECURITY_POLICY, policy))
-        .body(include_str!("legacy.html"))
+    static PAGE: LazyLock<Page> = LazyLock::new(|| Page::new(include_str!("legacy.html")));
+    PAGE.response()
 }
 
 async fn begin(request: &HttpRequest, shared: &Shared, number: &str, channel: &str) -> HttpResponse {

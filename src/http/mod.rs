@@ -7,6 +7,7 @@ mod access;
 mod auth;
 mod body;
 mod callbacks;
+mod connections;
 mod create;
 mod demo;
 mod direct;
@@ -16,6 +17,7 @@ mod idempotency;
 mod legacy;
 pub mod openapi;
 mod ops;
+mod page;
 mod peer;
 mod routes;
 mod signed;
@@ -32,8 +34,11 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig, get, head, post, to};
 use actix_web::{HttpResponse, Resource, ResponseError};
 
+use arc_swap::ArcSwap;
+
 pub use access::observe;
 pub use auth::ApiKeys;
+pub use connections::{Connections, HEAD_MAX, KEEP_ALIVE};
 pub use error::{ApiError, Kind, PROBLEM};
 pub use ops::Readiness;
 pub use signed::CallbackSecrets;
@@ -62,7 +67,7 @@ pub struct Shared {
     /// How long a creation waits for Plivo.
     pub plivo_wait: Duration,
     /// What signs callbacks.
-    pub tokens: Tokens,
+    pub tokens: ArcSwap<Tokens>,
     /// The base of callback URLs, without a slash at the end.
     pub public_url: String,
     /// What is in callback URLs typed in by hand.

@@ -3,7 +3,7 @@
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::error::PROBLEM;
@@ -21,7 +21,7 @@ use super::{callbacks, direct, idempotency, legacy, ops, routes, stream, verific
         callbacks::phlo, callbacks::phlo_by_ref, callbacks::phlo_by_secret, callbacks::phlo_by_secret_and_ref,
         routes::list, ops::live, ops::ready, ops::metrics,
     ),
-    modifiers(&ApiKey, &Idempotency),
+    modifiers(&ApiKey, &Common, &Idempotency),
     tags(
         (name = "verifications", description = "Prove that a number is somebody's"),
         (name = "checks", description = "Check the code they typed in"),
@@ -34,6 +34,7 @@ struct Document;
 #[derive(OpenApi)]
 #[openapi(
     paths(legacy::verify, legacy::verify_voice, legacy::check),
+    modifiers(&Common),
     tags((name = "legacy", description = "The seed demo's routes, only with `LEGACY_ROUTES=true`: without a key, as app \
         `legacy`. They are GETs that send texts and make calls, with numbers and codes in the path; one marked as a \
         prefetch is refused"))
@@ -77,6 +78,37 @@ impl Modify for Idempotency {
             }
         }
     }
+}
+
+/// What holds wherever it applies: a problem has a media type of its own, and Plivo may be told to use GET.
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut openapi.paths.paths {
+            if path.starts_with("/plivo/")
+                && let Some(post) = &item.post
+            {
+                let mut get = post.clone();
+                get.operation_id = get.operation_id.map(|id| format!("{id}_by_get"));
+                item.get = Some(get);
+            }
+            let operations = [&mut item.get, &mut item.post].into_iter().flatten();
+            for response in operations.flat_map(|operation| operation.responses.responses.values_mut()) {
+                let RefOr::T(response) = response else { continue };
+                if response.content.get("application/json").is_some_and(is_a_problem)
+                    && let Some(problem) = response.content.swap_remove("application/json")
+                {
+                    response.content.insert(PROBLEM.to_owned(), problem);
+                }
+            }
+        }
+    }
+}
+
+fn is_a_problem(content: &RefOr<Content>) -> bool {
+    let RefOr::T(content) = content else { return false };
+    matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location.ends_with("/Problem"))
 }
 
 /// The document, with all that can be served.

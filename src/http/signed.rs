@@ -1,10 +1,12 @@
 //! Proof of where a callback comes from. There is no switch that skips it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -79,7 +81,7 @@ fn prove(shared: &Shared, request: &HttpRequest, body: &Raw, params: &Params) ->
     let headers = SignatureHeaders::read(|name| request.headers().get(name).and_then(|value| value.to_str().ok()));
     let signed = if is_in_query(request, body) { &[] } else { params.pairs() };
     let request = Request { method: request.method().as_str(), url: &url, params: signed };
-    let proof = signature::verify(&shared.tokens, headers, request).ok()?;
+    let proof = signature::verify(&shared.tokens.load(), headers, request).ok()?;
     let nonce = match proof {
         Proof::V3 => headers.v3_nonce,
         Proof::V2 => headers.v2_nonce,
@@ -110,22 +112,27 @@ fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {
 }
 
 /// The secret in callback URLs that were typed in by hand; several while one is being replaced.
-pub struct CallbackSecrets(Vec<SecretString>);
+pub struct CallbackSecrets(ArcSwap<Vec<SecretString>>);
 
 impl CallbackSecrets {
     /// None: then there is no such secret, and no path with one is good.
     pub fn new(secrets: Vec<SecretString>) -> Self {
-        Self(secrets)
+        Self(ArcSwap::from_pointee(secrets))
+    }
+
+    /// From now on these are good, and no others.
+    pub fn replace(&self, secrets: Vec<SecretString>) {
+        self.0.store(Arc::new(secrets));
     }
 
     /// Whether there is one to ask for.
     pub fn is_set(&self) -> bool {
-        !self.0.is_empty()
+        !self.0.load().is_empty()
     }
 
     /// Whether this is one. Takes the same time for all of the same length.
     pub fn are(&self, given: &str) -> bool {
         let hit = |secret: &SecretString| secret.expose_secret().as_bytes().ct_eq(given.as_bytes());
-        self.0.iter().fold(Choice::from(0), |any, secret| any | hit(secret)).into()
+        self.0.load().iter().fold(Choice::from(0), |any, secret| any | hit(secret)).into()
     }
 }

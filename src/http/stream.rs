@@ -33,6 +33,7 @@ pub const FOLLOWERS_MAX: usize = 1000;
 
 /// Who is following, where it is not an app.
 #[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it documents what `follow` reads")]
 pub struct StreamQuery {
     /// The `client_token` of the creation.

@@ -36,7 +36,7 @@ const PAGE_DEFAULT: usize = 20;
 #[serde(deny_unknown_fields)]
 pub struct CheckBody {
     /// The digits, as they stand.
-    #[schema(example = "042917")]
+    #[schema(example = "042917", value_type = String, pattern = "^[0-9]{4,10}$")]
     code: Option<String>,
 }
 
@@ -45,10 +45,10 @@ pub struct CheckBody {
 #[serde(deny_unknown_fields)]
 pub struct CheckByNumberBody {
     /// E.164.
-    #[schema(example = "+14155550112")]
+    #[schema(example = "+14155550112", value_type = String, pattern = r"^\+[1-9][0-9]{6,14}$")]
     to: Option<String>,
     /// The digits, as they stand.
-    #[schema(example = "042917")]
+    #[schema(example = "042917", value_type = String, pattern = "^[0-9]{4,10}$")]
     code: Option<String>,
 }
 
@@ -57,7 +57,7 @@ pub struct CheckByNumberBody {
 #[serde(deny_unknown_fields)]
 pub struct AttemptBody {
     /// `sms` or `call` (`voice` is accepted for it).
-    #[schema(example = "call")]
+    #[schema(example = "call", value_type = String, pattern = "^(sms|call|voice)$")]
     channel: Option<String>,
 }
 
@@ -66,7 +66,7 @@ pub struct AttemptBody {
 #[serde(deny_unknown_fields)]
 pub struct SearchBody {
     /// E.164.
-    #[schema(example = "+14155550112")]
+    #[schema(example = "+14155550112", value_type = String, pattern = r"^\+[1-9][0-9]{6,14}$")]
     to: Option<String>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
@@ -77,12 +77,13 @@ pub struct SearchBody {
 #[serde(deny_unknown_fields)]
 pub struct ActivityBody {
     /// `typing`, `received` or `not_received`.
-    #[schema(example = "typing")]
+    #[schema(example = "typing", value_type = String, pattern = "^(typing|received|not_received)$")]
     kind: Option<String>,
 }
 
 /// Which page of a list.
 #[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it documents what `list` reads, one by one, so that each fault has its name")]
 pub struct ListQuery {
     /// Only those of this status.
@@ -90,6 +91,7 @@ pub struct ListQuery {
     /// `next_cursor` of the page before.
     cursor: Option<String>,
     /// How many, 1 to 100.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<usize>,
 }
 

@@ -1,7 +1,9 @@
 //! The HTTP client: base URL, credentials, timeouts, and what each failure means.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -41,7 +43,7 @@ pub struct Client {
     http: reqwest::Client,
     api_url: String,
     auth_id: String,
-    auth_token: SecretString,
+    auth_token: ArcSwap<SecretString>,
 }
 
 impl Client {
@@ -61,7 +63,12 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(30))
             .user_agent(concat!("phlo-2fa/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { http, api_url, auth_id, auth_token })
+        Ok(Self { http, api_url, auth_id, auth_token: ArcSwap::from_pointee(auth_token) })
+    }
+
+    /// Requests from now on carry this token.
+    pub fn replace_token(&self, token: SecretString) {
+        self.auth_token.store(Arc::new(token));
     }
 
     /// The account whose credentials it carries.
@@ -85,7 +92,7 @@ impl Client {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Reply {
-        let request = request.basic_auth(&self.auth_id, Some(self.auth_token.expose_secret()));
+        let request = request.basic_auth(&self.auth_id, Some(self.auth_token.load().expose_secret()));
         let response = match request.send().await {
             Ok(response) => response,
             Err(e) if e.is_connect() || e.is_builder() => return Reply::NotNow(None, None),
@@ -107,7 +114,7 @@ impl Client {
     /// # Errors
     /// When there was no answer.
     pub async fn get(&self, url: &str) -> reqwest::Result<Seen> {
-        let request = self.http.get(url).basic_auth(&self.auth_id, Some(self.auth_token.expose_secret()));
+        let request = self.http.get(url).basic_auth(&self.auth_id, Some(self.auth_token.load().expose_secret()));
         let response = request.send().await?;
         let status = response.status().as_u16();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);

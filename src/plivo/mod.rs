@@ -142,6 +142,11 @@ impl Plivo {
         })
     }
 
+    /// Asks with this auth token from now on.
+    pub fn replace_token(&self, token: SecretString) {
+        self.client.replace_token(token);
+    }
+
     /// Asks for an attempt, once: the PHLO where there is one, unless it could not run this attempt
     /// (`is_passed_on`) or has not been answering; else the Message or the Call API.
     pub async fn trigger(&self, trigger: &Trigger<'_>, is_passed_on: bool) -> Triggered {

@@ -11,6 +11,7 @@ mod checks;
 mod direct;
 mod edges;
 mod failover;
+mod foreign;
 mod idempotency;
 mod learned;
 mod legacy;
@@ -24,6 +25,7 @@ mod problems;
 mod quiet;
 
 mod rotation;
+mod sockets;
 mod stream;
 mod stub;
 mod verifications;

@@ -1,7 +1,7 @@
 //! The store is away: every route says so, soon, and nothing is lost or approved meanwhile.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -124,10 +124,13 @@ pub(crate) struct Fragile {
     pub(crate) is_slow: AtomicBool,
     /// The next memo that is to be replaced is gone by then.
     pub(crate) loses_a_memo: AtomicBool,
+    /// How often it was asked anything.
+    pub(crate) asked: AtomicUsize,
 }
 
 impl Fragile {
     fn there(&self) -> Result<&Memory, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let away = self.away.load(Ordering::SeqCst);
         if away { Err(StoreError::Unavailable("away".into())) } else { Ok(&self.memory) }
     }

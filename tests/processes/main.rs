@@ -10,6 +10,7 @@ mod logs;
 mod once;
 mod outage;
 mod redis;
+mod rotation;
 mod stop;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,5 @@
 //! Processes of the real program, ended with their test, and a world for them to live in.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -37,9 +38,19 @@ impl Process {
         process
     }
 
+    /// The same where the system lets it open only so many files.
+    pub fn start_with_files(files: u32, args: &[&str], env: &[(String, String)]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_phlo-2fa")]);
+        Self::begin(command, args, env).0
+    }
+
     /// The same, and what it writes to standard output, line by line.
     pub fn start_and_read(args: &[&str], env: &[(String, String)]) -> (Self, mpsc::Receiver<String>) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_phlo-2fa"));
+        Self::begin(Command::new(env!("CARGO_BIN_EXE_phlo-2fa")), args, env)
+    }
+
+    fn begin(mut command: Command, args: &[&str], env: &[(String, String)]) -> (Self, mpsc::Receiver<String>) {
         // No `.env` of whoever runs the tests is to be found.
         command.args(args).env_clear().envs(env.iter().cloned()).current_dir(std::env::temp_dir());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -91,9 +102,17 @@ impl Process {
         self.signal("TERM");
     }
 
-    fn signal(&self, name: &str) {
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
         let kill = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status().unwrap();
         assert!(kill.success());
+    }
+
+    /// How much memory it holds now, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// How it ended, if it has.

@@ -1,0 +1,69 @@
+//! Bodies that are as large as they may be, or larger, or have no end, many at a time: memory stays flat.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::fleet::{Fleet, authorization};
+use crate::raw::connect;
+
+/// What the service may grow by.
+const GROWTH_MAX: u64 = 64 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_without_end_take_no_memory() {
+    attack(60).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "make test-attacks"]
+async fn hundreds_of_bodies_without_end_take_no_memory() {
+    attack(500).await;
+}
+
+async fn attack(at_once: usize) {
+    let fleet = Fleet::start(1, &[]).await;
+    let service = fleet.service(0);
+    let before = service.process.memory();
+    let sending = tokio::spawn(join_all((0..at_once).map(|n| send(service.url.clone(), n))));
+    let mut most = before;
+    while !sending.is_finished() {
+        most = most.max(service.process.memory());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let sent: u64 = sending.await.unwrap().into_iter().sum();
+    println!("bodies: {at_once} at once, {} MiB sent; memory +{} MiB at most", sent >> 20, (most - before) >> 20);
+    assert!(most - before < GROWTH_MAX, "{} bytes more", most - before);
+    assert_eq!(service.get("/v1/verifications").await.status, 200);
+}
+
+/// Sends for as long as it is let, two seconds at most, and returns how much that was.
+async fn send(url: String, n: usize) -> u64 {
+    let key = if n % 4 < 2 { authorization() } else { String::new() };
+    let encoding = if n % 3 == 0 { "Content-Encoding: gzip\r\n" } else { "" };
+    let path = if n % 2 == 0 { "/v1/verifications" } else { "/plivo/message" };
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\n{key}{encoding}Content-Type: application/json\r\n");
+    let (head, piece) = match n % 5 {
+        0 => (format!("{head}Content-Length: 65536\r\n\r\n"), "[".repeat(4096)),
+        1 => (format!("{head}Content-Length: 99999999999\r\n\r\n"), "[".repeat(65_536)),
+        _ => (format!("{head}Transfer-Encoding: chunked\r\n\r\n"), format!("10000\r\n{}\r\n", " ".repeat(65_536))),
+    };
+    let mut stream = connect(&url).await;
+    let (mut from, mut to) = stream.split();
+    let mut sent = 0;
+    let sending = async {
+        let _ = to.write_all(head.as_bytes()).await;
+        while to.write_all(piece.as_bytes()).await.is_ok() {
+            sent += piece.len() as u64;
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut answer = Vec::new();
+    tokio::select! {
+        _ = from.read_to_end(&mut answer) => {}
+        () = sending => {}
+        () = tokio::time::sleep(Duration::from_secs(2)) => {}
+    }
+    sent
+}

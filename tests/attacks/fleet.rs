@@ -1,0 +1,81 @@
+//! Several services on one Redis and one local Plivo, and how figures are told.
+
+use std::time::Duration;
+
+use crate::support::redis_server::RedisServer;
+use crate::world::{API_KEY, Plivo, Service, plivo_listener};
+
+/// What the services of an attack are started with: limits are another matter than what is attacked, where an attack
+/// does not set them itself.
+const SETTINGS: &[(&str, &str)] =
+    &[("RUST_LOG", "warn"), ("GUARD", "monitor"), ("DAILY_BUDGET", "1000000"), ("COUNTRIES", "US,GB")];
+
+/// Replicas, and what they share. Ends when dropped.
+pub struct Fleet {
+    pub services: Vec<Service>,
+    #[expect(dead_code, reason = "for attacks that look at handsets; it serves as long as it is held")]
+    pub plivo: Plivo,
+    #[expect(dead_code, reason = "for attacks that take it away; it serves as long as it is held")]
+    pub redis: RedisServer,
+}
+
+impl Fleet {
+    /// So many replicas, with more settings or others; ready.
+    pub async fn start(replicas: usize, settings: &[(&str, &str)]) -> Self {
+        let redis = RedisServer::start();
+        let (listener, plivo_url) = plivo_listener();
+        let redis_url = redis.url();
+        let mut all = vec![("REDIS_URL", &*redis_url), ("PLIVO_API_URL", &*plivo_url), ("PLIVO_PHLO_URL", &*plivo_url)];
+        for (name, value) in SETTINGS.iter().chain(settings) {
+            all.retain(|(known, _)| known != name);
+            all.push((name, value));
+        }
+        let first = Service::start(&all).await;
+        let plivo = Plivo::serve(listener, &first.url, 50.0);
+        let public_url = first.url.clone();
+        all.push(("PUBLIC_URL", &public_url));
+        let mut services = vec![first];
+        while services.len() < replicas {
+            services.push(Service::start(&all).await);
+        }
+        for service in &services {
+            service.until_ready().await;
+        }
+        Self { services, plivo, redis }
+    }
+
+    /// One after the other.
+    pub fn service(&self, n: usize) -> &Service {
+        &self.services[n % self.services.len()]
+    }
+}
+
+/// A line of headers that names the app.
+pub fn authorization() -> String {
+    format!("Authorization: Bearer {API_KEY}\r\n")
+}
+
+/// What a number of numbers come to.
+pub struct Times(Vec<Duration>);
+
+impl Times {
+    pub fn of(mut times: Vec<Duration>) -> Self {
+        assert!(!times.is_empty());
+        times.sort_unstable();
+        Self(times)
+    }
+
+    /// That under which so many of a hundred are.
+    pub fn under(&self, percent: usize) -> Duration {
+        self.0[(self.0.len() * percent / 100).min(self.0.len() - 1)]
+    }
+
+    pub fn median(&self) -> Duration {
+        self.under(50)
+    }
+}
+
+/// How many times as long one is as the other.
+pub fn ratio(one: Duration, other: Duration) -> f64 {
+    one.as_secs_f64() / other.as_secs_f64()
+}

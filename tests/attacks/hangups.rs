@@ -1,0 +1,135 @@
+//! Clients that leave at any moment. What Redis answers for them must never reach anybody else.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::fleet::{Fleet, Times, authorization};
+use crate::raw::connect;
+use crate::support::Answer;
+use crate::world::Service;
+
+/// How many call at once: more than the connections to Redis, and no more than a busy machine can serve.
+const AT_ONCE: usize = 8;
+const KNOWN: usize = 64;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stays_is_answered_what_they_asked() {
+    storm(3_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "make test-attacks"]
+async fn whoever_stays_is_answered_what_they_asked_in_a_long_storm() {
+    storm(60_000).await;
+}
+
+struct Known {
+    id: String,
+    mark: String,
+}
+
+async fn storm(requests: usize) {
+    // Few connections to Redis, so that many share one.
+    let fleet = Fleet::start(2, &[("REDIS_POOL_SIZE", "2"), ("ESCALATION", "never"), ("PLIVO_WAIT", "0")]).await;
+    let opening = (0..KNOWN).map(|n| open(fleet.service(n), n));
+    let known = join_all(opening).await;
+    let start = Instant::now();
+    let each = requests / AT_ONCE / 2;
+    let callers = join_all((0..AT_ONCE).map(|n| call(fleet.service(n), &known, each, n))).await;
+    let (left, times): (Vec<usize>, Vec<Vec<Duration>>) = callers.into_iter().unzip();
+    let (left, times) = (left.into_iter().sum::<usize>(), Times::of(times.concat()));
+    for service in &fleet.services {
+        service.until_ready().await;
+    }
+    println!(
+        "hang-ups: {} requests in {:.1} s, {left} left by their client; none of the others got what was not theirs, \
+         p50 {:.1} ms, p99 {:.1} ms",
+        2 * each * AT_ONCE,
+        start.elapsed().as_secs_f64(),
+        times.median().as_secs_f64() * 1e3,
+        times.under(99).as_secs_f64() * 1e3,
+    );
+}
+
+async fn open(service: &Service, n: usize) -> Known {
+    let mark = format!("known-{n}");
+    let to = format!("+1415555{:04}", 2000 + n);
+    let created =
+        service.create(&to, json!({ "metadata": { "mark": mark }, "code": format!("{:06}", 100_000 + n) })).await;
+    Known { id: created.id().to_owned(), mark }
+}
+
+/// Leaves and stays in turn, so that no more is asked than can be answered. Returns how often it left before it was
+/// answered, and how long it waited otherwise.
+async fn call(service: &Service, known: &[Known], times: usize, n: usize) -> (usize, Vec<Duration>) {
+    let mut rng = StdRng::seed_from_u64(n as u64);
+    let (mut left, mut took) = (0, Vec::with_capacity(times));
+    for turn in 0..times {
+        left += usize::from(leave(service, known, &mut rng, n * times + turn).await);
+        let start = Instant::now();
+        stay(service, known, &mut rng, n * times + turn).await;
+        took.push(start.elapsed());
+    }
+    (left, took)
+}
+
+/// Asks and goes, before, while or after it is answered. Whether that was before.
+async fn leave(service: &Service, known: &[Known], rng: &mut StdRng, serial: usize) -> bool {
+    let (id, key) = (&known[rng.random_range(0..known.len())].id, authorization());
+    let post = |path: &str, body: &Value| {
+        let (body, kind) = (body.to_string(), "Content-Type: application/json\r\n");
+        let length = body.len();
+        format!("POST {path} HTTP/1.1\r\nHost: x\r\n{key}{kind}Content-Length: {length}\r\n\r\n{body}")
+    };
+    let request = match rng.random_range(0..10) {
+        0..3 => post("/v1/verifications", &json!({ "to": number("212", serial), "metadata": { "mark": "left" } })),
+        3..5 => post(&format!("/v1/verifications/{id}/activity"), &json!({ "kind": "typing" })),
+        5 => format!("GET /v1/verifications?limit=5 HTTP/1.1\r\nHost: x\r\n{key}\r\n"),
+        _ => format!("GET /v1/verifications/{id} HTTP/1.1\r\nHost: x\r\n{key}\r\n"),
+    };
+    let mut stream = connect(&service.url).await;
+    if rng.random_bool(0.5) {
+        // It is gone at once, and not just ready to hear no more.
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    let part = if rng.random_bool(0.1) { rng.random_range(0..request.len()) } else { request.len() };
+    stream.write_all(&request.as_bytes()[..part]).await.unwrap();
+    tokio::time::sleep(Duration::from_micros(rng.random_range(0..6_000))).await;
+    let mut first = [0; 1];
+    !matches!(tokio::time::timeout(Duration::ZERO, stream.read(&mut first)).await, Ok(Ok(1)))
+}
+
+/// Asks, waits and looks closely.
+async fn stay(service: &Service, known: &[Known], rng: &mut StdRng, serial: usize) {
+    let one = &known[rng.random_range(0..known.len())];
+    match rng.random_range(0..10) {
+        0 => {
+            let mark = serial.to_string();
+            let created = service.create(&number("310", serial), json!({ "metadata": { "mark": mark } })).await;
+            is_mine(&created, created.id(), &mark);
+            let read = service.get(&format!("/v1/verifications/{}", created.id())).await;
+            is_mine(&read, created.id(), &mark);
+        }
+        1 => {
+            let path = format!("/v1/verifications/{}/activity", one.id);
+            is_mine(&service.send("POST", &path, json!({ "kind": "received" })).await, &one.id, &one.mark);
+        }
+        _ => is_mine(&service.get(&format!("/v1/verifications/{}", one.id)).await, &one.id, &one.mark),
+    }
+}
+
+/// One of an area, another for each serial number.
+fn number(area: &str, serial: usize) -> String {
+    format!("+1{area}{}{:04}", 200 + serial / 10_000, serial % 10_000)
+}
+
+#[track_caller]
+fn is_mine(answer: &Answer, id: &str, mark: &str) {
+    assert!(answer.status < 300, "{answer:?}");
+    assert_eq!((answer.id(), answer.body["metadata"]["mark"].as_str().unwrap()), (id, mark), "{answer:?}");
+}
