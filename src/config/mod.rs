@@ -10,6 +10,7 @@
 
 mod check;
 mod demo;
+mod export;
 mod raw;
 mod risks;
 mod sending;
@@ -25,6 +26,7 @@ use secrecy::{SecretSlice, SecretString};
 
 pub use check::{ConfigErrors, Fault, is_loopback};
 pub use demo::local_url;
+pub use export::ExportConfig;
 pub use types::{ApiKey, Countries, LogFormat, Network, TestNumbers};
 
 use crate::escalation::Policy;
