@@ -13,8 +13,11 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use phlo_2fa::export::{COLUMNS, Options, export};
 use phlo_2fa::keyring::Keyring;
+use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::replay::{Call, CallResult, NEVER, Named, Outcome, Report, Row, Summary, TTL_MS, Trace, play};
-use phlo_2fa::store::{Memory, Store};
+use phlo_2fa::store::{Commit, Memory, Outcome as StoreOutcome, Store, record};
+use phlo_2fa::verification::state::Details;
+use phlo_2fa::verification::{Code, Event, Mode, Request, Rules, VerificationId, decide, open};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 use support::{Setup, TestApp};
@@ -179,6 +182,56 @@ async fn what_a_service_saw_is_exported_without_whom_it_was_about_and_played_aga
         );
     }
     assert!(!again.notes.iter().any(|note| note.contains("not known and was not read")), "{:?}", again.notes);
+}
+
+#[tokio::test]
+async fn a_list_of_many_pages_is_walked_to_its_end_and_written_from_its_start() {
+    let (store, keys) = (Memory::default(), Keyring::new(&vec![7; 32].into(), &[]));
+    let (now, rules) = (store.now().await.unwrap(), Rules::default());
+    let to = PhoneNumber::parse("+14155550112").unwrap();
+    let number = keys.number_keys("shop", &to)[0];
+    let mut previous = None;
+    for nth in 0..450_u64 {
+        // Several in one millisecond, and pages that end among them.
+        let at = now + Duration::from_millis(nth / 7);
+        let id = VerificationId::new(number.shard(), nth.into());
+        let request = Request {
+            id,
+            app: "shop".into(),
+            to: to.clone(),
+            mode: Mode::Auto,
+            policy: None,
+            ttl: None,
+            calls_allowed: true,
+            carrier_guess: None,
+            code: Code::parse("042917").unwrap(),
+            details: Details::default(),
+        };
+        let v = decide(&open(request, &rules, at).after, &Event::Cancel, &rules, at + Duration::from_secs(1)).after;
+        let commit = Commit {
+            id,
+            app: "shop".into(),
+            number,
+            expected: 0,
+            previous,
+            sealed: record::encode(&v, &keys).unwrap(),
+            created_at: at,
+            due: None,
+            keep: Duration::from_secs(600),
+        };
+        assert_eq!(store.commit(&commit).await.unwrap(), StoreOutcome::Committed(1));
+        previous = Some(id);
+    }
+    let apps = ["shop".to_owned()];
+    let all = export(&store, &keys, &apps, &Options::default()).await.unwrap();
+    let starts: Vec<(u64, u64)> = (all.csv.lines().skip(1))
+        .map(|line| line.split(',').take(2).map(|n| n.parse().unwrap()).collect::<Vec<u64>>())
+        .map(|numbers| (numbers[0], numbers[1]))
+        .collect();
+    assert_eq!(starts, (0..450).map(|nth| (nth + 1, nth / 7)).collect::<Vec<_>>());
+    let since = Some(now + Duration::from_millis(60));
+    let some = export(&store, &keys, &apps, &Options { since, ..Options::default() }).await.unwrap();
+    assert_eq!(some.csv.lines().count(), 1 + 450 - 420);
 }
 
 // ---- helpers
