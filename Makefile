@@ -1,4 +1,4 @@
-.PHONY: help demo test check
+.PHONY: help demo test check goals bench
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -15,3 +15,11 @@ test: ## all tests; what they need (redis-server) is installed when it is missin
 check: test ## what CI runs before it tries the image (.ci/run)
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+
+goals: ## what the adaptive policy reaches on the training trace, beside what it must and what it aims at
+	@scripts/need cc
+	cargo test --locked --quiet --test goals -- --nocapture
+
+bench: ## what one decision, one event, one node and a replay cost
+	@scripts/need cc
+	cargo bench --locked --bench decide
