@@ -7,6 +7,7 @@ use divan::{Bencher, black_box};
 use phlo_2fa::escalation::Insight;
 use phlo_2fa::escalation::adaptive::{Costs, plan, start};
 use phlo_2fa::escalation::book::Key;
+use phlo_2fa::escalation::follow::Learned;
 use phlo_2fa::escalation::node::Node;
 use phlo_2fa::phone::{Carrier, PhoneNumber};
 use phlo_2fa::replay::{Named, generate, play};
@@ -80,6 +81,7 @@ fn opened() -> (Verification, Rules) {
         calls_allowed: true,
         carrier_guess: Carrier::from_code(310_260),
         code: Code::parse("042917").expect("a code"),
+        guesses: Default::default(),
         details: Details::default(),
     };
     (open(request, &rules, START).after, rules)
