@@ -76,6 +76,7 @@ fn records() -> Vec<Vec<u8>> {
             calls_allowed: true,
             carrier_guess: None,
             code: Code::parse("042917").unwrap(),
+            guesses: Default::default(),
             details: Details { locale: locale.into(), ..Details::default() },
         };
         record::plain(&open(request, &Rules::default(), Timestamp::from_millis(1_700_000_000_000)).after).unwrap()
