@@ -1,5 +1,6 @@
 //! Secrets are replaced without a restart: each `<NAME>_FILE` is read again, all settings are checked as at the
-//! start, and only then do the new ones count. A file that is wrong leaves everything as it was.
+//! start, and only then do the new ones count. A file that is wrong leaves everything as it was, and so does a
+//! `SECRET_KEY` beside which the one in force is not kept: two files are not written in one moment.
 //!
 //! What stands in the environment itself cannot change while a process lives. `REDIS_URL` counts at the next start:
 //! connections that are open would go on under the old one.
@@ -7,7 +8,7 @@
 use std::sync::Arc;
 
 use actix_web::web::Data;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tracing::{error, info, warn};
 
 use crate::config::{ApiKey, Config, ConfigErrors};
@@ -43,6 +44,12 @@ impl Secrets {
             }
         };
         let old = &self.in_force;
+        if !still_reads(&new, &old.secret_key) {
+            let variable = "SECRET_KEY_PREVIOUS";
+            let problem = "must be the SECRET_KEY in force when that is replaced, or open verifications cannot be read";
+            error!(event = "secrets_refused", variable, problem, "all secrets stay as they were");
+            return;
+        }
         let mut changed = Vec::new();
         let mut note = |name: &'static str, is_same: bool| {
             if !is_same {
@@ -60,13 +67,6 @@ impl Secrets {
         let (before, after) = (old.secret_key_previous.as_ref(), new.secret_key_previous.as_ref());
         let is_previous = before.map(ExposeSecret::expose_secret) == after.map(ExposeSecret::expose_secret);
         if note("SECRET_KEY", is_current) | note("SECRET_KEY_PREVIOUS", is_previous) {
-            let is_still_read = after.is_some_and(|key| key.expose_secret() == old.secret_key.expose_secret());
-            if !is_current && !is_still_read {
-                warn!(
-                    event = "secret_key_dropped",
-                    "SECRET_KEY is another and the one before is not SECRET_KEY_PREVIOUS: what it sealed cannot be read"
-                );
-            }
             self.shared.engine.keys.replace(&new.secret_key, new.secret_key_previous.as_slice());
         }
         let is_signed_otherwise = note("PLIVO_AUTH_TOKEN", same(&old.plivo_auth_tokens, &new.plivo_auth_tokens))
@@ -83,6 +83,12 @@ impl Secrets {
         info!(event = "secrets_reloaded", changed = changed.join(","));
         self.in_force = new;
     }
+}
+
+/// Whether what a key sealed can be read under these settings.
+fn still_reads(config: &Config, sealed_with: &SecretSlice<u8>) -> bool {
+    let mut keys = std::iter::once(&config.secret_key).chain(&config.secret_key_previous);
+    keys.any(|key| key.expose_secret() == sealed_with.expose_secret())
 }
 
 fn same(one: &[SecretString], other: &[SecretString]) -> bool {

@@ -139,10 +139,34 @@ async fn what_the_key_before_sealed_is_good_until_that_key_goes() {
     world.reload("secrets_reloaded").await;
     assert_eq!(service.read(&id).await["status"], "verified", "it was written since under the new key");
     assert_eq!(service.get(&format!("/v1/verifications/{lost}")).await.status, 503);
-    assert!(!service.process.log().contains("secret_key_dropped"));
+    // Back again.
     world.write("SECRET_KEY", SECRET_KEY);
-    world.reload("secret_key_dropped").await;
+    world.write("SECRET_KEY_PREVIOUS", NEW_SECRET_KEY);
+    world.reload("secrets_reloaded").await;
     assert_eq!(service.read(&lost).await["status"], "pending");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn between_the_writes_of_two_files_everything_stays_as_it_was() {
+    let keys = format!("shop:{API_KEY}");
+    let files = [("API_KEYS", &*keys), ("SECRET_KEY", SECRET_KEY), ("SECRET_KEY_PREVIOUS", OLD_SECRET_KEY)];
+    let world = World::start("half-rotated", &files).await;
+    let service = &world.service;
+    let id = service.create("+14155550103", json!({ "escalation": "never" })).await.id().to_owned();
+    world.write("SECRET_KEY", NEW_SECRET_KEY);
+    world.write("API_KEYS", &format!("shop:{NEW_API_KEY}"));
+    world.reload("secrets_refused").await;
+    let log = service.process.log();
+    assert!(log.contains("\"variable\":\"SECRET_KEY_PREVIOUS\"") && !log.contains("secrets_reloaded"), "{log}");
+    assert!([SECRET_KEY, NEW_SECRET_KEY, OLD_SECRET_KEY].iter().all(|key| !log.contains(key)), "{log}");
+    assert_eq!(service.read(&id).await["status"], "pending");
+    assert_eq!(world.status_with(NEW_API_KEY).await, 401);
+
+    world.write("SECRET_KEY_PREVIOUS", SECRET_KEY);
+    world.reload("secrets_reloaded").await;
+    assert_eq!((world.status_with(API_KEY).await, world.status_with(NEW_API_KEY).await), (401, 200));
+    let read = client().get(format!("{}/v1/verifications/{id}", service.url)).bearer_auth(NEW_API_KEY).send().await;
+    assert_eq!(read.unwrap().status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
