@@ -178,6 +178,9 @@ impl<'a> Stage<'a> {
             add(self.signed(&v.reports, &late));
             add(self.signed(&format!("/plivo/{kind}"), &late));
             add(self.signed(&format!("/plivo/{CALLBACK_SECRET}/{kind}"), &late));
+            for path in [&v.reports, &format!("/plivo/{kind}")] {
+                add(Wire::of(path, &late).get().signed(self.public_url, path, &late));
+            }
             if let Some(path) = &v.answers {
                 add(self.signed(
                     path,

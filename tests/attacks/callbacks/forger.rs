@@ -36,6 +36,7 @@ pub(super) enum How {
     TheSame,
     OtherOrder,
     AsJson,
+    AsGet,
     V2Alone,
     OtherWords,
     OtherWordsInV2,
@@ -76,10 +77,11 @@ impl How {
         Self::FlowWithoutItsRef,
         Self::AnotherSpellingOfThePath,
     ];
-    const AGAIN: [Self; 11] = [
+    const AGAIN: [Self; 12] = [
         Self::TheSame,
         Self::OtherOrder,
         Self::AsJson,
+        Self::AsGet,
         Self::V2Alone,
         Self::OtherWords,
         Self::OtherWordsInV2,
@@ -92,7 +94,7 @@ impl How {
 
     /// Whether it says something else than Plivo did, so that it may not be taken at all.
     pub(super) fn is_other_words(self) -> bool {
-        !matches!(self, Self::TheSame | Self::OtherOrder | Self::AsJson | Self::V2Alone)
+        !matches!(self, Self::TheSame | Self::OtherOrder | Self::AsJson | Self::AsGet | Self::V2Alone)
     }
 }
 
@@ -121,7 +123,9 @@ impl Stage<'_> {
         let path = &wire.path;
         let (is_signed, is_at_ref) = (!path.contains(CALLBACK_SECRET) && !path.contains("/phlo"), path != wire.fixed());
         let words = if path.contains("/answer/") { &wire.params } else { evil };
-        let plain = || Wire::of(path, words);
+        let like_it = |words: &Params| if wire.is_get { Wire::of(path, words).get() } else { Wire::of(path, words) };
+        let plain = || like_it(words);
+        let true_one = || like_it(&wire.params).signed(self.public_url, path, &wire.params);
         let good = || plain().signed(self.public_url, path, words);
         let needs_signature = |made: Wire| is_signed.then_some(made);
         match how {
@@ -135,17 +139,15 @@ impl Stage<'_> {
             How::V3UnderTheNameOfV2 => needs_signature(good().without("V2").renamed("V3", "V2")),
             How::V2BesideABadV3 => needs_signature(good().with_v3("bm90IGEgc2lnbmF0dXJlIG9mIGFueWJvZHkncyBoZXJlISE=")),
             How::V2WhereItProvesNothing => (is_signed && !is_at_ref).then(|| good().without("V3")),
-            How::AlteredWords => needs_signature(self.signed(path, &wire.params).saying(evil.clone())),
-            How::WordsInAnotherKindOfBody => {
-                needs_signature(self.signed(path, &wire.params).saying(evil.clone()).in_json())
-            }
+            How::AlteredWords => needs_signature(true_one().saying(evil.clone())),
+            How::WordsInAnotherKindOfBody => needs_signature(true_one().saying(evil.clone()).in_json()),
             How::WordsInTheQuery => {
                 // What is in the body is signed, and evil stands in the query that is read when there is none.
-                let empty = self.signed(path, &wire.params).saying(Params::new());
+                let empty = true_one().saying(Params::new());
                 needs_signature(empty.at(&format!("{path}?{}", wire::form(evil))))
             }
             How::WordsTwice => {
-                let real = self.signed(path, &wire.params);
+                let real = true_one();
                 let both = if rng.random() {
                     [evil.clone(), real.params.clone()]
                 } else {
@@ -233,6 +235,7 @@ impl Stage<'_> {
             How::TheSame => Some(wire),
             How::OtherOrder => Some(wire.reversed()),
             How::AsJson => Some(wire.in_json()),
+            How::AsGet => Some(wire.get()),
             How::V2Alone => (is_at_ref && !is_flow).then(|| wire.without("V3")),
             How::OtherWords => needs_signature(wire.saying(evil)),
             // V2 does not cover the words: only that the nonce was used does.

@@ -19,12 +19,22 @@ pub fn nonce() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
+fn with_query(url: &str, params: &Params) -> String {
+    let between = match (params.is_empty(), url.contains('?')) {
+        (true, _) => "",
+        (false, true) => "&",
+        (false, false) => "?",
+    };
+    format!("{url}{between}{}", form(params))
+}
+
 #[derive(Clone, Debug)]
 pub struct Wire {
     pub path: String,
     pub params: Params,
     headers: Vec<(String, String)>,
     is_json: bool,
+    pub is_get: bool,
 }
 
 /// What it was answered.
@@ -36,7 +46,7 @@ pub struct Told {
 
 impl Wire {
     pub fn of(path: &str, params: &Params) -> Self {
-        Self { path: path.to_owned(), params: params.clone(), headers: Vec::new(), is_json: false }
+        Self { path: path.to_owned(), params: params.clone(), headers: Vec::new(), is_json: false, is_get: false }
     }
 
     /// The URL of its kind that names no attempt.
@@ -51,7 +61,11 @@ impl Wire {
 
     pub fn signed_by(mut self, token: &str, base: &str, path: &str, params: &Params) -> Self {
         let (url, nonce) = (format!("{base}{path}"), nonce());
-        let v3 = signature::sign(token, &signature::v3_payload("POST", &url, params, &nonce));
+        let v3 = match self.is_get {
+            true => signature::v3_payload("GET", &with_query(&url, params), &[], &nonce),
+            false => signature::v3_payload("POST", &url, params, &nonce),
+        };
+        let v3 = signature::sign(token, &v3);
         let v2 = signature::sign(token, &signature::v2_payload(&url, &nonce));
         for (version, signature) in [("V3", v3), ("V2", v2)] {
             for name in [format!("X-Plivo-Signature-{version}"), format!("X-Plivo-Signature-Ma-{version}")] {
@@ -78,6 +92,12 @@ impl Wire {
 
     pub fn bearer(mut self, secret: &str) -> Self {
         self.headers.push(("Authorization".to_owned(), format!("Bearer {secret}")));
+        self
+    }
+
+    /// With its words in the query.
+    pub fn get(mut self) -> Self {
+        self.is_get = true;
         self
     }
 
@@ -114,11 +134,14 @@ impl Wire {
     }
 
     pub async fn send(&self, http: &reqwest::Client, url: &str) -> Told {
-        let mut request = http.post(format!("{url}{}", self.path));
+        let url = format!("{url}{}", self.path);
+        let mut request = if self.is_get { http.get(with_query(&url, &self.params)) } else { http.post(url) };
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let request = if self.is_json {
+        let request = if self.is_get {
+            request
+        } else if self.is_json {
             let fields: Map<String, Value> = self.params.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
             request.json(&fields)
         } else {
