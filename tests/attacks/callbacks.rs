@@ -29,7 +29,7 @@ use crate::world::{CALLBACK_SECRET, SECRET_KEY, get_json, until};
 use forger::How;
 use wire::{Params, Wire, params};
 
-const CODE: &str = "9071500000";
+const CODE: &str = "9071534826";
 /// In which the answer URL tells the code again to the very same request.
 const FETCHED_AGAIN: Duration = Duration::from_secs(15);
 

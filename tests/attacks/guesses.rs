@@ -9,12 +9,13 @@ use crate::residue;
 use crate::support::Answer;
 
 const MAX_CHECKS: usize = 5;
-const RIGHT: &str = "9071500000";
+const RIGHT: &str = "9071534826";
 const SETTINGS: &[(&str, &str)] = &[("ESCALATION", "never"), ("RUST_LOG", "info"), ("MAX_CHECKS", "5")];
 
-/// One for each number: as long as codes get, so that none is met by chance where it is looked for.
+/// One for each number. As long as codes get and without a row of zeros, so that none is met by chance where it is
+/// looked for, not even among the digits of a time.
 fn wrong(n: usize) -> String {
-    format!("{:010}", 9_071_500_001 + n)
+    format!("{:010}", 9_071_534_827 + n)
 }
 
 /// By its id, or now and then by its number.
