@@ -5,8 +5,9 @@
 //! before a text or call is decided on, in one exchange, and a refusal names its [`Scope`]. Narrow scopes come first, so
 //! that whoever floods one number is refused for that number and uses up nothing that others need.
 //!
-//! Counts are kept per app, but for a country and the total: one app's abuser cannot lock a number's owner out of
-//! another app. They are not given back when an attempt does not come about after all.
+//! Counts of numbers, ranges and addresses are kept per app: one app's abuser cannot use up what a number may have in
+//! another. Countries, the total and the budget are everybody's. Counts are not given back when an attempt does not come
+//! about after all, but for the budget.
 
 pub mod guesses;
 pub mod limit;
@@ -108,6 +109,20 @@ impl Scope {
             Self::Budget => "what may be spent in a day",
             Self::Guesses => "wrong codes for this number",
         }
+    }
+
+    /// Whether its subject is a person, or nearly one.
+    pub fn is_of_somebody(self) -> bool {
+        !matches!(
+            self,
+            Self::App
+                | Self::AppCall
+                | Self::Country
+                | Self::CountryCall
+                | Self::Total
+                | Self::TotalCall
+                | Self::Budget
+        )
     }
 
     /// Whether `GUARD=monitor` only counts what it would have refused.

@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 
 /// So many are remembered, the latest: a verification's texts and calls are told of in fewer, and each key pressed
 /// on a call makes one more.
-const NONCES_MAX: usize = 32;
+const NONCES_MAX: usize = 64;
 
 /// A signed callback, as hashes of the nonce and of all that it told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,7 +90,7 @@ mod tests {
         }
         assert_eq!(nonces.0.len(), NONCES_MAX);
         assert_eq!(
-            [seen(99, 100), seen(99, 99), seen(67, 68)].map(|seen| nonces.find(seen)),
+            [seen(99, 100), seen(99, 99), seen(35, 36)].map(|seen| nonces.find(seen)),
             [Some((7, true)), Some((7, false)), None]
         );
     }
