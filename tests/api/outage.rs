@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use phlo_2fa::store::{
-    Claimed, Commit, Count, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap, Taken,
+    Claimed, Commit, Count, Cursor, Erased, Erasure, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored,
+    Swap, Taken,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{AttemptRef, VerificationId};
@@ -186,6 +187,15 @@ impl Store for Fragile {
     }
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
         self.there()?.unpark(provider_id).await
+    }
+    async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
+        self.there()?.erase(erasure).await
+    }
+    async fn drop_counts(&self, names: &[String]) -> Result<(), StoreError> {
+        self.there()?.drop_counts(names).await
+    }
+    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
+        self.there()?.unlink(provider_id).await
     }
     async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.there()?.memos(names).await

@@ -5,11 +5,12 @@ use std::time::Duration;
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::store::redis::Redis;
-use phlo_2fa::store::{AttemptRef, Commit, Nonce, Parked, Store, StoreError};
+use phlo_2fa::store::{AttemptRef, Commit, Erased, Nonce, Parked, Store, StoreError};
 use phlo_2fa::verification::event::{Facts, TextReport};
 
 use crate::connect;
 use crate::drafts::*;
+use crate::erasures::erasure_of;
 use crate::redis_server::RedisServer;
 
 /// Everything that writes, once or more.
@@ -163,7 +164,11 @@ async fn a_user_needs_only_the_commands_that_are_listed() {
     rule.extend(commands.split(' '));
     assert_eq!(server.command(&rule), "OK");
     let store = connect(&format!("redis://phlo:p%40ss@127.0.0.1:{}", server.port));
-    use_it_all(&store, &Commit { due: Some(at(0)), ..draft() }).await;
+    let first = Commit { due: Some(at(0)), ..draft() };
+    use_it_all(&store, &first).await;
+    assert_eq!(store.erase(&erasure_of(&after(&first, b"second"))).await.unwrap(), Erased::Gone);
+    store.unlink("00112233-9dad-11d1-80b4-00c04fd430c8").await.unwrap();
+    store.drop_counts(&["number:0".to_owned()]).await.unwrap();
     store.now().await.unwrap();
     store.ping().await.unwrap();
     assert_eq!(store.warnings().await, Vec::<String>::new(), "what may not be read is not complained of");

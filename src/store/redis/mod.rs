@@ -22,8 +22,8 @@ use secrecy::{ExposeSecret, SecretString};
 use self::pool::{Ask, Pool};
 use self::target::Target;
 use super::{
-    AttemptRef, Claimed, Commit, Count, Cursor, Found, Nonce, NumberKey, Outcome, Parked, Store, StoreError, Stored,
-    Swap, Taken, claim_then_find,
+    AttemptRef, Claimed, Commit, Count, Cursor, Erased, Erasure, Found, Nonce, NumberKey, Outcome, Parked, Store,
+    StoreError, Stored, Swap, Taken, claim_then_find,
 };
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
@@ -103,6 +103,14 @@ impl Store for Redis {
         Ok(if is_committed { Outcome::Committed(commit.expected + 1) } else { Outcome::Conflict })
     }
 
+    async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
+        match self.pool.ask(scripts::erase(erasure)).await? {
+            1 => Ok(Erased::Gone),
+            0 => Ok(Erased::Absent),
+            _ => Ok(Erased::Changed),
+        }
+    }
+
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
         let found: Option<Vec<u8>> =
             self.pool.ask(Ask::Cmd(cmd("GET").arg(keys::newest(number.shard(), number)))).await?;
@@ -136,6 +144,15 @@ impl Store for Redis {
             }
         }
         Ok(Taken::All)
+    }
+
+    async fn drop_counts(&self, names: &[String]) -> Result<(), StoreError> {
+        // Each has a slot of its own.
+        let dropped = names.iter().map(|name| async move {
+            let gone: i64 = self.pool.ask(Ask::Cmd(cmd("DEL").arg(keys::count(name)))).await?;
+            Ok(gone)
+        });
+        try_join_all(dropped).await.map(drop)
     }
 
     async fn list(
@@ -225,6 +242,11 @@ impl Store for Redis {
 
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
         self.pool.ask(Ask::Cmd(cmd("DEL").arg(keys::parked(provider_id)))).await
+    }
+
+    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
+        let (link, parked) = (keys::link(provider_id), keys::parked(provider_id));
+        self.pool.ask(Ask::Cmd(cmd("DEL").arg(link).arg(parked))).await
     }
 
     async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
