@@ -9,7 +9,8 @@ use std::time::Duration;
 use tracing::{Instrument, debug, warn};
 
 use super::{Engine, EngineError};
-use crate::guard::{Ask, Scope, Take};
+use crate::guard::{Ask, Guard, Scope, Take};
+use crate::phone::PhoneNumber;
 use crate::store::{Count, NumberKey, Taken};
 use crate::time::Timestamp;
 use crate::verification::rules::Barred;
@@ -134,13 +135,28 @@ impl Engine {
     /// Numbers and addresses go no further: a count is known by a keyed hash.
     fn counts(&self, takes: &[Take]) -> Vec<Count> {
         let count = |take: &Take| {
-            let scope = take.scope.as_str();
-            let hash = self.keys.sign(&[b"count", scope.as_bytes(), take.subject.as_bytes()]);
-            let name = format!("{scope}:{:032x}", u128::from_be_bytes(hash));
+            let name = count_name(take.scope, self.keys.sign(&count_parts(take.scope, &take.subject)));
             Count { name, amount: take.amount, limits: take.limits.clone(), is_free: take.is_free }
         };
         takes.iter().map(count).collect()
     }
+
+    /// The names of what is counted of one number alone, under every live key.
+    pub(super) fn counts_of_number(&self, app: &str, to: &PhoneNumber) -> Vec<String> {
+        let names = Guard::of_number(app, to).into_iter().flat_map(|(scope, subject)| {
+            let hashes = self.keys.sign_with_each(&count_parts(scope, &subject));
+            hashes.into_iter().map(move |hash| count_name(scope, hash))
+        });
+        names.collect()
+    }
+}
+
+fn count_parts(scope: Scope, subject: &str) -> [&[u8]; 3] {
+    [b"count", scope.as_str().as_bytes(), subject.as_bytes()]
+}
+
+fn count_name(scope: Scope, hash: [u8; 16]) -> String {
+    format!("{}:{:032x}", scope.as_str(), u128::from_be_bytes(hash))
 }
 
 /// What an attempt is expected to cost, in micro-dollars, until Plivo says what it did.

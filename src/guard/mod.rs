@@ -195,7 +195,7 @@ impl Guard {
     pub fn takes(&self, ask: &Ask) -> Vec<Take> {
         let Ask { app, to, client_ip, is_call, is_new, price_u } = ask;
         let in_app = |subject: &str| format!("{app}|{subject}");
-        let (number, prefix) = (in_app(to.e164()), in_app(prefix(to)));
+        let (number, prefix) = (number(app, to), in_app(prefix(to)));
         let address = client_ip.map(|ip| in_app(&network(ip)));
         let country = to.country().to_string();
         let pairs = [
@@ -224,6 +224,11 @@ impl Guard {
         takes
     }
 
+    /// What is counted of one number alone. Its prefix is ten thousand's.
+    pub fn of_number(app: &str, to: &PhoneNumber) -> [(Scope, String); 2] {
+        [Scope::Number, Scope::NumberCall].map(|scope| (scope, number(app, to)))
+    }
+
     /// What a success gives back to its prefix.
     pub fn verified(&self, app: &str, to: &PhoneNumber) -> Option<Take> {
         let take = Take::new(Scope::Unverified, &format!("{app}|{}", prefix(to)), -VERIFIED_WEIGHS, &self.unverified);
@@ -245,6 +250,10 @@ impl Take {
     fn new(scope: Scope, subject: &str, amount: i64, limits: &Limits) -> Self {
         Self { scope, subject: subject.to_owned(), amount, limits: limits.clone(), is_free: false }
     }
+}
+
+fn number(app: &str, to: &PhoneNumber) -> String {
+    format!("{app}|{}", to.e164())
 }
 
 /// A number without its last four digits.
@@ -306,6 +315,7 @@ mod tests {
         let (one, other) = (of("shop"), of("bank"));
         assert_ne!(one[0].subject, other[0].subject);
         assert_eq!(one[2].subject, "shop|+1415555");
+        assert_eq!(Guard::of_number("shop", &to)[0], (Scope::Number, one[0].subject.clone()));
         assert_eq!(one[1].subject, "shop|20010db800000000");
         assert!(!format!("{one:?}").contains("415555"));
     }

@@ -31,6 +31,7 @@ async fn all(app: &TestApp, reference: &str) -> Vec<(String, Answer, Duration)> 
         ("POST", format!("/v1/verifications/{id}/attempts"), json!({ "channel": "sms" })),
         ("POST", format!("/v1/verifications/{id}/cancel"), json!({})),
         ("POST", format!("/v1/verifications/{id}/activity"), json!({ "kind": "typing" })),
+        ("POST", "/v1/erasures".to_owned(), json!({ "to": "+14155550100" })),
         ("POST", "/v1/checks".to_owned(), json!({ "to": "+14155550100", "code": "000000" })),
         ("POST", format!("/plivo/{CALLBACK_SECRET}/message"), json!({ "MessageUUID": "m", "Status": "delivered" })),
         ("POST", format!("/plivo/{CALLBACK_SECRET}/call"), json!({ "CallUUID": "c", "CallStatus": "ringing" })),
