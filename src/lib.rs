@@ -16,7 +16,7 @@
 //! [`store`] keeps the result, in Redis or in memory; [`plivo`] speaks Plivo's HTTP in both directions;
 //! [`http`] is our own API; [`sandbox`] is a Plivo of our own to try and test all of it against. [`replay`] plays
 //! recorded verifications under another policy and says what each would have cost. [`doctor`] looks at a deployment
-//! from outside and says what is wrong with it.
+//! from outside and says what is wrong with it; [`export`] writes down what a deployment saw, for [`replay`].
 //!
 //! # Invariants
 //!
@@ -27,13 +27,14 @@
 //! * Codes and numbers are sealed at rest and masked wherever they could be printed.
 //!
 //! Imports point one way: `time phone keyring` · `escalation guard` · `verification` · `store plivo` · `engine` ·
-//! `http sandbox replay` · `app doctor` · `main`; `tests/tidy.rs` has the few that stand between them and holds all of them to it.
+//! `http sandbox replay` · `app doctor export` · `main`; `tests/tidy.rs` has the few that stand between them and holds all of them to it.
 
 pub mod app;
 pub mod config;
 pub mod doctor;
 pub mod engine;
 pub mod escalation;
+pub mod export;
 pub mod guard;
 pub mod http;
 pub mod keyring;

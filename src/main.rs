@@ -11,8 +11,10 @@ use clap::{Args, Parser, Subcommand};
 use phlo_2fa::app::{Application, Options};
 use phlo_2fa::config::{Config, local_url};
 use phlo_2fa::doctor::{self, Finding, Unwell};
+use phlo_2fa::export;
 use phlo_2fa::replay::{self, Named, Source};
 use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
+use phlo_2fa::time::Timestamp;
 use phlo_2fa::{http, telemetry};
 use secrecy::ExposeSecret;
 use socket2::{Domain, Socket, Type};
@@ -36,6 +38,8 @@ enum Command {
     SimulatePlivo(LocalPlivo),
     /// Play recorded or made-up verifications under other escalation policies: a table, a plot, every decision.
     Replay(Replay),
+    /// Write the service's finished verifications as a trace for replay: no numbers, ids, codes, apps or metadata.
+    Export(Export),
     /// Look at settings, Redis, Plivo, the PHLO, the public URL and signatures; say how to mend each.
     Doctor(Checkup),
     /// Print the OpenAPI document.
@@ -81,6 +85,22 @@ struct Replay {
     /// How many verifications are made up.
     #[arg(long, default_value_t = 20_000, conflicts_with = "trace", value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
     rows: u32,
+}
+
+#[derive(Args)]
+struct Export {
+    /// Where the trace goes; standard output without it.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Only this app's; otherwise those of every app of API_KEYS and of the legacy routes.
+    #[arg(long, value_name = "APP")]
+    app: Option<String>,
+    /// Only those begun at this moment (2026-11-24T09:30:00Z, or a date, in UTC) or later.
+    #[arg(long, value_name = "MOMENT", value_parser = export::moment)]
+    since: Option<Timestamp>,
+    /// Only those begun before this moment.
+    #[arg(long, value_name = "MOMENT", value_parser = export::moment)]
+    until: Option<Timestamp>,
 }
 
 #[derive(Args)]
@@ -142,6 +162,7 @@ async fn run(cli: Cli, env_file_unread: bool) -> anyhow::Result<()> {
         Command::Demo(local) => demo(local).await,
         Command::SimulatePlivo(local) => simulate(local).await,
         Command::Replay(asked) => replay(asked),
+        Command::Export(asked) => export(asked).await,
         Command::Doctor(checkup) => doctor(&checkup, env_file_unread).await,
         Command::Openapi => {
             say(&http::openapi::document().to_pretty_json()?);
@@ -265,10 +286,27 @@ fn replay(asked: Replay) -> anyhow::Result<()> {
     };
     let Replay { policy: policies, out, summary, plot, .. } = asked;
     let said = replay::run(&replay::Options { source, policies, out, summary, plot })?;
-    for note in &said.notes {
+    say_with_notes(&format!("{}\n", said.text), &said.notes)
+}
+
+/// Writes nothing before everything was read, so that what is there is whole.
+async fn export(asked: Export) -> anyhow::Result<()> {
+    let Export { out, app, since, until } = asked;
+    let exported = export::run(env(), &export::Options { app, since, until }).await?;
+    match out {
+        Some(path) => {
+            std::fs::write(&path, &exported.csv).with_context(|| format!("{} cannot be written", path.display()))?;
+            say_with_notes("", &exported.notes)
+        }
+        None => say_with_notes(&exported.csv, &exported.notes),
+    }
+}
+
+fn say_with_notes(text: &str, notes: &[String]) -> anyhow::Result<()> {
+    for note in notes {
         complain(&anyhow::anyhow!("note: {note}"));
     }
-    match writeln!(std::io::stdout(), "{}", said.text) {
+    match std::io::stdout().write_all(text.as_bytes()) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),

@@ -331,6 +331,40 @@ fn the_same_is_played_in_the_same_bytes() {
     assert_ne!(file(7), file(8));
 }
 
+/// Passes everything on, and counts.
+struct Counted<'a> {
+    inner: Box<dyn Player>,
+    told: &'a mut usize,
+}
+
+impl Player for Counted<'_> {
+    fn see(&mut self, id: u64, facts: &Facts, seen: Seen, at_ms: u64, age_ms: u64) -> Wish {
+        *self.told += 1;
+        self.inner.see(id, facts, seen, at_ms, age_ms)
+    }
+}
+
+#[test]
+fn twenty_thousand_rows_take_so_many_questions_under_every_policy() {
+    for (policy, rows, most) in [
+        ("never", 20_000, 5),
+        ("fail", 20_000, 5),
+        ("fixed:30", 20_000, 5),
+        ("fixed+fail:30", 20_000, 5),
+        ("adaptive", 20_000, 8),
+        // They differ in their costs alone.
+        ("adaptive:thrifty", 2_000, 8),
+        ("adaptive:eager", 2_000, 8),
+    ] {
+        let (trace, mut told) = (generate(1, rows), 0);
+        let inner = policy.parse::<Named>().expect("a name").player();
+        let calls = play(&trace, &mut Counted { inner, told: &mut told });
+        assert_eq!(calls.len(), rows);
+        // Each is one decision, or two at the start of a verification.
+        assert!(told <= rows * most, "{policy}: {} a row", told as f64 / rows as f64);
+    }
+}
+
 // ---- what a player is told
 
 #[test]

@@ -22,12 +22,12 @@ const LAYERS: &[&[&str]] = &[
     &["telemetry", "metrics"],
     &["engine"],
     &["http", "sandbox", "replay"],
-    &["app", "doctor"],
+    &["app", "doctor", "export"],
     &["main"],
 ];
 
 /// Settings are read at the edges alone, whatever the layers allow.
-const READ_SETTINGS: &[&str] = &["config", "telemetry", "http", "app", "doctor", "main"];
+const READ_SETTINGS: &[&str] = &["config", "telemetry", "http", "app", "doctor", "export", "main"];
 
 /// Modules that know no clock, no chance, no socket and no store.
 const PURE: &[&str] = &["time", "phone", "escalation", "guard", "verification"];

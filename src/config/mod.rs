@@ -10,6 +10,7 @@
 
 mod check;
 mod demo;
+mod export;
 mod limits;
 mod raw;
 mod risks;
@@ -27,6 +28,7 @@ use secrecy::{SecretSlice, SecretString};
 
 pub use check::{ConfigErrors, Fault, is_loopback};
 pub use demo::local_url;
+pub use export::ExportConfig;
 pub use types::{ApiKey, Blocked, Countries, LogFormat, Network, TestNumbers};
 pub use variables::VARIABLES;
 

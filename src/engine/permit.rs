@@ -9,6 +9,7 @@ use std::time::Duration;
 use tracing::{Instrument, debug, warn};
 
 use super::{Engine, EngineError};
+use crate::escalation::prices;
 use crate::guard::{Ask, Guard, Scope, Take};
 use crate::phone::PhoneNumber;
 use crate::store::{Count, NumberKey, Taken};
@@ -92,7 +93,7 @@ impl Engine {
             client_ip: v.details.client_ip,
             is_call: channel == Channel::Call,
             is_new,
-            price_u: price_u(channel),
+            price_u: price_u(&v.to, channel),
         });
         loop {
             let (which, wait) = match self.store.take(&self.counts(&takes), unless, now).await? {
@@ -160,16 +161,17 @@ fn count_name(scope: Scope, hash: [u8; 16]) -> String {
 }
 
 /// What an attempt is expected to cost, in micro-dollars, until Plivo says what it did.
-fn price_u(channel: Channel) -> u64 {
-    match channel {
-        Channel::Sms => 8_000,
-        Channel::Call => 25_000,
-    }
+fn price_u(to: &PhoneNumber, channel: Channel) -> u64 {
+    let price_u = match channel {
+        Channel::Sms => prices::text_price_u(to.country()),
+        Channel::Call => prices::call_price_u(to.country()),
+    };
+    price_u.into()
 }
 
 /// By how much what Plivo has told of costs differs from what was known or expected before.
 fn unexpected_u(before: &Verification, after: &Verification) -> i64 {
-    let cost = |a: &Attempt| i64::try_from(a.facts.cost_u.unwrap_or(price_u(a.channel))).unwrap_or(i64::MAX);
+    let cost = |a: &Attempt| i64::try_from(a.facts.cost_u.unwrap_or(price_u(&after.to, a.channel))).unwrap_or(i64::MAX);
     let known = before.attempts.iter().zip(&after.attempts);
     known.map(|(before, after)| cost(after).saturating_sub(cost(before))).fold(0, i64::saturating_add)
 }

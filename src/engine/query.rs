@@ -9,8 +9,9 @@ use super::{Engine, EngineError};
 use crate::phone::PhoneNumber;
 use crate::store::{Cursor, NumberKey, record};
 use crate::time::Timestamp;
+use crate::verification::event::{Facts, TextReport};
 use crate::verification::state::Details;
-use crate::verification::{Code, Mode, Request, Status, Verification, VerificationId, open};
+use crate::verification::{Code, Event, Mode, Request, Status, Verification, VerificationId, decide, open};
 
 /// Records read from the store for one page of a filtered list; a page may come out short, with a cursor to go
 /// on from.
@@ -68,7 +69,13 @@ impl Engine {
             guesses: Default::default(),
             details: Details::default(),
         };
-        record::plain(&open(request, &self.rules, Timestamp::from_millis(0)).after).ok()
+        let now = Timestamp::from_millis(0);
+        let mut v = open(request, &self.rules, now).after;
+        for report in [TextReport::Queued, TextReport::Sent, TextReport::Delivered] {
+            let event = Event::TextReported { attempt: 0, report, provider_id: None, facts: Facts::default() };
+            v = decide(&v, &event, &self.rules, now).after;
+        }
+        record::plain(&v).ok()
     }
 
     /// The newest verification of an app's number.

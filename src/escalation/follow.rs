@@ -54,7 +54,7 @@ pub fn see(track: &mut Track, news: News, age_ms: u32, learned: &mut impl Learne
         News::Delivered => track.delivered(age_ms, &learned.estimates()),
         News::Lost => track.failed(age_ms),
         News::AskedAgain => track.resend(age_ms),
-        News::CallKnown => track.call_known(age_ms),
+        News::CallKnown => track.call_known(age_ms, &learned.estimates()),
         News::Expired => track.end(age_ms),
         News::Time if age_ms >= TTL_MS => track.end(TTL_MS),
         News::GivenUp | News::Time => track.credit(age_ms),

@@ -14,6 +14,7 @@ pub mod insight;
 pub mod node;
 pub mod play;
 pub mod player;
+pub mod prices;
 mod prior;
 mod stage;
 #[cfg(test)]

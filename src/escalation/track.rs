@@ -44,6 +44,9 @@ struct PendingCheck {
     check: Check,
     at_ms: u32,
     p: f32,
+    /// How likely news had been by the time at which the call may have brought the code, if there was none.
+    #[serde(default)]
+    missed_p: Option<f32>,
 }
 
 /// What was expected of a call when it was placed.
@@ -63,7 +66,7 @@ impl Track {
             lessons.push(Lesson::Early);
         }
         let (at_ms, p) = estimates.news_check();
-        let check = Some(PendingCheck { check: Check::News, at_ms, p });
+        let check = Some(PendingCheck { check: Check::News, at_ms, p, missed_p: None });
         (Self { check, is_probe: is_early && estimates.owes_probe, ..Self::default() }, lessons)
     }
 
@@ -83,7 +86,7 @@ impl Track {
         self.taught = 0;
         if !self.is_call_known {
             let (after_ms, p) = estimates.belief_check();
-            self.check = Some(PendingCheck { check: Check::Belief, at_ms: age_ms + after_ms, p });
+            self.check = Some(PendingCheck { check: Check::Belief, at_ms: age_ms + after_ms, p, missed_p: None });
         }
         lessons
     }
@@ -112,6 +115,9 @@ impl Track {
                 let bucket = bucket_of(age_ms.saturating_sub(at)) as u8;
                 lessons.push(Lesson::Happened { curve: Curve::Resent, bucket });
             }
+        } else if let Some((check, p)) = check.and_then(|c| Some((c.check, c.missed_p?))) {
+            // Who takes a call at once has entered its code before the check was due: until then there was no news.
+            lessons.push(Lesson::Checked { check, hit: false, p });
         }
         lessons
     }
@@ -154,10 +160,13 @@ impl Track {
     }
 
     /// It is known how the call went.
-    pub fn call_known(&mut self, age_ms: u32) -> Vec<Lesson> {
+    pub fn call_known(&mut self, age_ms: u32, estimates: &Estimates) -> Vec<Lesson> {
         let lessons = self.credit(age_ms);
-        if self.called_ms.is_some() {
+        if self.called_ms.is_some() && !self.is_call_known {
             self.forget_code();
+            if let Some(check) = &mut self.check {
+                check.missed_p = Some(estimates.news_by(age_ms));
+            }
         }
         lessons
     }
@@ -331,7 +340,7 @@ mod tests {
     fn a_code_after_a_call_says_nothing_of_the_text() {
         let (mut track, estimates) = (started(), Estimates::prior());
         track.called(16_000, &estimates, None);
-        let known = track.call_known(25_000);
+        let known = track.call_known(25_000, &estimates);
         assert_eq!(curves(&known), [survived(Curve::Reported, 8, 11), survived(Curve::Verified, 8, 11)]);
         let verified = track.verified(40_000);
         assert_eq!(curves(&verified), [survived(Curve::Reported, 11, 15), survived(Curve::Reported, 15, 16)]);
@@ -345,7 +354,7 @@ mod tests {
         let until_then = track.credit(24_000);
         assert!(until_then.contains(&survived(Curve::Verified, 5, 11)), "{until_then:?}");
         assert_eq!(track.wake_ms(), Some(25_000));
-        assert_eq!(curves(&track.call_known(45_000)), [survived(Curve::Reported, 11, 15)]);
+        assert_eq!(curves(&track.call_known(45_000, &estimates)), [survived(Curve::Reported, 11, 15)]);
     }
 
     #[test]
@@ -368,6 +377,10 @@ mod tests {
         assert_eq!(hit(&silent.credit(at - 1)), None);
         assert_eq!(hit(&silent.credit(at)), Some(false));
         assert_eq!(hit(&silent.verified(at + 1)), None);
+        let mut answered = started();
+        answered.called(4_000, &estimates, None);
+        assert_eq!(hit(&answered.call_known(9_000, &estimates)), None);
+        assert_eq!(hit(&answered.verified(12_000)), Some(false));
         let mut called = started();
         called.called(4_000, &estimates, None);
         assert!(called.wake_ms().unwrap() <= 19_000);

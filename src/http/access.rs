@@ -119,3 +119,19 @@ fn given_id(request: &ServiceRequest) -> Option<String> {
     let is_digits = id.bytes().all(|b| b.is_ascii_digit());
     (!is_digits && id.len() <= 64 && id.bytes().all(is_plain)).then(|| id.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn whoever_is_given_up_on_gets_a_whole_problem() {
+        let response = given_up("an-id").await.error_response();
+        let header = |name: &str| response.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        assert_eq!((response.status().as_u16(), header("retry-after").as_str()), (503, "1"));
+        assert_eq!((header("x-request-id").as_str(), header("cache-control").as_str()), ("an-id", "no-store"));
+        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&problem["code"], &problem["request_id"]), (&"storage_unavailable".into(), &"an-id".into()));
+    }
+}

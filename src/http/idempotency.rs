@@ -201,7 +201,7 @@ impl Keyed {
         let written = self.leave(after, keep).await;
         let _ = tell.send(response);
         if !written {
-            warn!("the answer to an idempotency key cannot be written down yet");
+            warn!(event = "idempotency_unwritten", "the answer to a key cannot be written down yet");
             let until = Instant::now() + LEASE;
             while Instant::now() < until && !self.leave(after, keep).await {
                 tokio::time::sleep(PAUSE.1).await;

@@ -8,10 +8,10 @@
 use super::draw::Draw;
 use super::parse::{COLUMNS, Column, Header};
 use super::trace::{CallResult, NEVER, Report, Row};
+use crate::escalation::prices;
 
-/// Prices where none are given, micro-dollars.
-const SMS_PRICE_U: u64 = 10_000;
-const CALL_PRICE_U: u64 = 25_000;
+/// How a text arrives that nothing is reported of: median in ms, and spread.
+pub(super) const UNREPORTED: (f64, f64) = (8_000.0, 1.0);
 
 /// What a call meets, in per cent.
 pub(super) const CALLS: [(f64, CallResult); 3] =
@@ -29,7 +29,8 @@ pub(super) fn fill(rows: &mut [Row], header: &Header, notes: &mut Vec<String>) {
     // In a trace that knows how long people read, a text that has no arrival does not arrive.
     let arrivals = is_unknown(Column::Arrive) && (is_unknown(Column::Read) || !header.has(Column::Arrive));
     for row in rows.iter_mut() {
-        let guess = Guess::of(row);
+        let guess = Guess::of(row, &mut Draw::new(row.id));
+        let (sms_price_u, call_price_u) = (price_u(Column::SmsPrice, row.cc), price_u(Column::CallPrice, row.cc));
         let fill = |column, value: &mut u64, guess| {
             if is_unknown(column) {
                 *value = guess;
@@ -44,8 +45,8 @@ pub(super) fn fill(rows: &mut [Row], header: &Header, notes: &mut Vec<String>) {
         if is_unknown(Column::CallResult) {
             row.call_result = guess.call_result;
         }
-        fill(Column::SmsPrice, &mut row.sms_price_u, SMS_PRICE_U);
-        fill(Column::CallPrice, &mut row.call_price_u, CALL_PRICE_U);
+        fill(Column::SmsPrice, &mut row.sms_price_u, sms_price_u);
+        fill(Column::CallPrice, &mut row.call_price_u, call_price_u);
         fill(Column::Read, &mut row.read_ms, guess.read_ms);
         fill(Column::Patience, &mut row.patience_ms, guess.patience_ms);
         fill(Column::CallRing, &mut row.call_ring_ms, guess.ring_ms);
@@ -58,8 +59,8 @@ pub(super) fn fill(rows: &mut [Row], header: &Header, notes: &mut Vec<String>) {
              without a report four in five arrived, in 8 s (median)",
         ),
         _ if !is_unknown(column) => None,
-        Column::SmsPrice => Some("$0.01 a text"),
-        Column::CallPrice => Some("$0.025 an answered call"),
+        Column::SmsPrice => Some("approximate list prices, by country"),
+        Column::CallPrice => Some("approximate list prices, by country"),
         Column::Intent => Some("19 in 20 want to verify"),
         Column::Read => Some("9 s (median) from the text to the code entered"),
         Column::Patience => Some("half leave within 50 s, one in six stays two minutes"),
@@ -77,22 +78,27 @@ pub(super) fn fill(rows: &mut [Row], header: &Header, notes: &mut Vec<String>) {
     }
 }
 
+/// What a text or an answered call costs in a country, as far as anybody but the biller knows.
+pub(super) fn price_u(column: Column, cc: [u8; 2]) -> u64 {
+    let prices = prices::of(cc);
+    (if column == Column::SmsPrice { prices.text_u } else { prices.call_u }).into()
+}
+
 /// One row's share of chance: all of it, whatever the row lacks, so that filling a column changes no other.
-struct Guess {
-    arrive_ms: u64,
-    intent: bool,
-    read_ms: u64,
-    patience_ms: u64,
-    call_result: CallResult,
-    ring_ms: u64,
-    hear_ms: u64,
-    type_ms: u64,
+pub(super) struct Guess {
+    pub(super) arrive_ms: u64,
+    pub(super) intent: bool,
+    pub(super) read_ms: u64,
+    pub(super) patience_ms: u64,
+    pub(super) call_result: CallResult,
+    pub(super) ring_ms: u64,
+    pub(super) hear_ms: u64,
+    pub(super) type_ms: u64,
 }
 
 impl Guess {
-    fn of(row: &Row) -> Self {
-        let draw = &mut Draw::new(row.id);
-        let unreported = if draw.chance(0.8) { draw.log_normal(8_000.0, 1.0) } else { NEVER };
+    pub(super) fn of(row: &Row, draw: &mut Draw) -> Self {
+        let unreported = if draw.chance(0.8) { draw.log_normal(UNREPORTED.0, UNREPORTED.1) } else { NEVER };
         Self {
             arrive_ms: match row.report {
                 Some(Report::Delivered) => row.dlr_ms,

@@ -11,6 +11,7 @@
 //!
 //! Read `trace` and `outcome` for the rules, `clock` for what a policy sees, `policy` for the names.
 
+mod around;
 mod assume;
 mod clock;
 mod draw;
@@ -21,6 +22,7 @@ mod parse;
 mod plot;
 mod policy;
 mod report;
+mod seen;
 mod trace;
 
 use std::fs;

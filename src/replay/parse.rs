@@ -4,6 +4,7 @@
 //! What a service cannot know of its own verifications may be left out; `assume` fills it in and says so.
 
 use super::assume;
+use super::seen::{self, End, Seen};
 use super::trace::{CallResult, NEVER, Report, Row, Trace};
 
 /// Larger than any time in ms (30 years) or any price in micro-dollars that makes sense, and small enough to add up.
@@ -43,9 +44,12 @@ pub(super) enum Column {
     CallHear,
     CallType,
     Regime,
+    SeenCall,
+    SeenEnd,
+    SeenEndMs,
 }
 
-pub(super) const COLUMNS: [(Column, &str); 21] = [
+pub(super) const COLUMNS: [(Column, &str); 24] = [
     (Column::Id, "id"),
     (Column::T0, "t0_ms"),
     (Column::Cc, "cc"),
@@ -67,6 +71,9 @@ pub(super) const COLUMNS: [(Column, &str); 21] = [
     (Column::CallHear, "call_hear_ms"),
     (Column::CallType, "call_type_ms"),
     (Column::Regime, "regime"),
+    (Column::SeenCall, "seen_call_ms"),
+    (Column::SeenEnd, "seen_end"),
+    (Column::SeenEndMs, "seen_end_ms"),
 ];
 
 const REQUIRED: [Column; 4] = [Column::Id, Column::T0, Column::Cc, Column::Route];
@@ -202,6 +209,31 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// What a service saw of it, where a service wrote it.
+    fn seen(&mut self) -> Result<Option<Seen>, String> {
+        let (call_ms, end_ms) = (self.time(Column::SeenCall)?, self.time(Column::SeenEndMs)?);
+        let end = match self.text(Column::SeenEnd) {
+            "" if call_ms == NEVER && end_ms == NEVER => return Ok(None),
+            "sms" => End::Text,
+            "call" => End::Call,
+            "canceled" => End::Left,
+            "expired" | "max_checks_reached" | "undeliverable" => End::Unverified,
+            other => {
+                return Err(format!(
+                    "seen_end is {other:?}, not sms, call, expired, canceled, max_checks_reached or undeliverable"
+                ));
+            }
+        };
+        match (end_ms, call_ms) {
+            (NEVER, _) => Err("seen_end without seen_end_ms".to_owned()),
+            (_, NEVER) if end == End::Call => Err("seen_end is call, and seen_call_ms is empty".to_owned()),
+            (_, call_ms) if call_ms != NEVER && call_ms >= end_ms => {
+                Err("seen_call_ms is not before seen_end_ms".to_owned())
+            }
+            _ => Ok(Some(Seen { call_ms, end, end_ms, is_call_known: !self.text(Column::CallResult).is_empty() })),
+        }
+    }
+
     fn row(&mut self, regimes: &mut Vec<String>) -> Result<Row, String> {
         let (dlr_ms, report) = self.report()?;
         Ok(Row {
@@ -253,16 +285,22 @@ impl Trace {
                 let what = format!("{} fields where the first line has {}", values.len(), header.fields);
                 return Err(at(before + 1)(what));
             }
-            let row = Fields { header: &mut header, values: &values }.row(&mut regimes).map_err(at(before + 1))?;
-            rows.push((row, before + 1));
+            let mut fields = Fields { header: &mut header, values: &values };
+            let row = fields.row(&mut regimes).map_err(at(before + 1))?;
+            rows.push((row, fields.seen().map_err(at(before + 1))?, before + 1));
         }
-        rows.sort_by_key(|(row, _)| row.id);
+        rows.sort_by_key(|(row, ..)| row.id);
         if let Some(two) = rows.windows(2).find(|two| two[0].0.id == two[1].0.id) {
-            let (row, line) = &two[1];
+            let (row, _, line) = &two[1];
             return Err(at(*line)(format!("the id {} stands twice", row.id)));
         }
-        let mut rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
-        assume::fill(&mut rows, &header, &mut notes);
+        let (mut rows, seen): (Vec<Row>, Vec<Option<Seen>>) =
+            rows.into_iter().map(|(row, seen, _)| (row, seen)).unzip();
+        if header.has(Column::SeenEnd) {
+            seen::fill(&mut rows, &seen, &header, &mut notes);
+        } else {
+            assume::fill(&mut rows, &header, &mut notes);
+        }
         rows.sort_by_key(|row| (row.t0_ms, row.id));
         Ok(Self { rows, regimes, notes })
     }

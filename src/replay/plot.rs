@@ -22,11 +22,11 @@ const STYLE: &str = "
   svg { color-scheme: light dark; font: 13px system-ui, sans-serif }
   .paper { fill: #ffffff } .ink { fill: #1f2328 } .faint { fill: #59636e }
   .grid { stroke: #d8dee4 } .curve { fill: none; stroke: #8c959f; stroke-width: 2 } .stop { fill: #8c959f }
-  .point { fill: #0969da } .learns { fill: #bc4c00 }
+  .point { fill: #0969da } .learns { fill: #bc4c00 } .lead { stroke: #59636e }
   @media (prefers-color-scheme: dark) {
     .paper { fill: #0d1117 } .ink { fill: #e6edf3 } .faint { fill: #9198a1 }
     .grid { stroke: #30363d } .curve { stroke: #6e7681 } .stop { fill: #6e7681 }
-    .point { fill: #58a6ff } .learns { fill: #f0883e }
+    .point { fill: #58a6ff } .learns { fill: #f0883e } .lead { stroke: #9198a1 }
   }";
 
 /// Where a figure lies on the paper.
@@ -200,7 +200,21 @@ impl Labels {
         let is_free = |place: &&Area| place.is_on_paper() && !self.taken.iter().any(|taken| taken.meets(place));
         let Some(place) = places.iter().find(is_free).or(places.first()).copied() else { return };
         self.taken.push(place);
+        lead(svg, (x, y), &place);
         write(svg, place.left, place.bottom - 3.0, class, "start", text);
+    }
+}
+
+/// Where a label had to go some way off, a line says whose it is.
+fn lead(svg: &mut String, (x, y): (f64, f64), label: &Area) {
+    let (to_x, to_y) = (x.clamp(label.left, label.right), y.clamp(label.top, label.bottom));
+    let (along, up) = (to_x - x, to_y - y);
+    let away = along.hypot(up);
+    if away > 12.0 {
+        // From the edge of the point to just before the letters.
+        let at = |distance: f64| (x + along * distance / away, y + up * distance / away);
+        let ((x1, y1), (x2, y2)) = (at(6.0), at(away - 2.0));
+        let _ = writeln!(svg, "<line class=\"lead\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>");
     }
 }
 

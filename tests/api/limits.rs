@@ -122,7 +122,7 @@ async fn a_call_that_is_due_and_over_a_limit_stands_in_the_timeline_and_next_is_
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guard_that_monitors_counts_and_lets_through() {
     let app = app(&[("GUARD", "monitor"), ("LIMIT_NUMBER", "1/10m"), ("LIMIT_PREFIX", "1/10m")]).await;
-    for last_four in ["0100", "0101", "0102"] {
+    for last_four in ["0100", "0103", "0104"] {
         assert_eq!(app.create(last_four).await.status, 201);
     }
     let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();

@@ -41,8 +41,8 @@ async fn attack(at_once: usize) {
 /// Sends for as long as it is let, two seconds at most, and returns how much that was.
 async fn send(url: String, n: usize) -> u64 {
     let key = if n % 4 < 2 { authorization() } else { String::new() };
-    let encoding = if n % 3 == 0 { "Content-Encoding: gzip\r\n" } else { "" };
-    let path = if n % 2 == 0 { "/v1/verifications" } else { "/plivo/message" };
+    let encoding = if n.is_multiple_of(3) { "Content-Encoding: gzip\r\n" } else { "" };
+    let path = if n.is_multiple_of(2) { "/v1/verifications" } else { "/plivo/message" };
     let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\n{key}{encoding}Content-Type: application/json\r\n");
     let (head, piece) = match n % 5 {
         0 => (format!("{head}Content-Length: 65536\r\n\r\n"), "[".repeat(4096)),

@@ -1,5 +1,6 @@
 //! Clients that leave at any moment. What Redis answers for them must never reach anybody else.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -25,7 +26,7 @@ async fn whoever_stays_is_answered_what_they_asked() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make test-attacks"]
 async fn whoever_stays_is_answered_what_they_asked_in_a_long_storm() {
-    storm(60_000).await;
+    storm(20_000).await;
 }
 
 struct Known {
@@ -46,9 +47,11 @@ async fn storm(requests: usize) {
     for service in &fleet.services {
         service.until_ready().await;
     }
+    let busy = BUSY.load(Ordering::Relaxed);
+    assert!(busy * 50 < requests, "{busy} times too busy");
     println!(
         "hang-ups: {} requests in {:.1} s, {left} left by their client; none of the others got what was not theirs, \
-         p50 {:.1} ms, p99 {:.1} ms",
+         {busy} were told to come back, p50 {:.1} ms, p99 {:.1} ms",
         2 * each * AT_ONCE,
         start.elapsed().as_secs_f64(),
         times.median().as_secs_f64() * 1e3,
@@ -110,17 +113,38 @@ async fn stay(service: &Service, known: &[Known], rng: &mut StdRng, serial: usiz
     match rng.random_range(0..10) {
         0 => {
             let mark = serial.to_string();
-            let created = service.create(&number("310", serial), json!({ "metadata": { "mark": mark } })).await;
+            let body = json!({ "to": number("310", serial), "metadata": { "mark": mark } });
+            let created = ask(service, "POST", "/v1/verifications", body).await;
             is_mine(&created, created.id(), &mark);
-            let read = service.get(&format!("/v1/verifications/{}", created.id())).await;
+            let read = ask(service, "GET", &format!("/v1/verifications/{}", created.id()), Value::Null).await;
             is_mine(&read, created.id(), &mark);
         }
         1 => {
             let path = format!("/v1/verifications/{}/activity", one.id);
-            is_mine(&service.send("POST", &path, json!({ "kind": "received" })).await, &one.id, &one.mark);
+            is_mine(&ask(service, "POST", &path, json!({ "kind": "received" })).await, &one.id, &one.mark);
         }
-        _ => is_mine(&service.get(&format!("/v1/verifications/{}", one.id)).await, &one.id, &one.mark),
+        _ => {
+            let path = format!("/v1/verifications/{}", one.id);
+            is_mine(&ask(service, "GET", &path, Value::Null).await, &one.id, &one.mark);
+        }
     }
+}
+
+/// How often a service had too much to do. A machine that does other things besides may be that busy; what is told then
+/// is true, and no fault.
+static BUSY: AtomicUsize = AtomicUsize::new(0);
+
+async fn ask(service: &Service, method: &str, path: &str, body: Value) -> Answer {
+    for _ in 0..10 {
+        let answer = service.send(method, path, body.clone()).await;
+        if answer.status != 503 {
+            return answer;
+        }
+        answer.assert_problem(503, "storage_unavailable");
+        BUSY.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    panic!("{method} {path} is never served");
 }
 
 /// One of an area, another for each serial number.

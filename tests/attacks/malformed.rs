@@ -88,7 +88,7 @@ impl Book {
         if !forged.is_plain && matches!(status, 0 | 400 | 408 | 417 | 431) {
             return Ok(());
         }
-        if status == 0 || status >= 500 || status < 200 {
+        if !(200..500).contains(&status) {
             return Err(format!("status {status}"));
         }
         if status >= 400 && forged.method != "HEAD" {
@@ -128,7 +128,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("/v1/verifications/{id}", ""),
     ("/v1/verifications/{id}/checks", r#"{"code":"042917"}"#),
     ("/v1/verifications/{id}/attempts", r#"{"channel":"call"}"#),
-    ("/v1/verifications/{id}/cancel", ""),
+    ("/v1/verifications/{id}/cancel", "{}"),
     ("/v1/verifications/{id}/activity", r#"{"kind":"typing"}"#),
     ("/v1/verifications/{id}/timeline", ""),
     ("/v1/routes", ""),
@@ -150,7 +150,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("/openapi.json", ""),
     ("/docs", ""),
 ];
-const METHODS: &[&str] = &["GET", "POST", "POST", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "BREW"];
+const METHODS: &[&str] = &["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "BREW"];
 const PIECES: &[&str] = &[
     "\"",
     "\\",
@@ -188,8 +188,6 @@ const PIECES: &[&str] = &[
     "${x}",
 ];
 const KINDS: &[&str] = &[
-    "application/json",
-    "application/json",
     "application/json; charset=utf-8",
     "application/x-www-form-urlencoded",
     "application/problem+json",
@@ -218,7 +216,8 @@ impl Forger {
 
     fn request(&mut self) -> Forged {
         let (path, body) = self.one(ROUTES);
-        let method = self.one(METHODS);
+        let usual = if body.is_empty() { "GET" } else { "POST" };
+        let method = if self.chance(75) { usual } else { self.one(METHODS) };
         let mut forged = Forged { method, path, is_plain: true, bytes: Vec::new() };
         let mut target = self.filled(path);
         if self.chance(10) {
@@ -239,8 +238,9 @@ impl Forger {
         } else if self.chance(50) {
             head += &format!("Authorization: {}\r\n", self.printable(40));
         }
-        head += &format!("Content-Type: {}\r\n", self.one(KINDS));
-        for _ in 0..self.rng.random_range(0..4) {
+        let kind = if self.chance(70) { "application/json" } else { self.one(KINDS) };
+        head += &format!("Content-Type: {kind}\r\n");
+        for _ in 0..self.rng.random_range(0..3) {
             let name = self.one(&[
                 "X-Request-Id",
                 "Prefer",

@@ -8,7 +8,7 @@ use crate::support::redis_server::RedisServer;
 use crate::world::{Process, Service, defaults, free_port};
 
 /// Runs it to its end: exit code, standard output, standard error.
-async fn run(args: &[&str], env: &[(String, String)]) -> (Option<i32>, String, String) {
+pub async fn run(args: &[&str], env: &[(String, String)]) -> (Option<i32>, String, String) {
     let (mut process, lines) = Process::start_and_read(args, env);
     let status = process.end().await;
     let out = lines.iter().collect::<Vec<_>>().join("\n");

@@ -5,6 +5,7 @@ mod checks;
 mod commands;
 mod crashes;
 mod doctor;
+mod export;
 mod leaks;
 mod logs;
 mod once;

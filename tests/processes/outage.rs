@@ -36,7 +36,7 @@ async fn while_the_phlo_is_down_every_number_gets_one_text_and_afterwards_the_ph
     for to in &during {
         beats.tick().await;
         let (world, to) = (Arc::clone(&world), to.clone());
-        under_way.push(tokio::spawn(async move { world.service.create(&to, json!({})).await.id().to_owned() }));
+        under_way.push(tokio::spawn(async move { world.service.create_patiently(&to).await.id().to_owned() }));
     }
     for (to, creation) in during.iter().zip(under_way) {
         let v = world.until_delivered(&creation.await.unwrap()).await;

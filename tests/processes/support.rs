@@ -246,10 +246,29 @@ impl Service {
         self.send("POST", &format!("/v1/verifications/{id}/checks"), json!({ "code": code })).await
     }
 
+    /// The same for a test that overloads the machine: as long as it is told to try again, it does.
+    pub async fn create_patiently(&self, to: &str) -> Answer {
+        let start = Instant::now();
+        loop {
+            let answer = self.send("POST", "/v1/verifications", json!({ "to": to })).await;
+            if answer.status != 503 || start.elapsed() > PATIENCE {
+                assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
     pub async fn read(&self, id: &str) -> Value {
-        let answer = self.get(&format!("/v1/verifications/{id}")).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.body
+        let start = Instant::now();
+        loop {
+            let answer = self.get(&format!("/v1/verifications/{id}")).await;
+            if answer.status != 503 || start.elapsed() > PATIENCE {
+                assert_eq!(answer.status, 200, "{answer:?}");
+                return answer.body;
+            }
+            pause().await;
+        }
     }
 
     pub async fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {

@@ -143,6 +143,8 @@ impl TestApp {
             ("CALLBACK_SECRET".into(), CALLBACK_SECRET.into()),
             // What most stories are about must not depend on what a route has taught.
             ("ESCALATION".into(), "fixed+fail:35".into()),
+            // Nor on what calls cost anywhere.
+            ("COST_CALL".into(), "0.025".into()),
         ];
         for (name, value) in setup.env {
             env.retain(|(known, _)| known != name);

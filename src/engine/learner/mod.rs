@@ -21,8 +21,8 @@ pub use self::write::run;
 use crate::escalation::Insight;
 use crate::escalation::book::Key;
 use crate::escalation::hazard::Lesson;
-use crate::escalation::insight::CALL_PRICE_U;
 use crate::escalation::node::Node;
+use crate::escalation::prices;
 use crate::keyring::Keyring;
 use crate::phone::{Carrier, Country, PhoneNumber};
 use crate::store::{Store, StoreError};
@@ -66,6 +66,12 @@ struct State {
     slow_since: Option<Instant>,
 }
 
+impl State {
+    fn call_price_u(&self, country: &Country) -> u64 {
+        self.prices.get(country).copied().unwrap_or_else(|| prices::call_price_u(country).into())
+    }
+}
+
 impl Learner {
     /// Knows nothing yet but where to look.
     pub fn new(store: Arc<dyn Store>, keys: Arc<Keyring>) -> Self {
@@ -86,7 +92,7 @@ impl Learner {
         }
         let state = self.state();
         let node = |key: Key| (key, state.copies.get(&key).and_then(|copy| copy.node.clone()));
-        let price = state.prices.get(country).copied().unwrap_or(CALL_PRICE_U);
+        let price = state.call_price_u(country);
         Insight::new(keys.into_iter().map(node).collect(), price)
     }
 
@@ -244,9 +250,9 @@ impl Learner {
         Ok(nodes.collect())
     }
 
-    /// What a call to a country costs, as Plivo has billed it.
+    /// What a call to a country costs, as Plivo has billed it; before that, about what it lists.
     pub fn call_price_u(&self, country: &Country) -> u64 {
-        self.state().prices.get(country).copied().unwrap_or(CALL_PRICE_U)
+        self.state().call_price_u(country)
     }
 
     fn prefix_name(&self, to: &PhoneNumber) -> String {

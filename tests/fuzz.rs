@@ -1,0 +1,123 @@
+//! The targets of `fuzz/`, driven without a fuzzer: bytes at random, and good input with something wrong in it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
+
+#[path = "../fuzz/src/lib.rs"]
+mod targets;
+
+use phlo_2fa::escalation::Policy;
+use phlo_2fa::phone::PhoneNumber;
+use phlo_2fa::store::record;
+use phlo_2fa::time::Timestamp;
+use phlo_2fa::verification::state::Details;
+use phlo_2fa::verification::{Code, Mode, Request, Rules, VerificationId, open};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+const CASES: u32 = 3_000;
+
+/// What is put in somewhere.
+const PIECES: &[&str] = &[
+    "",
+    "\0",
+    "%",
+    "%00",
+    "%ff",
+    "&",
+    "=",
+    "\"",
+    "{",
+    "}",
+    "[",
+    "\\u0000",
+    "\\ud800",
+    "+",
+    "-1",
+    "1e999",
+    "\n",
+    "\n\n",
+    "\u{202e}",
+    "\u{ff10}",
+    "\u{0663}",
+    "📞",
+    "00000000000000000000000000000000",
+    ";ext=5",
+    "null",
+];
+
+/// One of these samples with a few things wrong, or anything at all.
+fn anything_like(samples: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![4 => select(PIECES).prop_map(|text| text.as_bytes().to_vec()), 1 => vec(any::<u8>(), 1..6)];
+    let wrong = vec((any::<Index>(), 0..8usize, piece), 0..5);
+    let mutated = (select(samples), wrong).prop_map(|(mut sample, wrong)| {
+        for (at, length, piece) in wrong {
+            let at = at.index(sample.len() + 1);
+            let end = sample.len().min(at + length);
+            sample.splice(at..end, piece);
+        }
+        sample
+    });
+    prop_oneof![3 => mutated, 1 => vec(any::<u8>(), 0..400)]
+}
+
+fn texts(samples: &[&str]) -> Vec<Vec<u8>> {
+    samples.iter().map(|sample| sample.as_bytes().to_vec()).collect()
+}
+
+fn records() -> Vec<Vec<u8>> {
+    let opened = |mode, policy: &str, locale: &str| {
+        let request = Request {
+            id: VerificationId::new(1, 2),
+            app: "shop".into(),
+            to: PhoneNumber::parse("+14155550112").unwrap(),
+            mode,
+            policy: Some(policy.parse::<Policy>().unwrap()),
+            ttl: None,
+            calls_allowed: true,
+            carrier_guess: None,
+            code: Code::parse("042917").unwrap(),
+            guesses: Default::default(),
+            details: Details { locale: locale.into(), ..Details::default() },
+        };
+        record::plain(&open(request, &Rules::default(), Timestamp::from_millis(1_700_000_000_000)).after).unwrap()
+    };
+    vec![
+        opened(Mode::Auto, "adaptive", "en-US"),
+        opened(Mode::Call, "never", ""),
+        opened(Mode::Sms, "fixed+fail:45", "de"),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_callback_is_too_odd_to_be_read(data in anything_like(texts(&[
+        "MessageUUID=0936ec98-7c4c-11ed-9bd8-0242ac110003&Status=delivered&ErrorCode=000&MCC=310&MNC=150&TotalAmount=0.0055",
+        "CallUUID=x&CallStatus=completed&Event=Hangup&HangupCauseCode=4010&Duration=20&Machine=true&Digits=1",
+        r#"{"ref":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","event":"call_busy","cause":"USER_BUSY","call_uuid":"x"}"#,
+        r#"{"MessageUUID":"x","Status":"undelivered","ErrorCode":30,"TotalAmount":0.00550}"#,
+    ]))) {
+        targets::callback(&data);
+    }
+
+    #[test]
+    fn no_signature_is_too_odd_to_be_refused(data in anything_like(texts(&[
+        "POST\nhttps://otp.example.test/plivo/message\n\n\n\nAAAA,BBBB\n\nnonce\nMessageUUID=x\nStatus=delivered",
+        "GET\nhttps://otp.example.test/plivo/call/ref?a=b&c=d#e\nAAAA\nBBBB\nnonce\n\n\n\na=b",
+    ]))) {
+        targets::signature(&data);
+    }
+
+    #[test]
+    fn no_number_is_too_odd_to_be_refused(data in anything_like(texts(&[
+        "+14155550112", "+442079460000", "+919876543210", "+33612345678", "+819012345678", "tel:+14155550112", "0014155550112",
+    ]))) {
+        targets::phone(&data);
+    }
+
+    #[test]
+    fn no_record_is_too_odd_to_be_refused(data in anything_like(records())) {
+        targets::record(&data);
+    }
+}
