@@ -5,6 +5,7 @@
 
 pub mod clock;
 mod create;
+mod erase;
 pub mod escalator;
 pub mod learner;
 mod perform;
@@ -22,6 +23,7 @@ use tracing::Instrument;
 
 pub use clock::Clock;
 pub use create::{Created, Creation};
+pub use erase::Erasures;
 pub use perform::{Performance, Reported};
 pub use query::Page;
 
@@ -186,8 +188,10 @@ impl Engine {
             }
         };
         let outcome = self.decide_and_commit_in_turn(id, event, app).await;
-        if let (Err(EngineError::Store(StoreError::Unavailable(_))), Some(turn)) = (&outcome, &turn) {
-            turn.store_is_away();
+        match (&outcome, &turn) {
+            (Err(EngineError::Store(StoreError::Unavailable(_))), Some(turn)) => turn.store_is_away(),
+            (Err(EngineError::NotFound), _) => self.leave_no_link(event).await,
+            _ => {}
         }
         outcome
     }

@@ -84,6 +84,12 @@ impl Guesses {
         waits.max()
     }
 
+    /// When no limit looks at any of them any more.
+    pub fn end(&self) -> Option<Timestamp> {
+        let last = self.at.iter().max()?;
+        Some(Timestamp::from_millis(i64::from(*last) * 1000) + REMEMBERED)
+    }
+
     /// One more.
     pub fn add(&mut self, rules: &GuessRules, now: Timestamp) {
         self.at.push(seconds(now));
@@ -181,6 +187,8 @@ mod tests {
         let wait = guesses.wait(&rules, at(500)).unwrap();
         assert!(wait > Duration::from_secs(85_000) && wait <= Duration::from_secs(86_400), "{wait:?}");
         assert_eq!(guesses.wait(&rules, at(500) + wait), None, "the wait is enough");
+        assert_eq!(guesses.end(), Some(at(419) + REMEMBERED));
+        assert_eq!(Guesses::default().end(), None);
     }
 
     #[test]

@@ -210,7 +210,7 @@ impl Guard {
     pub fn takes(&self, ask: &Ask) -> Vec<Take> {
         let Ask { app, to, client_ip, is_call, is_new, price_u } = ask;
         let in_app = |subject: &str| format!("{app}|{subject}");
-        let (number, prefix) = (in_app(to.e164()), in_app(prefix(to)));
+        let (number, prefix) = (number(app, to), in_app(prefix(to)));
         let address = client_ip.map(|ip| in_app(&network(ip)));
         let country = to.country().to_string();
         let pairs = [
@@ -260,6 +260,10 @@ impl Take {
     fn new(scope: Scope, subject: &str, amount: i64, limits: &Limits) -> Self {
         Self { scope, subject: subject.to_owned(), amount, limits: limits.clone(), is_free: false }
     }
+}
+
+fn number(app: &str, to: &PhoneNumber) -> String {
+    format!("{app}|{}", to.e164())
 }
 
 /// A number without its last four digits.

@@ -25,6 +25,8 @@ pub struct Seen {
     pub nonce: u64,
     /// Of the words.
     pub told: u64,
+    /// Of another nonce that came with it, under a signature that covers less: alone that one is worth nothing any more.
+    pub also: Option<u64>,
 }
 
 /// The callbacks that were taken: nonce, words, and when, in seconds since the creation. Half of each hash is enough
@@ -74,6 +76,9 @@ pub(super) fn once(before: &Verification, seen: Seen, told: &[Event], rules: &Ru
         (decision.after, decision.answer) = (next.after, next.answer);
     }
     decision.after.nonces.remember(seen, age);
+    if let Some(nonce) = seen.also {
+        decision.after.nonces.remember(Seen { nonce, told: !seen.told, also: None }, age);
+    }
     decision
 }
 
@@ -84,7 +89,7 @@ mod tests {
     #[test]
     fn the_latest_are_remembered() {
         let mut nonces = Nonces::default();
-        let seen = |n: u64, told: u64| Seen { nonce: n << 32, told: told << 32 };
+        let seen = |n: u64, told: u64| Seen { nonce: n << 32, told: told << 32, also: None };
         for n in 0..100 {
             nonces.remember(seen(n, n + 1), 7);
         }
