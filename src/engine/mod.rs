@@ -33,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::plivo::Plivo;
 use crate::store::{Commit, NumberKey, Outcome, Revision, Store, StoreError, Stored, record};
 use crate::time::Timestamp;
-use crate::verification::{Answer, Decision, Effect, Event, Refusal, Rules, Verification, VerificationId};
+use crate::verification::{Answer, Channel, Decision, Effect, Event, Refusal, Rules, Verification, VerificationId};
 use escalator::Alarm;
 pub use learner::Learner;
 use permit::Permits;
@@ -141,7 +141,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`] also when it is another app's.
     pub async fn apply_for(&self, app: &str, id: VerificationId, event: &Event) -> Result<Applied, EngineError> {
-        self.apply_if(id, event, Some(app)).await
+        self.apply_if(id, event, Some(app), None).await
     }
 
     /// Applies an event: what it changes is in the store when this returns, and what follows is under way.
@@ -149,13 +149,20 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]; nothing has changed then, except that a commit whose answer got lost may have.
     pub async fn apply(&self, id: VerificationId, event: &Event) -> Result<Applied, EngineError> {
-        self.apply_if(id, event, None).await
+        self.apply_if(id, event, None, None).await
     }
 
-    async fn apply_if(&self, id: VerificationId, event: &Event, app: Option<&str>) -> Result<Applied, EngineError> {
+    /// `granted`: an attempt that the guard has been asked for already.
+    async fn apply_if(
+        &self,
+        id: VerificationId,
+        event: &Event,
+        app: Option<&str>,
+        granted: Option<Channel>,
+    ) -> Result<Applied, EngineError> {
         let (engine, event, app) = (self.clone(), event.clone(), app.map(str::to_owned));
         self.to_its_end(async move {
-            let (verification, effects, answer) = engine.decide_and_commit(id, &event, app.as_deref()).await?;
+            let (verification, effects, answer) = engine.decide_and_commit(id, &event, app.as_deref(), granted).await?;
             let performance = engine.perform(&verification, effects);
             Ok(Applied { verification, answer, performance })
         })
@@ -167,6 +174,7 @@ impl Engine {
         id: VerificationId,
         event: &Event,
         app: Option<&str>,
+        granted: Option<Channel>,
     ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
         let turn = match self.turns.take(id).await {
             Ok(turn) => Some(turn),
@@ -187,7 +195,7 @@ impl Engine {
                 return Err(StoreError::Unavailable("no answer to whoever was before".to_owned()).into());
             }
         };
-        let outcome = self.decide_and_commit_in_turn(id, event, app).await;
+        let outcome = self.decide_and_commit_in_turn(id, event, app, granted).await;
         match (&outcome, &turn) {
             (Err(EngineError::Store(StoreError::Unavailable(_))), Some(turn)) => turn.store_is_away(),
             (Err(EngineError::NotFound), _) => self.leave_no_link(event).await,
@@ -201,8 +209,9 @@ impl Engine {
         id: VerificationId,
         event: &Event,
         app: Option<&str>,
+        granted: Option<Channel>,
     ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
-        let mut permits = Permits::default();
+        let mut permits = Permits::with(granted);
         for _ in 0..COMMIT_TRIES {
             let found = self.load(id).await?;
             if found.is_none() && app.is_some() {

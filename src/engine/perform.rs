@@ -263,7 +263,7 @@ impl Engine {
         };
         let (started, mut pause) = (std::time::Instant::now(), Duration::from_millis(100));
         loop {
-            match self.decide_and_commit(v.id, event, None).await {
+            match self.decide_and_commit(v.id, event, None, None).await {
                 Err(EngineError::Store(StoreError::Unavailable(_)))
                     if started.elapsed() < hold && !self.closing.is_cancelled() =>
                 {

@@ -30,13 +30,17 @@ pub(super) enum Permit {
 }
 
 /// What was granted and refused while one event is being applied, however often it is decided on.
-#[derive(Default)]
 pub(super) struct Permits {
     granted: Vec<Channel>,
     barred: Vec<Barred>,
 }
 
 impl Permits {
+    /// With what was granted before.
+    pub(super) fn with(granted: Option<Channel>) -> Self {
+        Self { granted: granted.into_iter().collect(), barred: Vec::new() }
+    }
+
     /// The first new attempt that nobody has been asked for.
     fn missing(&self, before: &Verification, after: &Verification) -> Option<Channel> {
         let new = || after.attempts.iter().skip(before.attempts.len()).map(|a| a.channel);
@@ -77,8 +81,7 @@ impl Engine {
         unless: Option<NumberKey>,
         now: Timestamp,
     ) -> Result<Permit, EngineError> {
-        let channel = v.attempts.first().map_or(v.mode.first_channel(), |first| first.channel);
-        self.permit(v, channel, true, unless, now).await
+        self.permit(v, first_channel(v), true, unless, now).await
     }
 
     async fn permit(
@@ -155,6 +158,11 @@ impl Engine {
         };
         takes.iter().map(count).collect()
     }
+}
+
+/// The channel that a verification begins with.
+pub(super) fn first_channel(v: &Verification) -> Channel {
+    v.attempts.first().map_or(v.mode.first_channel(), |first| first.channel)
 }
 
 /// What an attempt is expected to cost, in micro-dollars, until Plivo says what it did.

@@ -51,7 +51,7 @@ async fn no_code_key_or_number_is_where_it_does_not_belong() {
     outage(json!({ "seconds": 600, "status": 500 })).await;
     tokio::join!(first.insist(0), second.insist(0));
     outage(json!({ "seconds": 0 })).await;
-    let mut stored = everything_in(&redis);
+    let mut stored = redis.everything();
     redis.kill();
     tokio::join!(first.insist(1), second.insist(1));
     redis.restart();
@@ -60,7 +60,7 @@ async fn no_code_key_or_number_is_where_it_does_not_belong() {
         visitor.service.until_ready().await;
     }
     tokio::join!(first.insist(2), second.insist(2));
-    stored += &everything_in(&redis);
+    stored += &redis.everything();
 
     let metrics = [by_phlo.get("/metrics").await, by_api.get("/metrics").await];
     let (first, second) = (first.noted.into_inner().unwrap(), second.noted.into_inner().unwrap());
@@ -219,25 +219,6 @@ impl Urls {
         let all = &self.refs;
         (0..8).map(|n| all[n * (all.len() - 1) / 7].clone()).collect()
     }
-}
-
-/// Every key and every value, as it is.
-fn everything_in(redis: &RedisServer) -> String {
-    let mut all = String::new();
-    for key in redis.command(&["KEYS", "*"]).lines() {
-        let read: &[&str] = match redis.command(&["TYPE", key]).as_str() {
-            "string" => &["GET", key],
-            "list" => &["LRANGE", key, "0", "-1"],
-            "zset" => &["ZRANGE", key, "0", "-1"],
-            "hash" => &["HGETALL", key],
-            "set" => &["SMEMBERS", key],
-            // It was due between the two questions.
-            "none" => continue,
-            kind => panic!("{key} is a {kind}, which this test cannot read"),
-        };
-        all += &format!("{key} {}\n", redis.command(read));
-    }
-    all
 }
 
 /// Everything that Redis is told, while it lives.
