@@ -5,6 +5,7 @@
 
 pub mod clock;
 mod create;
+mod erase;
 pub mod escalator;
 pub mod learner;
 mod perform;
@@ -22,14 +23,15 @@ use tracing::Instrument;
 
 pub use clock::Clock;
 pub use create::{Created, Creation};
+pub use erase::Erasures;
 pub use perform::{Performance, Reported};
 pub use query::Page;
 
-use crate::guard::{Guard, guesses};
+use crate::guard::{Guard, Scope, guesses};
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::plivo::Plivo;
-use crate::store::{Commit, Outcome, Revision, Store, StoreError, Stored, record};
+use crate::store::{Commit, NumberKey, Outcome, Revision, Store, StoreError, Stored, record};
 use crate::time::Timestamp;
 use crate::verification::{Answer, Channel, Decision, Effect, Event, Refusal, Rules, Verification, VerificationId};
 use escalator::Alarm;
@@ -194,8 +196,10 @@ impl Engine {
             }
         };
         let outcome = self.decide_and_commit_in_turn(id, event, app, granted).await;
-        if let (Err(EngineError::Store(StoreError::Unavailable(_))), Some(turn)) = (&outcome, &turn) {
-            turn.store_is_away();
+        match (&outcome, &turn) {
+            (Err(EngineError::Store(StoreError::Unavailable(_))), Some(turn)) => turn.store_is_away(),
+            (Err(EngineError::NotFound), _) => self.leave_no_link(event).await,
+            _ => {}
         }
         outcome
     }
@@ -226,6 +230,9 @@ impl Engine {
             };
             let decision = self.decide_with_permits(&before, event, rules, now, &mut permits).await?;
             let Decision { after, effects, lessons, answer } = decision;
+            if let Answer::Refused(Refusal::RateLimited { scope: Scope::Guesses, .. }) = answer {
+                self.limit_reached(Scope::Guesses, &after, None);
+            }
             // A tick is always written down: that ends the lease under which it was claimed.
             if after == before && *event != Event::Tick {
                 return Ok((after, effects, answer));
@@ -264,7 +271,7 @@ impl Engine {
             .commit(&Commit {
                 id: after.id,
                 app: after.app.clone(),
-                number: self.keys.number_key(&after.app, &after.to),
+                number: self.number_of(after),
                 expected,
                 previous,
                 sealed: record::encode(after, &self.keys)?,
@@ -279,6 +286,14 @@ impl Engine {
             self.alarm.set(due);
         }
         Ok(outcome)
+    }
+
+    /// The number's key that the verification was created under: a commit stays in one shard, and finds the index that
+    /// its creation wrote, however often SECRET_KEY was changed meanwhile.
+    fn number_of(&self, v: &Verification) -> NumberKey {
+        let keys = self.keys.number_keys(&v.app, &v.to);
+        let created_under = keys.iter().find(|key| key.shard() == v.id.shard());
+        created_under.copied().unwrap_or_else(|| self.keys.number_key(&v.app, &v.to))
     }
 
     /// Tells logs and metrics what a commit added to the story.

@@ -45,6 +45,7 @@ async fn no_code_key_or_number_is_where_it_does_not_belong() {
         visitor.use_the_old_routes().await;
         visitor.come_by(&urls.one_ref_of_each_kind()).await;
         visitor.try_a_test_number(TEST_NUMBER, TEST_CODE).await;
+        visitor.have_numbers_forgotten().await;
     }
     let outage = async |what: Value| client().post(format!("{plivo_url}/outage")).json(&what).send().await.unwrap();
     outage(json!({ "seconds": 600, "status": 500 })).await;
@@ -82,6 +83,8 @@ async fn no_code_key_or_number_is_where_it_does_not_belong() {
     let (log_by_phlo, log_by_api) = (logged(&by_phlo), logged(&by_api));
     assert!(log_by_phlo.contains("\"+1••••••••00\"") && of_ids(&log_by_phlo, &first.ids));
     assert!(log_by_api.contains("to=+1••••••••00") && of_ids(&log_by_api, &second.ids));
+    assert!([&log_by_phlo, &log_by_api].iter().all(|log| log.contains("number_erased")));
+    assert!([&first, &second].iter().all(|noted| noted.answers.contains("\"idempotent-replayed\": \"true\"")));
     assert!(log_by_phlo.contains("\"level\":\"TRACE\"") && log_by_api.contains(" TRACE "));
     let commands: String = commands.into_iter().map(Commands::end).collect();
     let haystacks = [
