@@ -174,22 +174,28 @@ impl<'a> Stage<'a> {
         for (victim, v) in self.victims.iter().enumerate() {
             let mut add = |wire: Wire| all.push(Genuine { wire, victim });
             let (kind, early, late) = v.words();
-            add(self.signed(&v.reports, &early));
-            add(self.signed(&v.reports, &late));
-            add(self.signed(&format!("/plivo/{kind}"), &late));
-            add(self.signed(&format!("/plivo/{CALLBACK_SECRET}/{kind}"), &late));
+            // Whether both versions share a nonce is not certain: of some they do.
+            let told = |path: &str, words: &Params| {
+                let wire = Wire::of(path, words);
+                let wire = if victim % 4 < 2 { wire } else { wire.apart() };
+                wire.signed(self.public_url, path, words)
+            };
+            add(told(&v.reports, &early));
+            add(told(&v.reports, &late));
+            add(told(&format!("/plivo/{kind}"), &late));
+            add(told(&format!("/plivo/{CALLBACK_SECRET}/{kind}"), &late));
             for path in [&v.reports, &format!("/plivo/{kind}")] {
                 add(Wire::of(path, &late).get().signed(self.public_url, path, &late));
             }
             if let Some(path) = &v.answers {
-                add(self.signed(
+                add(told(
                     path,
                     &params(&[("CallUUID", &v.uuid), ("CallStatus", "in-progress"), ("Event", "StartApp")]),
                 ));
             }
-            let told = params(&[("ref", &v.flow), ("event", if v.is_call { "call_answered" } else { "sms_sent" })]);
-            add(Wire::of("/plivo/phlo", &told).in_json().bearer(CALLBACK_SECRET));
-            add(Wire::of(&format!("/plivo/{CALLBACK_SECRET}/phlo/{}", v.flow), &told[1..].to_vec()));
+            let news = params(&[("ref", &v.flow), ("event", if v.is_call { "call_answered" } else { "sms_sent" })]);
+            add(Wire::of("/plivo/phlo", &news).in_json().bearer(CALLBACK_SECRET));
+            add(Wire::of(&format!("/plivo/{CALLBACK_SECRET}/phlo/{}", v.flow), &news[1..].to_vec()));
         }
         all
     }

@@ -35,6 +35,7 @@ pub struct Wire {
     headers: Vec<(String, String)>,
     is_json: bool,
     pub is_get: bool,
+    is_apart: bool,
 }
 
 /// What it was answered.
@@ -46,7 +47,14 @@ pub struct Told {
 
 impl Wire {
     pub fn of(path: &str, params: &Params) -> Self {
-        Self { path: path.to_owned(), params: params.clone(), headers: Vec::new(), is_json: false, is_get: false }
+        Self {
+            path: path.to_owned(),
+            params: params.clone(),
+            headers: Vec::new(),
+            is_json: false,
+            is_get: false,
+            is_apart: false,
+        }
     }
 
     /// The URL of its kind that names no attempt.
@@ -54,20 +62,21 @@ impl Wire {
         if self.path.contains("/message") { "/plivo/message" } else { "/plivo/call" }
     }
 
-    /// As Plivo signs: in both versions, for the account and its main account, under one nonce.
+    /// As Plivo signs: in both versions, for the account and its main account.
     pub fn signed(self, base: &str, path: &str, params: &Params) -> Self {
         self.signed_by(AUTH_TOKEN, base, path, params)
     }
 
     pub fn signed_by(mut self, token: &str, base: &str, path: &str, params: &Params) -> Self {
         let (url, nonce) = (format!("{base}{path}"), nonce());
+        let v2_nonce = if self.is_apart { self::nonce() } else { nonce.clone() };
         let v3 = match self.is_get {
             true => signature::v3_payload("GET", &with_query(&url, params), &[], &nonce),
             false => signature::v3_payload("POST", &url, params, &nonce),
         };
         let v3 = signature::sign(token, &v3);
-        let v2 = signature::sign(token, &signature::v2_payload(&url, &nonce));
-        for (version, signature) in [("V3", v3), ("V2", v2)] {
+        let v2 = signature::sign(token, &signature::v2_payload(&url, &v2_nonce));
+        for (version, signature, nonce) in [("V3", v3, nonce), ("V2", v2, v2_nonce)] {
             for name in [format!("X-Plivo-Signature-{version}"), format!("X-Plivo-Signature-Ma-{version}")] {
                 self.headers.push((name, signature.clone()));
             }
@@ -92,6 +101,12 @@ impl Wire {
 
     pub fn bearer(mut self, secret: &str) -> Self {
         self.headers.push(("Authorization".to_owned(), format!("Bearer {secret}")));
+        self
+    }
+
+    /// Each version under a nonce of its own.
+    pub fn apart(mut self) -> Self {
+        self.is_apart = true;
         self
     }
 
