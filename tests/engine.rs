@@ -14,8 +14,8 @@ use phlo_2fa::engine::Creation;
 use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::store::{
-    AttemptRef, Claimed, Commit, Count, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap,
-    Taken,
+    AttemptRef, Claimed, Commit, Count, Cursor, Erased, Erasure, Memory, NumberKey, Outcome, Parked, Store, StoreError,
+    Stored, Swap, Taken,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::event::{CallReport, Facts, TextReport, TriggerOutcome};
@@ -102,6 +102,12 @@ impl Store for Held {
     }
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
         self.memory.unpark(provider_id).await
+    }
+    async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
+        self.memory.erase(erasure).await
+    }
+    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
+        self.memory.unlink(provider_id).await
     }
     async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.memory.memos(names).await

@@ -12,6 +12,8 @@ mod claims;
 mod counts;
 #[path = "store/drafts.rs"]
 mod drafts;
+#[path = "store/erasures.rs"]
+mod erasures;
 #[path = "store/outages.rs"]
 mod outages;
 #[path = "store/redis.rs"]
@@ -102,6 +104,12 @@ every_back_end_keeps! {
     counts::of_counts_side_by_side_no_more_are_taken_than_the_limit,
     counts::nothing_is_counted_for_a_number_that_has_a_verification,
     counts::guesses_outlive_the_verification_they_were_made_for,
+    erasures::what_is_erased_is_gone_with_all_that_is_beside_it,
+    erasures::what_has_changed_since_is_not_erased,
+    erasures::nothing_brings_back_what_is_erased,
+    erasures::guesses_outlive_an_erasure,
+    erasures::an_index_that_names_another_stays,
+    erasures::what_a_providers_id_finds_is_forgotten,
     sharing::it_answers_and_its_time_goes_forward,
 }
 

@@ -143,6 +143,23 @@ fn readme_names_every_variable() {
 }
 
 #[test]
+fn security_names_tests_that_there_are() {
+    let text = fs::read_to_string(Path::new(ROOT).join("SECURITY.md")).unwrap();
+    let mut code: String = sources().into_iter().map(|(_, code)| code).collect();
+    code += &below(Path::new(ROOT).join("tests"))
+        .into_iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect::<String>();
+    let named = text
+        .split('`')
+        .filter(|word| word.matches('_').count() >= 3 && word.bytes().all(|b| b == b'_' || b.is_ascii_lowercase()));
+    let named: BTreeSet<_> = named.collect();
+    assert!(named.len() > 30, "where are the tests?");
+    let missing = named.into_iter().filter(|name| !code.contains(&format!("fn {name}(")));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new(), "tests that SECURITY.md names and that are none");
+}
+
+#[test]
 fn files_can_be_read_in_one_go() {
     let mut long = BTreeSet::new();
     for (path, code) in sources() {
@@ -162,22 +179,31 @@ fn src() -> PathBuf {
 
 /// Every source below `src`, by its path from there, comments blanked.
 fn sources() -> Vec<(PathBuf, String)> {
-    let (mut folders, mut found) = (vec![src()], Vec::new());
+    let mut found = Vec::new();
+    for path in below(src()) {
+        let code = fs::read_to_string(&path).unwrap();
+        let code = code.lines().map(|line| if line.trim_start().starts_with("//") { "" } else { line });
+        let code = code.collect::<Vec<_>>().join("\n");
+        found.push((path.strip_prefix(src()).unwrap().to_owned(), code));
+    }
+    assert!(found.len() > 20, "where are the sources?");
+    found.sort();
+    found
+}
+
+/// The paths of all Rust files below a folder.
+fn below(folder: PathBuf) -> Vec<PathBuf> {
+    let (mut folders, mut found) = (vec![folder], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let code = fs::read_to_string(&path).unwrap();
-                let code = code.lines().map(|line| if line.trim_start().starts_with("//") { "" } else { line });
-                let code = code.collect::<Vec<_>>().join("\n");
-                found.push((path.strip_prefix(src()).unwrap().to_owned(), code));
+                found.push(path);
             }
         }
     }
-    assert!(found.len() > 20, "where are the sources?");
-    found.sort();
     found
 }
 

@@ -68,7 +68,8 @@ impl Raw {
     pub(super) fn guesses(&mut self, faults: &mut Faults) -> Option<GuessRules> {
         faults.defaulted("LIMIT_GUESSES", self.limit_guesses.take(), |text| {
             let limits = rule(text)?;
-            GuessRules::new(limits).ok_or_else(|| "must not look back further than a day".into())
+            GuessRules::new(limits)
+                .ok_or_else(|| "must allow 1000 at most, not look back further than a day, and not be none".into())
         })
     }
 }

@@ -8,9 +8,10 @@ use secrecy::ExposeSecret;
 use super::clock::{self, Reading};
 use super::finding::{Chart, Finding, Verdict};
 use crate::config::Config;
+use crate::guard::{Limit, Limits};
 use crate::plivo::outcome;
 use crate::store::redis::{Redis, Setup};
-use crate::store::{AttemptRef, Commit, NumberKey, Outcome, Parked, Store, StoreError};
+use crate::store::{AttemptRef, Commit, Count, NumberKey, Outcome, Parked, Store, StoreError, Taken};
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
 use crate::verification::event::Facts;
@@ -20,7 +21,7 @@ const SETUP: &str = "redis setup";
 const SCRIPTS: &str = "redis scripts";
 
 /// The commands that the store and its scripts use, for the ACL of a user who may no more than that.
-const COMMANDS: &str = "+ping +time +get +set +mget +del +exists +pexpire +pttl +zadd +zrem +zrange +zrangebyscore \
+const COMMANDS: &str = "+ping +time +get +set +mget +del +exists +pexpire +pttl +hgetall +hincrby +hdel +zadd +zrem +zrange +zrangebyscore \
                         +zrevrangebyscore +rpush +lrange +evalsha +script|load (and +cluster|slots in a \
                         cluster), keys ~phlo2fa:*";
 /// How long what is written stays.
@@ -150,6 +151,16 @@ async fn exercise(store: &dyn Store) -> Result<(), Failure> {
         patiently(|| store.unpark(&uuid)).await.map_err(failed("unpark"))?;
         if parked != [report] {
             return Err(Failure::Odd("link"));
+        }
+    }
+    let limits = Limits(vec![Limit { max: 1, window: KEEP }]);
+    let count = Count { name: format!("doctor:{uuid}"), amount: 1, limits, is_free: false };
+    // So much later that what the first left is removed.
+    for now in [Timestamp::from_millis(2), Timestamp::from_millis(2) + KEEP * 2] {
+        if patiently(|| store.take(std::slice::from_ref(&count), None, now)).await.map_err(failed("count"))?
+            != Taken::All
+        {
+            return Err(Failure::Odd("count"));
         }
     }
     Ok(())

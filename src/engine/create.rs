@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::permit::Permit;
+use super::permit::{Permit, first_channel};
 use super::turns::StoreIsAway;
 use super::{Applied, COMMIT_TRIES, Engine, EngineError};
 use crate::escalation::Policy;
@@ -10,7 +10,9 @@ use crate::guard::Guesses;
 use crate::phone::PhoneNumber;
 use crate::store::{NumberKey, Outcome, StoreError};
 use crate::verification::state::Details;
-use crate::verification::{Answer, Code, Decision, Event, Mode, Refusal, Request, Rules, VerificationId, open};
+use crate::verification::{
+    Answer, Channel, Code, Decision, Event, Mode, Refusal, Request, Rules, VerificationId, open,
+};
 
 /// What a customer asks for.
 pub struct Creation {
@@ -80,7 +82,7 @@ impl Engine {
         // While a SECRET_KEY is being rotated an open one may still be known under the key before.
         for older in self.keys.number_keys(&creation.app, &creation.to).into_iter().skip(1) {
             if let Some(id) = self.store.newest(older).await? {
-                match self.join(id, older, &join).await? {
+                match self.join(id, older, &join, None).await? {
                     Known::Open(joined) => return Ok(*joined),
                     Known::Over(_, known) => guesses.merge(&known),
                 }
@@ -106,15 +108,15 @@ impl Engine {
             details: creation.details,
         };
         // Most numbers are new: that nothing is there is tried first and costs no exchange of its own.
-        let (mut previous, mut is_permitted) = (None, is_test);
+        let (mut previous, mut is_permitted, mut granted) = (None, is_test, None);
         for _ in 0..COMMIT_TRIES {
             let now = self.clock.now().await?;
             let decision = open(request.clone(), &rules, now);
             if !is_permitted {
                 let unless = previous.is_none().then_some(number);
                 match self.permit_to_begin(&decision.after, unless, now).await? {
-                    Permit::Granted => is_permitted = true,
-                    Permit::Found(id) => match self.join(id, number, &join).await? {
+                    Permit::Granted => (is_permitted, granted) = (true, Some(first_channel(&decision.after))),
+                    Permit::Found(id) => match self.join(id, number, &join, None).await? {
                         Known::Open(joined) => return Ok(*joined),
                         Known::Over(id, known) => {
                             request.guesses.merge(&known);
@@ -126,7 +128,7 @@ impl Engine {
                         // Somebody may have begun one just now, and it serves this one as well.
                         if let Some(id) = self.store.newest(number).await?
                             && previous != Some(id)
-                            && let Known::Open(joined) = self.join(id, number, &join).await?
+                            && let Known::Open(joined) = self.join(id, number, &join, None).await?
                         {
                             return Ok(*joined);
                         }
@@ -144,7 +146,8 @@ impl Engine {
             }
             previous = self.store.newest(number).await?;
             if let Some(id) = previous {
-                match self.join(id, number, &join).await? {
+                // What was counted for this creation is good for what it sends as it joins.
+                match self.join(id, number, &join, granted).await? {
                     Known::Open(joined) => return Ok(*joined),
                     Known::Over(_, known) => request.guesses.merge(&known),
                 }
@@ -155,8 +158,14 @@ impl Engine {
 
     /// Joins a verification if it is open. When it is over, its place in the index can be taken, and what was guessed
     /// for its number is carried on.
-    async fn join(&self, id: VerificationId, number: NumberKey, join: &Event) -> Result<Known, EngineError> {
-        match self.apply(id, join).await {
+    async fn join(
+        &self,
+        id: VerificationId,
+        number: NumberKey,
+        join: &Event,
+        granted: Option<Channel>,
+    ) -> Result<Known, EngineError> {
+        match self.apply_if(id, join, None, granted).await {
             Ok(Applied { answer: Answer::Refused(Refusal::Final(_)), verification, .. }) => {
                 Ok(Known::Over(id, verification.guesses))
             }

@@ -5,6 +5,7 @@
 
 pub mod clock;
 mod create;
+mod erase;
 pub mod escalator;
 pub mod learner;
 mod perform;
@@ -22,16 +23,17 @@ use tracing::Instrument;
 
 pub use clock::Clock;
 pub use create::{Created, Creation};
+pub use erase::Erasures;
 pub use perform::{Performance, Reported};
 pub use query::Page;
 
-use crate::guard::{Guard, guesses};
+use crate::guard::{Guard, Scope, guesses};
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::plivo::Plivo;
-use crate::store::{Commit, Outcome, Revision, Store, StoreError, Stored, record};
+use crate::store::{Commit, NumberKey, Outcome, Revision, Store, StoreError, Stored, record};
 use crate::time::Timestamp;
-use crate::verification::{Answer, Decision, Effect, Event, Refusal, Rules, Verification, VerificationId};
+use crate::verification::{Answer, Channel, Decision, Effect, Event, Refusal, Rules, Verification, VerificationId};
 use escalator::Alarm;
 pub use learner::Learner;
 use permit::Permits;
@@ -139,7 +141,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`] also when it is another app's.
     pub async fn apply_for(&self, app: &str, id: VerificationId, event: &Event) -> Result<Applied, EngineError> {
-        self.apply_if(id, event, Some(app)).await
+        self.apply_if(id, event, Some(app), None).await
     }
 
     /// Applies an event: what it changes is in the store when this returns, and what follows is under way.
@@ -147,13 +149,20 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]; nothing has changed then, except that a commit whose answer got lost may have.
     pub async fn apply(&self, id: VerificationId, event: &Event) -> Result<Applied, EngineError> {
-        self.apply_if(id, event, None).await
+        self.apply_if(id, event, None, None).await
     }
 
-    async fn apply_if(&self, id: VerificationId, event: &Event, app: Option<&str>) -> Result<Applied, EngineError> {
+    /// `granted`: an attempt that the guard has been asked for already.
+    async fn apply_if(
+        &self,
+        id: VerificationId,
+        event: &Event,
+        app: Option<&str>,
+        granted: Option<Channel>,
+    ) -> Result<Applied, EngineError> {
         let (engine, event, app) = (self.clone(), event.clone(), app.map(str::to_owned));
         self.to_its_end(async move {
-            let (verification, effects, answer) = engine.decide_and_commit(id, &event, app.as_deref()).await?;
+            let (verification, effects, answer) = engine.decide_and_commit(id, &event, app.as_deref(), granted).await?;
             let performance = engine.perform(&verification, effects);
             Ok(Applied { verification, answer, performance })
         })
@@ -165,6 +174,7 @@ impl Engine {
         id: VerificationId,
         event: &Event,
         app: Option<&str>,
+        granted: Option<Channel>,
     ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
         let turn = match self.turns.take(id).await {
             Ok(turn) => Some(turn),
@@ -185,9 +195,11 @@ impl Engine {
                 return Err(StoreError::Unavailable("no answer to whoever was before".to_owned()).into());
             }
         };
-        let outcome = self.decide_and_commit_in_turn(id, event, app).await;
-        if let (Err(EngineError::Store(StoreError::Unavailable(_))), Some(turn)) = (&outcome, &turn) {
-            turn.store_is_away();
+        let outcome = self.decide_and_commit_in_turn(id, event, app, granted).await;
+        match (&outcome, &turn) {
+            (Err(EngineError::Store(StoreError::Unavailable(_))), Some(turn)) => turn.store_is_away(),
+            (Err(EngineError::NotFound), _) => self.leave_no_link(event).await,
+            _ => {}
         }
         outcome
     }
@@ -197,8 +209,9 @@ impl Engine {
         id: VerificationId,
         event: &Event,
         app: Option<&str>,
+        granted: Option<Channel>,
     ) -> Result<(Verification, Vec<Effect>, Answer), EngineError> {
-        let mut permits = Permits::default();
+        let mut permits = Permits::with(granted);
         for _ in 0..COMMIT_TRIES {
             let found = self.load(id).await?;
             if found.is_none() && app.is_some() {
@@ -217,6 +230,9 @@ impl Engine {
             };
             let decision = self.decide_with_permits(&before, event, rules, now, &mut permits).await?;
             let Decision { after, effects, lessons, answer } = decision;
+            if let Answer::Refused(Refusal::RateLimited { scope: Scope::Guesses, .. }) = answer {
+                self.limit_reached(Scope::Guesses, &after, None);
+            }
             // A tick is always written down: that ends the lease under which it was claimed.
             if after == before && *event != Event::Tick {
                 return Ok((after, effects, answer));
@@ -255,7 +271,7 @@ impl Engine {
             .commit(&Commit {
                 id: after.id,
                 app: after.app.clone(),
-                number: self.keys.number_key(&after.app, &after.to),
+                number: self.number_of(after),
                 expected,
                 previous,
                 sealed: record::encode(after, &self.keys)?,
@@ -270,6 +286,14 @@ impl Engine {
             self.alarm.set(due);
         }
         Ok(outcome)
+    }
+
+    /// The number's key that the verification was created under: a commit stays in one shard, and finds the index that
+    /// its creation wrote, however often SECRET_KEY was changed meanwhile.
+    fn number_of(&self, v: &Verification) -> NumberKey {
+        let keys = self.keys.number_keys(&v.app, &v.to);
+        let created_under = keys.iter().find(|key| key.shard() == v.id.shard());
+        created_under.copied().unwrap_or_else(|| self.keys.number_key(&v.app, &v.to))
     }
 
     /// Tells logs and metrics what a commit added to the story.

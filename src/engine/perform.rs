@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use rand::RngExt;
 use tokio::sync::watch;
-use tracing::{Instrument, error, warn};
+use tracing::{Instrument, debug, error, warn};
 
 use super::{Engine, EngineError};
 use crate::plivo::{Reply, Trigger, Triggered};
@@ -70,6 +70,10 @@ impl Engine {
         let event = self.perform_one(&v, effect).await?;
         match self.bring_back(&v, &event).await {
             Ok(after) => Some(after),
+            Err(EngineError::NotFound) => {
+                self.take_back_what_nobody_knows_of(&v, &event).await;
+                None
+            }
             Err(error) => {
                 error!(verification.id = %v.id, %error, "the outcome of an effect is lost; it stays owed");
                 None
@@ -165,6 +169,17 @@ impl Engine {
         Some(Event::HungUp { attempt, is_done: true })
     }
 
+    /// Its verification was erased while Plivo was asked for a call: nobody else can take that back any more.
+    async fn take_back_what_nobody_knows_of(&self, v: &Verification, event: &Event) {
+        let Event::Triggered { attempt, .. } = event else { return };
+        if v.attempts.get(usize::from(*attempt)).is_some_and(|a| a.channel == Channel::Call) {
+            for uuid in event.provider_ids() {
+                let reply = self.plivo.take_back(uuid).await;
+                debug!(verification.id = %v.id, ?reply, "a call of an erased verification is taken back");
+            }
+        }
+    }
+
     /// Asks what a run of the PHLO made, so that reports that carry only its UUID find their attempt.
     async fn identify(&self, v: &Verification, attempt: u8, run_id: &str) -> Option<Event> {
         let channel = v.attempts.get(usize::from(attempt))?.channel;
@@ -248,7 +263,7 @@ impl Engine {
         };
         let (started, mut pause) = (std::time::Instant::now(), Duration::from_millis(100));
         loop {
-            match self.decide_and_commit(v.id, event, None).await {
+            match self.decide_and_commit(v.id, event, None, None).await {
                 Err(EngineError::Store(StoreError::Unavailable(_)))
                     if started.elapsed() < hold && !self.closing.is_cancelled() =>
                 {

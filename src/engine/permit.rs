@@ -15,7 +15,9 @@ use crate::phone::PhoneNumber;
 use crate::store::{Count, NumberKey, Taken};
 use crate::time::Timestamp;
 use crate::verification::rules::Barred;
-use crate::verification::{Attempt, Channel, Decision, Event, Rules, Status, Verification, VerificationId, decide};
+use crate::verification::{
+    Attempt, AttemptStatus, Channel, Decision, Event, Rules, Status, Verification, VerificationId, decide,
+};
 
 /// What the guard says to one attempt.
 pub(super) enum Permit {
@@ -28,13 +30,17 @@ pub(super) enum Permit {
 }
 
 /// What was granted and refused while one event is being applied, however often it is decided on.
-#[derive(Default)]
 pub(super) struct Permits {
     granted: Vec<Channel>,
     barred: Vec<Barred>,
 }
 
 impl Permits {
+    /// With what was granted before.
+    pub(super) fn with(granted: Option<Channel>) -> Self {
+        Self { granted: granted.into_iter().collect(), barred: Vec::new() }
+    }
+
     /// The first new attempt that nobody has been asked for.
     fn missing(&self, before: &Verification, after: &Verification) -> Option<Channel> {
         let new = || after.attempts.iter().skip(before.attempts.len()).map(|a| a.channel);
@@ -75,8 +81,7 @@ impl Engine {
         unless: Option<NumberKey>,
         now: Timestamp,
     ) -> Result<Permit, EngineError> {
-        let channel = v.attempts.first().map_or(v.mode.first_channel(), |first| first.channel);
-        self.permit(v, channel, true, unless, now).await
+        self.permit(v, first_channel(v), true, unless, now).await
     }
 
     async fn permit(
@@ -103,15 +108,20 @@ impl Engine {
             };
             let Some(full) = takes.get_mut(which) else { return Ok(Permit::Granted) };
             let (scope, is_relaxed) = (full.scope, self.guard.is_monitor && full.scope.is_relaxed_by_monitor());
-            let name = scope.as_str();
-            self.metrics.refusal(name);
-            warn!(event = "limit_reached", scope = name, app = v.app, to = %v.to, channel = channel.as_str(),
-                is_only_watched = is_relaxed);
+            self.limit_reached(scope, v, Some(channel));
             if !is_relaxed {
                 return Ok(Permit::Refused(scope, wait));
             }
             full.is_free = true;
         }
+    }
+
+    /// Says so, to whoever watches metrics and logs.
+    pub(super) fn limit_reached(&self, scope: Scope, v: &Verification, channel: Option<Channel>) {
+        let is_only_watched = self.guard.is_monitor && scope.is_relaxed_by_monitor();
+        let (scope, channel) = (scope.as_str(), channel.map(Channel::as_str));
+        self.metrics.refusal(scope);
+        warn!(event = "limit_reached", scope, app = v.app, to = %v.to, channel, is_only_watched);
     }
 
     /// What a commit gives back to the limits, or takes beside what was expected. Nobody waits for it, and it may be
@@ -133,16 +143,26 @@ impl Engine {
         self.tasks.spawn_on(task.in_current_span(), &self.runtime);
     }
 
-    /// Numbers and addresses go no further: a count is known by a keyed hash.
+    /// Numbers and addresses go no further: such a count is known by a keyed hash, and begins anew with another
+    /// SECRET_KEY. What is counted of nobody in particular goes on.
     fn counts(&self, takes: &[Take]) -> Vec<Count> {
         let count = |take: &Take| {
             let scope = take.scope.as_str();
-            let hash = self.keys.sign(&[b"count", scope.as_bytes(), take.subject.as_bytes()]);
-            let name = format!("{scope}:{:032x}", u128::from_be_bytes(hash));
+            let name = if take.scope.is_of_somebody() {
+                let hash = self.keys.sign(&[b"count", scope.as_bytes(), take.subject.as_bytes()]);
+                format!("{scope}:{:032x}", u128::from_be_bytes(hash))
+            } else {
+                format!("{scope}:{}", take.subject)
+            };
             Count { name, amount: take.amount, limits: take.limits.clone(), is_free: take.is_free }
         };
         takes.iter().map(count).collect()
     }
+}
+
+/// The channel that a verification begins with.
+pub(super) fn first_channel(v: &Verification) -> Channel {
+    v.attempts.first().map_or(v.mode.first_channel(), |first| first.channel)
 }
 
 /// What an attempt is expected to cost, in micro-dollars, until Plivo says what it did.
@@ -156,7 +176,20 @@ fn price_u(to: &PhoneNumber, channel: Channel) -> u64 {
 
 /// By how much what Plivo has told of costs differs from what was known or expected before.
 fn unexpected_u(before: &Verification, after: &Verification) -> i64 {
-    let cost = |a: &Attempt| i64::try_from(a.facts.cost_u.unwrap_or(price_u(&after.to, a.channel))).unwrap_or(i64::MAX);
+    let cost = |v: &Verification, a: &Attempt| {
+        let cost = if costs_nothing(v, a) { 0 } else { price_u(&v.to, a.channel) };
+        i64::try_from(a.facts.cost_u.unwrap_or(cost)).unwrap_or(i64::MAX)
+    };
     let known = before.attempts.iter().zip(&after.attempts);
-    known.map(|(before, after)| cost(after).saturating_sub(cost(before))).fold(0, i64::saturating_add)
+    let costs = known.map(|(b, a)| cost(after, a).saturating_sub(cost(before, b)));
+    costs.fold(0, i64::saturating_add)
+}
+
+/// Whether it is known that nothing was sent, or that nobody took the call: Plivo refused it, it was given up before
+/// Plivo had been asked, or it rang in vain.
+fn costs_nothing(v: &Verification, a: &Attempt) -> bool {
+    let in_vain = matches!(a.status, AttemptStatus::Busy | AttemptStatus::NoAnswer | AttemptStatus::Rejected);
+    let failed_to_ring = a.channel == Channel::Call && a.status == AttemptStatus::Failed && !a.answered;
+    let was_dropped = v.status.is_final() && a.status == AttemptStatus::Triggering;
+    a.refused.is_some() || was_dropped || (in_vain && !a.assumed) || failed_to_ring
 }

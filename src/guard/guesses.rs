@@ -13,19 +13,24 @@ use crate::time::Timestamp;
 /// How far back guesses are known at all.
 pub const REMEMBERED: Duration = Duration::from_secs(86_400);
 
+/// The most that may be allowed.
+pub const GUESSES_MAX: u64 = 1000;
+
 /// `LIMIT_GUESSES`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuessRules(Limits);
 
 impl GuessRules {
-    /// Takes limits of windows up to a day, as guesses are known no longer.
+    /// Takes limits of windows up to a day, as guesses are known no longer, and of up to [`GUESSES_MAX`], as no more are
+    /// known. None at all is not taken: a code of six digits is no secret to whoever may try them all.
     pub fn new(limits: Limits) -> Option<Self> {
-        limits.0.iter().all(|limit| limit.window <= REMEMBERED).then_some(Self(limits))
+        let fits = |limit: &Limit| limit.window <= REMEMBERED && limit.max <= GUESSES_MAX;
+        (!limits.0.is_empty() && limits.0.iter().all(fits)).then_some(Self(limits))
     }
 
     /// The most that any of them allows.
     fn most(&self) -> usize {
-        self.0.0.iter().map(|limit| usize::try_from(limit.max).unwrap_or(usize::MAX)).max().unwrap_or(0).min(1000)
+        self.0.0.iter().map(|limit| usize::try_from(limit.max).unwrap_or(usize::MAX)).max().unwrap_or(0)
     }
 }
 
@@ -79,6 +84,12 @@ impl Guesses {
         waits.max()
     }
 
+    /// When no limit looks at any of them any more.
+    pub fn end(&self) -> Option<Timestamp> {
+        let last = self.at.iter().max()?;
+        Some(Timestamp::from_millis(i64::from(*last) * 1000) + REMEMBERED)
+    }
+
     /// One more.
     pub fn add(&mut self, rules: &GuessRules, now: Timestamp) {
         self.at.push(seconds(now));
@@ -95,9 +106,12 @@ impl Guesses {
 
     /// Those of both, as when a number is found under two keys.
     pub fn merge(&mut self, other: &Self) {
+        let cleared = self.cleared.max(other.cleared);
         if other.at.len() > self.at.len() {
-            *self = other.clone();
+            self.at.clone_from(&other.at);
         }
+        self.cleared = cleared;
+        self.clear_if_none();
     }
 
     /// Leaves out what no limit looks at any more.
@@ -173,6 +187,8 @@ mod tests {
         let wait = guesses.wait(&rules, at(500)).unwrap();
         assert!(wait > Duration::from_secs(85_000) && wait <= Duration::from_secs(86_400), "{wait:?}");
         assert_eq!(guesses.wait(&rules, at(500) + wait), None, "the wait is enough");
+        assert_eq!(guesses.end(), Some(at(419) + REMEMBERED));
+        assert_eq!(Guesses::default().end(), None);
     }
 
     #[test]

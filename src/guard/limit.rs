@@ -31,7 +31,7 @@ pub struct Limits(pub Vec<Limit>);
 
 /// Why a text is no list of limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be NUMBER/TIME, separated by commas, with times like 30s, 10m, 1h or 1d up to 31d; or none")]
+#[error("must be NUMBER/TIME, separated by commas, with different times like 30s, 10m, 1h or 1d up to 31d; or none")]
 pub struct InvalidLimits;
 
 impl Limit {
@@ -102,7 +102,16 @@ impl FromStr for Limits {
         if text == "none" {
             return Ok(Self::none());
         }
-        text.split(',').map(|one| limit(one.trim()).ok_or(InvalidLimits)).collect::<Result<_, _>>().map(Self)
+        let limits: Vec<Limit> =
+            text.split(',').map(|one| limit(one.trim()).ok_or(InvalidLimits)).collect::<Result<_, _>>()?;
+        // Of one window the count is one.
+        let is_new = |i: usize, limit: &Limit| limits[..i].iter().all(|earlier| earlier.window != limit.window);
+        limits
+            .iter()
+            .enumerate()
+            .all(|(i, limit)| is_new(i, limit))
+            .then_some(Self(limits.clone()))
+            .ok_or(InvalidLimits)
     }
 }
 
@@ -152,7 +161,21 @@ mod tests {
         for text in ["5/10m,20/1d", "600/1m", "0/1s", "1/1h", "none", "7/90s"] {
             assert_eq!(text.parse::<Limits>().unwrap().to_string(), text);
         }
-        for text in ["", "5", "5/", "5/10", "/10m", "5/0m", "-1/1m", "5/10w", "5/10m,", "5/32d", "+5/1m", "5/１m"] {
+        for text in [
+            "",
+            "5",
+            "5/",
+            "5/10",
+            "/10m",
+            "5/0m",
+            "-1/1m",
+            "5/10w",
+            "5/10m,",
+            "5/32d",
+            "5/10m,20/600s",
+            "+5/1m",
+            "5/１m",
+        ] {
             assert!(text.parse::<Limits>().is_err(), "{text}");
         }
     }

@@ -5,8 +5,9 @@
 //! before a text or call is decided on, in one exchange, and a refusal names its [`Scope`]. Narrow scopes come first, so
 //! that whoever floods one number is refused for that number and uses up nothing that others need.
 //!
-//! Counts are kept per app, but for a country and the total: one app's abuser cannot lock a number's owner out of
-//! another app. They are not given back when an attempt does not come about after all.
+//! Counts of numbers, ranges and addresses are kept per app: one app's abuser cannot use up what a number may have in
+//! another. Countries, the total and the budget are everybody's. Counts are not given back when an attempt does not come
+//! about after all, but for the budget.
 
 pub mod guesses;
 pub mod limit;
@@ -110,6 +111,20 @@ impl Scope {
         }
     }
 
+    /// Whether its subject is a person, or nearly one.
+    pub fn is_of_somebody(self) -> bool {
+        !matches!(
+            self,
+            Self::App
+                | Self::AppCall
+                | Self::Country
+                | Self::CountryCall
+                | Self::Total
+                | Self::TotalCall
+                | Self::Budget
+        )
+    }
+
     /// Whether `GUARD=monitor` only counts what it would have refused.
     pub fn is_relaxed_by_monitor(self) -> bool {
         !matches!(self, Self::Budget | Self::Guesses)
@@ -195,7 +210,7 @@ impl Guard {
     pub fn takes(&self, ask: &Ask) -> Vec<Take> {
         let Ask { app, to, client_ip, is_call, is_new, price_u } = ask;
         let in_app = |subject: &str| format!("{app}|{subject}");
-        let (number, prefix) = (in_app(to.e164()), in_app(prefix(to)));
+        let (number, prefix) = (number(app, to), in_app(prefix(to)));
         let address = client_ip.map(|ip| in_app(&network(ip)));
         let country = to.country().to_string();
         let pairs = [
@@ -245,6 +260,10 @@ impl Take {
     fn new(scope: Scope, subject: &str, amount: i64, limits: &Limits) -> Self {
         Self { scope, subject: subject.to_owned(), amount, limits: limits.clone(), is_free: false }
     }
+}
+
+fn number(app: &str, to: &PhoneNumber) -> String {
+    format!("{app}|{}", to.e164())
 }
 
 /// A number without its last four digits.

@@ -10,7 +10,8 @@
 //!
 //! Not remembered is what asks to be tried again (5xx, 429) and what could not be read or was nobody's.
 //!
-//! The store holds keyed hashes of key and request, and the answer sealed: it has the `client_token`.
+//! The store holds keyed hashes of key and request, and the answer sealed: it has the `client_token`. Only whoever has
+//! the key finds it, so an erasure of the number leaves it: for what is left of the day, with the number masked.
 
 use std::io::{Read, Write};
 use std::pin::pin;

@@ -12,6 +12,7 @@ mod create;
 mod demo;
 mod direct;
 mod docs;
+mod erasures;
 mod error;
 mod idempotency;
 mod legacy;
@@ -95,6 +96,7 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
         .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(v::activity).wrap(once())))
         .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))
         .service(at("/v1/verifications/{id}/stream", "GET").route(get().to(stream::follow)))
+        .service(at("/v1/erasures", "POST").route(post().to(erasures::erase).wrap(once())))
         .service(at("/v1/routes", "GET").route(get().to(routes::list)))
         .service(at("/v1/checks", "POST").route(post().to(v::check_by_number).wrap(once())))
         .service(at("/plivo/message", "GET, POST").route(get().to(c::message)).route(post().to(c::message)))

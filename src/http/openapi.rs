@@ -7,7 +7,7 @@ use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::error::PROBLEM;
-use super::{callbacks, direct, idempotency, legacy, ops, routes, stream, verifications};
+use super::{callbacks, direct, erasures, idempotency, legacy, ops, routes, stream, verifications};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -15,7 +15,7 @@ use super::{callbacks, direct, idempotency, legacy, ops, routes, stream, verific
     paths(
         verifications::create, verifications::read, verifications::list, verifications::search,
         verifications::check, verifications::check_by_number, verifications::attempt, verifications::cancel,
-        verifications::activity, verifications::timeline, stream::follow,
+        verifications::activity, verifications::timeline, stream::follow, erasures::erase,
         callbacks::message, callbacks::message_by_secret, callbacks::call, callbacks::call_by_secret,
         direct::message, direct::call, direct::answer,
         callbacks::phlo, callbacks::phlo_by_ref, callbacks::phlo_by_secret, callbacks::phlo_by_secret_and_ref,

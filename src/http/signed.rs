@@ -87,7 +87,9 @@ fn prove(shared: &Shared, request: &HttpRequest, body: &Raw, params: &Params) ->
         Proof::V2 => headers.v2_nonce,
     };
     let query = target.split_once('?').map_or("", |(_, query)| query);
-    Some((proof, seen(nonce.unwrap_or_default(), query, params)))
+    // Were the V3 headers taken away, what is left would be a V2 callback of its own, with words that nobody signed.
+    let also = headers.v2_nonce.filter(|v2| proof == Proof::V3 && headers.v3_nonce != Some(v2)).map(|v2| hash([v2]));
+    Some((proof, Seen { also, ..seen(nonce.unwrap_or_default(), query, params) }))
 }
 
 /// Of the parameters as they were understood, in any order: where a signature leaves open which is key and which is
@@ -96,7 +98,7 @@ fn seen(nonce: &str, query: &str, params: &Params) -> Seen {
     let mut pairs: Vec<_> = params.pairs().iter().collect();
     pairs.sort_unstable();
     let words = pairs.iter().flat_map(|(key, value)| [key.as_str(), value]);
-    Seen { nonce: hash([nonce]), told: hash([nonce, query].into_iter().chain(words)) }
+    Seen { nonce: hash([nonce]), told: hash([nonce, query].into_iter().chain(words)), also: None }
 }
 
 /// Each part with its length, so that no two lists of parts are the same bytes.

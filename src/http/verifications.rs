@@ -255,7 +255,7 @@ fn prefers_async(request: &HttpRequest) -> bool {
 }
 
 /// Where the page before ended.
-fn page_after(cursor: Option<&str>) -> Result<Option<Cursor>, ApiError> {
+pub(super) fn page_after(cursor: Option<&str>) -> Result<Option<Cursor>, ApiError> {
     let wrong = || ApiError::parameters(vec![ParameterError::new("cursor", "is not a cursor of this list")]);
     cursor.map(|text| read_cursor(text).ok_or_else(wrong)).transpose()
 }
@@ -265,7 +265,7 @@ pub(super) fn known(id: &str) -> Result<VerificationId, ApiError> {
     id.parse().map_err(|_| crate::engine::EngineError::NotFound.into())
 }
 
-fn number(shared: &Shared, to: Option<String>) -> Result<PhoneNumber, ApiError> {
+pub(super) fn number(shared: &Shared, to: Option<String>) -> Result<PhoneNumber, ApiError> {
     let to = to.ok_or_else(|| ApiError::parameters(vec![ParameterError::new("to", "is required")]))?;
     shared.test_numbers.read(&to).map(|(to, _)| to).map_err(|why| ApiError::number("to", why))
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    AttemptRef, Claimed, Commit, Count, Cursor, NumberKey, Outcome, PARKED_MAX, PARKED_TTL, Parked, Store, StoreError,
-    Stored, Swap, Taken,
+    AttemptRef, Claimed, Commit, Count, Cursor, Erased, Erasure, NumberKey, Outcome, PARKED_MAX, PARKED_TTL, Parked,
+    Store, StoreError, Stored, Swap, Taken, nobody,
 };
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
@@ -110,6 +110,7 @@ impl State {
 
     fn remove(&mut self, id: VerificationId) {
         let Some(record) = self.records.remove(&id) else { return };
+        self.expiries.remove(&(record.gone_at, Expiring::Record(id)));
         if let Some(due) = record.due {
             self.due.remove(&(due, id));
         }
@@ -127,6 +128,16 @@ impl State {
         newest.guesses.clone_from(&commit.guesses);
         self.expiries.remove(&(was, Expiring::Newest(commit.number)));
         self.expiries.insert((gone_at, Expiring::Newest(commit.number)));
+    }
+
+    /// It named a verification that is erased.
+    fn clear_number(&mut self, number: NumberKey, erasure: &Erasure) {
+        let Some(newest) = self.newest.get_mut(&number).filter(|n| n.id == erasure.id) else { return };
+        let gone_at = clock() + erasure.keep;
+        let was =
+            std::mem::replace(newest, Newest { id: nobody(number.shard()), guesses: erasure.guesses.clone(), gone_at });
+        self.expiries.remove(&(was.gone_at, Expiring::Newest(number)));
+        self.expiries.insert((gone_at, Expiring::Newest(number)));
     }
 
     fn count(&mut self, count: &Count, now: Timestamp) {
@@ -197,6 +208,19 @@ impl Store for Memory {
         state.set_due(commit.id, commit.due);
         state.expiries.insert((gone_at, Expiring::Record(commit.id)));
         Ok(Outcome::Committed(revision))
+    }
+
+    async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
+        let mut state = self.state();
+        let current = state.records.get(&erasure.id).map(|r| r.stored.revision);
+        if current.is_some_and(|revision| revision != erasure.expected) {
+            return Ok(Erased::Changed);
+        }
+        for number in &erasure.numbers {
+            state.clear_number(*number, erasure);
+        }
+        state.remove(erasure.id);
+        Ok(if current.is_some() { Erased::Gone } else { Erased::Absent })
     }
 
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
@@ -276,6 +300,17 @@ impl Store for Memory {
 
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
         self.state().parked.remove(provider_id);
+        Ok(())
+    }
+
+    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if let Some((_, gone_at)) = state.links.remove(provider_id) {
+            state.expiries.remove(&(gone_at, Expiring::Link(provider_id.to_owned())));
+        }
+        if let Some((_, gone_at)) = state.parked.remove(provider_id) {
+            state.expiries.remove(&(gone_at, Expiring::Parked(provider_id.to_owned())));
+        }
         Ok(())
     }
 

@@ -65,6 +65,34 @@ pub struct Commit {
     pub keep_guesses: Duration,
 }
 
+/// What one erasure removes: what commits have written of one verification. Safe to run twice, and late.
+#[derive(Clone, Debug)]
+pub struct Erasure {
+    /// Whose record, due time and place in the list.
+    pub id: VerificationId,
+    /// The app that lists it.
+    pub app: String,
+    /// The number whose index may name it, under every live key.
+    pub numbers: Vec<NumberKey>,
+    /// The revision that the decision was made on.
+    pub expected: Revision,
+    /// The wrong codes of the number: an index that names the verification holds these instead, and names nobody.
+    pub guesses: Vec<u8>,
+    /// How long from now that index is kept. Not zero: it also tells a creation that comes late that it is late.
+    pub keep: Duration,
+}
+
+/// What became of an erasure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Erased {
+    /// It was there and is no more.
+    Gone,
+    /// It was not there.
+    Absent,
+    /// It has changed since; nothing is erased. Load and decide again.
+    Changed,
+}
+
 /// Something that is counted, and how much of it there may be.
 #[derive(Clone, Debug)]
 pub struct Count {
@@ -98,7 +126,7 @@ pub enum Taken {
     All,
     /// None was, as the number has a verification.
     Found(VerificationId),
-    /// This one would have been over its limit; none was taken, or in a cluster only those before it.
+    /// This one would have been over its limit; none was taken, and in a cluster those before it were given back.
     Full {
         /// Its place among those asked for.
         which: usize,
@@ -194,7 +222,8 @@ pub enum StoreError {
     Unreadable(&'static str),
 }
 
-/// The back end's side of the bargain. Every method is one exchange and takes effect wholly or not at all.
+/// The back end's side of the bargain. Every method is one exchange and takes effect wholly or not at all, but for
+/// [`Store::take`] in a cluster.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The store's own time.
@@ -210,7 +239,12 @@ pub trait Store: Send + Sync + 'static {
     /// whose very bytes are already there has happened: it answers `Committed` again.
     async fn commit(&self, commit: &Commit) -> Result<Outcome, StoreError>;
 
-    /// The newest verification of a number.
+    /// Removes a record with all that is written beside it, if the revision is the expected one. No commit brings it
+    /// back: one that changes it finds nothing to change, and one that creates it finds the number's index taken, by
+    /// an id that is nobody's, for as long as the erasure says.
+    async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError>;
+
+    /// The newest verification of a number. Where it is forgotten, or was erased, the id finds nothing.
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError>;
 
     /// The wrong codes of a number, as the last commit of its newest verification left them.
@@ -250,6 +284,9 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets the reports that waited for `provider_id`, once they are applied.
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError>;
 
+    /// Forgets what `provider_id` finds, and the reports that wait for it.
+    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError>;
+
     /// Memos: small values by name, apart from all verifications: what has been learned, the answers to idempotency
     /// keys, nonces of callbacks. They may be lost, and a name says nothing of anybody. In the order asked for, `None`
     /// where there is none.
@@ -276,6 +313,11 @@ pub trait Store: Send + Sync + 'static {
     fn pool(&self) -> Option<(usize, usize)> {
         None
     }
+}
+
+/// Whom the index of a number names whose newest verification was erased.
+fn nobody(shard: u8) -> VerificationId {
+    VerificationId::new(shard, 0)
 }
 
 /// [`Store::find_or_park_once`] in two exchanges.

@@ -95,6 +95,9 @@ impl Via {
     }
 }
 
+/// No attempt has so many ids, whatever is told of it.
+const IDS_MAX: usize = 8;
+
 /// One text or call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -114,6 +117,9 @@ pub struct Attempt {
     pub via: Option<Via>,
     /// Message or call UUID.
     pub provider_id: Option<String>,
+    /// Other UUIDs that it was told of by, which find it too: of the call beside that of its request, of a second run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_ids: Vec<String>,
     /// Plivo's error code or hangup cause, as written.
     pub error_code: Option<String>,
     /// What its failure means.
@@ -150,6 +156,7 @@ impl Attempt {
             is_repeat,
             via: None,
             provider_id: None,
+            other_ids: Vec::new(),
             error_code: None,
             class: None,
             refused: None,
@@ -178,6 +185,15 @@ impl Attempt {
             (self.status, self.assumed) = (to, false);
         }
         moves
+    }
+
+    /// Takes down an id of Plivo's. The first is shown, all of them find it.
+    pub(super) fn identify(&mut self, uuid: &str) {
+        let first = self.provider_id.get_or_insert_with(|| uuid.to_owned());
+        let is_known = first == uuid || self.other_ids.iter().any(|other| other == uuid);
+        if !is_known && self.other_ids.len() < IDS_MAX {
+            self.other_ids.push(uuid.to_owned());
+        }
     }
 
     /// Takes down where it went and what it cost; a later report knows better.

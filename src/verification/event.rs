@@ -310,4 +310,27 @@ impl Event {
         let (Self::TextReported { facts, .. } | Self::CallReported { facts, .. }) = self else { return None };
         facts.carrier
     }
+
+    /// Plivo's ids of the texts and calls that it tells of.
+    pub fn provider_ids(&self) -> Vec<&str> {
+        let told = match self {
+            Self::Triggered { outcome: TriggerOutcome::Accepted { provider_id, .. }, .. }
+            | Self::CallGoesOn { provider_id, .. }
+            | Self::Identified { provider_id, .. }
+            | Self::TextReported { provider_id, .. }
+            | Self::CallReported { provider_id, .. } => provider_id,
+            Self::Linked { provider_id } => return vec![provider_id],
+            Self::Signed { told, .. } => return told.iter().flat_map(Self::provider_ids).collect(),
+            Self::CodeSubmitted(_)
+            | Self::Cancel
+            | Self::AttemptRequested(_)
+            | Self::Joined { .. }
+            | Self::Activity(_)
+            | Self::Triggered { .. }
+            | Self::HungUp { .. }
+            | Self::TextRefused { .. }
+            | Self::Tick => &None,
+        };
+        told.iter().map(|id| id.uuid.as_str()).collect()
+    }
 }

@@ -200,11 +200,10 @@ impl Draft<'_> {
         self.v.attempts.get_mut(usize::from(attempt))
     }
 
-    /// Takes down Plivo's id of an attempt. A second run of it, after a crash, brings another: both are linked,
-    /// the first is shown.
+    /// Takes down Plivo's id of an attempt. A second run of it, after a crash, brings another, and both are linked.
     fn learn(&mut self, attempt: u8, provider_id: Option<&ProviderId>) {
         let (Some(a), Some(id)) = (self.v.attempts.get_mut(usize::from(attempt)), provider_id) else { return };
-        a.provider_id.get_or_insert_with(|| id.uuid.clone());
+        a.identify(&id.uuid);
         self.v.owed.retain(|o| !matches!(o.effect, Effect::Identify { attempt: of, .. } if of == attempt));
         if !id.is_linked {
             self.owe(Effect::Link { provider_id: id.uuid.clone(), attempt }, Duration::from_secs(1));

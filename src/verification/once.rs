@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 
 /// So many are remembered, the latest: a verification's texts and calls are told of in fewer, and each key pressed
 /// on a call makes one more.
-const NONCES_MAX: usize = 32;
+const NONCES_MAX: usize = 64;
 
 /// A signed callback, as hashes of the nonce and of all that it told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +25,8 @@ pub struct Seen {
     pub nonce: u64,
     /// Of the words.
     pub told: u64,
+    /// Of another nonce that came with it, under a signature that covers less: alone that one is worth nothing any more.
+    pub also: Option<u64>,
 }
 
 /// The callbacks that were taken: nonce, words, and when, in seconds since the creation. Half of each hash is enough
@@ -74,6 +76,9 @@ pub(super) fn once(before: &Verification, seen: Seen, told: &[Event], rules: &Ru
         (decision.after, decision.answer) = (next.after, next.answer);
     }
     decision.after.nonces.remember(seen, age);
+    if let Some(nonce) = seen.also {
+        decision.after.nonces.remember(Seen { nonce, told: !seen.told, also: None }, age);
+    }
     decision
 }
 
@@ -84,13 +89,13 @@ mod tests {
     #[test]
     fn the_latest_are_remembered() {
         let mut nonces = Nonces::default();
-        let seen = |n: u64, told: u64| Seen { nonce: n << 32, told: told << 32 };
+        let seen = |n: u64, told: u64| Seen { nonce: n << 32, told: told << 32, also: None };
         for n in 0..100 {
             nonces.remember(seen(n, n + 1), 7);
         }
         assert_eq!(nonces.0.len(), NONCES_MAX);
         assert_eq!(
-            [seen(99, 100), seen(99, 99), seen(67, 68)].map(|seen| nonces.find(seen)),
+            [seen(99, 100), seen(99, 99), seen(35, 36)].map(|seen| nonces.find(seen)),
             [Some((7, true)), Some((7, false)), None]
         );
     }

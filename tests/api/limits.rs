@@ -144,6 +144,28 @@ async fn beyond_the_budget_nothing_begins_and_what_is_under_way_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_plivo_refuses_or_nobody_answers_is_not_spent() {
+    // Enough for two texts, or for one and a call.
+    let app = app(&[("DAILY_BUDGET", "0.021"), ("COUNTRIES", "*")]).await;
+    for _ in 0..5 {
+        let refused = create(&app, "+14155550110", json!({ "channel": "sms" })).await;
+        refused.assert_problem(502, "rejected_by_plivo");
+        app.settled().await;
+    }
+    let v = create(&app, "+14155550108", json!({ "channel": "call" })).await;
+    let v = app.until(v.id(), "not answered", |v| v["attempts"][0]["status"] == "no_answer").await;
+    app.post(&format!("/v1/verifications/{}/cancel", v["id"].as_str().unwrap()), json!({})).await;
+    app.settled().await;
+    assert_eq!(create(&app, "+14155550103", json!({})).await.status, 201);
+    assert_eq!(create(&app, "+14155550104", json!({})).await.status, 201);
+    let mut answers = Vec::new();
+    for n in 3000..3005 {
+        answers.push(create(&app, &format!("+1415555{n}"), json!({ "channel": "sms" })).await);
+    }
+    assert_limited(answers.last().unwrap(), "budget");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_that_nobody_verifies_is_stopped_and_one_that_does_is_not() {
     let app = app(&[("LIMIT_UNVERIFIED", "4/1h")]).await;
     for n in 3000..3004 {
@@ -195,6 +217,10 @@ async fn wrong_codes_are_counted_for_the_number_over_all_its_verifications() {
         app.post(&format!("/v1/verifications/{}/cancel", v.id()), json!({})).await;
     }
     assert_eq!((evaluated, refused), (7, 8), "the right code is not compared either");
+    let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    // Three right codes besides; those of the first two verifications came when all was over.
+    let counted = metrics.lines().find_map(|l| l.strip_prefix(r#"phlo2fa_guard_refusals_total{scope="guesses"} "#));
+    assert!(counted.is_some_and(|n| n.parse::<u32>().unwrap() >= 8), "{counted:?}");
     assert_eq!(last["scope"], "guesses");
     // Another number of the app is not concerned; and within the day five more may be tried.
     assert_eq!(app.check(create(&app, "+14155550101", json!({})).await.id(), "000000").await.status, 200);

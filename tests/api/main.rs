@@ -10,6 +10,7 @@ mod callbacks;
 mod checks;
 mod direct;
 mod edges;
+mod erasures;
 mod failover;
 mod foreign;
 mod idempotency;
@@ -23,7 +24,7 @@ mod ops;
 mod outage;
 mod problems;
 mod quiet;
-
+mod retention;
 mod rotation;
 mod sockets;
 mod stream;

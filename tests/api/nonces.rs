@@ -119,6 +119,25 @@ async fn where_v3_is_present_a_good_v2_pair_does_not_replace_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_v2_pair_that_came_beside_v3_is_worth_nothing_without_it() {
+    let app = Stub::direct(Vec::new()).await;
+    let (id, path) = texted(&app).await;
+    let (url, params) = (format!("{}{path}", app.url), [("MessageUUID", "m1"), ("Status", "sent")]);
+    let (v3, v2) = (nonce(), nonce());
+    let genuine = || {
+        let request = signed_v3_with(app.keyless("POST", &path).form(&params), TOKEN, "POST", &url, &params, &v3);
+        signed_v2_with(request, TOKEN, &url, &v2)
+    };
+    assert_eq!(app.send(genuine()).await.status, 200);
+    let before = whole(&app, &id).await;
+    let stop = [("MessageUUID", "m1"), ("Status", "failed"), ("ErrorCode", "450")];
+    told_v2(&app, &path, &stop, &v2).await.assert_problem(401, "invalid_signature");
+    told_v2(&app, &path, &params, &v2).await.assert_problem(401, "invalid_signature");
+    assert_eq!(app.send(genuine()).await.status, 200, "Plivo may send it again");
+    assert_eq!(whole(&app, &id).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn at_a_fixed_url_a_nonce_is_good_for_one_body_whatever_it_is_about() {
     let app = Quiet::spawn().await;
     let (mine, other, never) = ("6f1c-mine", "6f1c-other", "6f1c-never");

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use phlo_2fa::store::{
-    Claimed, Commit, Count, Cursor, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored, Swap, Taken,
+    Claimed, Commit, Count, Cursor, Erased, Erasure, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored,
+    Swap, Taken,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{AttemptRef, VerificationId};
@@ -30,6 +31,7 @@ async fn all(app: &TestApp, reference: &str) -> Vec<(String, Answer, Duration)> 
         ("POST", format!("/v1/verifications/{id}/attempts"), json!({ "channel": "sms" })),
         ("POST", format!("/v1/verifications/{id}/cancel"), json!({})),
         ("POST", format!("/v1/verifications/{id}/activity"), json!({ "kind": "typing" })),
+        ("POST", "/v1/erasures".to_owned(), json!({ "to": "+14155550100" })),
         ("POST", "/v1/checks".to_owned(), json!({ "to": "+14155550100", "code": "000000" })),
         ("POST", format!("/plivo/{CALLBACK_SECRET}/message"), json!({ "MessageUUID": "m", "Status": "delivered" })),
         ("POST", format!("/plivo/{CALLBACK_SECRET}/call"), json!({ "CallUUID": "c", "CallStatus": "ringing" })),
@@ -186,6 +188,12 @@ impl Store for Fragile {
     }
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
         self.there()?.unpark(provider_id).await
+    }
+    async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
+        self.there()?.erase(erasure).await
+    }
+    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
+        self.there()?.unlink(provider_id).await
     }
     async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.there()?.memos(names).await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use phlo_2fa::store::Memory;
 use serde_json::json;
 
-use crate::support::{Setup, TestApp};
+use crate::support::{Setup, TestApp, wrong};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_older_key_wrote_is_found_by_number_while_that_key_is_set() {
@@ -42,4 +42,27 @@ async fn what_an_older_key_wrote_is_found_by_number_while_that_key_is_set() {
     assert_eq!(listed.status, 200, "one that cannot be read takes no others along");
     let ids: Vec<_> = listed.body["verifications"].as_array().unwrap().iter().map(|v| v["id"].clone()).collect();
     assert_eq!(ids, [fresh.id(), created.id()], "what was changed since is under the current key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_gives_no_new_guesses() {
+    let (store, keys) = (Arc::new(Memory::default()), ["b2xk", "bmV3"].map(|half| half.repeat(11)));
+    let spawn = async |key: &str, previous: &str| {
+        let env =
+            [("SECRET_KEY", key), ("SECRET_KEY_PREVIOUS", previous), ("LIMIT_GUESSES", "3/1h"), ("MAX_CHECKS", "2")];
+        let env = env.map(|(name, value)| (name, value.to_owned())).to_vec();
+        TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await
+    };
+    let guess = async |app: &TestApp| {
+        let v = app.post("/v1/verifications", json!({ "to": "+14155550103", "code": "042917" })).await;
+        assert_eq!(v.status, 201, "{v:?}");
+        [app.check(v.id(), &wrong("042917")).await, app.check(v.id(), &wrong("042917")).await]
+    };
+    let before = spawn(&keys[0], "").await;
+    assert_eq!(guess(&before).await.map(|answer| answer.status), [200, 200]);
+    let after = spawn(&keys[1], &keys[0]).await;
+    let [first, second] = guess(&after).await;
+    assert_eq!((first.status, first.body["result"].as_str()), (200, Some("incorrect")));
+    second.assert_problem(429, "rate_limited");
+    assert_eq!(second.body["scope"], "guesses");
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use phlo_2fa::plivo::signature;
+use phlo_2fa::store::Store;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -29,6 +30,8 @@ pub(crate) enum Says {
     Status(u16, Value),
     /// What Plivo says when all is well, with ids of its own.
     Well,
+    /// The same a second later.
+    Late,
     /// Nothing, for as long as anybody waits.
     Nothing,
 }
@@ -63,7 +66,17 @@ impl Drop for Stub {
 
 impl Stub {
     /// With a PHLO, unless the settings say `PHLO_ID=`.
-    pub(crate) async fn spawn(mut env: Vec<(&'static str, String)>) -> Self {
+    pub(crate) async fn spawn(env: Vec<(&'static str, String)>) -> Self {
+        Self::spawn_on(None, env).await
+    }
+
+    /// Without one, on a store that the test looks into.
+    pub(crate) async fn direct_on(store: Arc<dyn Store>, mut env: Vec<(&'static str, String)>) -> Self {
+        env.push(("PHLO_ID", String::new()));
+        Self::spawn_on(Some(store), env).await
+    }
+
+    async fn spawn_on(store: Option<Arc<dyn Store>>, mut env: Vec<(&'static str, String)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let script = Arc::new(Mutex::new(Script::default()));
@@ -77,7 +90,7 @@ impl Stub {
         let handle = server.handle();
         tokio::spawn(server);
         env.extend([("PLIVO_API_URL", url.clone()), ("PLIVO_PHLO_URL", url)]);
-        let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
+        let app = TestApp::spawn_with(Setup { env, store, ..Setup::default() }).await;
         Self { app, script, server: handle }
     }
 
@@ -193,13 +206,16 @@ async fn take(request: HttpRequest, body: web::Bytes, script: web::Data<Mutex<Sc
         says.map_or(Says::Well, |(_, says)| if says.len() > 1 { says.pop().unwrap() } else { says[0].clone() })
     };
     let id = Uuid::new_v4().to_string();
+    if matches!(says, Says::Late) {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
     let (status, body) = match says {
         Says::Status(status, body) => (status, body),
         Says::Nothing => {
             tokio::time::sleep(std::time::Duration::from_secs(60)).await;
             (504, Value::Null)
         }
-        Says::Well => match door {
+        Says::Well | Says::Late => match door {
             "phlo" => (201, json!({ "api_id": id, "phlo_run_id": id, "message": "API request executed" })),
             "run" => (200, json!({ "run_id": id, "message_uuids": [], "call_uuids": [] })),
             "message" => (202, json!({ "message": "message(s) queued", "message_uuid": [id] })),

@@ -4,10 +4,19 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, reason = "these are tests")]
 
 mod bodies;
+mod callbacks;
+mod crowd;
 mod fleet;
+mod guesses;
 mod hangups;
 mod malformed;
+mod pumping;
 mod raw;
+mod residue;
+mod retries;
+#[path = "../processes/leaks/search.rs"]
+#[allow(dead_code, reason = "the search for leaks has more to look for")]
+mod search;
 mod slow;
 #[path = "../support/mod.rs"]
 mod support;

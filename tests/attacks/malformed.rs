@@ -133,6 +133,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("/v1/verifications/{id}/timeline", ""),
     ("/v1/routes", ""),
     ("/v1/checks", r#"{"to":"+14155550103","code":"042917"}"#),
+    ("/v1/erasures", r#"{"to":"+14155550188","cursor":"x"}"#),
     ("/plivo/message", "MessageUUID=x&Status=delivered&ErrorCode=000"),
     ("/plivo/call", "CallUUID=x&CallStatus=completed"),
     ("/plivo/phlo", r#"{"ref":"x","event":"sms_sent"}"#),

@@ -45,7 +45,7 @@ proptest! {
         for (words, (report, nonce)) in (0u64..).zip(reports) {
             now += 1_000;
             let (nonce, words) = (nonce << 32, words << 32);
-            let (before, seen) = (signed.v.clone(), Seen { nonce, told: words });
+            let (before, seen) = (signed.v.clone(), Seen { nonce, told: words, also: None });
             signed.at_ms(now, Event::Signed { seen, told: vec![report.clone()] });
             if let Some((told, _)) = known.get(&nonce) {
                 prop_assert_ne!(*told, words);
@@ -58,7 +58,7 @@ proptest! {
             }
             for (nonce, (told, report)) in &known {
                 let before = signed.v.clone();
-                let seen = Seen { nonce: *nonce, told: *told };
+                let seen = Seen { nonce: *nonce, told: *told, also: None };
                 signed.at_ms(now, Event::Signed { seen, told: vec![Event::clone(report)] });
                 let is_repeated = matches!(signed.answer, Answer::Repeated { .. });
                 prop_assert!(is_repeated, "{:?}", signed.answer);

@@ -45,12 +45,13 @@ async fn no_code_key_or_number_is_where_it_does_not_belong() {
         visitor.use_the_old_routes().await;
         visitor.come_by(&urls.one_ref_of_each_kind()).await;
         visitor.try_a_test_number(TEST_NUMBER, TEST_CODE).await;
+        visitor.have_numbers_forgotten().await;
     }
     let outage = async |what: Value| client().post(format!("{plivo_url}/outage")).json(&what).send().await.unwrap();
     outage(json!({ "seconds": 600, "status": 500 })).await;
     tokio::join!(first.insist(0), second.insist(0));
     outage(json!({ "seconds": 0 })).await;
-    let mut stored = everything_in(&redis);
+    let mut stored = redis.everything();
     redis.kill();
     tokio::join!(first.insist(1), second.insist(1));
     redis.restart();
@@ -59,7 +60,7 @@ async fn no_code_key_or_number_is_where_it_does_not_belong() {
         visitor.service.until_ready().await;
     }
     tokio::join!(first.insist(2), second.insist(2));
-    stored += &everything_in(&redis);
+    stored += &redis.everything();
 
     let metrics = [by_phlo.get("/metrics").await, by_api.get("/metrics").await];
     let (first, second) = (first.noted.into_inner().unwrap(), second.noted.into_inner().unwrap());
@@ -82,6 +83,8 @@ async fn no_code_key_or_number_is_where_it_does_not_belong() {
     let (log_by_phlo, log_by_api) = (logged(&by_phlo), logged(&by_api));
     assert!(log_by_phlo.contains("\"+1••••••••00\"") && of_ids(&log_by_phlo, &first.ids));
     assert!(log_by_api.contains("to=+1••••••••00") && of_ids(&log_by_api, &second.ids));
+    assert!([&log_by_phlo, &log_by_api].iter().all(|log| log.contains("number_erased")));
+    assert!([&first, &second].iter().all(|noted| noted.answers.contains("\"idempotent-replayed\": \"true\"")));
     assert!(log_by_phlo.contains("\"level\":\"TRACE\"") && log_by_api.contains(" TRACE "));
     let commands: String = commands.into_iter().map(Commands::end).collect();
     let haystacks = [
@@ -216,25 +219,6 @@ impl Urls {
         let all = &self.refs;
         (0..8).map(|n| all[n * (all.len() - 1) / 7].clone()).collect()
     }
-}
-
-/// Every key and every value, as it is.
-fn everything_in(redis: &RedisServer) -> String {
-    let mut all = String::new();
-    for key in redis.command(&["KEYS", "*"]).lines() {
-        let read: &[&str] = match redis.command(&["TYPE", key]).as_str() {
-            "string" => &["GET", key],
-            "list" => &["LRANGE", key, "0", "-1"],
-            "zset" => &["ZRANGE", key, "0", "-1"],
-            "hash" => &["HGETALL", key],
-            "set" => &["SMEMBERS", key],
-            // It was due between the two questions.
-            "none" => continue,
-            kind => panic!("{key} is a {kind}, which this test cannot read"),
-        };
-        all += &format!("{key} {}\n", redis.command(read));
-    }
-    all
 }
 
 /// Everything that Redis is told, while it lives.

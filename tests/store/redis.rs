@@ -5,11 +5,12 @@ use std::time::Duration;
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::store::redis::Redis;
-use phlo_2fa::store::{AttemptRef, Commit, Nonce, Parked, Store, StoreError};
+use phlo_2fa::store::{AttemptRef, Commit, Count, Erased, Nonce, Parked, Store, StoreError, Taken};
 use phlo_2fa::verification::event::{Facts, TextReport};
 
 use crate::connect;
 use crate::drafts::*;
+use crate::erasures::erasure_of;
 use crate::redis_server::RedisServer;
 
 /// Everything that writes, once or more.
@@ -24,6 +25,12 @@ async fn use_it_all(store: &dyn Store, first: &Commit) {
     let nonce = Nonce { name: "n:0123456789abcdef".to_owned(), told: [7; 8] };
     store.find_or_park_once(&nonce, "00112233-9dad-11d1-80b4-00c04fd430c8", &report).await.unwrap();
     store.unpark("6ba7b810-9dad-11d1-80b4-00c04fd430c8").await.unwrap();
+    let limits = "5/10m,20/1d".parse().expect("limits");
+    let count = Count { name: "number:0".to_owned(), amount: 1, limits, is_free: false };
+    // The second is so much later that steps of the first are left out.
+    for now in [at(0), at(90_000_000)] {
+        assert_eq!(store.take(std::slice::from_ref(&count), None, now).await.unwrap(), Taken::All);
+    }
     store.list(&first.app, None, None, 10).await.unwrap();
     store.load_many(&[first.id]).await.unwrap();
 }
@@ -43,7 +50,7 @@ async fn every_key_expires_and_none_holds_a_number_or_a_providers_id() {
     use_it_all(&connect(&server.url()), &Commit { due: Some(at(0)), ..draft_of(number) }).await;
     assert_that_every_key_expires(&server);
     let names = server.command(&["KEYS", "*"]);
-    assert_eq!(names.matches("phlo2fa:{").count(), 7, "a new kind of key? {names}");
+    assert_eq!(names.matches("phlo2fa:{").count(), 8, "a new kind of key? {names}");
     let bytes: usize =
         server.command(&["MEMORY", "USAGE", "phlo2fa:{n:0123456789abcdef}:memo"]).parse().expect("bytes");
     assert!(bytes <= 120, "a nonce takes {bytes} bytes");
@@ -86,15 +93,15 @@ async fn every_method_is_one_exchange_and_none_pings() {
     server.command(&["CONFIG", "RESETSTAT"]);
     use_it_all(&store, &Commit { due: Some(at(0)), ..draft() }).await;
     let stats = server.command(&["INFO", "commandstats"]);
-    for (command, calls) in [("evalsha", Some(7)), ("script", None), ("ping", None), ("unwatch", None)] {
+    for (command, calls) in [("evalsha", Some(9)), ("script", None), ("ping", None), ("unwatch", None)] {
         let counted = stats.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{command}:calls=")));
         let counted = counted.and_then(|l| l.split(',').next()).map(|n| n.parse::<u32>().expect("a count"));
         assert_eq!(counted, calls, "{command} in {stats}");
     }
-    // Nine exchanges of ours, and two of this test.
+    // Eleven exchanges of ours, and two of this test.
     let reads = server.command(&["INFO", "stats"]);
     let reads = reads.lines().find_map(|l| l.strip_prefix("total_reads_processed:")).map(str::parse::<u32>);
-    assert!(reads.clone().is_some_and(|n| n.is_ok_and(|n| n <= 9 + 4)), "{reads:?}");
+    assert!(reads.clone().is_some_and(|n| n.is_ok_and(|n| n <= 11 + 4)), "{reads:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,13 +164,16 @@ async fn a_connection_outlives_the_runtime_that_first_needed_it() {
 #[tokio::test]
 async fn a_user_needs_only_the_commands_that_are_listed() {
     let server = RedisServer::start();
-    let commands = "+get +mget +set +del +exists +pexpire +pttl +zadd +zrem +zrange +zrangebyscore \
+    let commands = "+get +mget +set +del +exists +pexpire +pttl +hgetall +hincrby +hdel +zadd +zrem +zrange +zrangebyscore \
                     +zrevrangebyscore +lrange +rpush +evalsha +script|load +time +ping";
     let mut rule = vec!["ACL", "SETUSER", "phlo", "reset", "on", ">p@ss", "~phlo2fa:*"];
     rule.extend(commands.split(' '));
     assert_eq!(server.command(&rule), "OK");
     let store = connect(&format!("redis://phlo:p%40ss@127.0.0.1:{}", server.port));
-    use_it_all(&store, &Commit { due: Some(at(0)), ..draft() }).await;
+    let first = Commit { due: Some(at(0)), ..draft() };
+    use_it_all(&store, &first).await;
+    assert_eq!(store.erase(&erasure_of(&after(&first, b"second"))).await.unwrap(), Erased::Gone);
+    store.unlink("00112233-9dad-11d1-80b4-00c04fd430c8").await.unwrap();
     store.now().await.unwrap();
     store.ping().await.unwrap();
     assert_eq!(store.warnings().await, Vec::<String>::new(), "what may not be read is not complained of");

@@ -9,7 +9,9 @@ use secrecy::SecretSlice;
 use super::*;
 use crate::guard::Guesses;
 use crate::phone::PhoneNumber;
-use crate::store::{Claimed, Commit, Count, Cursor, Memory, NumberKey, Outcome, Parked, Stored, Swap, Taken};
+use crate::store::{
+    Claimed, Commit, Count, Cursor, Erased, Erasure, Memory, NumberKey, Outcome, Parked, Stored, Swap, Taken,
+};
 use crate::time::Timestamp;
 use crate::verification::event::{Facts, TextReport};
 use crate::verification::state::Details;
@@ -265,6 +267,12 @@ impl Store for Memos {
     }
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
         self.memory.unpark(provider_id).await
+    }
+    async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
+        self.memory.erase(erasure).await
+    }
+    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
+        self.memory.unlink(provider_id).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.memory.ping().await

@@ -1,6 +1,7 @@
 //! [`Redis`]: the back end that replicas share. One server, a cluster, or a master that sentinels name.
 //!
-//! Every change is one script in one slot (`*.lua`), safe to run twice; [`keys`] names everything. What
+//! Every change is one script in one slot (`*.lua`), safe to run twice (`take.lua` counts twice then); [`keys`] names
+//! everything. What
 //! spans all shards (the timers, an app's list) is one script on one server, and in a cluster one for each
 //! shard, side by side.
 
@@ -22,8 +23,8 @@ use secrecy::{ExposeSecret, SecretString};
 use self::pool::{Ask, Pool};
 use self::target::Target;
 use super::{
-    AttemptRef, Claimed, Commit, Count, Cursor, Found, Nonce, NumberKey, Outcome, Parked, Store, StoreError, Stored,
-    Swap, Taken, claim_then_find,
+    AttemptRef, Claimed, Commit, Count, Cursor, Erased, Erasure, Found, Nonce, NumberKey, Outcome, Parked, Store,
+    StoreError, Stored, Swap, Taken, claim_then_find,
 };
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
@@ -103,6 +104,14 @@ impl Store for Redis {
         Ok(if is_committed { Outcome::Committed(commit.expected + 1) } else { Outcome::Conflict })
     }
 
+    async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
+        match self.pool.ask(scripts::erase(erasure)).await? {
+            1 => Ok(Erased::Gone),
+            0 => Ok(Erased::Absent),
+            _ => Ok(Erased::Changed),
+        }
+    }
+
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
         let found: Option<Vec<u8>> =
             self.pool.ask(Ask::Cmd(cmd("GET").arg(keys::newest(number.shard(), number)))).await?;
@@ -132,6 +141,11 @@ impl Store for Redis {
             let one = std::slice::from_ref(count);
             let answer = self.pool.ask(scripts::take(one, None, now)).await?;
             if let Taken::Full { wait, .. } = scripts::taken(one, None, now, answer)? {
+                // Those before it are given back; what is lost on the way is only counted too much.
+                for given in &counts[..which] {
+                    let back = Count { amount: given.amount.saturating_neg(), is_free: true, ..given.clone() };
+                    self.pool.ask::<Vec<Value>>(scripts::take(std::slice::from_ref(&back), None, now)).await?;
+                }
                 return Ok(Taken::Full { which, wait });
             }
         }
@@ -225,6 +239,11 @@ impl Store for Redis {
 
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
         self.pool.ask(Ask::Cmd(cmd("DEL").arg(keys::parked(provider_id)))).await
+    }
+
+    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
+        let (link, parked) = (keys::link(provider_id), keys::parked(provider_id));
+        self.pool.ask(Ask::Cmd(cmd("DEL").arg(link).arg(parked))).await
     }
 
     async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {

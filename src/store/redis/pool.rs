@@ -95,7 +95,8 @@ impl Pool {
         (status.size, status.available)
     }
 
-    /// One exchange. What was cut off is asked once more: everything we ask is safe to ask twice.
+    /// One exchange. What was cut off is asked once more: everything we ask is safe to ask twice, but that counts may
+    /// then count it twice.
     pub(super) async fn ask<T: FromRedisValue>(&self, what: Ask<'_>) -> Result<T, StoreError> {
         let answer = match tokio::time::timeout(BUDGET, self.exchange(&what)).await {
             Ok(answer) => answer?,

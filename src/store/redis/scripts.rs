@@ -8,7 +8,8 @@ use deadpool_redis::redis::{Script, Value, from_redis_value};
 use super::keys;
 use super::pool::Ask;
 use crate::store::{
-    AttemptRef, Claimed, Commit, Count, Cursor, NONCE_TTL, Nonce, NumberKey, PARKED_MAX, PARKED_TTL, StoreError, Taken,
+    AttemptRef, Claimed, Commit, Count, Cursor, Erasure, NONCE_TTL, Nonce, NumberKey, PARKED_MAX, PARKED_TTL,
+    StoreError, Taken, nobody,
 };
 use crate::time::Timestamp;
 
@@ -16,6 +17,7 @@ static COMMIT: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("commit.lua"))));
 static CLAIM: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("claim.lua"))));
+static ERASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("erase.lua")));
 static LIST: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("list.lua"))));
 static LINK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("link.lua")));
@@ -42,6 +44,18 @@ pub(super) fn commit(commit: &Commit) -> Ask<'static> {
         .arg(commit.due.map(|due| due.as_millis().to_string()).unwrap_or_default())
         .arg(&commit.guesses[..])
         .arg(millis(if commit.guesses.is_empty() { commit.keep } else { commit.keep.max(commit.keep_guesses) }));
+    Ask::Script(script)
+}
+
+pub(super) fn erase(erasure: &Erasure) -> Ask<'static> {
+    let Erasure { id, app, numbers, expected, guesses, keep } = erasure;
+    let mut script = ERASE.prepare_invoke();
+    script.key(keys::record(*id)).key(keys::due(id.shard())).key(keys::list(id.shard(), app));
+    for number in numbers {
+        script.key(keys::newest(id.shard(), *number));
+    }
+    let instead = [keys::member(nobody(id.shard())).as_bytes(), guesses].concat();
+    script.arg(&expected.to_be_bytes()[..]).arg(keys::member(*id)).arg(instead).arg(millis(*keep));
     Ask::Script(script)
 }
 

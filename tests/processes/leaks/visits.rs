@@ -187,6 +187,43 @@ impl Visitor<'_> {
         self.get("/").await;
     }
 
+    /// Numbers are forgotten, an open one among them, and every request is sent twice with a key.
+    pub async fn have_numbers_forgotten(&self) {
+        let (open, ended) = (self.number(613, "0103"), self.number(614, "0100"));
+        for (n, to) in [&open, &ended].into_iter().enumerate() {
+            let code = self.own_code(70 + n);
+            let id = self.create(to, &Some(code.clone()), json!({ "metadata": { "note": self.note() } })).await;
+            if to == &ended {
+                self.check_wrongly(&id, &code).await;
+                self.twice(&format!("/v1/verifications/{id}/checks"), json!({ "code": code })).await;
+            }
+            self.twice("/v1/verifications", json!({ "to": to })).await;
+            self.twice("/v1/verifications/search", json!({ "to": to })).await;
+            self.twice("/v1/erasures", json!({ "to": to })).await;
+            let again = self.post("/v1/erasures", json!({ "to": to })).await;
+            assert_eq!(again["erased"], 0, "{again}");
+            let gone = self.get(&format!("/v1/verifications/{id}")).await;
+            assert_eq!(gone["code"], "verification_not_found", "{gone}");
+        }
+        let routes = self.get("/v1/routes").await;
+        assert!(routes["routes"].is_array(), "{routes}");
+    }
+
+    /// With a key of its own; the second time it is the answer to the first, or what became of it.
+    async fn twice(&self, path: &str, body: Value) {
+        let key = {
+            let mut noted = self.noted.lock().unwrap();
+            let key = format!("a-key-for-one-request-{}-{}", self.area, noted.needles.len());
+            noted.needles.secret("an idempotency key", &key);
+            key
+        };
+        for _ in 0..2 {
+            let with =
+                |request: RequestBuilder| request.bearer_auth(API_KEY).header("Idempotency-Key", &key).json(&body);
+            self.send("POST", path, with).await;
+        }
+    }
+
     /// Whoever comes by, with what may be somebody's number or code where it does not belong.
     pub async fn come_by(&self, refs: &[String]) {
         let (to, code) = (self.number(612, "0100"), self.own_code(80));
@@ -241,9 +278,10 @@ impl Visitor<'_> {
             json!([to, code]),
             json!(to),
         ] {
-            for path in ["/v1/verifications", "/v1/checks", "/v1/verifications/search"] {
+            for path in ["/v1/verifications", "/v1/checks", "/v1/verifications/search", "/v1/erasures"] {
                 self.post(path, body.clone()).await;
             }
+            self.twice("/v1/erasures", body).await;
         }
         self.forge_callbacks(&to, &code, &secrets, refs).await;
         for request in [
@@ -304,6 +342,8 @@ impl Visitor<'_> {
         self.post("/v1/verifications", json!({ "to": to, "code": code })).await;
         self.post("/v1/checks", json!({ "to": to, "code": code })).await;
         self.post("/v1/verifications/search", json!({ "to": to })).await;
+        self.twice("/v1/erasures", json!({ "to": to })).await;
+        self.get("/v1/routes").await;
         self.get(&format!("/checkcode/{to}/{code}")).await;
         let fields = json!({ "MessageUUID": "none", "Status": "delivered", "To": to });
         self.send("POST", &format!("/plivo/{CALLBACK_SECRET}/message"), |request| request.form(&fields)).await;

@@ -1,0 +1,51 @@
+//! `POST /v1/erasures`: forgets a number.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Shared;
+use super::auth::Caller;
+use super::body::Json;
+use super::error::{ApiError, Problem};
+use super::verifications::{number, page_after};
+use super::view::write_cursor;
+use crate::engine::Erasures;
+
+/// A number to forget.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErasureBody {
+    /// E.164.
+    #[schema(example = "+14155550112", value_type = String, pattern = r"^\+[1-9][0-9]{6,14}$")]
+    to: Option<String>,
+    /// `next_cursor` of the erasure before.
+    cursor: Option<String>,
+}
+
+/// What was forgotten.
+#[derive(Serialize, ToSchema)]
+pub struct ErasureView {
+    /// How many verifications.
+    #[schema(example = 3)]
+    erased: usize,
+    /// There may be more than one request erases: send the next one with this as its `cursor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Forgets the app's verifications of a number, and what else is kept of it.
+///
+/// An open one is canceled first. Stays: when wrong codes were entered, for a day, without the number; and answers to
+/// idempotency keys, sealed and with the number masked, for 24 hours.
+#[utoipa::path(post, path = "/v1/erasures", tag = "verifications", request_body = ErasureBody,
+    responses((status = 200, description = "Forgotten; `erased` is 0 where there was none", body = ErasureView),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+    security(("api_key" = [])))]
+pub async fn erase(caller: Caller, shared: Data<Shared>, body: Json<ErasureBody>) -> Result<HttpResponse, ApiError> {
+    let ErasureBody { to, cursor } = body.0;
+    let (to, before) = (number(&shared, to)?, page_after(cursor.as_deref())?);
+    let Erasures { count, next } = shared.engine.erase(&caller.app, &to, before, shared.plivo_wait).await?;
+    Ok(HttpResponse::Ok().json(ErasureView { erased: count, next_cursor: next.map(write_cursor) }))
+}
