@@ -15,7 +15,6 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,7 +23,7 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::engine::escalator::{self, Alarm};
 use crate::engine::{Clock, Engine, Learner, Parts, Turns, learner};
-use crate::http::{self, ApiKeys, CallbackSecrets, Connections, Readiness, Shared};
+use crate::http::{self, ApiKeys, CallbackSecrets, Connections, Followers, Readiness, Shared};
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::phone;
@@ -246,7 +245,7 @@ fn shared(config: &Config, engine: Engine) -> Shared {
         callback_secrets: CallbackSecrets::new(config.callback_secrets.clone()),
         trusted_proxies: config.trusted_proxies.clone(),
         readiness: Readiness::default(),
-        followers: Arc::new(Semaphore::new(http::FOLLOWERS_MAX)),
+        followers: Followers::default(),
     }
 }
 

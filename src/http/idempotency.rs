@@ -8,7 +8,8 @@
 //! a retry runs anew. What the first had done by then is done: a creation joins the verification it finds, an attempt
 //! meets its cooldown, a cancellation is one already; only a wrong code counts again.
 //!
-//! Not remembered is what asks to be tried again (5xx, 429) and what could not be read or was nobody's.
+//! Not remembered is what asks to be tried again (5xx, 429), what is so for a moment (a call is under way, or the first
+//! request with the key is) and what could not be read or was nobody's.
 //!
 //! The store holds keyed hashes of key and request, and the answer sealed: it has the `client_token`. Only whoever has
 //! the key finds it, so an erasure of the number leaves it: for what is left of the day, with the number masked.
@@ -191,7 +192,7 @@ impl Keyed {
             }
         };
         let mut response = response.map_or_else(HttpResponse::from_error, |response| response.into_parts().1);
-        let answer = if is_remembered(response.status()) { Answer::of(&mut response).await } else { None };
+        let answer = if is_remembered(&response) { Answer::of(&mut response).await } else { None };
         let sealed = answer.map(|answer| answer.seal(&self.shared.engine.keys, &self.names[0]));
         let memo = sealed.filter(|sealed| sealed.len() <= ANSWER_MAX).map(|sealed| {
             let print = &self.fingerprints[0][..];
@@ -237,11 +238,14 @@ fn key(headers: &HeaderMap) -> Result<String, ApiError> {
 }
 
 /// Whether the next one with this key is to get this answer.
-fn is_remembered(status: StatusCode) -> bool {
+fn is_remembered(response: &HttpResponse) -> bool {
     use StatusCode as S;
+    let status = response.status();
     let asks_again = status.is_server_error() || status == S::TOO_MANY_REQUESTS;
+    let problem = response.error().and_then(|error| error.as_error::<ApiError>()).map(ApiError::kind);
+    let passes = matches!(problem, Some(Kind::CallInProgress | Kind::IdempotencyInProgress));
     let was_not_read = [S::BAD_REQUEST, S::UNAUTHORIZED, S::REQUEST_TIMEOUT, S::PAYLOAD_TOO_LARGE];
-    !asks_again && !was_not_read.contains(&status) && status != S::UNSUPPORTED_MEDIA_TYPE
+    !asks_again && !passes && !was_not_read.contains(&status) && status != S::UNSUPPORTED_MEDIA_TYPE
 }
 
 fn unanswered() -> ApiError {

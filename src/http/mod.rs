@@ -27,7 +27,6 @@ mod timeline;
 mod verifications;
 mod view;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::ALLOW;
@@ -43,9 +42,7 @@ pub use connections::{Connections, HEAD_MAX, KEEP_ALIVE};
 pub use error::{ApiError, Kind, PROBLEM};
 pub use ops::Readiness;
 pub use signed::CallbackSecrets;
-pub use stream::FOLLOWERS_MAX;
-
-use tokio::sync::Semaphore;
+pub use stream::Followers;
 
 use crate::config::{Blocked, Countries, Network, TestNumbers};
 use crate::engine::Engine;
@@ -78,7 +75,7 @@ pub struct Shared {
     /// Whether a stop has begun.
     pub readiness: Readiness,
     /// Places for those who follow a verification live.
-    pub followers: Arc<Semaphore>,
+    pub followers: Followers,
 }
 
 /// Every URL. Those of the seed demo, open to whoever comes by, only where they are wanted.

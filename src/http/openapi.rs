@@ -64,7 +64,8 @@ impl Modify for Idempotency {
                 .parameter_in(ParameterIn::Header)
                 .description(Some(
                     "1 to 255 visible ASCII characters. Sent again within 24 hours, the same request has no second \
-                     effect and gets the same answer, with `Idempotent-Replayed: true`; 5xx and 429 are not remembered",
+                     effect and gets the same answer, with `Idempotent-Replayed: true`; not remembered are \
+                     5xx, 429, 409 `call_in_progress` and `idempotency_in_progress`, 400, 401, 408, 413 and 415",
                 ))
                 .schema(Some(Object::with_type(Type::String)));
             post.parameters.get_or_insert_default().push(key.build().into());

@@ -3,14 +3,14 @@
 //! The store is asked twice a second: what happens, happens on any replica, and a verification lives for
 //! minutes. A browser may follow with the `client_token` of the creation instead of an API key.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
 use futures_util::stream;
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
 use super::Shared;
@@ -28,8 +28,42 @@ const POLL: Duration = Duration::from_millis(500);
 const KEEP_ALIVE_POLLS: u32 = 30;
 /// Longer than any verification lives, so that a reader that never leaves goes all the same.
 const FOLLOW_MAX: Duration = Duration::from_secs(15 * 60);
-/// How many follow at once in this process: each asks the store twice a second.
-pub const FOLLOWERS_MAX: usize = 1000;
+/// How many follow at once in this process, as each asks the store twice a second; and how many of them the same
+/// verification, lest one person's token takes every place.
+const FOLLOWERS_MAX: usize = 1000;
+const FOLLOWERS_OF_ONE_MAX: usize = 8;
+
+/// Places for those who follow a verification live: how many have one, by verification.
+#[derive(Default)]
+pub struct Followers(Mutex<HashMap<VerificationId, usize>>);
+
+/// One of them, until it is dropped.
+struct Place {
+    shared: Data<Shared>,
+    id: VerificationId,
+}
+
+impl Place {
+    fn take(shared: &Data<Shared>, id: VerificationId) -> Option<Self> {
+        let mut taken = shared.followers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, of_it) = (taken.values().sum::<usize>(), taken.get(&id).copied().unwrap_or(0));
+        if all >= FOLLOWERS_MAX || of_it >= FOLLOWERS_OF_ONE_MAX {
+            return None;
+        }
+        taken.insert(id, of_it + 1);
+        Some(Self { shared: shared.clone(), id })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.shared.followers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match taken.get_mut(&self.id) {
+            Some(places) if *places > 1 => *places -= 1,
+            _ => drop(taken.remove(&self.id)),
+        }
+    }
+}
 
 /// Who is following, where it is not an app.
 #[derive(IntoParams)]
@@ -60,16 +94,13 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
             shared.engine.get_for(&caller.app, known(&id)?).await?
         }
     };
-    let place = Arc::clone(&shared.followers).try_acquire_owned().map_err(|_| ApiError::rate_limited("streams"))?;
     let follower = Follower {
-        shared,
-        id: v.id,
+        place: Place::take(&shared, v.id).ok_or_else(|| ApiError::rate_limited("streams"))?,
         is_browser: token.is_some(),
         until: Instant::now() + FOLLOW_MAX,
         told: 0,
         quiet: 0,
         is_over: false,
-        _place: place,
     };
     let events = stream::unfold((follower, Some(v)), |(mut follower, first)| async move {
         let news = follower.next(first).await?;
@@ -85,8 +116,7 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
 }
 
 struct Follower {
-    shared: Data<Shared>,
-    id: VerificationId,
+    place: Place,
     /// A browser does not see what the customer's back end wrote down for itself.
     is_browser: bool,
     until: Instant,
@@ -94,7 +124,6 @@ struct Follower {
     told: usize,
     quiet: u32,
     is_over: bool,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Follower {
@@ -104,9 +133,9 @@ impl Follower {
             if known.is_none() {
                 tokio::select! {
                     () = tokio::time::sleep(POLL) => {}
-                    () = self.shared.readiness.withdrawn() => return None,
+                    () = self.place.shared.readiness.withdrawn() => return None,
                 }
-                known = match self.shared.engine.get(self.id).await {
+                known = match self.place.shared.engine.get(self.place.id).await {
                     Ok(v) => Some(v),
                     // Forgotten: there is nothing more to tell.
                     Err(EngineError::NotFound) => return None,
@@ -131,12 +160,12 @@ impl Follower {
 
     async fn news(&mut self, v: &Verification) -> Option<String> {
         let fresh = v.timeline.get(self.told..).filter(|fresh| !fresh.is_empty())?;
-        let now = self.shared.engine.clock.now().await.ok()?;
+        let now = self.place.shared.engine.clock.now().await.ok()?;
         let mut out = String::new();
         for entry in fresh {
             out.push_str(&event("entry", &EntryView::of(v, entry)));
         }
-        let mut view = VerificationView::of(v, &self.shared.engine.rules, now);
+        let mut view = VerificationView::of(v, &self.place.shared.engine.rules, now);
         if self.is_browser {
             view.metadata.clear();
         }

@@ -54,6 +54,9 @@ async fn a_log_tells_what_happened_without_code_number_key_ref_or_secret() {
     }
     app.get("/v1/verifications/+14155550107").await;
     app.get("/checkcode/+14155550107/8675309123").await;
+    // A method is any word.
+    app.send(app.keyless("14155550107", "/v1/none")).await;
+    app.send(app.keyless("GET", "/v1/none").header("X-Request-Id", "1-415-555-0107")).await;
     assert_eq!(app.check(created.id(), CODE).await.status, 200);
     drop(following);
 
@@ -65,9 +68,19 @@ async fn a_log_tells_what_happened_without_code_number_key_ref_or_secret() {
         assert!(lines.iter().any(|line| line.contains(event)), "no {event}");
     }
     assert!(lines.iter().all(|line| line.parse::<serde_json::Value>().is_ok()));
-    for secret in
-        [CODE, "8675309124", "4155550107", "4155550100", KEY, NONCE, CALLBACK_SECRET, &reference, token, "/checkcode/"]
-    {
+    for secret in [
+        CODE,
+        "8675309124",
+        "4155550107",
+        "415-555-0107",
+        "4155550100",
+        KEY,
+        NONCE,
+        CALLBACK_SECRET,
+        &reference,
+        token,
+        "/checkcode/",
+    ] {
         let leak = lines.iter().find(|line| line.contains(secret));
         assert_eq!(leak, None, "{secret}");
     }

@@ -132,7 +132,11 @@ async fn a_callers_own_request_id_is_used_if_it_can_stand_in_a_log() {
     let answer = named("order-17_a.b").await;
     answer.assert_problem(404, "not_found");
     assert_eq!(answer.header("x-request-id"), "order-17_a.b");
-    for odd in ["14155550100", "042917", "", "a b", "a\tb", "<script>", &"x".repeat(65)] {
+    let drawn = "1c9f5a30-4f0e-4c1b-9d3e-4155209100ab";
+    assert_eq!(named(drawn).await.header("x-request-id"), drawn);
+    for odd in
+        ["14155550100", "042917", "1-415-555-0112", "u14155550112", "", "a b", "a\tb", "<script>", &"x".repeat(65)]
+    {
         let answer = named(odd).await;
         answer.assert_problem(404, "not_found");
         assert_ne!(answer.header("x-request-id"), odd);

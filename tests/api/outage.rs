@@ -115,6 +115,20 @@ async fn an_unreadable_query_or_body_needs_no_store() {
     app.get("/v1/verifications/x").await.assert_problem(404, "verification_not_found");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_given_up_on_is_counted_where_they_were_aimed() {
+    let store = Arc::new(Fragile::default());
+    let env = vec![("PLIVO_WAIT", "0".into())];
+    let app = TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await;
+    let created = app.post("/v1/verifications", json!({ "to": "+14155550103", "code": "042917" })).await;
+    store.is_slow.store(true, Ordering::SeqCst);
+    app.check(created.id(), "042917").await.assert_problem(503, "storage_unavailable");
+    store.is_slow.store(false, Ordering::SeqCst);
+    let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    let counted = "{method=\"POST\",route=\"/v1/verifications/{id}/checks\",status=\"503\"} 1";
+    assert!(metrics.lines().any(|line| line.contains("_count{") && line.ends_with(counted)), "{metrics}");
+}
+
 /// A store that can go away.
 #[derive(Default)]
 pub(crate) struct Fragile {

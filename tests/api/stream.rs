@@ -1,5 +1,9 @@
 //! `/v1/verifications/{id}/stream`.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
 use crate::support::TestApp;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,4 +39,25 @@ async fn a_stream_needs_the_key_of_its_app_or_the_token_of_its_verification() {
     let twice =
         app.get(&format!("/v1/verifications/{}/stream?client_token={token}&client_token={token}", one.id())).await;
     twice.assert_problem(422, "invalid_parameter");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_token_does_not_take_every_place() {
+    let app = TestApp::spawn().await;
+    let (one, other) = (app.create("0103").await, app.create("0104").await);
+    let path = |of: &crate::support::Answer| {
+        format!("/v1/verifications/{}/stream?client_token={}", of.id(), of.body["client_token"].as_str().unwrap())
+    };
+    let follow = async |path: String| app.keyless("GET", &path).send().await.unwrap();
+    let mut following = join_all((0..8).map(|_| follow(path(&one)))).await;
+    assert!(following.iter().all(|stream| stream.status() == 200), "{following:?}");
+    let refused = app.send(app.keyless("GET", &path(&one))).await;
+    refused.assert_problem(429, "rate_limited");
+    assert_eq!((&refused.body["scope"], refused.header("retry-after")), (&"streams".into(), "5"));
+    assert_eq!(follow(path(&other)).await.status(), 200);
+    // Whoever leaves makes room, once that is seen.
+    drop(following.pop());
+    while follow(path(&one)).await.status() != 200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -258,7 +258,10 @@ impl Forger {
                 "X-Odd",
             ]);
             let length = self.rng.random_range(0..200);
-            head += &format!("{name}: {}\r\n", self.printable(length));
+            // Of a key with blanks nothing comes but its refusal.
+            let is_key = name == "Idempotency-Key" && self.chance(50);
+            let value = if is_key { self.encoded() } else { self.printable(length) };
+            head += &format!("{name}: {value}\r\n");
         }
         match self.rng.random_range(0..20) {
             // What is no HTTP: lengths that are none, chunks that are none, bytes that are none.

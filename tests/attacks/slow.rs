@@ -15,16 +15,17 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn others_are_served_while_hundreds_are_slow() {
-    slow(300).await;
+    slow(300, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make test-attacks"]
 async fn others_are_served_while_thousands_are_slow() {
-    slow(2_000).await;
+    slow(2_000, Some(Duration::from_millis(500))).await;
 }
 
-async fn slow(sockets: usize) {
+/// `within`: what all but one in a hundred of the others wait at most. Told only at full size, with nothing beside it.
+async fn slow(sockets: usize, within: Option<Duration>) {
     let fleet = Fleet::start(1, &[]).await;
     let service = fleet.service(0);
     let before = serve(service, 200).await;
@@ -58,6 +59,8 @@ async fn slow(sockets: usize) {
         grown >> 20,
     );
     assert!(slower < 20.0, "others wait {slower:.1} times as long");
+    let p99 = during.under(99);
+    assert!(within.is_none_or(|within| p99 < within), "one in a hundred waits {p99:?}");
     assert!(grown < 64 << 20, "{grown} bytes more");
 }
 
