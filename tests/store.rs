@@ -87,6 +87,7 @@ every_back_end_keeps! {
     claims::a_page_goes_on_where_the_last_one_ended,
     claims::a_page_may_begin_at_a_cursor_that_is_gone,
     claims::a_list_may_be_of_one_shard,
+    claims::a_list_goes_past_thousands_that_are_gone,
     sharing::what_is_due_is_claimed_by_one_until_its_lease_ends,
     sharing::no_more_are_claimed_than_asked_for_and_none_is_left_out,
     sharing::a_commit_ends_the_lease,

@@ -222,8 +222,8 @@ pub enum StoreError {
     Unreadable(&'static str),
 }
 
-/// The back end's side of the bargain. Every method is one exchange and takes effect wholly or not at all, but for
-/// [`Store::take`] in a cluster.
+/// The back end's side of the bargain. Every method is one exchange, unless it says more, and takes effect wholly or
+/// not at all, but for [`Store::take`] in a cluster.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The store's own time.
@@ -253,7 +253,8 @@ pub trait Store: Send + Sync + 'static {
     /// Adds to all of these counts, unless one of them would be over its limit, or unless the number has a verification.
     async fn take(&self, counts: &[Count], unless: Option<NumberKey>, now: Timestamp) -> Result<Taken, StoreError>;
 
-    /// An app's verifications before `before`, newest first; of one shard, or of all.
+    /// An app's verifications before `before`, newest first; of one shard, or of all. Fewer than `limit` are all there
+    /// are. What is gone is passed by, by as many exchanges as it takes so that none takes long.
     async fn list(
         &self,
         app: &str,

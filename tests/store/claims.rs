@@ -197,6 +197,36 @@ pub(crate) async fn a_list_may_be_of_one_shard(store: &dyn Store) {
     assert_eq!(store.list("shop", Some(8), None, 1000).await.unwrap(), []);
 }
 
+pub(crate) async fn a_list_goes_past_thousands_that_are_gone(store: &dyn Store) {
+    let (mut there, mut gone) = (Vec::new(), Vec::new());
+    for i in 0..3000_i64 {
+        let of = draft_of(number_in(if i % 3 == 0 { 255 } else { 9 }));
+        // The oldest of each shard are there, so that no creation finds any that are gone at the end of its list.
+        let is_there = i < 12 || i % 700 == 0;
+        let created_at = at(i / 4);
+        if is_there {
+            there.push(Commit { created_at, ..of });
+        } else {
+            gone.push(Commit { created_at, keep: SHORT, ..of });
+        }
+    }
+    for some in [&there, &gone].into_iter().flat_map(|all| all.chunks(100)) {
+        futures_util::future::join_all(some.iter().map(|draft| commit(store, draft))).await;
+    }
+    until_forgotten(store, gone.last().unwrap().id).await;
+    tokio::time::sleep(SHORT).await;
+    let mut there: Vec<_> = there.iter().map(|c| Cursor { created_at: c.created_at, id: c.id }).collect();
+    there.sort_by(|a, b| b.cmp(a));
+    // Oldest first, so that each meets some that none has passed by before.
+    for from in (0..there.len()).rev() {
+        let page = store.list("shop", None, Some(there[from]), 3).await.unwrap();
+        assert_eq!(page, there[from + 1..].iter().take(3).copied().collect::<Vec<_>>(), "after {from}");
+    }
+    assert_eq!(store.list("shop", None, None, 1000).await.unwrap(), there);
+    there.retain(|c| c.id.shard() == 255);
+    assert_eq!(store.list("shop", Some(255), None, 1000).await.unwrap(), there);
+}
+
 /// Forty in a few shards, many of them created in the same millisecond.
 async fn create_many_at_few_moments(store: &dyn Store) -> Vec<Cursor> {
     let mut all = Vec::new();

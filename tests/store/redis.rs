@@ -85,6 +85,51 @@ async fn an_apps_list_does_not_grow_with_what_is_gone() {
     assert!(listed == "1" || listed == "2", "{listed}");
 }
 
+/// Entries of five thousand that are gone, in so many shards.
+fn leave_many_that_are_gone(server: &RedisServer, shards: usize) {
+    for shard in 0..shards {
+        let entries: Vec<_> = (0..5000 / shards).map(|i| (at(i as i64 / 3), format!("{i:032x}"))).collect();
+        let (key, mut words) = (format!("phlo2fa:{{{shard:02x}}}:app:shop"), Vec::new());
+        for (at, member) in &entries {
+            words.extend([at.as_millis().to_string(), member.clone()]);
+        }
+        let words: Vec<_> = ["ZADD", &key].into_iter().chain(words.iter().map(String::as_str)).collect();
+        server.command(&words);
+    }
+}
+
+#[tokio::test]
+async fn no_script_passes_by_more_than_a_thousand_that_are_gone() {
+    for shards in [1, 250] {
+        let server = RedisServer::start();
+        let store = connect(&server.url());
+        let oldest = Commit { created_at: at(-1), ..draft_of(number_in(0)) };
+        commit(&store, &oldest).await;
+        leave_many_that_are_gone(&server, shards);
+        let user = "ACL SETUSER reader reset on >p@ss ~phlo2fa:* +evalsha +script|load +zrevrangebyscore +exists";
+        server.command(&user.split(' ').collect::<Vec<_>>());
+        let reader = connect(&format!("redis://reader:p%40ss@127.0.0.1:{}", server.port));
+        // The first who asks brings the script along, which is an exchange more.
+        reader.list("shop", None, None, 10).await.unwrap();
+        // Who may not write passes them by as well, each time.
+        for (store, scripts) in [(&reader, 6), (&reader, 6), (&store, 6), (&store, 1)] {
+            server.command(&["CONFIG", "RESETSTAT"]);
+            let listed = store.list("shop", None, None, 10).await.unwrap();
+            assert_eq!(listed.iter().map(|c| c.id).collect::<Vec<_>>(), [oldest.id]);
+            let stats = server.command(&["INFO", "commandstats"]);
+            let calls = |name: &str| {
+                let counted = stats.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{name}:calls=")));
+                counted.and_then(|l| l.split(',').next()).map_or(0, |n| n.parse::<usize>().expect("a count"))
+            };
+            assert_eq!(calls("evalsha"), scripts, "{shards} shards");
+            assert_eq!(calls("exists"), if scripts == 6 { 5001 } else { 1 }, "no entry is looked at twice");
+            // All shards are looked into, and then a few entries at a time.
+            let (reads, writes) = (calls("zrevrangebyscore"), calls("zrem"));
+            assert!(reads <= scripts * (256 + 1000 / shards.min(32) + 256) && writes <= scripts * 256, "{stats}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_method_is_one_exchange_and_none_pings() {
     let server = RedisServer::start();

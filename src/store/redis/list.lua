@@ -1,33 +1,57 @@
 -- The newest of an app's verifications after a cursor, from all the shards given: strictly by creation time,
--- then shard, then member, all descending. Reads only; what is gone is skipped.
+-- then shard, then member, all descending. What is gone is passed by and leaves the lists, so many entries at most:
+-- nobody else is answered while a script runs, so one that has met that many says where the next is to go on.
 --
 -- KEYS  the app's list in one shard or in many
 -- ARGV  how many at most, and the cursor: created at or '', shard, member
--- Gives triples: created at, which of KEYS (from 0), member.
+-- Gives what it found and where it stopped early (or nothing), both as triples: created at, which of KEYS (from 0),
+-- member.
 
 local limit, before, before_shard, before_member = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local GONE_MAX, CHUNK_MAX = 1000, 32
 local heads = {}
 
--- Moves a shard's head to its next entry; false at its end.
+-- Reads on in a shard's list from the moment it has come to, but for the entries of that moment it has read.
+local function read(head)
+  head.chunk = math.min(head.chunk * 2, CHUNK_MAX)
+  local found =
+    redis.call('ZREVRANGEBYSCORE', head.key, head.max, '-inf', 'WITHSCORES', 'LIMIT', head.seen, head.chunk)
+  for i = 2, #found, 2 do
+    head.seen = found[i] == head.max and head.seen + 1 or 1
+    head.max = found[i]
+  end
+  head.entries, head.place, head.is_last = found, 1, #found < head.chunk * 2
+end
+
+-- Moves a shard's head to its next entry, there or gone; false at its end.
 local function advance(head)
   while true do
-    local found = redis.call('ZREVRANGEBYSCORE', head.key, head.max, '-inf', 'WITHSCORES', 'LIMIT', head.seen, 1)
-    if #found == 0 then
-      return false
+    head.place = head.place + 2
+    if head.place > #head.entries then
+      if head.is_last then
+        return false
+      end
+      read(head)
+      if head.is_last and #head.entries == 0 then
+        return false
+      end
     end
-    head.seen = head.seen + 1
-    head.member, head.score, head.at = found[1], found[2], tonumber(found[2])
+    head.member, head.score = head.entries[head.place], head.entries[head.place + 1]
+    head.at = tonumber(head.score)
     -- Members are 32 hex digits: text order, in any locale, is their order.
-    local is_passed = head.is_cursors and head.at == tonumber(before) and head.member >= before_member
-    if not is_passed and redis.call('EXISTS', record_key(head.key, head.member)) == 1 then
+    if not (head.is_cursors and head.at == tonumber(before) and head.member >= before_member) then
       return true
     end
   end
 end
 
+local function is_newer(one, other)
+  return one.at > other.at or (one.at == other.at and one.shard > other.shard)
+end
+
 for i, key in ipairs(KEYS) do
   local shard = tonumber(string.sub(key, 10, 11), 16)
-  local head = { key = key, index = i - 1, shard = shard, seen = 0, max = '+inf' }
+  local head = { key = key, index = i - 1, shard = shard, seen = 0, max = '+inf', chunk = 1, entries = {}, place = 1 }
   if before ~= '' then
     head.max = shard > tonumber(before_shard) and '(' .. before or before
     head.is_cursors = shard == tonumber(before_shard)
@@ -36,22 +60,53 @@ for i, key in ipairs(KEYS) do
     heads[#heads + 1] = head
   end
 end
+-- Sorted they are a heap: each is newer than the two at twice its place.
+table.sort(heads, is_newer)
 
-local answer = {}
-while #heads > 0 and #answer < limit * 3 do
-  local best = 1
-  for i = 2, #heads do
-    local one, other = heads[i], heads[best]
-    if one.at > other.at or (one.at == other.at and one.shard > other.shard) then
-      best = i
+-- The first is another than it was: puts it where it belongs.
+local function sink()
+  local head, place = heads[1], 1
+  while true do
+    local below = place * 2
+    if below < #heads and is_newer(heads[below + 1], heads[below]) then
+      below = below + 1
     end
+    if below > #heads or not is_newer(heads[below], head) then
+      break
+    end
+    heads[place] = heads[below]
+    place = below
   end
-  local head = heads[best]
-  answer[#answer + 1] = head.score
-  answer[#answer + 1] = head.index
-  answer[#answer + 1] = head.member
+  heads[place] = head
+end
+
+local found, stopped, gone, met = {}, {}, {}, 0
+while #heads > 0 and #found < limit * 3 and met < GONE_MAX do
+  local head = heads[1]
+  if redis.call('EXISTS', record_key(head.key, head.member)) == 1 then
+    found[#found + 1] = head.score
+    found[#found + 1] = head.index
+    found[#found + 1] = head.member
+  else
+    gone[head.key] = gone[head.key] or {}
+    table.insert(gone[head.key], head.member)
+    met = met + 1
+    stopped = { head.score, head.index, head.member }
+  end
   if not advance(head) then
-    table.remove(heads, best)
+    heads[1] = heads[#heads]
+    heads[#heads] = nil
+  end
+  sink()
+end
+if #heads == 0 or met < GONE_MAX then
+  stopped = {}
+end
+
+-- Where nothing may be written, now or by this user, it stays and is passed by again.
+for _, key in ipairs(KEYS) do
+  if gone[key] then
+    redis.pcall('ZREM', key, unpack(gone[key]))
   end
 end
-return answer
+return { found, stopped }

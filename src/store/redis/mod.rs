@@ -74,6 +74,27 @@ impl Redis {
         let shards: Vec<u8> = keys::SHARDS.map(|s| s.wrapping_add(first)).collect();
         if self.is_cluster { shards.into_iter().map(|s| vec![s]).collect() } else { vec![shards] }
     }
+
+    /// A page of shards that one script may span. Behind many entries of what is gone it takes several: others are
+    /// answered in between.
+    async fn list_in(
+        &self,
+        shards: &[u8],
+        app: &str,
+        mut before: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Cursor>, StoreError> {
+        let mut page = Vec::new();
+        loop {
+            let answer = self.pool.ask(scripts::list(shards, app, before, limit - page.len())).await?;
+            let (found, stopped) = scripts::listed(shards, answer)?;
+            page.extend(found);
+            match stopped {
+                Some(_) => before = stopped,
+                None => return Ok(page),
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -165,10 +186,7 @@ impl Store for Redis {
         let groups = shard.map_or_else(|| self.rotated(), |shard| vec![vec![shard]]);
         let mut page = Vec::new();
         for groups in groups.chunks(SIDE_BY_SIDE) {
-            let asked = groups.iter().map(|shards| async move {
-                let found = self.pool.ask(scripts::list(shards, app, before, limit)).await?;
-                scripts::listed(shards, found)
-            });
+            let asked = groups.iter().map(|shards| self.list_in(shards, app, before, limit));
             page.extend(try_join_all(asked).await?.into_iter().flatten());
         }
         page.sort_unstable_by(|a, b| b.cmp(a));

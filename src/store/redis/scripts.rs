@@ -98,17 +98,24 @@ pub(super) fn list(shards: &[u8], app: &str, before: Option<Cursor>, limit: usiz
     Ask::Script(script)
 }
 
-/// What [`list`] answers.
-pub(super) fn listed(shards: &[u8], answer: Vec<Value>) -> Result<Vec<Cursor>, StoreError> {
+/// What [`list`] answers: what it found, and where it stopped before it knew whether there is more.
+pub(super) fn listed(
+    shards: &[u8],
+    (found, stopped): (Vec<Value>, Vec<Value>),
+) -> Result<(Vec<Cursor>, Option<Cursor>), StoreError> {
+    Ok((cursors(shards, found)?, cursors(shards, stopped)?.pop()))
+}
+
+fn cursors(shards: &[u8], answer: Vec<Value>) -> Result<Vec<Cursor>, StoreError> {
     let mut answer = answer.into_iter();
-    let mut page = Vec::with_capacity(answer.len() / 3);
+    let mut cursors = Vec::with_capacity(answer.len() / 3);
     while let Some(at) = answer.next() {
         let created_at = parse_time(&read::<String>(Some(at))?)?;
         let (index, member) = (read::<usize>(answer.next())?, read::<String>(answer.next())?);
         let id = shards.get(index).and_then(|shard| keys::id(*shard, &member)).ok_or(super::MISSPELT)?;
-        page.push(Cursor { created_at, id });
+        cursors.push(Cursor { created_at, id });
     }
-    Ok(page)
+    Ok(cursors)
 }
 
 pub(super) fn link(provider_id: &str, to: AttemptRef, keep: Duration) -> Ask<'static> {
