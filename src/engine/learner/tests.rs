@@ -92,10 +92,15 @@ impl Replica {
 
     /// Six seconds to the report, as many to the code.
     async fn verify(&mut self, n: u32) {
+        self.verify_in(n, 6, ROUTE).await;
+    }
+
+    /// As many seconds to the report, on this route, as from there to the code.
+    async fn verify_in(&mut self, n: u32, seconds: u64, route: u32) {
         let v = self.begin(n).await;
-        self.pass(Duration::from_secs(6)).await;
-        let v = self.hear(v, &delivered()).await;
-        self.pass(Duration::from_secs(6)).await;
+        self.pass(Duration::from_secs(seconds)).await;
+        let v = self.hear(v, &delivered_on(route)).await;
+        self.pass(Duration::from_secs(seconds)).await;
         self.hear(v, &Event::CodeSubmitted(Code::parse(CODE).unwrap())).await;
     }
 
@@ -105,7 +110,11 @@ impl Replica {
 }
 
 fn delivered() -> Event {
-    let facts = Facts { carrier: Carrier::from_code(ROUTE), cost_u: None };
+    delivered_on(ROUTE)
+}
+
+fn delivered_on(route: u32) -> Event {
+    let facts = Facts { carrier: Carrier::from_code(route), cost_u: None };
     Event::TextReported { attempt: 0, report: TextReport::Delivered, provider_id: None, facts }
 }
 
@@ -133,6 +142,27 @@ async fn verifications_that_trickle_in_cost_no_more_than_a_write_each_and_are_sh
         let writes = memos.writes();
         for wanted in ["w", "c:US", INDEX] {
             assert!(writes.iter().any(|name| name == wanted), "{wanted} every {gap_s} s: {writes:?}");
+        }
+        assert!(writes.iter().any(|name| name.starts_with("p:")), "{writes:?}");
+    }
+}
+
+/// Each is long overdue when it is over, and there are more of them than writes.
+#[tokio::test]
+async fn slow_routes_leave_their_turn_to_what_they_share() {
+    for (seconds, gap_s, routes) in [(10, 60, 1), (10, 20, 12), (150, 60, 1), (150, 60, 12)] {
+        let memos = Arc::new(Memos::default());
+        let mut replica = Replica::new(&memos);
+        for n in 0..60 {
+            replica.verify_in(n, seconds, ROUTE + n % routes).await;
+            replica.pass(Duration::from_secs(gap_s)).await;
+        }
+        let writes = memos.writes();
+        assert!(writes.len() <= replica.ended, "{} for {}", writes.len(), replica.ended);
+        let known = (0..routes).map(|route| name(Key::Route(ROUTE + route)));
+        for wanted in known.chain(["w", "c:US", INDEX].map(str::to_owned)) {
+            let times = writes.iter().filter(|name| **name == wanted).count();
+            assert!(times >= 1, "{wanted}, {seconds} s, every {gap_s} s, {routes} routes: {writes:?}");
         }
         assert!(writes.iter().any(|name| name.starts_with("p:")), "{writes:?}");
     }

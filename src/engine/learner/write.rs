@@ -21,11 +21,14 @@ use crate::store::{StoreError, Swap};
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// How often a write is tried against others.
 const TRIES: usize = 5;
+/// One write in so many is for what routes share, if that is due: however many routes are always overdue.
+const SHARED_IN: usize = 4;
 /// Writes that are saved for when less is going on.
 const SAVED_MAX: usize = 64;
 
 /// A kind of writes: due when so many lessons wait or the oldest is so old, and the more overdue the more urgent. Up
-/// to a limit: from there on it is one kind's turn after the other's, and routes come before all.
+/// to a limit: from there on it is one kind's turn after the other's, and routes come before all, but for one write in
+/// [`SHARED_IN`].
 struct Pace {
     lessons: usize,
     age: Duration,
@@ -58,17 +61,26 @@ enum Due {
 
 /// Writes that have been earned and not been spent.
 #[derive(Default)]
-pub(super) struct Purse(usize);
+pub(super) struct Purse {
+    saved: usize,
+    spent: usize,
+}
 
 impl Purse {
     pub(super) fn earn(&mut self) {
-        self.0 = (self.0 + 1).min(SAVED_MAX);
+        self.saved = (self.saved + 1).min(SAVED_MAX);
     }
 
     fn spend(&mut self, regardless: bool) -> bool {
-        let paid = self.0 > 0;
-        self.0 = self.0.saturating_sub(1);
-        paid || regardless
+        let may = self.saved > 0 || regardless;
+        self.saved = self.saved.saturating_sub(1);
+        self.spent = self.spent.wrapping_add(usize::from(may));
+        may
+    }
+
+    /// Whether the next write is for what routes share.
+    fn is_for_all(&self) -> bool {
+        self.spent % SHARED_IN == SHARED_IN - 1
     }
 }
 
@@ -89,7 +101,12 @@ impl State {
             self.unlisted.values().min().map(|since| (LIST.urgency(0, Some(*since), now), None, None, Due::List));
         let mut due: Vec<_> = nodes.chain(facts).chain(list).filter(|(urgency, ..)| all || *urgency >= 1.0).collect();
         due.sort_by(|one, other| other.0.total_cmp(&one.0).then((one.1, one.2).cmp(&(other.1, other.2))));
-        due.into_iter().map(|(.., due)| due).collect()
+        let mut due: Vec<_> = due.into_iter().map(|(.., due)| due).collect();
+        let shared = due.iter().position(|due| !matches!(due, Due::Node(Key::Route(_))));
+        if let (Some(first), true) = (shared, self.purse.is_for_all()) {
+            due[..=first].rotate_right(1);
+        }
+        due
     }
 }
 
