@@ -33,9 +33,11 @@ test-schema: ## requests made from the API document, good and bad, by schemathes
 	scripts/schema $(EXAMPLES)
 
 deny: ## licences, sources, bans and known advisories of all dependencies (deny.toml)
+	@scripts/need cc
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	scripts/deny
 
 sbom: ## what the program is built of, as CycloneDX: target/phlo-2fa.cdx.json
+	@scripts/need cc
 	@command -v cargo-cyclonedx >/dev/null || cargo install --locked cargo-cyclonedx
 	scripts/sbom
