@@ -226,6 +226,7 @@ impl Metrics {
             | Note::Weighed { .. }
             | Note::CallBarred { .. }
             | Note::Night { .. }
+            | Note::Lost
             | Note::TakenOver { .. }
             | Note::Activity { .. }
             | Note::Dropped { .. } => {}

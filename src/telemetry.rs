@@ -86,6 +86,10 @@ pub fn log(v: &Verification, note: &Note) {
         Note::CodeIncorrect { checks_remaining } => {
             info!(event = "code_incorrect", verification.id = %id, app, %to, checks_remaining);
         }
+        Note::Lost => {
+            warn!(event = "verification_lost", verification.id = %id, app, %to,
+                "it was open when Redis failed over, and later changes may be missing");
+        }
         Note::Ended { status: Status::MaxChecksReached } => {
             warn!(event = "verification_locked", verification.id = %id, app, %to, "too many wrong codes");
         }

@@ -221,6 +221,7 @@ async fn a_list_of_many_pages_is_walked_to_its_end_and_written_from_its_start() 
             keep: Duration::from_secs(600),
             guesses: Vec::new(),
             keep_guesses: Duration::ZERO,
+            may_lack: false,
         };
         assert_eq!(store.commit(&commit).await.unwrap(), StoreOutcome::Committed(1));
         previous = Some(id);

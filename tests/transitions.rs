@@ -266,6 +266,7 @@ fn events(v: &Verification) -> Vec<(&'static str, Event)> {
         ("call taken by a machine", ended(ring, CallEnd::Machine)),
         ("call failed", ended(ring, CallEnd::Failed)),
         ("attempt unknown", accepted(99)),
+        ("lost in a fail-over", Event::Lost),
         ("tick", Event::Tick),
     ]
 }
@@ -296,6 +297,7 @@ fn outcome(before: &Verification, told: &Story) -> String {
 fn refusal_name(refusal: Refusal) -> String {
     match refusal {
         Refusal::Final(status) => status.as_str().into(),
+        Refusal::Lost => "lost".into(),
         Refusal::CodeLength(length) => format!("has {length} digits"),
         Refusal::CallInProgress => "call in progress".into(),
         Refusal::ResendCooldown { retry_after } => format!("cooldown {} s", retry_after.as_secs_f64()),

@@ -22,7 +22,7 @@ const SCRIPTS: &str = "redis scripts";
 
 /// The commands that the store and its scripts use, for the ACL of a user who may no more than that.
 const COMMANDS: &str = "+ping +time +get +set +mget +del +exists +pexpire +pttl +hgetall +hincrby +hdel +zadd +zrem +zrange +zrangebyscore \
-                        +zrevrangebyscore +rpush +lrange +evalsha +script|load (and +cluster|slots in a \
+                        +zrevrangebyscore +rpush +lrange +evalsha +script|load +info (and +cluster|slots in a \
                         cluster), keys ~phlo2fa:*";
 /// How long what is written stays.
 const KEEP: Duration = Duration::from_secs(5);
@@ -182,6 +182,7 @@ fn draft() -> Commit {
         keep: KEEP,
         guesses: Vec::new(),
         keep_guesses: KEEP,
+        may_lack: false,
     }
 }
 

@@ -137,7 +137,7 @@ impl Engine {
                 }
             }
             let Decision { after, effects, lessons, answer } = decision;
-            if let Outcome::Committed(_) = self.commit(&after, 0, previous, now).await? {
+            if let Outcome::Committed(_) = self.commit(&after, 0, previous, false, now).await? {
                 self.tell(None, &after, now);
                 self.learner.learn(None, &after, &lessons);
                 let performance = self.perform(&after, effects);
@@ -166,7 +166,7 @@ impl Engine {
         granted: Option<Channel>,
     ) -> Result<Known, EngineError> {
         match self.apply_if(id, join, None, granted).await {
-            Ok(Applied { answer: Answer::Refused(Refusal::Final(_)), verification, .. }) => {
+            Ok(Applied { answer: Answer::Refused(Refusal::Final(_) | Refusal::Lost), verification, .. }) => {
                 Ok(Known::Over(id, verification.guesses))
             }
             // The index outlives the record for the sake of the guesses.

@@ -237,12 +237,22 @@ impl Engine {
             if after == before && *event != Event::Tick {
                 return Ok((after, effects, answer));
             }
-            if let Outcome::Committed(_) = self.commit(&after, revision, None, now).await? {
-                self.tell(Some(&before), &after, now);
-                self.learner.learn(Some(&before), &after, &lessons);
-                self.learner.note_facts(&before, &after);
-                self.settle_up(&before, &after, now);
-                return Ok((after, effects, answer));
+            // What is final stays so, and what is given up is not gone on with.
+            let may_lack = before.status.is_final() || *event == Event::Lost;
+            match self.commit(&after, revision, None, may_lack, now).await? {
+                Outcome::Committed(_) => {
+                    self.tell(Some(&before), &after, now);
+                    self.learner.learn(Some(&before), &after, &lessons);
+                    self.learner.note_facts(&before, &after);
+                    self.settle_up(&before, &after, now);
+                    return Ok((after, effects, answer));
+                }
+                Outcome::Conflict => {}
+                Outcome::MayLack => {
+                    let lose = self.decide_and_commit_in_turn(id, &Event::Lost, None, None);
+                    let (lost, effects, _) = Box::pin(lose).await?;
+                    drop(self.perform(&lost, effects));
+                }
             }
         }
         Err(EngineError::Contention)
@@ -262,6 +272,7 @@ impl Engine {
         after: &Verification,
         expected: Revision,
         previous: Option<VerificationId>,
+        may_lack: bool,
         now: Timestamp,
     ) -> Result<Outcome, StoreError> {
         let due = after.due();
@@ -280,6 +291,7 @@ impl Engine {
                 keep: kept_until.since(now).max(Duration::from_secs(1)),
                 guesses: after.guesses.to_bytes(),
                 keep_guesses: guesses::REMEMBERED,
+                may_lack,
             })
             .await?;
         if let (Outcome::Committed(_), Some(due)) = (&outcome, due) {

@@ -40,6 +40,7 @@ pub enum Kind {
     CallInProgress,
     IdempotencyInProgress,
     VerificationExpired,
+    VerificationLost,
     InvalidNumber,
     InvalidParameter,
     IdempotencyMismatch,
@@ -80,6 +81,7 @@ impl Kind {
                 (S::CONFLICT, "idempotency_in_progress", "The first request with this key is not done")
             }
             Self::VerificationExpired => (S::GONE, "verification_expired", "The code has expired"),
+            Self::VerificationLost => (S::GONE, "verification_lost", "The verification was lost"),
             Self::InvalidNumber => (S::UNPROCESSABLE_ENTITY, "invalid_number", "Not a phone number"),
             Self::InvalidParameter => (S::UNPROCESSABLE_ENTITY, "invalid_parameter", "A parameter is wrong"),
             Self::IdempotencyMismatch => {
@@ -263,6 +265,10 @@ impl From<Refusal> for ApiError {
             Refusal::Final(Status::Expired | Status::Pending) => {
                 Self::new(Kind::VerificationExpired, "Create a new verification.")
             }
+            Refusal::Lost => Self::new(
+                Kind::VerificationLost,
+                "It was open when Redis failed over, and wrong codes may be forgotten. Create a new verification.",
+            ),
             Refusal::CodeLength(length) => Self::parameters(vec![ParameterError::new(
                 "code",
                 format!("must be {length} ASCII digits; not counted"),

@@ -91,9 +91,12 @@ pub async fn check(
     };
     Ok(match answer {
         Answer::Correct => HttpResponse::Ok().json(MATCH),
-        Answer::Refused(Refusal::Final(
-            Status::Verified | Status::Expired | Status::Canceled | Status::Undeliverable | Status::Pending,
-        )) => HttpResponse::InternalServerError().json(UNKNOWN),
+        Answer::Refused(
+            Refusal::Lost
+            | Refusal::Final(
+                Status::Verified | Status::Expired | Status::Canceled | Status::Undeliverable | Status::Pending,
+            ),
+        ) => HttpResponse::InternalServerError().json(UNKNOWN),
         Answer::Incorrect | Answer::Noted | Answer::Repeated { .. } | Answer::Refused(_) => {
             HttpResponse::NotFound().json(MISMATCH)
         }

@@ -63,6 +63,8 @@ pub struct Commit {
     pub guesses: Vec<u8>,
     /// How long from now the index is kept at least, if they are any.
     pub keep_guesses: Duration,
+    /// Whether it may go on from a record that a fail-over has left behind what callers were told.
+    pub may_lack: bool,
 }
 
 /// What one erasure removes: what commits have written of one verification. Safe to run twice, and late.
@@ -142,6 +144,9 @@ pub enum Outcome {
     Committed(Revision),
     /// Somebody was faster; nothing changed. Load and decide again.
     Conflict,
+    /// The server was a replica when the record was written: later changes that callers were told of may be missing.
+    /// Nothing changed; the record is at the revision that was expected.
+    MayLack,
 }
 
 /// What became of a memo that was to be written.

@@ -52,6 +52,8 @@ pub enum Answer {
 pub enum Refusal {
     /// It is all over.
     Final(Status),
+    /// It was open when Redis failed over, and is no longer.
+    Lost,
     /// The code does not have as many digits as this verification's; it was not counted.
     CodeLength(u8),
     /// A call is ringing or being spoken.
@@ -117,6 +119,7 @@ pub fn open(request: Request, rules: &Rules, now: Timestamp) -> Decision {
         created_at: now,
         expires_at: now + request.ttl.unwrap_or(rules.ttl).min(LIFETIME_MAX),
         ended_at: None,
+        is_lost: false,
         code_length: request.code.length(),
         code: Some(request.code),
         checks_used: 0,
@@ -166,7 +169,8 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         (_, Event::CallGoesOn { attempt, provider_id }) => draft.call_goes_on(*attempt, provider_id.as_ref()),
         (_, Event::Identified { attempt, provider_id }) => draft.identified(*attempt, provider_id.as_ref()),
         (_, Event::Linked { provider_id }) => draft.linked(provider_id),
-        (_, Event::Tick) => Answer::Noted,
+        (Status::Pending, Event::Lost) => draft.lose(),
+        (_, Event::Lost | Event::Tick) => Answer::Noted,
         (_, Event::Signed { seen, told }) => return once(before, *seen, told, rules, now),
 
         (Status::Pending, Event::CodeSubmitted(code)) => draft.check(code),
@@ -180,10 +184,14 @@ pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestam
         (Status::Pending, Event::Activity(kind)) => draft.activity(*kind),
         (Status::Pending | Status::Canceled, Event::Cancel) => draft.end(Status::Canceled),
 
-        (status, Event::CodeSubmitted(_) | Event::AttemptRequested(_) | Event::Joined { .. }) => {
-            Answer::Refused(Refusal::Final(status))
-        }
-        (status, Event::Cancel | Event::Activity(_)) => Answer::Refused(Refusal::Final(status)),
+        (
+            status,
+            Event::CodeSubmitted(_)
+            | Event::AttemptRequested(_)
+            | Event::Joined { .. }
+            | Event::Cancel
+            | Event::Activity(_),
+        ) => Answer::Refused(if draft.v.is_lost { Refusal::Lost } else { Refusal::Final(status) }),
     };
     draft.watch(before);
     draft.mind_the_night();

@@ -300,6 +300,8 @@ pub enum Event {
         /// All that follows from it, in order; nothing where its words are unknown.
         told: Vec<Event>,
     },
+    /// Redis failed over, and what callers have been told since may be missing: guesses, or that the code was used.
+    Lost,
     /// Time has passed.
     Tick,
 }
@@ -329,6 +331,7 @@ impl Event {
             | Self::Triggered { .. }
             | Self::HungUp { .. }
             | Self::TextRefused { .. }
+            | Self::Lost
             | Self::Tick => &None,
         };
         told.iter().map(|id| id.uuid.as_str()).collect()

@@ -177,6 +177,18 @@ impl Draft<'_> {
         self.v.owed.retain(|o| o.effect != *effect);
     }
 
+    /// Ends it as expired, since guesses may be missing, or that the code was used. All that it would have taken count
+    /// as made, so that a fail-over gives none back.
+    pub(super) fn lose(&mut self) -> Answer {
+        let guesses = if self.v.details.is_test { 0 } else { self.v.checks_remaining() };
+        for _ in 0..guesses {
+            self.v.guesses.add(&self.rules.guesses, self.now);
+        }
+        self.v.is_lost = true;
+        self.note(Note::Lost);
+        self.end(Status::Expired)
+    }
+
     /// Ends it: the code goes, and so does every request to Plivo that has not been made yet.
     pub(super) fn end(&mut self, status: Status) -> Answer {
         if self.v.status.is_final() {

@@ -171,6 +171,9 @@ pub struct Verification {
     pub expires_at: Timestamp,
     /// When it became final.
     pub ended_at: Option<Timestamp>,
+    /// Whether it expired before its time, as a fail-over of Redis may have lost guesses, or that the code was used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_lost: bool,
     /// The code; gone once final.
     pub code: Option<Code>,
     /// Digits of the code, known after it is gone.

@@ -67,7 +67,7 @@ impl Draft<'_> {
             Some(News::AskedAgain)
         } else if is_new(|v| v.attempts.iter().any(is_known_call)) {
             Some(News::CallKnown)
-        } else if is_new(|v| v.status == Status::Expired) {
+        } else if is_new(|v| v.status == Status::Expired && !v.is_lost) {
             Some(News::Expired)
         } else if is_new(|v| v.status.is_final()) {
             Some(News::GivenUp)

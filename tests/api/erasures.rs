@@ -264,6 +264,7 @@ async fn beyond_some_thousand_it_is_done_in_steps() {
             keep: std::time::Duration::from_secs(600),
             guesses: Vec::new(),
             keep_guesses: std::time::Duration::from_secs(600),
+            may_lack: false,
         };
         assert_eq!(store.commit(&commit).await.unwrap(), Outcome::Committed(1));
         previous = Some(ended.id);

@@ -19,6 +19,7 @@ mod legacy;
 mod limits;
 mod lists;
 mod logs;
+mod lost;
 mod nonces;
 mod ops;
 mod outage;

@@ -61,6 +61,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         1 => (attempt(), prop::option::of(provider_id()))
             .prop_map(|(attempt, provider_id)| Event::Identified { attempt, provider_id }),
         1 => prop::bool::weighted(0.2).prop_map(|give_up| if give_up { Event::Cancel } else { Event::Tick }),
+        1 => prop::bool::weighted(0.1).prop_map(|fails_over| if fails_over { Event::Lost } else { Event::Tick }),
     ]
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn draft_of(number: NumberKey) -> Commit {
         keep: LONG,
         guesses: Vec::new(),
         keep_guesses: LONG,
+        may_lack: false,
     }
 }
 

@@ -184,7 +184,11 @@ async fn when_sentinels_name_another_master_it_is_found() {
     }
     // The old connection still answers; what it says is READONLY.
     let second = after(&first, b"second");
+    assert_eq!(store.commit(&second).await.unwrap(), Outcome::MayLack);
+    let second = Commit { may_lack: true, ..second };
     assert_eq!(store.commit(&second).await.unwrap(), Outcome::Committed(2));
+    // From there on it is the new one's own history.
+    commit(&store, &Commit { may_lack: false, ..after(&second, b"third") }).await;
     assert!(
         replica.command(&["EXISTS", &format!("phlo2fa:{{{:02x}}}:due", first.id.shard())]).contains('1'),
         "it is the new master that took it"

@@ -121,8 +121,11 @@ impl Store for Redis {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Outcome, StoreError> {
-        let is_committed: bool = self.pool.ask(scripts::commit(commit)).await?;
-        Ok(if is_committed { Outcome::Committed(commit.expected + 1) } else { Outcome::Conflict })
+        match self.pool.ask(scripts::commit(commit)).await? {
+            1 => Ok(Outcome::Committed(commit.expected + 1)),
+            0 => Ok(Outcome::Conflict),
+            _ => Ok(Outcome::MayLack),
+        }
     }
 
     async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
@@ -298,8 +301,10 @@ impl Store for Redis {
 
 const MISSPELT: StoreError = StoreError::Unreadable("is of a shape this version does not know");
 
-/// Revision and record, as `commit.lua` writes them.
+/// Revision, history and record, as `commit.lua` writes them.
 fn stored(bytes: Vec<u8>) -> Result<Stored, StoreError> {
-    let (revision, sealed) = bytes.split_first_chunk().ok_or(StoreError::Unreadable("too short"))?;
+    const TOO_SHORT: StoreError = StoreError::Unreadable("too short");
+    let (revision, rest) = bytes.split_first_chunk().ok_or(TOO_SHORT)?;
+    let (_history, sealed) = rest.split_first_chunk::<8>().ok_or(TOO_SHORT)?;
     Ok(Stored { revision: u64::from_be_bytes(*revision), sealed: sealed.to_vec() })
 }

@@ -43,7 +43,8 @@ pub(super) fn commit(commit: &Commit) -> Ask<'static> {
         .arg(commit.created_at.as_millis())
         .arg(commit.due.map(|due| due.as_millis().to_string()).unwrap_or_default())
         .arg(&commit.guesses[..])
-        .arg(millis(if commit.guesses.is_empty() { commit.keep } else { commit.keep.max(commit.keep_guesses) }));
+        .arg(millis(if commit.guesses.is_empty() { commit.keep } else { commit.keep.max(commit.keep_guesses) }))
+        .arg(u8::from(commit.may_lack));
     Ask::Script(script)
 }
 

@@ -80,6 +80,16 @@ impl Setup {
                 is_grave: false,
             });
         }
+        if self.appends == Some(false) && self.snapshots == Some(true) {
+            advice.push(Advice {
+                detail:
+                    "Redis starts again from its last snapshot and forgets what came after it: wrong codes, and that \
+                         the right one was used"
+                        .to_owned(),
+                mend: "set appendonly yes",
+                is_grave: false,
+            });
+        }
         if let Some(version) = &self.version
             && parse_version(version).is_some_and(|v| v < OLDEST)
         {
@@ -145,7 +155,12 @@ mod tests {
         let alone = Setup { replicas: Some(0), replicas_to_write: Some(0), ..Setup::default() };
         assert_eq!(alone.advice_on_replicas(), None);
         assert!(Setup { replicas: Some(2), ..alone }.advice_on_replicas().is_some());
-        let snapshots = Setup { appends: Some(false), snapshots: Some(true), ..Setup::default() };
-        assert_eq!(snapshots.advice(), []);
+        let forgets = |snapshots| Setup { appends: Some(false), snapshots: Some(snapshots), ..Setup::default() };
+        let told = |setup: Setup| setup.advice().into_iter().map(|a| (a.mend, a.is_grave)).collect::<Vec<_>>();
+        assert_eq!(
+            [false, true].map(|s| told(forgets(s))),
+            [[("set appendonly yes", false)], [("set appendonly yes", false)]]
+        );
+        assert_eq!(Setup { appends: Some(true), ..forgets(true) }.advice(), []);
     }
 }

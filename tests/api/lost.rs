@@ -1,0 +1,163 @@
+//! A fail-over of Redis: what the new primary may lack is not gone on with.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::redis_server::RedisServer;
+use crate::support::{Setup, TestApp};
+
+const SECRET_KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+const CODE: &str = "042917";
+const WRONG: &str = "111111";
+
+async fn app(redis: &RedisServer) -> TestApp {
+    let env = vec![
+        ("REDIS_URL", redis.url()),
+        ("SECRET_KEY", SECRET_KEY.to_owned()),
+        ("LIMIT_GUESSES", "7/1h".to_owned()),
+        ("ESCALATION", "fixed:35".to_owned()),
+    ];
+    TestApp::spawn_with(Setup { env, ..Setup::default() }).await
+}
+
+/// A primary that goes on answering, and its replica, which is made the primary before it has heard of the last things
+/// that were answered. A service on each.
+struct Split {
+    primary: RedisServer,
+    replica: RedisServer,
+    before: TestApp,
+}
+
+impl Split {
+    async fn start() -> Self {
+        let (primary, replica) = (RedisServer::start(), RedisServer::start());
+        replica.command(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+        let start = Instant::now();
+        while !replica.command(&["INFO", "replication"]).contains("master_link_status:up") {
+            assert!(start.elapsed() < Duration::from_secs(30), "the replica never finds its primary");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let before = app(&primary).await;
+        Self { primary, replica, before }
+    }
+
+    async fn create(&self, last_four: &str) -> String {
+        let to = format!("+1415555{last_four}");
+        let created = self.before.post("/v1/verifications", json!({ "to": to, "code": CODE })).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        created.id().to_owned()
+    }
+
+    /// From here on the replica hears of nothing any more.
+    async fn part(&self) {
+        self.before.settled().await;
+        assert_eq!(self.primary.command(&["WAIT", "1", "10000"]).trim(), "1", "the replica has all of it");
+        self.replica.command(&["REPLICAOF", "NO", "ONE"]);
+    }
+
+    /// The service as it finds the replica as its primary.
+    async fn fail_over(&self) -> TestApp {
+        app(&self.replica).await
+    }
+}
+
+async fn events(app: &TestApp, id: &str) -> Vec<Value> {
+    let timeline = app.get(&format!("/v1/verifications/{id}/timeline")).await.body;
+    timeline["entries"].as_array().unwrap().iter().map(|entry| entry["event"].clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_was_used_before_a_fail_over_is_not_good_after_it() {
+    let split = Split::start().await;
+    let (used, open, over) = (split.create("0100").await, split.create("0103").await, split.create("0104").await);
+    assert_eq!(split.before.check(&over, CODE).await.body["result"], "verified");
+    split.part().await;
+    assert_eq!(split.before.check(&used, CODE).await.body["result"], "verified");
+
+    let after = split.fail_over().await;
+    for id in [&used, &open] {
+        for code in [CODE, WRONG, CODE] {
+            after.check(id, code).await.assert_problem(410, "verification_lost");
+        }
+        for (way, body) in [("attempts", json!({ "channel": "call" })), ("cancel", json!({}))] {
+            let answer = after.post(&format!("/v1/verifications/{id}/{way}"), body).await;
+            answer.assert_problem(410, "verification_lost");
+        }
+        let v = after.read(id).await;
+        assert_eq!((&v["status"], &v["next"]), (&json!("expired"), &Value::Null), "{v}");
+        assert_eq!(events(&after, id).await.iter().filter(|event| *event == "lost").count(), 1);
+    }
+    // What had ended is as it was.
+    assert_eq!(after.read(&over).await["status"], "verified");
+    after.check(&over, CODE).await.assert_problem(409, "already_verified");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fail_over_gives_no_guesses_back() {
+    let split = Split::start().await;
+    let id = split.create("0103").await;
+    let guess = async |app: &TestApp, id: &str| app.check(id, WRONG).await;
+    assert_eq!(guess(&split.before, &id).await.body["checks_remaining"], 4);
+    split.part().await;
+    for remaining in [3, 2, 1] {
+        assert_eq!(guess(&split.before, &id).await.body["checks_remaining"], remaining);
+    }
+
+    let after = split.fail_over().await;
+    guess(&after, &id).await.assert_problem(410, "verification_lost");
+    // All five that it would have taken count; two more make the seven of an hour.
+    let next = after.post("/v1/verifications", json!({ "to": "+14155550103", "code": CODE })).await;
+    assert_eq!((next.status, &next.body["joined"]), (201, &json!(false)), "{next:?}");
+    for _ in 0..2 {
+        assert_eq!(guess(&after, next.id()).await.body["result"], "incorrect");
+    }
+    let refused = guess(&after, next.id()).await;
+    refused.assert_problem(429, "rate_limited");
+    assert_eq!(refused.body["scope"], "guesses");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_fail_over_nobody_is_called_for_what_is_lost_and_new_ones_go_on() {
+    let split = Split::start().await;
+    let (due, joined) = (split.create("0103").await, split.create("0104").await);
+    split.part().await;
+
+    let after = split.fail_over().await;
+    let created = after.post("/v1/verifications", json!({ "to": "+14155550104", "code": CODE })).await;
+    assert_eq!((created.status, &created.body["joined"]), (201, &json!(false)), "{created:?}");
+    after.advance(40.0).await;
+    for id in [&due, &joined] {
+        let v = after.until(id, "given up", |v| v["status"] == "expired").await;
+        assert_eq!(v["attempts"].as_array().unwrap().len(), 1, "{v}");
+        assert_eq!(events(&after, id).await.iter().filter(|event| *event == "lost").count(), 1);
+    }
+    after.settled().await;
+    assert_eq!(after.plivo_log("0103").await, [] as [Value; 0], "nobody was called");
+    // One that began after it is texted, called and verified as any other.
+    after.until(created.id(), "called", |v| v["attempts"].as_array().unwrap().len() == 2).await;
+    assert_eq!(after.check(created.id(), CODE).await.body["result"], "verified");
+    let metrics = after.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(r#"phlo2fa_verifications_total{status="expired",channel="auto"} 2"#), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_of_redis_with_all_that_was_answered_loses_none() {
+    let mut redis = RedisServer::start_with(&["--appendonly", "yes"]);
+    let app = app(&redis).await;
+    let created = app.post("/v1/verifications", json!({ "to": "+14155550103", "code": CODE })).await;
+    assert_eq!(app.check(created.id(), WRONG).await.body["checks_remaining"], 4);
+    app.settled().await;
+    redis.restart();
+    let mut answer = app.check(created.id(), WRONG).await;
+    // The first may find the connections gone.
+    for _ in 0..50 {
+        if answer.status == 200 {
+            break;
+        }
+        answer.assert_problem(503, "storage_unavailable");
+        answer = app.check(created.id(), WRONG).await;
+    }
+    assert_eq!(answer.body["checks_remaining"], 3, "{answer:?}");
+    assert_eq!(app.check(created.id(), CODE).await.body["result"], "verified");
+}
