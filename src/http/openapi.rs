@@ -1,9 +1,10 @@
 //! The API document, generated from the handlers.
 
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::error::PROBLEM;
@@ -21,7 +22,7 @@ use super::{callbacks, direct, erasures, idempotency, legacy, ops, routes, strea
         callbacks::phlo, callbacks::phlo_by_ref, callbacks::phlo_by_secret, callbacks::phlo_by_secret_and_ref,
         routes::list, ops::live, ops::ready, ops::metrics,
     ),
-    modifiers(&ApiKey, &Common, &Idempotency),
+    modifiers(&ApiKey, &Common, &Idempotency, &Headers),
     tags(
         (name = "verifications", description = "Prove that a number is somebody's"),
         (name = "checks", description = "Check the code they typed in"),
@@ -34,7 +35,7 @@ struct Document;
 #[derive(OpenApi)]
 #[openapi(
     paths(legacy::verify, legacy::verify_voice, legacy::check),
-    modifiers(&Common),
+    modifiers(&Common, &Headers),
     tags((name = "legacy", description = "The seed demo's routes, only with `LEGACY_ROUTES=true`: without a key, as app \
         `legacy`. They are GETs that send texts and make calls, with numbers and codes in the path; one marked as a \
         prefetch is refused"))
@@ -104,6 +105,40 @@ impl Modify for Common {
                 }
             }
         }
+    }
+}
+
+/// What answers carry besides their bodies.
+struct Headers;
+
+impl Modify for Headers {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut openapi.paths.paths {
+            let operations = [(&mut item.get, false), (&mut item.post, path.starts_with("/v1/"))];
+            for (operation, is_post) in operations {
+                for (status, response) in operation.iter_mut().flat_map(|o| o.responses.responses.iter_mut()) {
+                    let RefOr::T(response) = response else { continue };
+                    name_headers(response, status, path == "/v1/verifications", is_post);
+                }
+            }
+        }
+    }
+}
+
+fn name_headers(response: &mut Response, status: &str, is_creation: bool, may_be_replayed: bool) {
+    let mut name = |header: &str, kind: Type, description: &str| {
+        let described = HeaderBuilder::new().schema(Some(Object::with_type(kind))).description(Some(description));
+        response.headers.insert(header.to_owned(), described.build().into());
+    };
+    name("X-Request-Id", Type::String, "The request's own, if it can stand in a log, else a new one");
+    if matches!(status, "429" | "503") {
+        name("Retry-After", Type::Integer, "Seconds after which it makes sense to ask again");
+    }
+    if is_creation && status == "201" {
+        name("Location", Type::String, "Where the verification can be read");
+    }
+    if may_be_replayed && !status.starts_with('5') {
+        name("Idempotent-Replayed", Type::String, "`true` on an answer that was given before for this key");
     }
 }
 

@@ -95,6 +95,12 @@ async fn the_api_document_names_every_route_there_is() {
     for (path, methods) in document.body["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             assert!(operation["responses"].as_object().is_some_and(|r| !r.is_empty()), "{method} {path}");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let headers = &response["headers"];
+                assert!(headers["X-Request-Id"].is_object(), "{method} {path} {status}");
+                let waits = ["429", "503"].contains(&status.as_str());
+                assert_eq!(headers["Retry-After"].is_object(), waits, "{method} {path} {status}");
+            }
             let needs_key = operation["security"].as_array().is_some_and(|s| s[0] == json!({ "api_key": [] }));
             assert_eq!(needs_key, path.starts_with("/v1/"), "{method} {path}");
             let filled = path.replace("{id}", "vrf_x").replace("{ref}", "x").replace("{secret}", "x");
