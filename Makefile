@@ -24,7 +24,7 @@ bench: ## what one decision, one event, one node and a replay cost
 	@scripts/need cc
 	cargo bench --locked --bench decide
 
-test-attacks: ## the attacks of tests/attacks at full size, with their figures; PROFILE=fast for figures worth comparing
+test-attacks: ## the attacks of tests/attacks at full size, with their figures; PROFILE=fast for figures worth comparing, ATTACKED=cluster for a Redis Cluster
 	@scripts/need cc redis-server
 	cargo test --locked --profile $(or $(PROFILE),dev) --test attacks -- --ignored --nocapture --test-threads=1
 

@@ -20,7 +20,11 @@ pub struct Fleet {
 impl Fleet {
     /// So many replicas, with more settings or others; ready.
     pub async fn start(replicas: usize, settings: &[(&str, &str)]) -> Self {
-        let redis = RedisServer::start();
+        // `ATTACKED=cluster make test-attacks`: the same against a cluster, where no script spans two slots.
+        let redis = match std::env::var("ATTACKED").as_deref() {
+            Ok("cluster") => RedisServer::start_cluster(),
+            _ => RedisServer::start(),
+        };
         let (listener, plivo_url) = plivo_listener();
         let redis_url = redis.url();
         let mut all = vec![("REDIS_URL", &*redis_url), ("PLIVO_API_URL", &*plivo_url), ("PLIVO_PHLO_URL", &*plivo_url)];
