@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberType};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType};
 use serde::{Deserialize, Serialize};
 
 /// A valid number in E.164. `Display` and `Debug` mask it: `+1••••••••12`.
@@ -154,7 +154,7 @@ impl PhoneNumber {
         if !(7..=15).contains(&digits.len()) || digits.starts_with('0') || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(InvalidNumber::NotE164);
         }
-        let parsed = PHONE_NUMBER_UTIL.parse(text, None).map_err(|_| InvalidNumber::Unassigned)?;
+        let parsed = read(text)?;
         if !parsed.is_valid() {
             return Err(InvalidNumber::Unassigned);
         }
@@ -179,7 +179,7 @@ impl PhoneNumber {
             Err(InvalidNumber::Unassigned) => {}
             parsed => return parsed,
         }
-        let parsed = PHONE_NUMBER_UTIL.parse(text, None).map_err(|_| InvalidNumber::Unassigned)?;
+        let parsed = read(text)?;
         let country =
             PHONE_NUMBER_UTIL.get_region_for_country_code(parsed.country_code).ok_or(InvalidNumber::Unassigned)?;
         let calling_code = u16::try_from(parsed.country_code).map_err(|_| InvalidNumber::Unassigned)?;
@@ -212,6 +212,13 @@ impl PhoneNumber {
     pub fn is_fixed_line(&self) -> bool {
         self.fixed_line
     }
+}
+
+/// What libphonenumber makes of it, if that is written as it stands: prefixes that are dialed within a country (`+1 1…`,
+/// `+44 0…`) would give a number further spellings.
+fn read(text: &str) -> Result<rlibphonenumber::PhoneNumber, InvalidNumber> {
+    let parsed = PHONE_NUMBER_UTIL.parse(text, None).map_err(|_| InvalidNumber::Unassigned)?;
+    if parsed.format_as(PhoneNumberFormat::E164) == text { Ok(parsed) } else { Err(InvalidNumber::NotE164) }
 }
 
 /// Calling code, a dot for each hidden digit, the last two digits.
@@ -285,8 +292,19 @@ mod tests {
             "+123456",
             "+1415555\u{200b}0112",
             "+1415555011a",
+            "+114155550112",
+            "+4407400123456",
+            "+330612345678",
+            "+49015123456789",
+            "+9109876543210",
+            "+55011912345678",
+            "+559011912345678",
+            "+789161234567",
+            "+3606201234567",
+            "+370861234567",
         ] {
             assert_eq!(PhoneNumber::parse(text), Err(InvalidNumber::NotE164), "{text:?}");
+            assert_eq!(PhoneNumber::fictional(text), Err(InvalidNumber::NotE164), "{text:?}");
         }
     }
 

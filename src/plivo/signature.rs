@@ -142,6 +142,9 @@ pub enum SignatureError {
     /// A nonce that is absent or empty where there is a signature.
     #[error("no nonce")]
     NoNonce,
+    /// A nonce that may hold a part of the words: with a dot in it, it does not say where they end.
+    #[error("no proper nonce")]
+    ImproperNonce,
     /// No signature in it is by any token we know, over this request.
     #[error("no matching signature")]
     Mismatch,
@@ -153,13 +156,20 @@ pub enum SignatureError {
 /// signed by the (sub)account that owns the request, `Ma-` headers by its main account. A main account
 /// is its own main account, so its tokens count for both.
 ///
+/// V3 puts a dot before the nonce, so the last dot is where the words end: whoever has read one callback could else cut
+/// its words at a dot of theirs, name the rest a nonce that never came before, and have the same signature.
+///
 /// Every token is tried against every signature, in constant time, whichever of them matches.
 ///
 /// # Errors
 /// [`SignatureError`] is for logs; to the sender all of them are the same 401.
 pub fn verify(tokens: &Tokens, headers: SignatureHeaders<'_>, request: Request<'_>) -> Result<Proof, SignatureError> {
     let (proof, payload, plain, ma) = if headers.v3.or(headers.ma_v3).or(headers.v3_nonce).is_some() {
-        let payload = v3_payload(request.method, request.url, request.params, nonce(headers.v3_nonce)?);
+        let nonce = nonce(headers.v3_nonce)?;
+        if nonce.contains('.') {
+            return Err(SignatureError::ImproperNonce);
+        }
+        let payload = v3_payload(request.method, request.url, request.params, nonce);
         (Proof::V3, payload, listed(headers.v3), listed(headers.ma_v3))
     } else if headers.v2.or(headers.ma_v2).or(headers.v2_nonce).is_some() {
         let payload = v2_payload(request.url, nonce(headers.v2_nonce)?);
@@ -222,6 +232,20 @@ mod tests {
         assert_eq!(plain(&main), Err(SignatureError::Mismatch));
         assert_eq!(plain(&list), Ok(Proof::V3));
         assert_eq!(plain(""), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn words_cannot_be_cut_at_a_dot_for_another_nonce() {
+        let words = [("Duration".to_owned(), "12".to_owned()), ("TotalAmount".to_owned(), "0.0085".to_owned())];
+        let (cut, rest) = ([words[0].clone(), ("TotalAmount".to_owned(), "0".to_owned())], "0085.123");
+        let signature = sign("new", &v3_payload("POST", URL, &words, "123"));
+        assert_eq!(signature, sign("new", &v3_payload("POST", URL, &cut, rest)), "the two sign alike");
+        let sent = |params, nonce| {
+            let headers = SignatureHeaders { v3: Some(&signature), v3_nonce: Some(nonce), ..Default::default() };
+            verify(&tokens(), headers, Request { method: "POST", url: URL, params })
+        };
+        assert_eq!(sent(&words, "123"), Ok(Proof::V3));
+        assert_eq!(sent(&cut, rest), Err(SignatureError::ImproperNonce));
     }
 
     #[test]

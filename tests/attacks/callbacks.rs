@@ -247,12 +247,13 @@ impl Victim {
         let uuid = self.uuid.as_str();
         if self.is_call {
             let told = |status| {
-                params(&[("RequestUUID", uuid), ("CallUUID", uuid), ("CallStatus", status), ("Direction", "outbound")])
+                let more = ("BillRate", "0.0085");
+                params(&[("RequestUUID", uuid), ("CallUUID", uuid), ("CallStatus", status), more])
             };
             ("call", told("ringing"), told("in-progress"))
         } else {
             let told =
-                |status| params(&[("MessageUUID", uuid), ("Status", status), ("Units", "1"), ("PartInfo", "1 of 1")]);
+                |status| params(&[("MessageUUID", uuid), ("Status", status), ("Units", "1"), ("TotalRate", "0.0077")]);
             ("message", told("queued"), told("sent"))
         }
     }

@@ -41,6 +41,7 @@ pub(super) enum How {
     OtherWords,
     OtherWordsInV2,
     BordersMoved,
+    NonceGrown,
     OneMoreWord,
     OneMoreInTheQuery,
     AtAnotherVictim,
@@ -77,7 +78,7 @@ impl How {
         Self::FlowWithoutItsRef,
         Self::AnotherSpellingOfThePath,
     ];
-    const AGAIN: [Self; 12] = [
+    const AGAIN: [Self; 13] = [
         Self::TheSame,
         Self::OtherOrder,
         Self::AsJson,
@@ -86,6 +87,7 @@ impl How {
         Self::OtherWords,
         Self::OtherWordsInV2,
         Self::BordersMoved,
+        Self::NonceGrown,
         Self::OneMoreWord,
         Self::OneMoreInTheQuery,
         Self::AtAnotherVictim,
@@ -249,6 +251,17 @@ impl Stage<'_> {
                 let border = rng.random_range(0..=together.len());
                 moved[at] = (together[..border].to_owned(), together[border..].to_owned());
                 needs_signature(wire.saying(moved)).filter(|_| border != key.len())
+            }
+            How::NonceGrown => {
+                // What V3 signs ends with a dot and the nonce: cut at a dot of the words, it is signed alike.
+                let mut words = wire.params.clone();
+                words.sort_unstable();
+                let at = words.iter().position(|(_, value)| value.contains('.')).filter(|_| !wire.is_get)?;
+                let (before, after) = words[at].1.clone().split_once('.').map(|(b, a)| (b.to_owned(), a.to_owned()))?;
+                let rest: String = words.drain(at + 1..).map(|(key, value)| key + &value).collect();
+                words[at].1 = before;
+                let nonce = format!("{after}{rest}.{}", wire.header("X-Plivo-Signature-V3-Nonce")?);
+                needs_signature(wire.without("V2").with_nonce(&nonce).saying(words))
             }
             How::OneMoreWord => {
                 let more = [wire.params.clone(), vec![wire.params[0].clone()]].concat();

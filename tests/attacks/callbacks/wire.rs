@@ -132,6 +132,10 @@ impl Wire {
         self
     }
 
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     pub fn with_nonce(mut self, nonce: &str) -> Self {
         self.headers
             .iter_mut()
