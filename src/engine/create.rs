@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::error;
+
 use super::permit::{Permit, first_channel};
 use super::turns::StoreIsAway;
 use super::{Applied, COMMIT_TRIES, Engine, EngineError};
@@ -169,9 +171,14 @@ impl Engine {
             Ok(Applied { answer: Answer::Refused(Refusal::Final(_) | Refusal::Lost), verification, .. }) => {
                 Ok(Known::Over(id, verification.guesses))
             }
-            // The index outlives the record for the sake of the guesses.
-            Err(EngineError::NotFound) => Ok(Known::Over(id, Guesses::from_bytes(&self.store.guesses(number).await?))),
             Ok(applied) => Ok(Known::Open(Box::new(Created { applied, joined: true }))),
+            // The index outlives the record for the sake of the guesses. One that cannot be read keeps nobody out.
+            Err(error @ (EngineError::NotFound | EngineError::Store(StoreError::Unreadable(_)))) => {
+                if let EngineError::Store(error) = error {
+                    error!(verification.id = %id, %error, "its number begins anew");
+                }
+                Ok(Known::Over(id, Guesses::from_bytes(&self.store.guesses(number).await?)))
+            }
             Err(error) => Err(error),
         }
     }

@@ -104,13 +104,16 @@ impl Guesses {
         self.cleared = if self.at.is_empty() { 0 } else { seconds(now) };
     }
 
-    /// Those of both, as when a number is found under two keys.
+    /// Those of both, as when a number is found under two keys: what one carried on from the other counts once.
     pub fn merge(&mut self, other: &Self) {
-        let cleared = self.cleared.max(other.cleared);
-        if other.at.len() > self.at.len() {
-            self.at.clone_from(&other.at);
-        }
-        self.cleared = cleared;
+        let many = |of: &[u32], at| of.iter().filter(|other| **other == at).count();
+        let missing = |at: &u32| many(&other.at, *at).saturating_sub(many(&self.at, *at));
+        let mut moments = other.at.clone();
+        moments.dedup();
+        let more: Vec<u32> = moments.iter().flat_map(|at| std::iter::repeat_n(*at, missing(at))).collect();
+        self.at.extend(more);
+        self.at.sort_unstable();
+        self.cleared = self.cleared.max(other.cleared);
         self.clear_if_none();
     }
 
@@ -189,6 +192,29 @@ mod tests {
         assert_eq!(guesses.wait(&rules, at(500) + wait), None, "the wait is enough");
         assert_eq!(guesses.end(), Some(at(419) + REMEMBERED));
         assert_eq!(Guesses::default().end(), None);
+    }
+
+    #[test]
+    fn of_two_lists_everything_counts_and_what_both_have_counts_once() {
+        let rules = GuessRules::default();
+        let made = |seconds: &[i64]| {
+            let mut guesses = Guesses::default();
+            seconds.iter().for_each(|s| guesses.add(&rules, at(*s)));
+            guesses
+        };
+        for (one, other, both) in [
+            (&[][..], &[][..], &[][..]),
+            (&[1, 2, 2, 3], &[90_000], &[1, 2, 2, 3, 90_000]),
+            (&[5, 5, 5], &[5, 5], &[5, 5, 5]),
+            (&[1, 5], &[1, 5, 5, 9], &[1, 5, 5, 9]),
+        ] {
+            for (mut one, other) in [(made(one), made(other)), (made(other), made(one))] {
+                one.merge(&other);
+                let mut expected = Guesses::default();
+                expected.at = both.iter().map(|s| seconds(at(*s))).collect();
+                assert_eq!(one, expected);
+            }
+        }
     }
 
     #[test]

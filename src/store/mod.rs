@@ -26,7 +26,7 @@ use crate::verification::VerificationId;
 use crate::verification::event::{CallReport, Facts, TextReport};
 
 /// How often a record has been written; 0 before the first time.
-pub type Revision = u64;
+pub type Revision = u32;
 
 /// A sealed record as it lies in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -151,7 +151,8 @@ pub fn open(request: Request, rules: &Rules, now: Timestamp) -> Decision {
 /// Says what one event does to a verification at one moment.
 pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestamp) -> Decision {
     let mut draft = Draft::new(before.clone(), rules, now);
-    if before.status == Status::Pending && now >= before.expires_at {
+    // What is lost is not over in the usual way, even if nobody looked before its time was up.
+    if before.status == Status::Pending && now >= before.expires_at && *event != Event::Lost {
         draft.end(Status::Expired);
     }
     let answer = match (draft.v.status, event) {

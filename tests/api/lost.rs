@@ -96,25 +96,33 @@ async fn a_code_that_was_used_before_a_fail_over_is_not_good_after_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fail_over_gives_no_guesses_back() {
     let split = Split::start().await;
-    let id = split.create("0103").await;
+    let ids = [("0103", split.create("0103").await), ("0104", split.create("0104").await)];
     let guess = async |app: &TestApp, id: &str| app.check(id, WRONG).await;
-    assert_eq!(guess(&split.before, &id).await.body["checks_remaining"], 4);
+    for (_, id) in &ids {
+        assert_eq!(guess(&split.before, id).await.body["checks_remaining"], 4);
+    }
     split.part().await;
-    for remaining in [3, 2, 1] {
-        assert_eq!(guess(&split.before, &id).await.body["checks_remaining"], remaining);
+    for (remaining, (_, id)) in [3, 2, 1].into_iter().flat_map(|n| ids.iter().map(move |id| (n, id))) {
+        assert_eq!(guess(&split.before, id).await.body["checks_remaining"], remaining);
     }
 
     let after = split.fail_over().await;
-    guess(&after, &id).await.assert_problem(410, "verification_lost");
-    // All five that it would have taken count; two more make the seven of an hour.
-    let next = after.post("/v1/verifications", json!({ "to": "+14155550103", "code": CODE })).await;
-    assert_eq!((next.status, &next.body["joined"]), (201, &json!(false)), "{next:?}");
-    for _ in 0..2 {
-        assert_eq!(guess(&after, next.id()).await.body["result"], "incorrect");
+    guess(&after, &ids[0].1).await.assert_problem(410, "verification_lost");
+    // Of one of them nobody asks before its time is up.
+    after.advance(301.0).await;
+    for (last_four, id) in &ids {
+        after.check(id, CODE).await.assert_problem(410, "verification_lost");
+        // All five that it would have taken count; two more make the seven of an hour.
+        let to = format!("+1415555{last_four}");
+        let next = after.post("/v1/verifications", json!({ "to": to, "code": CODE })).await;
+        assert_eq!((next.status, &next.body["joined"]), (201, &json!(false)), "{next:?}");
+        for _ in 0..2 {
+            assert_eq!(guess(&after, next.id()).await.body["result"], "incorrect");
+        }
+        let refused = guess(&after, next.id()).await;
+        refused.assert_problem(429, "rate_limited");
+        assert_eq!(refused.body["scope"], "guesses");
     }
-    let refused = guess(&after, next.id()).await;
-    refused.assert_problem(429, "rate_limited");
-    assert_eq!(refused.body["scope"], "guesses");
 }
 
 #[tokio::test(flavor = "multi_thread")]

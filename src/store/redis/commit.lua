@@ -1,13 +1,13 @@
 -- One commit. Safe to run twice, and late: what is there already is committed, and changes nothing.
 --
 -- KEYS  record, number index, due times, the app's list: all in one slot
--- ARGV  expected revision and the next one (8 bytes each), sealed record, milliseconds to keep it,
+-- ARGV  expected revision and the next one (4 bytes each), sealed record, milliseconds to keep it,
 --       member, previous member of the number index or '', created at, due at or '',
 --       wrong codes of the number, milliseconds to keep the number index, 1 or 0: whether what another server
 --       has answered since may be missing
 -- Gives 1 when committed, 0 on a conflict, -1 where something may be missing.
 --
--- A record is its revision, the history it was written in, and what is sealed.
+-- A record is the history it was written in (4 bytes), its revision (4 bytes), and what is sealed.
 --
 -- Redis refuses a script for want of memory, replicas or the primary's role at its first write, so one that
 -- has begun to write is also the one that ends. An ACL is asked at every command, though.
@@ -19,8 +19,8 @@ local record, newest, due_times, list = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
 -- A replica gets what is written after it was answered, so one that is made the primary may lack what callers have
 -- been told. It goes on under another replication id, and remembers where it left the old one. Where nobody was
--- made the primary, after a restart too, the history is this.
-local ONE_SERVER = '--------'
+-- made the primary since the last start the history is this.
+local ONE_SERVER = string.rep('\0', 4)
 
 local function history()
   local info = redis.pcall('INFO', 'replication')
@@ -28,25 +28,28 @@ local function history()
   if not replication_id or not string.find(info, 'second_repl_offset:%d') then
     return ONE_SERVER
   end
-  return string.sub(replication_id, 1, 8)
+  local bytes = string.gsub(string.sub(replication_id, 1, 8), '..', function(hex)
+    return string.char(tonumber(hex, 16))
+  end)
+  return bytes
 end
 
 local current = redis.call('GET', record)
-if current and string.sub(current, 1, 8) == next_revision and string.sub(current, 17) == sealed then
+if current and string.sub(current, 5) == next_revision .. sealed then
   return 1
 end
 
-local is_creation = expected == string.rep('\0', 8)
+local is_creation = expected == string.rep('\0', 4)
 if is_creation then
   if current or string.sub(redis.call('GET', newest) or '', 1, 32) ~= previous then
     return 0
   end
-elseif not current or string.sub(current, 1, 8) ~= expected then
+elseif not current or string.sub(current, 5, 8) ~= expected then
   return 0
 end
 
 local written_in = history()
-if not (is_creation or may_lack) and written_in ~= ONE_SERVER and string.sub(current, 9, 16) ~= written_in then
+if not (is_creation or may_lack) and written_in ~= ONE_SERVER and string.sub(current, 1, 4) ~= written_in then
   return -1
 end
 
@@ -78,5 +81,5 @@ end
 if is_creation or string.sub(redis.call('GET', newest) or '', 1, 32) == member then
   redis.call('SET', newest, member .. guesses, 'PX', keep_newest)
 end
-redis.call('SET', record, next_revision .. written_in .. sealed, 'PX', keep)
+redis.call('SET', record, written_in .. next_revision .. sealed, 'PX', keep)
 return 1

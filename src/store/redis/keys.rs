@@ -5,7 +5,7 @@
 //! a link and the reports that wait for it meet. No key holds a number, nor a provider's id.
 //!
 //! ```text
-//! phlo2fa:{0a}:v:<32 hex>        string  8 bytes of revision, big endian, and the sealed record
+//! phlo2fa:{0a}:v:<32 hex>        string  4 bytes of the server's history, 4 of revision, big endian, and the sealed record
 //! phlo2fa:{0a}:n:<32 hex>        string  the newest verification of a number (its keyed hash): 32 hex, and its wrong codes;
 //!                                        all zeros where that was erased
 //! phlo2fa:{0a}:due               zset    32 hex of a verification, by when it is due

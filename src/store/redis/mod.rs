@@ -23,8 +23,8 @@ use secrecy::{ExposeSecret, SecretString};
 use self::pool::{Ask, Pool};
 use self::target::Target;
 use super::{
-    AttemptRef, Claimed, Commit, Count, Cursor, Erased, Erasure, Found, Nonce, NumberKey, Outcome, Parked, Store,
-    StoreError, Stored, Swap, Taken, claim_then_find,
+    AttemptRef, Claimed, Commit, Count, Cursor, Erased, Erasure, Found, Nonce, NumberKey, Outcome, Parked, Revision,
+    Store, StoreError, Stored, Swap, Taken, claim_then_find,
 };
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
@@ -301,10 +301,10 @@ impl Store for Redis {
 
 const MISSPELT: StoreError = StoreError::Unreadable("is of a shape this version does not know");
 
-/// Revision, history and record, as `commit.lua` writes them.
+/// History, revision and record, as `commit.lua` writes them.
 fn stored(bytes: Vec<u8>) -> Result<Stored, StoreError> {
     const TOO_SHORT: StoreError = StoreError::Unreadable("too short");
-    let (revision, rest) = bytes.split_first_chunk().ok_or(TOO_SHORT)?;
-    let (_history, sealed) = rest.split_first_chunk::<8>().ok_or(TOO_SHORT)?;
-    Ok(Stored { revision: u64::from_be_bytes(*revision), sealed: sealed.to_vec() })
+    let (_history, rest) = bytes.split_first_chunk::<4>().ok_or(TOO_SHORT)?;
+    let (revision, sealed) = rest.split_first_chunk().ok_or(TOO_SHORT)?;
+    Ok(Stored { revision: Revision::from_be_bytes(*revision), sealed: sealed.to_vec() })
 }
