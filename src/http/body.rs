@@ -6,9 +6,10 @@ use std::time::Duration;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::error::{ApiError, Kind, ParameterError};
 use crate::verification::CODE_LENGTH_RANGE;
@@ -17,6 +18,10 @@ use crate::verification::CODE_LENGTH_RANGE;
 const BODY_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many bodies are waited for at once whose senders have proved nothing. What Plivo sends arrives whole; each that
+/// does not holds some 150 KiB, here and in the HTTP library, for as long as it is waited for.
+static STRANGERS: Semaphore = Semaphore::const_new(256);
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
@@ -35,7 +40,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
                 let detail = "Send 'Content-Type: application/json', without Content-Encoding.";
                 return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
             }
-            parse(&read(payload, announced).await?).map(Self)
+            parse(&read(payload, announced, Sender::Known).await?).map(Self)
         })
     }
 }
@@ -48,19 +53,26 @@ pub struct Raw {
     pub bytes: Bytes,
 }
 
-impl FromRequest for Raw {
-    type Error = ApiError;
-    type Future = Extracted<Self>;
+/// Whose body it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// Somebody who has proved something.
+    Known,
+    /// Anybody.
+    Stranger,
+}
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (media, payload) = (media_type(request), payload.take());
-        let (encoded, announced) = (is_encoded(request), announced(request));
-        Box::pin(async move {
-            if encoded {
-                return Err(ApiError::new(Kind::UnsupportedMediaType, "Send the body without Content-Encoding."));
-            }
-            Ok(Self { media, bytes: read(payload, announced).await? })
-        })
+impl Raw {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// 415 for one that is encoded, 413 for one that is too large, 408 for one that takes too long, and for one of a
+    /// stranger's that is not there yet while too many others are waited for.
+    pub async fn read(request: &HttpRequest, payload: &mut Payload, sender: Sender) -> Result<Self, ApiError> {
+        if is_encoded(request) {
+            return Err(ApiError::new(Kind::UnsupportedMediaType, "Send the body without Content-Encoding."));
+        }
+        Ok(Self { media: media_type(request), bytes: read(payload.take(), announced(request), sender).await? })
     }
 }
 
@@ -80,28 +92,44 @@ fn announced(request: &HttpRequest) -> usize {
     header.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-async fn read(payload: Payload, announced: usize) -> Result<Bytes, ApiError> {
+async fn read(payload: Payload, announced: usize, sender: Sender) -> Result<Bytes, ApiError> {
     if announced > BODY_MAX {
         return Err(too_large());
     }
     let late = |_| ApiError::new(Kind::RequestTimeout, "The body did not arrive in 10 s.");
-    tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await.map_err(late)?
+    tokio::time::timeout(BODY_TIMEOUT, collect(payload, sender)).await.map_err(late)?
 }
 
 fn too_large() -> ApiError {
     ApiError::new(Kind::PayloadTooLarge, "Bodies are 64 KiB at most.")
 }
 
-async fn collect(mut payload: Payload) -> Result<Bytes, ApiError> {
+async fn collect(mut payload: Payload, sender: Sender) -> Result<Bytes, ApiError> {
     let mut body = actix_web::web::BytesMut::new();
-    while let Some(chunk) = payload.next().await {
+    let mut place = None;
+    loop {
+        // What has arrived is taken; only whoever lets us wait needs a place.
+        let chunk = match payload.next().now_or_never() {
+            Some(chunk) => chunk,
+            None => {
+                if sender == Sender::Stranger && place.is_none() {
+                    place = Some(STRANGERS.try_acquire().map_err(|_| crowded())?);
+                }
+                payload.next().await
+            }
+        };
+        let Some(chunk) = chunk else { return Ok(body.freeze()) };
         let chunk = chunk.map_err(|_| ApiError::new(Kind::MalformedRequest, "The body broke off."))?;
         if body.len() + chunk.len() > BODY_MAX {
             return Err(too_large());
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+}
+
+fn crowded() -> ApiError {
+    let detail = "The body did not come with its head, and too many others are waited for.";
+    ApiError::new(Kind::RequestTimeout, detail)
 }
 
 /// What is no JSON is 400; JSON that does not fit is 422 and says where. Serde's messages repeat values it did

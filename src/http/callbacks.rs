@@ -1,12 +1,12 @@
 //! Plivo's callbacks. Each is proved, then committed, and only then answered: 503 when it could not be, so that
 //! Plivo sends it again. One that is of no use is answered 200 all the same.
 
-use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::Data;
 use tracing::warn;
 
 use super::Shared;
-use super::auth::bearer;
+use super::door::unproved;
 use super::error::{ApiError, Kind, Problem};
 use super::signed::Callback;
 use crate::engine::{EngineError, Reported};
@@ -23,7 +23,7 @@ pub(super) type Answered = Result<HttpResponse, ApiError>;
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn message(shared: Data<Shared>, callback: Callback) -> Answered {
-    prove_fixed(&shared, "message", None, &callback)?;
+    prove_fixed(&shared, &callback)?;
     take_message(&shared, &callback).await
 }
 
@@ -31,8 +31,8 @@ pub async fn message(shared: Data<Shared>, callback: Callback) -> Answered {
 #[utoipa::path(post, path = "/plivo/{secret}/message", tag = "callbacks", params(("secret" = String, Path)),
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
-pub async fn message_by_secret(shared: Data<Shared>, secret: Path<String>, callback: Callback) -> Answered {
-    prove_fixed(&shared, "message", Some(&secret), &callback)?;
+pub async fn message_by_secret(shared: Data<Shared>, callback: Callback) -> Answered {
+    prove_fixed(&shared, &callback)?;
     take_message(&shared, &callback).await
 }
 
@@ -41,7 +41,7 @@ pub async fn message_by_secret(shared: Data<Shared>, secret: Path<String>, callb
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
 pub async fn call(shared: Data<Shared>, callback: Callback) -> Answered {
-    prove_fixed(&shared, "call", None, &callback)?;
+    prove_fixed(&shared, &callback)?;
     take_call(&shared, &callback).await
 }
 
@@ -49,8 +49,8 @@ pub async fn call(shared: Data<Shared>, callback: Callback) -> Answered {
 #[utoipa::path(post, path = "/plivo/{secret}/call", tag = "callbacks", params(("secret" = String, Path)),
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
-pub async fn call_by_secret(shared: Data<Shared>, secret: Path<String>, callback: Callback) -> Answered {
-    prove_fixed(&shared, "call", Some(&secret), &callback)?;
+pub async fn call_by_secret(shared: Data<Shared>, callback: Callback) -> Answered {
+    prove_fixed(&shared, &callback)?;
     take_call(&shared, &callback).await
 }
 
@@ -58,29 +58,24 @@ pub async fn call_by_secret(shared: Data<Shared>, secret: Path<String>, callback
 #[utoipa::path(post, path = "/plivo/phlo", tag = "callbacks",
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
-pub async fn phlo(request: HttpRequest, shared: Data<Shared>, callback: Callback) -> Answered {
-    take_phlo(&shared, bearer(&request), None, &callback).await
+pub async fn phlo(shared: Data<Shared>, callback: Callback) -> Answered {
+    take_phlo(&shared, &callback).await
 }
 
 /// The same, with the ref in the path.
 #[utoipa::path(post, path = "/plivo/phlo/{ref}", tag = "callbacks", params(("ref" = String, Path)),
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
-pub async fn phlo_by_ref(
-    request: HttpRequest,
-    shared: Data<Shared>,
-    reference: Path<String>,
-    callback: Callback,
-) -> Answered {
-    take_phlo(&shared, bearer(&request), Some(&reference), &callback).await
+pub async fn phlo_by_ref(shared: Data<Shared>, callback: Callback) -> Answered {
+    take_phlo(&shared, &callback).await
 }
 
 /// The same, with the callback secret in the path.
 #[utoipa::path(post, path = "/plivo/{secret}/phlo", tag = "callbacks", params(("secret" = String, Path)),
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
-pub async fn phlo_by_secret(shared: Data<Shared>, secret: Path<String>, callback: Callback) -> Answered {
-    take_phlo(&shared, Some(&secret), None, &callback).await
+pub async fn phlo_by_secret(shared: Data<Shared>, callback: Callback) -> Answered {
+    take_phlo(&shared, &callback).await
 }
 
 /// The same, with both in the path.
@@ -88,28 +83,15 @@ pub async fn phlo_by_secret(shared: Data<Shared>, secret: Path<String>, callback
     params(("secret" = String, Path), ("ref" = String, Path)),
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
-pub async fn phlo_by_secret_and_ref(
-    shared: Data<Shared>,
-    path: Path<(String, String)>,
-    callback: Callback,
-) -> Answered {
-    take_phlo(&shared, Some(&path.0), Some(&path.1), &callback).await
+pub async fn phlo_by_secret_and_ref(shared: Data<Shared>, callback: Callback) -> Answered {
+    take_phlo(&shared, &callback).await
 }
 
 /// A fixed URL names no attempt, so what comes there must be covered whole: by a V3 signature (V2 covers
 /// neither body nor query), or by whoever knows the secret.
-fn prove_fixed(shared: &Shared, kind: &'static str, secret: Option<&str>, callback: &Callback) -> Result<(), ApiError> {
-    let is_proved = match secret {
-        Some(secret) => shared.callback_secrets.are(secret),
-        None => callback.is_covered(),
-    };
-    if is_proved { Ok(()) } else { Err(unproved(shared, kind)) }
-}
-
-pub(super) fn unproved(shared: &Shared, kind: &'static str) -> ApiError {
-    warn!(event = "callback_unproved", kind, "a callback without proof of its origin; is PUBLIC_URL as Plivo has it?");
-    shared.engine.metrics.callback(kind, "unproved");
-    ApiError::new(Kind::InvalidSignature, "No valid signature, ref or callback secret.")
+fn prove_fixed(shared: &Shared, callback: &Callback) -> Result<(), ApiError> {
+    let is_proved = callback.door.knows_secret || callback.is_covered();
+    if is_proved { Ok(()) } else { Err(unproved(shared, callback.door.kind)) }
 }
 
 /// The parameters of a callback that is proved.
@@ -169,14 +151,11 @@ pub(super) fn replayed(shared: &Shared, kind: &'static str) -> ApiError {
 
 /// Plivo does not sign what HTTP Request nodes send: they prove themselves by a ref, and by the callback secret
 /// where there is one.
-async fn take_phlo(shared: &Shared, secret: Option<&str>, reference: Option<&str>, callback: &Callback) -> Answered {
+async fn take_phlo(shared: &Shared, callback: &Callback) -> Answered {
     let PhloCallback { reference: in_body, event } =
         callback.params.as_ref().map(PhloCallback::read).unwrap_or_default();
-    let knows_secret = secret.is_some_and(|secret| shared.callback_secrets.are(secret));
-    let to = reference.or(in_body.as_deref()).and_then(|r| reference::read(&shared.engine.keys, r, Purpose::Phlo));
-    let Some(to) = to.filter(|_| knows_secret || !shared.callback_secrets.is_set()) else {
-        return Err(unproved(shared, "phlo"));
-    };
+    let in_body = in_body.and_then(|text| reference::read(&shared.engine.keys, &text, Purpose::Phlo));
+    let to = callback.door.named.or(in_body).ok_or_else(|| unproved(shared, "phlo"))?;
     read(callback)?;
     let Some(event) = event else { return Ok(taken(shared, "phlo", "ignored")) };
     let applied = committed(shared, "phlo", apply_phlo(shared, to, event).await)?;

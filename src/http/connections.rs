@@ -33,7 +33,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long what was sent may stay unfetched: ends streams whose reader is gone or does not read.
 const UNREAD_MAX: Duration = Duration::from_secs(30);
 /// How many connections are served at once, unless the process may open fewer files. More wait in the kernel's queue.
-const CONNECTIONS_MAX: u64 = 8192;
+/// The HTTP library may hold 128 KiB of each that has not been read yet.
+const CONNECTIONS_MAX: u64 = 4096;
 /// Files that are no connections: the store's, Plivo's, the program's own.
 const OTHER_FILES: u64 = 256;
 /// A connection is held twice: by actix, and here to close it by.

@@ -5,16 +5,16 @@
 use std::time::Duration;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Path};
+use actix_web::web::Data;
 
 use super::Shared;
-use super::callbacks::{Answered, answered, committed, read, taken, unproved};
+use super::callbacks::{Answered, answered, committed, read, taken};
+use super::door::unproved;
 use super::error::{ApiError, Problem};
 use super::signed::Callback;
 use crate::engine::Reported;
 use crate::escalation::CallEnd;
 use crate::plivo::callback::{AnswerCallback, CallCallback, TextCallback};
-use crate::plivo::reference::{self, Purpose};
 use crate::verification::event::{CallReport, Facts, ProviderId};
 use crate::verification::{Answer, AttemptRef, AttemptStatus, Event, Seen, Verification, VerificationId};
 
@@ -27,8 +27,8 @@ const FETCHED_AGAIN: Duration = Duration::from_secs(15);
 #[utoipa::path(post, path = "/plivo/message/{ref}", tag = "callbacks", params(("ref" = String, Path)),
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
-pub async fn message(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
-    let (to, seen) = prove(&shared, "message", &reference, Purpose::Message, &callback)?;
+pub async fn message(shared: Data<Shared>, callback: Callback) -> Answered {
+    let (to, seen) = prove(&shared, &callback)?;
     let TextCallback { message_uuid, report, facts } = TextCallback::read(read(&callback)?);
     let (attempt, provider_id) = (to.attempt, message_uuid.map(as_told));
     let event = report.map(|report| Event::TextReported { attempt, report, provider_id, facts });
@@ -39,8 +39,8 @@ pub async fn message(shared: Data<Shared>, reference: Path<String>, callback: Ca
 #[utoipa::path(post, path = "/plivo/call/{ref}", tag = "callbacks", params(("ref" = String, Path)),
     responses((status = 200, description = "Taken"), (status = 401, description = "Unproved", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
-pub async fn call(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
-    let (to, seen) = prove(&shared, "call", &reference, Purpose::Call, &callback)?;
+pub async fn call(shared: Data<Shared>, callback: Callback) -> Answered {
+    let (to, seen) = prove(&shared, &callback)?;
     let CallCallback { uuids, request_uuid, report, facts } = CallCallback::read(read(&callback)?);
     let (attempt, provider_id) = (to.attempt, request_uuid.or(uuids.into_iter().next()).map(as_told));
     let event = report.map(|report| Event::CallReported { attempt, report, provider_id, facts });
@@ -54,8 +54,8 @@ pub async fn call(shared: Data<Shared>, reference: Path<String>, callback: Callb
 #[utoipa::path(post, path = "/plivo/answer/{ref}", tag = "callbacks", params(("ref" = String, Path)),
     responses((status = 200, description = "What to say", content_type = "application/xml"), (status = 401, description = "Unproved", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Ask again", body = Problem)))]
-pub async fn answer(shared: Data<Shared>, reference: Path<String>, callback: Callback) -> Answered {
-    let (to, seen) = prove(&shared, "answer", &reference, Purpose::Answer, &callback)?;
+pub async fn answer(shared: Data<Shared>, callback: Callback) -> Answered {
+    let (to, seen) = prove(&shared, &callback)?;
     let AnswerCallback { call_uuid, is_machine, has_pressed } = AnswerCallback::read(read(&callback)?);
     let plivo = &shared.engine.plivo;
     // That a key was pressed stands in the body, which V2 does not cover.
@@ -95,15 +95,8 @@ fn may_hear(v: &Verification, attempt: u8) -> bool {
     v.code.is_some() && v.attempts.get(usize::from(attempt)).is_some_and(|a| is_on(a.status))
 }
 
-fn prove(
-    shared: &Shared,
-    kind: &'static str,
-    reference: &str,
-    purpose: Purpose,
-    callback: &Callback,
-) -> Result<(AttemptRef, Seen), ApiError> {
-    let to = reference::read(&shared.engine.keys, reference, purpose);
-    to.zip(callback.seen()).ok_or_else(|| unproved(shared, kind))
+fn prove(shared: &Shared, callback: &Callback) -> Result<(AttemptRef, Seen), ApiError> {
+    callback.door.named.zip(callback.seen()).ok_or_else(|| unproved(shared, callback.door.kind))
 }
 
 /// A callback that names its attempt needs no link; the answer to the request has made one.

@@ -35,7 +35,7 @@ use tracing::warn;
 use super::Shared;
 use super::access::in_its_name;
 use super::auth::Caller;
-use super::body::Raw;
+use super::body::{Raw, Sender};
 use super::error::{ApiError, Kind, ParameterError};
 use crate::engine::EngineError;
 use crate::keyring::Keyring;
@@ -112,7 +112,7 @@ impl Keyed {
     async fn read(http: &HttpRequest, mut payload: Payload) -> Result<(Self, Bytes), ApiError> {
         let caller = Caller::from_request(http, &mut Payload::None).await?;
         let key = key(http.headers())?;
-        let Raw { media, bytes } = Raw::from_request(http, &mut payload).await?;
+        let Raw { media, bytes } = Raw::read(http, &mut payload, Sender::Known).await?;
         let shared = http.app_data::<Data<Shared>>().cloned().ok_or_else(unanswered)?;
         let keys = &shared.engine.keys;
         let names = keys.sign_with_each(&[b"idempotency key", caller.app.as_bytes(), key.as_bytes()]);

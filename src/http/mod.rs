@@ -12,6 +12,7 @@ mod create;
 mod demo;
 mod direct;
 mod docs;
+mod door;
 mod erasures;
 mod error;
 mod idempotency;

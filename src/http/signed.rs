@@ -12,10 +12,11 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::Shared;
-use super::body::Raw;
-use super::error::ApiError;
+use super::body::{Raw, Sender};
+use super::door::{Door, signature_headers};
+use super::error::{ApiError, Kind};
 use crate::plivo::callback::Params;
-use crate::plivo::signature::{self, Proof, Request, SignatureHeaders};
+use crate::plivo::signature::{self, Proof, Request};
 use crate::verification::Seen;
 
 /// A callback as it came, with what its signature proves.
@@ -23,6 +24,8 @@ pub struct Callback {
     /// Its parameters: of the body, or of the query of a GET. None where the body cannot be read, which is
     /// said only to who has proved himself.
     pub params: Option<Params>,
+    /// Where it came in.
+    pub door: Door,
     /// Which signature held, and what the callback is known by, should it come again.
     pub proof: Option<(Proof, Seen)>,
 }
@@ -44,16 +47,17 @@ impl FromRequest for Callback {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = Raw::from_request(request, payload);
-        let request = request.clone();
+        let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let body = body.await?;
+            let shared = request.app_data::<Data<Shared>>();
+            let shared =
+                shared.ok_or_else(|| ApiError::new(Kind::InvalidSignature, "Nobody can prove anything here."))?;
+            let door = Door::open(&request, shared)?;
+            let sender = if door.is_of_a_stranger() { Sender::Stranger } else { Sender::Known };
+            let body = Raw::read(&request, &mut payload, sender).await?;
             let params = params(&request, &body);
-            let proof = request
-                .app_data::<Data<Shared>>()
-                .zip(params.as_ref())
-                .and_then(|(shared, params)| prove(shared, &request, &body, params));
-            Ok(Self { params, proof })
+            let proof = params.as_ref().and_then(|params| prove(shared, &request, &body, params));
+            Ok(Self { params, door, proof })
         })
     }
 }
@@ -78,7 +82,7 @@ fn is_in_query(request: &HttpRequest, body: &Raw) -> bool {
 fn prove(shared: &Shared, request: &HttpRequest, body: &Raw, params: &Params) -> Option<(Proof, Seen)> {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let url = format!("{}{target}", shared.public_url);
-    let headers = SignatureHeaders::read(|name| request.headers().get(name).and_then(|value| value.to_str().ok()));
+    let headers = signature_headers(request);
     let signed = if is_in_query(request, body) { &[] } else { params.pairs() };
     let request = Request { method: request.method().as_str(), url: &url, params: signed };
     let proof = signature::verify(&shared.tokens.load(), headers, request).ok()?;

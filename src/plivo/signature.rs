@@ -111,6 +111,11 @@ impl<'a> SignatureHeaders<'a> {
             v3_nonce: header("X-Plivo-Signature-V3-Nonce"),
         }
     }
+
+    /// Whether there is a signature at all.
+    pub fn is_any_there(&self) -> bool {
+        self.v2.or(self.ma_v2).or(self.v3).or(self.ma_v3).is_some()
+    }
 }
 
 /// What a signature is about.
