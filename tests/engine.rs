@@ -106,8 +106,8 @@ impl Store for Held {
     async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
         self.memory.erase(erasure).await
     }
-    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
-        self.memory.unlink(provider_id).await
+    async fn unlink(&self, provider_id: &str, of: VerificationId) -> Result<(), StoreError> {
+        self.memory.unlink(provider_id, of).await
     }
     async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.memory.memos(names).await

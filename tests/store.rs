@@ -111,6 +111,7 @@ every_back_end_keeps! {
     erasures::guesses_outlive_an_erasure,
     erasures::an_index_that_names_another_stays,
     erasures::what_a_providers_id_finds_is_forgotten,
+    erasures::what_one_verification_is_told_of_no_other_gets,
     sharing::it_answers_and_its_time_goes_forward,
 }
 

@@ -96,7 +96,7 @@ impl Engine {
                 continue;
             }
             for provider_id in provider_ids(&v) {
-                self.store.unlink(provider_id).await?;
+                self.store.unlink(provider_id, id).await?;
             }
             let now = self.clock.now().await?;
             let mut guesses = v.guesses.clone();
@@ -120,9 +120,9 @@ impl Engine {
     }
 
     /// What is told of a verification that is gone does not leave it to be found.
-    pub(super) async fn leave_no_link(&self, event: &Event) {
+    pub(super) async fn leave_no_link(&self, id: VerificationId, event: &Event) {
         for provider_id in event.provider_ids() {
-            if let Err(error) = self.store.unlink(provider_id).await {
+            if let Err(error) = self.store.unlink(provider_id, id).await {
                 debug!(%error, "a link to what is forgotten stays until it ends");
             }
         }

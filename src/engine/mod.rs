@@ -198,7 +198,7 @@ impl Engine {
         let outcome = self.decide_and_commit_in_turn(id, event, app, granted).await;
         match (&outcome, &turn) {
             (Err(EngineError::Store(StoreError::Unavailable(_))), Some(turn)) => turn.store_is_away(),
-            (Err(EngineError::NotFound), _) => self.leave_no_link(event).await,
+            (Err(EngineError::NotFound), _) => self.leave_no_link(id, event).await,
             _ => {}
         }
         outcome

@@ -16,6 +16,8 @@ use crate::verification::{Code, Event, Mode, Request, Status, Verification, Veri
 /// Records read from the store for one page of a filtered list; a page may come out short, with a cursor to go
 /// on from.
 const SCAN_MAX: usize = 500;
+/// How many are read at a time at least where most may not be wanted: each time every shard is asked.
+const SCAN_MIN: usize = 100;
 
 /// One page of a list, newest first.
 pub struct Page {
@@ -113,20 +115,21 @@ impl Engine {
         let now = self.clock.now().await?;
         let shards: Option<BTreeSet<u8>> =
             to.map(|to| self.keys.number_keys(app, to).into_iter().map(NumberKey::shard).collect());
+        let at_a_time = if status.is_some() || to.is_some() { limit.max(SCAN_MIN) } else { limit };
         let (mut verifications, mut next, mut scanned) = (Vec::new(), before, 0);
         loop {
             let mut cursors = Vec::new();
             match &shards {
-                None => cursors = self.store.list(app, None, next, limit).await?,
+                None => cursors = self.store.list(app, None, next, at_a_time).await?,
                 Some(shards) => {
                     for shard in shards {
-                        cursors.extend(self.store.list(app, Some(*shard), next, limit).await?);
+                        cursors.extend(self.store.list(app, Some(*shard), next, at_a_time).await?);
                     }
                     cursors.sort_unstable_by(|a, b| b.cmp(a));
-                    cursors.truncate(limit);
+                    cursors.truncate(at_a_time);
                 }
             }
-            let is_last = cursors.len() < limit;
+            let is_last = cursors.len() < at_a_time;
             scanned += cursors.len();
             let ids: Vec<_> = cursors.iter().map(|c| c.id).collect();
             for (id, stored) in self.store.load_many(&ids).await? {

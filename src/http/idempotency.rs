@@ -199,8 +199,15 @@ impl Keyed {
             [&[ANSWER], print, &sealed].concat()
         });
         let (after, keep) = memo.as_deref().map_or(GIVEN_BACK, |memo| (memo, KEPT));
-        let written = self.leave(after, keep).await;
-        let _ = tell.send(response);
+        // Where the store did not answer it may not now: nobody waits for that twice.
+        let written = if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            let _ = tell.send(response);
+            self.leave(after, keep).await
+        } else {
+            let written = self.leave(after, keep).await;
+            let _ = tell.send(response);
+            written
+        };
         if !written {
             warn!(event = "idempotency_unwritten", "the answer to a key cannot be written down yet");
             let until = Instant::now() + LEASE;

@@ -135,7 +135,7 @@ impl State {
         let Some(newest) = self.newest.get_mut(&number).filter(|n| n.id == erasure.id) else { return };
         let gone_at = clock() + erasure.keep;
         let was =
-            std::mem::replace(newest, Newest { id: nobody(number.shard()), guesses: erasure.guesses.clone(), gone_at });
+            std::mem::replace(newest, Newest { id: nobody(erasure.id), guesses: erasure.guesses.clone(), gone_at });
         self.expiries.remove(&(was.gone_at, Expiring::Newest(number)));
         self.expiries.insert((gone_at, Expiring::Newest(number)));
     }
@@ -276,6 +276,9 @@ impl Store for Memory {
 
     async fn link(&self, provider_id: &str, to: AttemptRef, keep: Duration) -> Result<Vec<Parked>, StoreError> {
         let mut state = self.state();
+        if state.links.get(provider_id).is_some_and(|(known, _)| known.id != to.id) {
+            return Ok(Vec::new());
+        }
         let gone_at = clock() + keep;
         state.links.insert(provider_id.to_owned(), (to, gone_at));
         state.expiries.insert((gone_at, Expiring::Link(provider_id.to_owned())));
@@ -303,8 +306,11 @@ impl Store for Memory {
         Ok(())
     }
 
-    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
+    async fn unlink(&self, provider_id: &str, of: VerificationId) -> Result<(), StoreError> {
         let mut state = self.state();
+        if state.links.get(provider_id).is_some_and(|(known, _)| known.id != of) {
+            return Ok(());
+        }
         if let Some((_, gone_at)) = state.links.remove(provider_id) {
             state.expiries.remove(&(gone_at, Expiring::Link(provider_id.to_owned())));
         }

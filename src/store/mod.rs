@@ -273,8 +273,8 @@ pub trait Store: Send + Sync + 'static {
     /// its record is not due any more.
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError>;
 
-    /// Makes `provider_id` find an attempt for as long as `keep`, and returns the reports that had been waiting for that. They
-    /// stay until [`Store::unpark`], so that whoever links it again, after a failure, gets them again.
+    /// Makes `provider_id` find an attempt for as long as `keep`, unless it finds another verification's, and returns the
+    /// reports that had been waiting for that. They stay until [`Store::unpark`], so that whoever links it again, after a failure, gets them again.
     async fn link(&self, provider_id: &str, to: AttemptRef, keep: Duration) -> Result<Vec<Parked>, StoreError>;
 
     /// Finds the attempt of `provider_id`; if there is none (yet), keeps the report for [`Store::link`].
@@ -290,8 +290,8 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets the reports that waited for `provider_id`, once they are applied.
     async fn unpark(&self, provider_id: &str) -> Result<(), StoreError>;
 
-    /// Forgets what `provider_id` finds, and the reports that wait for it.
-    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError>;
+    /// Forgets what `provider_id` finds, unless that is another verification's, and the reports that wait for it.
+    async fn unlink(&self, provider_id: &str, of: VerificationId) -> Result<(), StoreError>;
 
     /// Memos: small values by name, apart from all verifications: what has been learned, the answers to idempotency
     /// keys, nonces of callbacks. They may be lost, and a name says nothing of anybody. In the order asked for, `None`
@@ -321,9 +321,11 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
-/// Whom the index of a number names whose newest verification was erased.
-fn nobody(shard: u8) -> VerificationId {
-    VerificationId::new(shard, 0)
+/// Whom the index of a number names whose newest verification was erased: an id that is nobody's, and after the next
+/// erasure another, so that no creation that comes late finds what it expected.
+fn nobody(instead_of: VerificationId) -> VerificationId {
+    let [shard, random @ ..] = instead_of.to_bytes();
+    VerificationId::new(shard, !u128::from_be_bytes(random))
 }
 
 /// [`Store::find_or_park_once`] in two exchanges.

@@ -206,8 +206,8 @@ impl Store for Fragile {
     async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
         self.there()?.erase(erasure).await
     }
-    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
-        self.there()?.unlink(provider_id).await
+    async fn unlink(&self, provider_id: &str, of: VerificationId) -> Result<(), StoreError> {
+        self.there()?.unlink(provider_id, of).await
     }
     async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.there()?.memos(names).await

@@ -85,6 +85,10 @@ pub(crate) async fn nothing_brings_back_what_is_erased(store: &dyn Store) {
     assert_eq!(store.erase(&erasure_of(&first)).await.unwrap(), Erased::Absent);
     assert_eq!(store.newest(first.number).await.unwrap(), Some(next.id));
     assert_eq!(store.commit(&first).await.unwrap(), Outcome::Conflict);
+    // One that was decided on after the first erasure and comes after the second.
+    let late = Commit { previous: next.previous, ..draft_of(first.number) };
+    erase(store, &erasure_of(&next)).await;
+    assert_eq!(store.commit(&late).await.unwrap(), Outcome::Conflict);
 }
 
 pub(crate) async fn guesses_outlive_an_erasure(store: &dyn Store) {
@@ -117,14 +121,26 @@ pub(crate) async fn an_index_that_names_another_stays(store: &dyn Store) {
 pub(crate) async fn what_a_providers_id_finds_is_forgotten(store: &dyn Store) {
     let (to, report) = (AttemptRef { id: draft().id, attempt: 0 }, Parked::Text(TextReport::Sent, Facts::default()));
     assert_eq!(store.find_or_park("uuid-7", &report).await.unwrap(), None);
-    store.unlink("uuid-7").await.unwrap();
+    store.unlink("uuid-7", to.id).await.unwrap();
     assert_eq!(store.link("uuid-7", to, LONG).await.unwrap(), [], "nothing waited");
     assert_eq!(store.find_or_park("uuid-7", &report).await.unwrap(), Some(to));
     for _ in 0..2 {
-        store.unlink("uuid-7").await.unwrap();
+        store.unlink("uuid-7", to.id).await.unwrap();
     }
     assert_eq!(store.find_or_park("uuid-7", &report).await.unwrap(), None);
-    store.unlink("uuid-7").await.unwrap();
+    store.unlink("uuid-7", to.id).await.unwrap();
+}
+
+pub(crate) async fn what_one_verification_is_told_of_no_other_gets(store: &dyn Store) {
+    let [its, others] = [0, 1].map(|attempt| AttemptRef { id: draft().id, attempt });
+    let report = Parked::Text(TextReport::Sent, Facts::default());
+    assert_eq!(store.link("uuid-8", its, LONG).await.unwrap(), []);
+    store.unlink("uuid-8", others.id).await.unwrap();
+    assert_eq!(store.link("uuid-8", others, LONG).await.unwrap(), []);
+    assert_eq!(store.find_or_park("uuid-8", &report).await.unwrap(), Some(its), "it is not taken from it");
+    let again = AttemptRef { attempt: 2, ..its };
+    assert_eq!(store.link("uuid-8", again, LONG).await.unwrap(), []);
+    assert_eq!(store.find_or_park("uuid-8", &report).await.unwrap(), Some(again), "an attempt of the same may be");
 }
 
 fn count(name: &str, amount: i64) -> Count {

@@ -218,7 +218,7 @@ async fn a_user_needs_only_the_commands_that_are_listed() {
     let first = Commit { due: Some(at(0)), ..draft() };
     use_it_all(&store, &first).await;
     assert_eq!(store.erase(&erasure_of(&after(&first, b"second"))).await.unwrap(), Erased::Gone);
-    store.unlink("00112233-9dad-11d1-80b4-00c04fd430c8").await.unwrap();
+    store.unlink("00112233-9dad-11d1-80b4-00c04fd430c8", first.id).await.unwrap();
     store.now().await.unwrap();
     store.ping().await.unwrap();
     assert_eq!(store.warnings().await, Vec::<String>::new(), "what may not be read is not complained of");

@@ -31,7 +31,7 @@ use crate::verification::{Channel, Verification};
 /// How long a copy is used before it is read again.
 const FRESH: Duration = Duration::from_secs(5);
 /// How long a decision waits for what others have learned.
-const READ_MAX: Duration = Duration::from_millis(200);
+const READ_MAX: Duration = Duration::from_millis(100);
 /// How long what has been learned outlives the last lesson.
 const KEEP: Duration = Duration::from_secs(30 * 86_400);
 /// Prefixes whose network is remembered in this process.

@@ -301,8 +301,8 @@ impl Store for Memos {
     async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
         self.memory.erase(erasure).await
     }
-    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
-        self.memory.unlink(provider_id).await
+    async fn unlink(&self, provider_id: &str, of: VerificationId) -> Result<(), StoreError> {
+        self.memory.unlink(provider_id, of).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.memory.ping().await

@@ -262,9 +262,8 @@ impl Store for Redis {
         self.pool.ask(Ask::Cmd(cmd("DEL").arg(keys::parked(provider_id)))).await
     }
 
-    async fn unlink(&self, provider_id: &str) -> Result<(), StoreError> {
-        let (link, parked) = (keys::link(provider_id), keys::parked(provider_id));
-        self.pool.ask(Ask::Cmd(cmd("DEL").arg(link).arg(parked))).await
+    async fn unlink(&self, provider_id: &str, of: VerificationId) -> Result<(), StoreError> {
+        self.pool.ask(scripts::unlink(provider_id, of)).await
     }
 
     async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {

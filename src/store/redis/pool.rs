@@ -20,8 +20,9 @@ use crate::store::StoreError;
 
 /// How long to wait for a connection of the pool.
 const WAIT: Duration = Duration::from_millis(500);
-/// How long one exchange may take in all, so that a Redis that is away is noticed within a second.
-const BUDGET: Duration = Duration::from_millis(950);
+/// How long one exchange may take in all, so that a Redis that is away is noticed within a second, even after what has
+/// been learned was asked for in vain.
+const BUDGET: Duration = Duration::from_millis(850);
 
 /// One exchange.
 pub(super) enum Ask<'a> {

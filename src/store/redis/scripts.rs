@@ -12,6 +12,7 @@ use crate::store::{
     StoreError, Taken, nobody,
 };
 use crate::time::Timestamp;
+use crate::verification::VerificationId;
 
 static COMMIT: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("commit.lua"))));
@@ -21,6 +22,7 @@ static ERASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("eras
 static LIST: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!("list.lua"))));
 static LINK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("link.lua")));
+static UNLINK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("unlink.lua")));
 static MEMO: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("memo.lua")));
 static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("take.lua")));
 static ONCE: LazyLock<Script> =
@@ -55,7 +57,7 @@ pub(super) fn erase(erasure: &Erasure) -> Ask<'static> {
     for number in numbers {
         script.key(keys::newest(id.shard(), *number));
     }
-    let instead = [keys::member(nobody(id.shard())).as_bytes(), guesses].concat();
+    let instead = [keys::member(nobody(*id)).as_bytes(), guesses].concat();
     script.arg(&expected.to_be_bytes()[..]).arg(keys::member(*id)).arg(instead).arg(millis(*keep));
     Ask::Script(script)
 }
@@ -122,6 +124,12 @@ fn cursors(shards: &[u8], answer: Vec<Value>) -> Result<Vec<Cursor>, StoreError>
 pub(super) fn link(provider_id: &str, to: AttemptRef, keep: Duration) -> Ask<'static> {
     let mut script = LINK.prepare_invoke();
     script.key(keys::link(provider_id)).key(keys::parked(provider_id)).arg(keys::attempt(to)).arg(millis(keep));
+    Ask::Script(script)
+}
+
+pub(super) fn unlink(provider_id: &str, of: VerificationId) -> Ask<'static> {
+    let mut script = UNLINK.prepare_invoke();
+    script.key(keys::link(provider_id)).key(keys::parked(provider_id)).arg(of.to_string());
     Ask::Script(script)
 }
 

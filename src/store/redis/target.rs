@@ -15,11 +15,11 @@ use super::conn::Link;
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_millis(1000);
 /// How long one to a node of a cluster may take: a node that hangs must not keep the others from being used.
-const CLUSTER_CONNECT: Duration = Duration::from_millis(400);
+const CLUSTER_CONNECT: Duration = Duration::from_millis(350);
 /// How long an answer may take.
-const RESPONSE: Duration = Duration::from_millis(700);
+const RESPONSE: Duration = Duration::from_millis(650);
 /// How long an answer of a cluster may take, with redirections and repetitions.
-const CLUSTER_RESPONSE: Duration = Duration::from_millis(900);
+const CLUSTER_RESPONSE: Duration = Duration::from_millis(800);
 
 /// Why a URL names no Redis. Never repeats the URL, which may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

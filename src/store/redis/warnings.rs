@@ -116,8 +116,13 @@ impl Setup {
 }
 
 pub(super) async fn of(pool: &Pool) -> Vec<String> {
-    let advice = Setup::read(pool).await.advice();
-    advice.into_iter().map(|Advice { detail, mend, .. }| format!("{detail}: {mend}.")).collect()
+    let setup = Setup::read(pool).await;
+    setup
+        .advice()
+        .into_iter()
+        .chain(setup.advice_on_replicas())
+        .map(|Advice { detail, mend, .. }| format!("{detail}: {mend}."))
+        .collect()
 }
 
 async fn setting(pool: &Pool, name: &str) -> Option<String> {
