@@ -354,7 +354,7 @@ fn listen(bind: SocketAddr) -> anyhow::Result<TcpListener> {
         socket.listen(BACKLOG)?;
         Ok::<_, std::io::Error>(socket.into())
     };
-    listening().with_context(|| format!("BIND: cannot listen on {bind}"))
+    listening().with_context(|| format!("BIND: cannot listen on {bind}, set another, such as 127.0.0.1:8090"))
 }
 
 /// Resolves on SIGTERM or Ctrl-C, which are heard from here on: a stop may come while the start is under way.

@@ -200,7 +200,7 @@ impl Metrics {
                 self.checks.get_or_create(&ResultLabels { result: "incorrect" }).inc();
             }
             Note::AttemptDecided { reason, is_repeat, .. } => {
-                if let Some(reason) = reason.filter(|reason| *reason != Reason::Requested && !is_repeat) {
+                if let Some(reason) = reason.filter(|_| !is_repeat) {
                     self.escalations.get_or_create(&ReasonLabels { reason: reason.as_str() }).inc();
                 }
                 let planned = before.and_then(Verification::next_call).filter(|p| reason.is_some() && p.at <= now);

@@ -122,6 +122,10 @@ fn a_secret_may_stand_in_a_file() {
     assert_eq!(exposed(&config.plivo_auth_tokens), ["token-from-file"]);
     assert_eq!(config.warnings(), Vec::<String>::new());
 
+    // Between two rotations there is no key before.
+    let empty = File::with("\n");
+    assert!(serve(&[("SECRET_KEY_PREVIOUS_FILE", empty.path())]).unwrap().secret_key_previous.is_none());
+
     let both = serve(&[("PLIVO_AUTH_TOKEN_FILE", file.path())]).unwrap_err();
     assert_eq!(both.0[0].variable, "PLIVO_AUTH_TOKEN_FILE");
     for (name, path) in [("SECRET_KEY", "/nonexistent/secret-value"), ("API_KEYS", File::with("\n").path())] {

@@ -155,7 +155,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let detail = match said.split_once(", expected ") {
         _ if !is_whole => "does not fit, at a key that is not repeated here".to_owned(),
         _ if said.starts_with("unknown field") => "is not a parameter of this request".to_owned(),
-        Some((_, expected)) => format!("must be {}", expected.split(" at line").next().unwrap_or_default()),
+        Some((_, expected)) => match expected.split(" at line").next().unwrap_or_default() {
+            "u8" | "u16" | "u32" | "u64" => "must be a whole number".to_owned(),
+            expected => format!("must be {expected}"),
+        },
         None => "does not fit".to_owned(),
     };
     Err(ApiError::parameters(vec![ParameterError { pointer, detail }]))

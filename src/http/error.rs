@@ -179,7 +179,13 @@ impl ApiError {
 
     /// 422 for parameters.
     pub fn parameters(errors: Vec<ParameterError>) -> Self {
-        let detail = errors.iter().map(|e| format!("{} {}", e.pointer, e.detail)).collect::<Vec<_>>().join("; ");
+        let detail = errors
+            .iter()
+            .map(|e| format!("{} {}", e.pointer, e.detail))
+            .collect::<Vec<_>>()
+            .join("; ")
+            .trim_start()
+            .to_owned();
         let mut error = Self::new(Kind::InvalidParameter, detail);
         error.0.errors = errors;
         error

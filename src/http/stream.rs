@@ -14,7 +14,7 @@ use futures_util::stream;
 use utoipa::IntoParams;
 
 use super::Shared;
-use super::auth::Caller;
+use super::auth::{Caller, bearer};
 use super::error::{ApiError, Problem};
 use super::timeline::EntryView;
 use super::verifications::{known, query_parameter};
@@ -70,7 +70,7 @@ impl Drop for Place {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it documents what `follow` reads")]
 pub struct StreamQuery {
-    /// The `client_token` of the creation.
+    /// The `client_token` of the creation, for whoever cannot send it as a Bearer token.
     client_token: Option<String>,
 }
 
@@ -82,11 +82,14 @@ pub struct StreamQuery {
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = []), ()))]
 pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let token = query_parameter(request.query_string(), "client_token")?;
+    let keys = &shared.engine.keys;
+    // A browser's own reader of events sends no headers; everybody else need not put it into a URL.
+    let in_header = bearer(&request).filter(|given| reference::read(keys, given, Purpose::Client).is_some());
+    let token = query_parameter(request.query_string(), "client_token")?.or(in_header.map(str::to_owned));
     let v = match &token {
         Some(token) => {
             let id = known(&id)?;
-            let to = reference::read(&shared.engine.keys, token, Purpose::Client).filter(|to| to.id == id);
+            let to = reference::read(keys, token, Purpose::Client).filter(|to| to.id == id);
             shared.engine.get(to.ok_or(EngineError::NotFound)?.id).await?
         }
         None => {

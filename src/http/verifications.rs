@@ -19,7 +19,9 @@ use crate::phone::PhoneNumber;
 use crate::plivo::reference::{self, Purpose};
 use crate::store::Cursor;
 use crate::verification::event::Activity;
-use crate::verification::{Answer, AttemptRef, Channel, Code, Event, Status, Verification, VerificationId};
+use crate::verification::{
+    Answer, AttemptRef, AttemptStatus, Channel, Code, Event, Status, Verification, VerificationId,
+};
 
 type Answered = Result<HttpResponse, ApiError>;
 
@@ -307,7 +309,7 @@ pub(super) async fn settled(shared: &Shared, applied: Applied, is_async: bool) -
     let wait = if is_troubled { shared.plivo_wait.min(WAIT_IN_TROUBLE) } else { shared.plivo_wait };
     let v = match performance {
         Some(performance) if !is_async => tokio::select! {
-            v = performance.settled(wait) => v,
+            v = performance.settled(wait) => reported_meanwhile(shared, v).await,
             // A stop has no time for Plivo; what it answers is written down all the same.
             () = shared.readiness.withdrawn() => verification,
         },
@@ -317,6 +319,13 @@ pub(super) async fn settled(shared: &Shared, applied: Applied, is_async: bool) -
         Some(status) if v.status == Status::Undeliverable => Err(ApiError::rejected_by_plivo(v.id, status)),
         _ => Ok(v),
     }
+}
+
+/// While Plivo's answer was waited for in vain its reports may have come.
+async fn reported_meanwhile(shared: &Shared, v: Verification) -> Verification {
+    let is_waiting = v.attempts.iter().any(|a| a.status == AttemptStatus::Triggering);
+    let found = if is_waiting { shared.engine.get(v.id).await.ok() } else { None };
+    found.unwrap_or(v)
 }
 
 async fn view(shared: &Shared, v: &Verification) -> Result<VerificationView, ApiError> {

@@ -139,7 +139,8 @@ fn refusal_scope(status: u16, body: &Value) -> RefusalScope {
     match status {
         403 if error.contains("geo") || error.contains("country") => RefusalScope::Number,
         _ if error.contains("insufficient credit") => RefusalScope::Account,
-        401..=404 => RefusalScope::Account,
+        // No key to the account, no credit. A 403 or 404 says nothing of other channels.
+        401 | 402 => RefusalScope::Account,
         _ => RefusalScope::Attempt,
     }
 }
@@ -163,12 +164,13 @@ mod tests {
             assert_eq!(read(code, Value::Null), Reply::Failed(code));
         }
         assert_eq!(read(400, json!({"error": "bad"})), Reply::Refused(400, RefusalScope::Attempt));
-        for code in [401, 402, 404] {
-            assert_eq!(read(code, Value::Null), Reply::Refused(code, RefusalScope::Account));
+        for (code, scope) in [(401, RefusalScope::Account), (402, RefusalScope::Account), (404, RefusalScope::Attempt)]
+        {
+            assert_eq!(read(code, Value::Null), Reply::Refused(code, scope));
         }
         let geo = json!({"error": "Geo permission to destination country is not enabled"});
         assert_eq!(read(403, geo), Reply::Refused(403, RefusalScope::Number));
-        assert_eq!(read(403, json!({"error": "IP not allowed"})), Reply::Refused(403, RefusalScope::Account));
+        assert_eq!(read(403, json!({"error": "IP not allowed"})), Reply::Refused(403, RefusalScope::Attempt));
         let credit = json!({"error": "Insufficient Credit"});
         assert_eq!(read(400, credit), Reply::Refused(400, RefusalScope::Account));
     }

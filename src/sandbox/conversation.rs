@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::callbacks::Target;
+use super::code::code_in;
 use super::ending::Ending;
 use super::line::Line;
 use super::provider::Provider;
@@ -17,6 +18,8 @@ use super::speech::{self, Verb};
 /// XML may redirect to itself for ever; nobody stays on such a call.
 const VERBS_MAX: usize = 100;
 const KEYS_MAX: usize = 5;
+/// How long somebody who is asked for a key takes to press it.
+const PRESSED_AFTER: Duration = Duration::from_secs(1);
 
 /// What the Call API was told to do once somebody picks up.
 #[derive(Debug)]
@@ -79,10 +82,18 @@ async fn converse(provider: &Provider, line: &Line, script: &Script) -> Ending {
             Some(Verb::Hangup) => return Ending::XML_HUNG_UP,
             Some(Verb::Redirect(target)) => Some(fetch(provider, line, &target, None).await),
             Some(Verb::Gather { prompt, action, key, redirect }) => {
-                for verb in &prompt {
-                    listen(provider, line, verb).await;
-                }
+                let heard = async {
+                    for verb in &prompt {
+                        listen(provider, line, verb).await;
+                    }
+                };
                 keys += 1;
+                // Whoever is asked for a key does not hear out the question.
+                if line.is_machine() || prompt.iter().any(has_a_code) {
+                    heard.await;
+                } else {
+                    let _ = tokio::time::timeout(provider.pace.real(PRESSED_AFTER), heard).await;
+                }
                 match action {
                     Some(action) if !line.code_heard() && !line.is_machine() && keys <= KEYS_MAX => {
                         let answer = fetch(provider, line, &action, Some(key)).await;
@@ -103,6 +114,10 @@ async fn converse(provider: &Provider, line: &Line, script: &Script) -> Ending {
         }
     }
     Ending::COMPLETED
+}
+
+fn has_a_code(verb: &Verb) -> bool {
+    matches!(verb, Verb::Speak(text) if code_in(text).is_some())
 }
 
 async fn listen(provider: &Provider, line: &Line, verb: &Verb) {

@@ -106,6 +106,27 @@ async fn the_direct_api_refuses_for_good_or_is_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_refused_becomes_a_call_unless_the_account_is() {
+    for (status, expected, doors) in [
+        (400, "201", &["message", "call"][..]),
+        (403, "201", &["message", "call"]),
+        (404, "201", &["message", "call"]),
+        (401, "502 rejected_by_plivo", &["message"]),
+        (402, "502 rejected_by_plivo", &["message"]),
+    ] {
+        let app = Stub::direct(env()).await;
+        app.answers("message", status);
+        let answer = app.post("/v1/verifications", json!({ "to": "+14155550103" })).await;
+        match answer.status {
+            201 => assert_eq!(answer.body["attempts"][1]["reason"], "rejected_by_plivo", "{status}: {answer:?}"),
+            told => assert_eq!(format!("{told} {}", answer.code()), expected, "{status}"),
+        }
+        assert!(expected.starts_with(&answer.status.to_string()), "{status}: {answer:?}");
+        assert_eq!(app.doors(), doors, "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_both_doors_shut_both_are_tried_again_until_one_opens() {
     let app = Stub::spawn(env()).await;
     app.answers("phlo", 503);

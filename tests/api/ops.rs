@@ -28,6 +28,7 @@ async fn the_metrics_are_those_of_the_contract_and_name_nobody() {
     app.check(created.id(), &code).await;
     let delivered = app.create("0100").await;
     app.until(delivered.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
+    assert_eq!(app.attempt(delivered.id(), "call").await.status, 201);
     app.get(&format!("/v1/nothing/{}", created.id())).await;
     let reference = app.plivo_log("0100").await[0]["body"]["ref"].as_str().unwrap().to_owned();
     app.send(app.keyless("POST", &format!("/plivo/phlo/{reference}"))).await;
@@ -51,6 +52,7 @@ async fn the_metrics_are_those_of_the_contract_and_name_nobody() {
         assert!(labels.iter().all(|label| sample.contains(&format!("{label}=\""))), "{sample}");
     }
     assert!(text.contains(r#"phlo2fa_checks_total{result="verified"} 1"#), "{text}");
+    assert!(text.contains(r#"phlo2fa_escalations_total{reason="requested"} 1"#), "{text}");
     assert!(text.contains(r#"phlo2fa_checks_total{result="incorrect"} 1"#), "{text}");
     for secret in [created.id(), "vrf_", "415555", &code, &reference, crate::support::CALLBACK_SECRET] {
         assert!(!text.contains(secret), "{secret} in {text}");

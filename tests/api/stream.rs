@@ -30,6 +30,12 @@ async fn a_stream_needs_the_key_of_its_app_or_the_token_of_its_verification() {
     let status = async |url: String| client.get(url).send().await.unwrap().status().as_u16();
     assert_eq!(status(path.clone()).await, 401);
     assert_eq!(status(format!("{path}?client_token=x")).await, 404);
+    // In a header, where it is in no URL.
+    let own = one.body["client_token"].as_str().unwrap();
+    for (token, expected) in [(own, 200), (other.body["client_token"].as_str().unwrap(), 404), ("x", 401)] {
+        let answer = app.keyless("GET", path.trim_start_matches(&app.url)).bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status(), expected);
+    }
     let token = other.body["client_token"].as_str().unwrap();
     assert_eq!(status(format!("{path}?client_token={token}")).await, 404);
     let token = one.body["client_token"].as_str().unwrap();
