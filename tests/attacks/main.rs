@@ -9,6 +9,7 @@ mod crowd;
 mod fleet;
 mod guesses;
 mod hangups;
+mod kills;
 mod malformed;
 mod pumping;
 mod raw;

@@ -1,0 +1,156 @@
+//! Replicas are killed, one after the other and again and again, while people verify: none of them is lost, and nothing
+//! is sent twice but what was in flight. That is repeated once; whoever is killed out of the repetition too, is called.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use phlo_2fa::phone::PhoneNumber;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use crate::fleet::Fleet;
+use crate::support::client;
+use crate::world::{API_KEY, handset};
+
+/// Longer than any lease.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_verifies_while_replicas_are_killed_is_verified() {
+    kill(6, 120, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "make test-attacks"]
+async fn five_thousand_verify_while_replicas_are_killed_two_hundred_times() {
+    kill(200, 5000, 60).await;
+}
+
+/// Somebody who wants to be verified, whichever replica answers.
+struct Customers {
+    doors: Vec<String>,
+    plivo_url: String,
+    http: reqwest::Client,
+    turn: AtomicUsize,
+    /// Numbers whose creation was in flight when its replica was killed.
+    cut_off: Mutex<BTreeSet<String>>,
+}
+
+async fn kill(kills: usize, people: usize, at_once: usize) {
+    let mut fleet = Fleet::start(3, &[("ESCALATION", "fixed+fail:45"), ("CODE_TTL", "600")]).await;
+    let customers = Customers {
+        doors: fleet.services.iter().map(|service| service.url.clone()).collect(),
+        plivo_url: fleet.plivo.url.clone(),
+        http: client(),
+        turn: AtomicUsize::new(0),
+        cut_off: Mutex::default(),
+    };
+    let numbers: Vec<String> = numbers().take(people).collect();
+    assert_eq!(numbers.len(), people);
+    let (queue, done, is_over) = (Mutex::new(numbers.iter()), AtomicUsize::new(0), AtomicBool::new(false));
+    let one = async || {
+        let next = || queue.lock().unwrap().next();
+        while let Some(to) = next() {
+            customers.verify(to).await;
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let all = async {
+        join_all((0..at_once).map(|_| one())).await;
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let killer = async {
+        let mut rng = StdRng::seed_from_u64(6);
+        let mut killed = 0;
+        // Spread over all of it: by how many are done, not by the clock.
+        while killed < kills && !is_over.load(Ordering::Relaxed) {
+            if done.load(Ordering::Relaxed) < people * killed / kills {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                continue;
+            }
+            let which = rng.random_range(0..fleet.services.len());
+            let service = &mut fleet.services[which];
+            service.process.kill();
+            service.start_again().await;
+            killed += 1;
+        }
+        killed
+    };
+    let ((), killed) = tokio::join!(all, killer);
+    assert_eq!(killed, kills);
+
+    let cut_off = customers.cut_off.lock().unwrap().clone();
+    let log = handset_log(&customers).await;
+    let (mut repeated, mut called) = (0, 0);
+    for to in &numbers {
+        let sent = |mode: &str| log.iter().filter(|e| e["to"] == to[1..] && e["body"]["mode"] == mode).count();
+        let (texts, calls) = (sent("sms"), sent("call"));
+        let most = if cut_off.contains(to) { (2, 1) } else { (1, 0) };
+        assert!(texts <= most.0 && calls <= most.1 && texts + calls > 0, "{to}: {texts} texts and {calls} calls");
+        (repeated, called) = (repeated + usize::from(texts == 2), called + calls);
+    }
+    println!(
+        "kills: {killed} of 3 replicas while {people} verify, {at_once} at a time: all verified; {} were in flight, {repeated} \
+         texts sent again, {called} called instead",
+        cut_off.len()
+    );
+}
+
+async fn handset_log(customers: &Customers) -> Vec<Value> {
+    let log = customers.http.get(format!("{}/log", customers.plivo_url)).send().await.unwrap();
+    serde_json::from_slice::<Value>(&log.bytes().await.unwrap()).unwrap().as_array().unwrap().clone()
+}
+
+impl Customers {
+    async fn verify(&self, to: &str) {
+        let started = Instant::now();
+        let id = loop {
+            assert!(started.elapsed() < PATIENCE, "{to} is never created");
+            match self.post("/v1/verifications", json!({ "to": to })).await {
+                Ok((200 | 201, body)) => break body["id"].as_str().unwrap().to_owned(),
+                Ok((503, _)) => {}
+                Ok((status, body)) => panic!("{to}: {status} {body}"),
+                // Nobody was there to take it.
+                Err(error) if error.is_connect() => {}
+                Err(_) => drop(self.cut_off.lock().unwrap().insert(to.to_owned())),
+            }
+        };
+        let code = loop {
+            assert!(started.elapsed() < PATIENCE, "{to} never gets a code");
+            let phone = handset(&self.http, &self.plivo_url, to).await;
+            if let Some(code) = phone["messages"][0]["code"].as_str().or(phone["calls"][0]["code"].as_str()) {
+                break code.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        loop {
+            assert!(started.elapsed() < PATIENCE, "{to} is never verified");
+            match self.post(&format!("/v1/verifications/{id}/checks"), json!({ "code": code })).await {
+                Ok((200, body)) => return assert_eq!(body["result"], "verified", "{to}: {body}"),
+                // The one that was cut off had been taken.
+                Ok((409, body)) => return assert_eq!(body["code"], "already_verified", "{to}: {body}"),
+                Ok((503, _)) | Err(_) => {}
+                Ok((status, body)) => panic!("{to}: {status} {body}"),
+            }
+        }
+    }
+
+    /// At another replica each time.
+    async fn post(&self, path: &str, body: Value) -> reqwest::Result<(u16, Value)> {
+        let door = &self.doors[self.turn.fetch_add(1, Ordering::Relaxed) % self.doors.len()];
+        let answer = self.http.post(format!("{door}{path}")).bearer_auth(API_KEY).json(&body).send().await?;
+        let status = answer.status().as_u16();
+        Ok((status, serde_json::from_slice(&answer.bytes().await?).unwrap_or_default()))
+    }
+}
+
+/// Of the scenario that brings every text.
+fn numbers() -> impl Iterator<Item = String> {
+    let areas = ["212", "646", "917", "718", "347", "929", "213", "310", "323", "415"];
+    let all = areas.into_iter().flat_map(|area| (200..1000).map(move |n| format!("+1{area}{n}0100")));
+    all.filter(|number| PhoneNumber::parse(number).is_ok())
+}
