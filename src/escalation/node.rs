@@ -1,7 +1,7 @@
 //! [`Node`]: what has been learned of a route, a country or the world.
 //!
 //! It adds up [`Lesson`]s and lets old ones fade with each new verification, so that the recent past counts most. A
-//! route also keeps a *fast* copy of its counts, which remembers some dozen verifications, and a sum of surprise for
+//! route also keeps a *fast* copy of its counts, which remembers the last nine or so, and a sum of surprise for
 //! each [`Check`]: when less comes than was to be expected the route may have changed, and the fast copy is believed
 //! as far as that is likely. A node does not decide, does not know one verification from another and does not store.
 
@@ -38,7 +38,7 @@ pub enum Level {
 pub struct Node {
     pub(super) level: Level,
     pub(super) slow: Counts,
-    /// Routes only: the last dozen verifications.
+    /// Routes only: the last nine or so verifications.
     pub(super) fast: Option<Box<Counts>>,
     /// By how much less has come lately than was to be expected, per check.
     pub(super) surprise: [f32; 2],
@@ -220,10 +220,10 @@ mod tests {
     }
 
     #[test]
-    fn the_fast_copy_halves_with_eight_starts_and_only_routes_have_one() {
+    fn the_fast_copy_halves_with_six_starts_and_only_routes_have_one() {
         let mut route = Node::new(Level::Route);
         route.apply(VERIFIED);
-        (0..8).for_each(|_| route.apply(Lesson::Started));
+        (0..6).for_each(|_| route.apply(Lesson::Started));
         assert!((route.fast.unwrap().e[0][5] - 0.5).abs() < 0.001);
         assert_eq!(Node::new(Level::Country).fast, None);
     }

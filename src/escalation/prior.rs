@@ -31,8 +31,8 @@ pub(super) const HAZARDS: [Row; CURVES] = [
 
 /// A parent's hazard weighs as much as so many observations of one's own.
 pub(super) const WEIGHT: f64 = 20.0;
-/// What the last dozen verifications of a route do to all its hazards starts from nothing, which weighs as much as so
-/// many events.
+/// What the last nine or so verifications of a route do to all its hazards starts from nothing, which weighs as much as
+/// so many events.
 pub(super) const SCALE_WEIGHT: f64 = 0.2;
 
 /// What is left of a count when the next verification starts: half after 3000, 600 and 400 of them.
@@ -43,8 +43,8 @@ pub(super) const fn fade(level: Level) -> f32 {
         Level::Route => 0.998_269,
     }
 }
-/// The fast copy halves every 8.
-pub(super) const FADE_FAST: f32 = 0.917_004;
+/// The fast copy halves every 6.
+pub(super) const FADE_FAST: f32 = 0.890_899;
 
 /// A check compares what was expected with a route where this share of it comes.
 pub(super) const WORSE: f32 = 0.4;
@@ -66,7 +66,7 @@ pub(super) const EARLY_MS: u32 = 14_000;
 pub(super) const PROBE_MS: u32 = 30_000;
 
 /// No call before this age, except for a text known to be lost.
-pub(super) const CALL_EARLIEST_MS: u32 = 4_000;
+pub(super) const CALL_EARLIEST_MS: u32 = 8_000;
 /// No waiting beyond this age while nothing is reported.
 pub(super) const CALL_LATEST_MS: u32 = 120_000;
 

@@ -307,7 +307,7 @@ proptest! {
         prop_assert!(!decision.call_cost.is_nan() && !decision.wait_cost.is_nan());
         prop_assert!(decision.call_cost.is_finite() || decision.wait_cost.is_finite());
         match call_at(decision) {
-            Some(at) => prop_assert!(at >= 4_000 && at >= age_ms),
+            Some(at) => prop_assert!(at >= 8_000 && at >= age_ms),
             None => prop_assert!(track.reported_ms.is_some()),
         }
         if track.reported_ms.is_none_or(|at| at > age_ms) {
