@@ -7,10 +7,10 @@ demo: ## everything in one process: no Redis, no Plivo account
 	@scripts/need cc
 	cargo run --locked -- demo
 
-test: ## all tests; what they need (redis-server) is installed when it is missing; Plivo's own SDK is tried where python3 is
+test: ## all tests; what they need (redis-server) is installed when it is missing; Plivo's own SDK is tried where python3 is; SEED=2 for other inputs
 	@scripts/need cc redis-server
 	@scripts/sdk >/dev/null || true
-	cargo test --locked
+	PROPTEST_RNG_SEED=$(or $(SEED),1) cargo test --locked
 
 check: test ## what CI runs before it tries the image (.ci/run)
 	cargo fmt --check

@@ -5,7 +5,7 @@ use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::plivo::callback::{AnswerCallback, CallCallback, Params, PhloCallback, TextCallback};
 use phlo_2fa::plivo::reference::{self, Purpose};
-use phlo_2fa::plivo::signature::{self, Proof, Request, SignatureHeaders, Tokens};
+use phlo_2fa::plivo::signature::{self, Proof, Request, SignatureError, SignatureHeaders, Tokens};
 use phlo_2fa::store::{Stored, record};
 use phlo_2fa::verification::VerificationId;
 use secrecy::SecretSlice;
@@ -45,11 +45,12 @@ pub fn signature(data: &[u8]) {
     let request = Request { method, url, params: &params };
     let headers = SignatureHeaders { v2, ma_v2, v2_nonce, v3, ma_v3, v3_nonce };
     assert!(signature::verify(&tokens, headers, request).is_err(), "nobody signed this");
-    // And whatever it is, what is signed is proved.
+    // And whatever it is, what is signed is proved, unless its nonce may hold a part of it.
     let nonce = v3_nonce.unwrap_or("n");
     let signed = signature::sign("another", &signature::v3_payload(method, url, &params, nonce));
     let headers = SignatureHeaders { v3: Some(&signed), v3_nonce: Some(nonce), ..SignatureHeaders::default() };
-    assert_eq!(signature::verify(&tokens, headers, request), Ok(Proof::V3));
+    let expected = if nonce.contains('.') { Err(SignatureError::ImproperNonce) } else { Ok(Proof::V3) };
+    assert_eq!(signature::verify(&tokens, headers, request), expected);
 }
 
 /// A number.
