@@ -226,7 +226,6 @@ impl Metrics {
             | Note::Weighed { .. }
             | Note::CallBarred { .. }
             | Note::Night { .. }
-            | Note::Lost
             | Note::TakenOver { .. }
             | Note::Activity { .. }
             | Note::Dropped { .. } => {}

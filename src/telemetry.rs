@@ -86,7 +86,7 @@ pub fn log(v: &Verification, note: &Note) {
         Note::CodeIncorrect { checks_remaining } => {
             info!(event = "code_incorrect", verification.id = %id, app, %to, checks_remaining);
         }
-        Note::Lost => {
+        Note::Ended { .. } if v.is_lost => {
             warn!(event = "verification_lost", verification.id = %id, app, %to,
                 "it was open when Redis failed over, and later changes may be missing");
         }

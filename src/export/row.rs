@@ -27,6 +27,8 @@ pub enum LeftOut {
     Stopped,
     /// Nothing is ever sent to its number.
     Test,
+    /// It was given up when Redis failed over.
+    Lost,
 }
 
 impl LeftOut {
@@ -38,6 +40,7 @@ impl LeftOut {
             Self::NoCalls => "text only, or to a country that may not be called",
             Self::Stopped => "to a number that must not be contacted",
             Self::Test => "of test numbers",
+            Self::Lost => "given up when Redis failed over",
         }
     }
 }
@@ -72,6 +75,7 @@ impl Line {
         let must_stop = v.attempts.iter().any(|a| a.class == Some(FailureClass::Stop));
         let first = match (status, first) {
             _ if v.details.is_test => return Err(LeftOut::Test),
+            _ if v.is_lost => return Err(LeftOut::Lost),
             (Status::Pending, _) => return Err(LeftOut::Open),
             (_, None) => return Err(LeftOut::Call),
             _ if v.mode != Mode::Auto || !v.calls_allowed => return Err(LeftOut::NoCalls),

@@ -106,13 +106,15 @@ impl Guesses {
 
     /// Those of both, as when a number is found under two keys: what one carried on from the other counts once.
     pub fn merge(&mut self, other: &Self) {
-        let many = |of: &[u32], at| of.iter().filter(|other| **other == at).count();
-        let missing = |at: &u32| many(&other.at, *at).saturating_sub(many(&self.at, *at));
-        let mut moments = other.at.clone();
-        moments.dedup();
-        let more: Vec<u32> = moments.iter().flat_map(|at| std::iter::repeat_n(*at, missing(at))).collect();
-        self.at.extend(more);
-        self.at.sort_unstable();
+        let (mut mine, mut others) = (std::mem::take(&mut self.at), other.at.clone());
+        mine.sort_unstable();
+        others.sort_unstable();
+        let (mut mine, mut others) = (mine.into_iter().peekable(), others.into_iter().peekable());
+        while let Some(at) = mine.peek().into_iter().chain(others.peek()).min().copied() {
+            // Of both where both have it.
+            let _ = (mine.next_if_eq(&at), others.next_if_eq(&at));
+            self.at.push(at);
+        }
         self.cleared = self.cleared.max(other.cleared);
         self.clear_if_none();
     }

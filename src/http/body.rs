@@ -6,10 +6,11 @@ use std::time::Duration;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::error::{ApiError, Kind, ParameterError};
 use crate::verification::CODE_LENGTH_RANGE;
@@ -20,8 +21,10 @@ const BODY_MAX: usize = 64 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many bodies are waited for at once whose senders have proved nothing. What Plivo sends arrives whole; each that
-/// does not holds some 150 KiB, here and in the HTTP library, for as long as it is waited for.
-static STRANGERS: Semaphore = Semaphore::const_new(256);
+/// does not, holds some 150 KiB, here and in the HTTP library, for as long as it is waited for.
+static STRANGERS: Semaphore = Semaphore::const_new(128);
+/// How long the others have: head and body may come apart.
+const GRACE: Duration = Duration::from_secs(1);
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
@@ -106,17 +109,14 @@ fn too_large() -> ApiError {
 
 async fn collect(mut payload: Payload, sender: Sender) -> Result<Bytes, ApiError> {
     let mut body = actix_web::web::BytesMut::new();
-    let mut place = None;
+    let place = if sender == Sender::Stranger { STRANGERS.try_acquire().ok() } else { None };
+    let grace = Instant::now() + GRACE;
     loop {
-        // What has arrived is taken; only whoever lets us wait needs a place.
-        let chunk = match payload.next().now_or_never() {
-            Some(chunk) => chunk,
-            None => {
-                if sender == Sender::Stranger && place.is_none() {
-                    place = Some(STRANGERS.try_acquire().map_err(|_| crowded())?);
-                }
-                payload.next().await
-            }
+        // What has arrived comes at once; only whoever lets us wait for longer needs a place.
+        let chunk = if sender == Sender::Known || place.is_some() {
+            payload.next().await
+        } else {
+            timeout_at(grace, payload.next()).await.map_err(|_| crowded())?
         };
         let Some(chunk) = chunk else { return Ok(body.freeze()) };
         let chunk = chunk.map_err(|_| ApiError::new(Kind::MalformedRequest, "The body broke off."))?;

@@ -173,12 +173,9 @@ fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
             format!("The {} had not been asked for yet, and will not be.", thing(v, *attempt)),
             json!({ "attempt": attempt }),
         ),
-        Note::Lost => (
-            "lost",
-            "Redis failed over while it was open, and may have lost wrong codes, or that the right one was used."
-                .to_owned(),
-            json!({}),
-        ),
+        Note::Ended { status: Status::Expired } if v.is_lost => {
+            ("ended", ended(v, Status::Expired), json!({ "status": "expired", "lost": true }))
+        }
         Note::Ended { status } => ("ended", ended(v, *status), json!({ "status": status.as_str() })),
     }
 }
@@ -255,7 +252,9 @@ fn ended(v: &Verification, status: Status) -> String {
             };
             format!("The right code was entered; the {by} brought it.")
         }
-        Status::Expired if v.is_lost => "It is given up.".to_owned(),
+        Status::Expired if v.is_lost => {
+            "Given up: Redis failed over, and may have lost wrong codes, or that the right one was used.".to_owned()
+        }
         Status::Expired => "Time is up.".to_owned(),
         Status::Canceled => "Canceled.".to_owned(),
         Status::MaxChecksReached => "Too many wrong codes: it is locked.".to_owned(),

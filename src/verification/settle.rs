@@ -185,7 +185,6 @@ impl Draft<'_> {
             self.v.guesses.add(&self.rules.guesses, self.now);
         }
         self.v.is_lost = true;
-        self.note(Note::Lost);
         self.end(Status::Expired)
     }
 

@@ -64,8 +64,6 @@ pub enum Note {
     Activity { kind: super::event::Activity },
     /// An attempt was decided on and will not be made, since it is all over.
     Dropped { attempt: u8 },
-    /// A fail-over of Redis may have lost what callers were told, so nobody can go on with it.
-    Lost,
     /// It became final.
     Ended { status: Status },
 }

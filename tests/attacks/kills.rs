@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -36,7 +36,7 @@ struct Customers {
     plivo_url: String,
     http: reqwest::Client,
     turn: AtomicUsize,
-    /// Numbers whose creation was in flight when its replica was killed.
+    /// Numbers whose creation was not answered, or before Plivo had answered.
     cut_off: Mutex<BTreeSet<String>>,
 }
 
@@ -51,37 +51,34 @@ async fn kill(kills: usize, people: usize, at_once: usize) {
     };
     let numbers: Vec<String> = numbers().take(people).collect();
     assert_eq!(numbers.len(), people);
-    let (queue, done, is_over) = (Mutex::new(numbers.iter()), AtomicUsize::new(0), AtomicBool::new(false));
+    let (queue, done, killed) = (Mutex::new(numbers.iter().enumerate()), AtomicUsize::new(0), AtomicUsize::new(0));
+    // The kills are spread over all of it by how many are done, not by the clock: neither gets far ahead of the other.
     let one = async || {
         let next = || queue.lock().unwrap().next();
-        while let Some(to) = next() {
+        while let Some((n, to)) = next() {
+            while n >= people * (killed.load(Ordering::Relaxed) + 1) / kills {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             customers.verify(to).await;
             done.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let all = async {
-        join_all((0..at_once).map(|_| one())).await;
-        is_over.store(true, Ordering::Relaxed);
-    };
     let killer = async {
         let mut rng = StdRng::seed_from_u64(6);
-        let mut killed = 0;
-        // Spread over all of it: by how many are done, not by the clock.
-        while killed < kills && !is_over.load(Ordering::Relaxed) {
-            if done.load(Ordering::Relaxed) < people * killed / kills {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                continue;
+        for kill in 0..kills {
+            while done.load(Ordering::Relaxed) < people * kill / kills {
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
+            // In the middle of what follows.
+            tokio::time::sleep(Duration::from_millis(rng.random_range(0..200))).await;
             let which = rng.random_range(0..fleet.services.len());
             let service = &mut fleet.services[which];
             service.process.kill();
             service.start_again().await;
-            killed += 1;
+            killed.fetch_add(1, Ordering::Relaxed);
         }
-        killed
     };
-    let ((), killed) = tokio::join!(all, killer);
-    assert_eq!(killed, kills);
+    tokio::join!(join_all((0..at_once).map(|_| one())), killer);
 
     let cut_off = customers.cut_off.lock().unwrap().clone();
     let log = handset_log(&customers).await;
@@ -94,7 +91,7 @@ async fn kill(kills: usize, people: usize, at_once: usize) {
         (repeated, called) = (repeated + usize::from(texts == 2), called + calls);
     }
     println!(
-        "kills: {killed} of 3 replicas while {people} verify, {at_once} at a time: all verified; {} were in flight, {repeated} \
+        "kills: {kills} of 3 replicas while {people} verify, {at_once} at a time: all verified; {} were in flight, {repeated} \
          texts sent again, {called} called instead",
         cut_off.len()
     );
@@ -111,12 +108,18 @@ impl Customers {
         let id = loop {
             assert!(started.elapsed() < PATIENCE, "{to} is never created");
             match self.post("/v1/verifications", json!({ "to": to })).await {
-                Ok((200 | 201, body)) => break body["id"].as_str().unwrap().to_owned(),
-                Ok((503, _)) => {}
+                Ok((200 | 201, body)) => {
+                    if body["attempts"][0]["status"] == "triggering" {
+                        self.is_in_flight(to);
+                    }
+                    break body["id"].as_str().unwrap().to_owned();
+                }
+                // Perhaps it is.
+                Ok((503, _)) => self.is_in_flight(to),
                 Ok((status, body)) => panic!("{to}: {status} {body}"),
                 // Nobody was there to take it.
                 Err(error) if error.is_connect() => {}
-                Err(_) => drop(self.cut_off.lock().unwrap().insert(to.to_owned())),
+                Err(_) => self.is_in_flight(to),
             }
         };
         let code = loop {
@@ -137,6 +140,10 @@ impl Customers {
                 Ok((status, body)) => panic!("{to}: {status} {body}"),
             }
         }
+    }
+
+    fn is_in_flight(&self, to: &str) {
+        self.cut_off.lock().unwrap().insert(to.to_owned());
     }
 
     /// At another replica each time.

@@ -210,7 +210,7 @@ async fn a_connection_outlives_the_runtime_that_first_needed_it() {
 async fn a_user_needs_only_the_commands_that_are_listed() {
     let server = RedisServer::start();
     let commands = "+get +mget +set +del +exists +pexpire +pttl +hgetall +hincrby +hdel +zadd +zrem +zrange +zrangebyscore \
-                    +zrevrangebyscore +lrange +rpush +evalsha +script|load +time +ping";
+                    +zrevrangebyscore +lrange +rpush +evalsha +script|load +time +ping +info";
     let mut rule = vec!["ACL", "SETUSER", "phlo", "reset", "on", ">p@ss", "~phlo2fa:*"];
     rule.extend(commands.split(' '));
     assert_eq!(server.command(&rule), "OK");
@@ -222,6 +222,10 @@ async fn a_user_needs_only_the_commands_that_are_listed() {
     store.now().await.unwrap();
     store.ping().await.unwrap();
     assert_eq!(store.warnings().await, Vec::<String>::new(), "what may not be read is not complained of");
+    server.command(&["ACL", "SETUSER", "phlo", "-info"]);
+    let warnings = store.warnings().await;
+    assert!(warnings.len() == 1 && warnings[0].contains("allow +info"), "{warnings:?}");
+    use_it_all(&store, &Commit { due: Some(at(0)), ..draft() }).await;
     let stranger = connect(&format!("redis://phlo:hunter2@127.0.0.1:{}", server.port));
     let StoreError::Unavailable(why) = stranger.ping().await.expect_err("a wrong password") else { panic!() };
     assert!(!why.contains("hunter2") && !why.contains("phlo"), "{why}");

@@ -18,9 +18,11 @@ local guesses, keep_newest, may_lack = ARGV[9], ARGV[10], ARGV[11] == '1'
 local record, newest, due_times, list = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
 -- A replica gets what is written after it was answered, so one that is made the primary may lack what callers have
--- been told. It goes on under another replication id, and remembers where it left the old one. Where nobody was
--- made the primary since the last start the history is this.
-local ONE_SERVER = string.rep('\0', 4)
+-- been told. It goes on under another replication id, and remembers where it left the old one; with appendonly until
+-- it starts again. Where there is no such place the history is this.
+local ONE_SERVER = '\0\0\0\1'
+-- What wrote this knows of no histories.
+local UNKNOWN = '\0\0\0\0'
 
 local function history()
   local info = redis.pcall('INFO', 'replication')
@@ -49,8 +51,11 @@ elseif not current or string.sub(current, 5, 8) ~= expected then
 end
 
 local written_in = history()
-if not (is_creation or may_lack) and written_in ~= ONE_SERVER and string.sub(current, 1, 4) ~= written_in then
-  return -1
+if not (is_creation or may_lack) and written_in ~= ONE_SERVER then
+  local before = string.sub(current, 1, 4)
+  if before ~= written_in and before ~= UNKNOWN then
+    return -1
+  end
 end
 
 if is_creation then

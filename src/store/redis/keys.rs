@@ -7,7 +7,7 @@
 //! ```text
 //! phlo2fa:{0a}:v:<32 hex>        string  4 bytes of the server's history, 4 of revision, big endian, and the sealed record
 //! phlo2fa:{0a}:n:<32 hex>        string  the newest verification of a number (its keyed hash): 32 hex, and its wrong codes;
-//!                                        all zeros where that was erased
+//!                                        that of nobody where it was erased
 //! phlo2fa:{0a}:due               zset    32 hex of a verification, by when it is due
 //! phlo2fa:{0a}:app:<app>         zset    32 hex of a verification, by when it was created
 //! phlo2fa:{<32 hex>}:link        string  the attempt of a provider's id

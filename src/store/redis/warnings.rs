@@ -9,6 +9,7 @@ use std::str::FromStr;
 use deadpool_redis::redis::cmd;
 
 use super::pool::{Ask, Pool};
+use crate::store::StoreError;
 
 /// The oldest version that all we use is known to work with.
 const OLDEST: (u32, u32) = (6, 2);
@@ -28,6 +29,8 @@ pub struct Setup {
     pub replicas: Option<u32>,
     /// `min-replicas-to-write`.
     pub replicas_to_write: Option<u32>,
+    /// Whether `INFO` may not be asked, which tells of a fail-over.
+    pub hides_its_history: bool,
 }
 
 /// One thing that is not as it should be.
@@ -44,6 +47,13 @@ pub struct Advice {
 impl Setup {
     pub(super) async fn read(pool: &Pool) -> Self {
         let info = info(pool).await;
+        // One that does not answer at all is another matter.
+        let hides_its_history = match &info {
+            Ok(info) => !info.contains_key("master_replid"),
+            Err(StoreError::Unavailable(why)) => why == "NOPERM",
+            Err(StoreError::Unreadable(_)) => true,
+        };
+        let info = info.unwrap_or_default();
         let told = |name: &str| info.get(name).cloned();
         let number = |text: Option<String>| text.and_then(|text| u32::from_str(&text).ok());
         // Hosted servers often refuse CONFIG and allow INFO.
@@ -56,6 +66,7 @@ impl Setup {
             snapshots: setting(pool, "save").await.map(|save| !save.is_empty()),
             replicas: number(told("connected_slaves")),
             replicas_to_write: number(setting(pool, "min-replicas-to-write").await),
+            hides_its_history,
         }
     }
 
@@ -87,6 +98,16 @@ impl Setup {
                          the right one was used"
                         .to_owned(),
                 mend: "set appendonly yes",
+                is_grave: false,
+            });
+        }
+        if self.hides_its_history {
+            advice.push(Advice {
+                detail:
+                    "Redis does not let this user ask INFO, so a fail-over is not noticed: after one a used code may \
+                         be good again"
+                        .to_owned(),
+                mend: "allow +info",
                 is_grave: false,
             });
         }
@@ -131,10 +152,10 @@ async fn setting(pool: &Pool, name: &str) -> Option<String> {
 }
 
 /// Everything that INFO says, by name.
-async fn info(pool: &Pool) -> HashMap<String, String> {
-    let info: String = pool.ask(Ask::Node(&cmd("INFO"))).await.unwrap_or_default();
+async fn info(pool: &Pool) -> Result<HashMap<String, String>, StoreError> {
+    let info: String = pool.ask(Ask::Node(&cmd("INFO"))).await?;
     let pairs = info.lines().filter_map(|line| line.split_once(':'));
-    pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
+    Ok(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
 }
 
 fn parse_version(version: &str) -> Option<(u32, u32)> {
