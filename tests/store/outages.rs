@@ -196,6 +196,32 @@ async fn when_sentinels_name_another_master_it_is_found() {
 }
 
 #[tokio::test]
+async fn on_a_primary_that_was_a_replica_only_what_is_its_own_is_gone_on_with() {
+    let (primary, server) = (RedisServer::start(), RedisServer::start());
+    let store = connect(&server.url());
+    server.command(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+    server.command(&["REPLICAOF", "NO", "ONE"]);
+    // What a server writes that was never a replica, what a version wrote that knew of no histories, and its own.
+    for (history, is_taken) in [(Some("\0\0\0\u{1}"), false), (Some("\0\0\0\0"), true), (None, true)] {
+        let first = draft();
+        commit(&store, &first).await;
+        if let Some(history) = history {
+            let records = server.command(&["KEYS", "phlo2fa:*:v:*"]);
+            let member = &first.id.to_string()[6..];
+            let record = records.lines().find(|key| key.ends_with(member)).expect("its record");
+            server.command(&["SETRANGE", record, "0", history]);
+        }
+        let second = after(&first, b"second");
+        let expected = if is_taken { Outcome::Committed(2) } else { Outcome::MayLack };
+        assert_eq!(store.commit(&second).await.unwrap(), expected, "{history:?}");
+        // Whoever knows takes it as it is.
+        let second = Commit { may_lack: true, ..second };
+        assert_eq!(store.commit(&second).await.unwrap(), Outcome::Committed(2));
+        commit(&store, &after(&second, b"third")).await;
+    }
+}
+
+#[tokio::test]
 async fn a_second_commit_after_a_lost_answer_is_one() {
     let server = RedisServer::start();
     let store = connect(&server.url());
