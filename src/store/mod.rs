@@ -274,7 +274,8 @@ pub trait Store: Send + Sync + 'static {
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError>;
 
     /// Makes `provider_id` find an attempt for as long as `keep`, unless it finds another verification's, and returns the
-    /// reports that had been waiting for that. They stay until [`Store::unpark`], so that whoever links it again, after a failure, gets them again.
+    /// reports that had been waiting for that. They stay until [`Store::unpark`], so that whoever links it again, after
+    /// a failure, gets them again.
     async fn link(&self, provider_id: &str, to: AttemptRef, keep: Duration) -> Result<Vec<Parked>, StoreError>;
 
     /// Finds the attempt of `provider_id`; if there is none (yet), keeps the report for [`Store::link`].

@@ -236,6 +236,9 @@ async fn of_a_number_that_is_erased_stays_what_is_documented() {
     // Nobody's, and when one wrong code was entered: that it was, and eight bytes.
     let index = world.redis.command(&["STRLEN", &world.index(to)]);
     assert_eq!(index, (32 + 8).to_string());
+    let named = world.redis.command(&["GETRANGE", &world.index(to), "0", "31"]);
+    assert!(named.len() == 32 && named.bytes().all(|b| b.is_ascii_hexdigit()), "{named}");
+    assert!(left["v"].iter().all(|record| !record.ends_with(&named)), "it is nobody's: {left:?}");
 
     // What Plivo tells of it later waits for ten minutes, and says nothing of whom it was about.
     for uuid in &uuids {

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fleet::{Fleet, Times, authorization};
 use crate::raw::connect;
+use crate::residue;
 use crate::support::Answer;
 use crate::world::Service;
 
@@ -36,7 +37,8 @@ struct Known {
 
 async fn storm(requests: usize) {
     // Few connections to Redis, so that many share one.
-    let fleet = Fleet::start(2, &[("REDIS_POOL_SIZE", "2"), ("ESCALATION", "never"), ("PLIVO_WAIT", "0")]).await;
+    let settings = [("REDIS_POOL_SIZE", "2"), ("ESCALATION", "never"), ("PLIVO_WAIT", "0"), ("RUST_LOG", "info")];
+    let fleet = Fleet::start(2, &settings).await;
     let opening = (0..KNOWN).map(|n| open(fleet.service(n), n));
     let known = join_all(opening).await;
     let start = Instant::now();
@@ -47,6 +49,9 @@ async fn storm(requests: usize) {
     for service in &fleet.services {
         service.until_ready().await;
     }
+    let mut needles = residue::needles();
+    (0..KNOWN).for_each(|n| needles.number(&known_number(n)));
+    residue::is_clean(&fleet, &needles).await;
     let busy = BUSY.load(Ordering::Relaxed);
     assert!(busy * 50 < requests, "{busy} times too busy");
     println!(
@@ -59,9 +64,12 @@ async fn storm(requests: usize) {
     );
 }
 
+fn known_number(n: usize) -> String {
+    format!("+1415555{:04}", 2000 + n)
+}
+
 async fn open(service: &Service, n: usize) -> Known {
-    let mark = format!("known-{n}");
-    let to = format!("+1415555{:04}", 2000 + n);
+    let (mark, to) = (format!("known-{n}"), known_number(n));
     let created =
         service.create(&to, json!({ "metadata": { "mark": mark }, "code": format!("{:06}", 100_000 + n) })).await;
     Known { id: created.id().to_owned(), mark }
