@@ -75,6 +75,9 @@ pub(super) fn once(before: &Verification, seen: Seen, told: &[Event], rules: &Ru
         decision.lessons.extend(next.lessons);
         (decision.after, decision.answer) = (next.after, next.answer);
     }
+    // A later event of a callback may end what an earlier one had begun: the end, or a report that Plivo was asked.
+    let owed = &decision.after.owed;
+    decision.effects.retain(|effect| owed.iter().any(|o| o.effect == *effect));
     decision.after.nonces.remember(seen, age);
     if let Some(nonce) = seen.also {
         decision.after.nonces.remember(Seen { nonce, told: !seen.told, also: None }, age);

@@ -371,3 +371,14 @@ fn a_flood_of_creations_does_not_hide_the_call_and_the_end() {
         "{told:?}"
     );
 }
+
+#[test]
+fn a_call_is_not_placed_that_a_later_event_of_the_same_callback_makes_needless() {
+    let lost = || undelivered(0, "30", FailureClass::Permanent);
+    let then_stop = undelivered(0, "200", FailureClass::Stop);
+    for then in [then_stop, call(1, CallReport::Answered)] {
+        let mut story = Story::new(Mode::Auto, POLICY);
+        story.at(1, accepted(0)).at(5, signed(1, 1, None, vec![lost(), then]));
+        assert_eq!((&story.effects[..], &story.v.owed[..]), (&[][..], &[][..]));
+    }
+}

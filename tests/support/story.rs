@@ -6,7 +6,12 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use phlo_2fa::escalation::{CallEnd, Reason};
+use phlo_2fa::escalation::adaptive::{self, Costs};
+use phlo_2fa::escalation::book::{Book, Key};
+use phlo_2fa::escalation::hazard::Lesson;
+use phlo_2fa::escalation::insight::CALL_PRICE_U;
+use phlo_2fa::escalation::track::TTL_MS;
+use phlo_2fa::escalation::{CallEnd, Insight, Reason};
 use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::time::Timestamp;
@@ -14,8 +19,8 @@ use phlo_2fa::verification::Via;
 use phlo_2fa::verification::event::{CallReport, Facts, FailureClass, RefusalScope, TextReport, TriggerOutcome};
 use phlo_2fa::verification::state::Details;
 use phlo_2fa::verification::{
-    Answer, AttemptStatus, Code, Decision, Effect, Event, Mode, Request, Rules, Status, Verification, VerificationId,
-    decide, open,
+    Answer, AttemptStatus, Code, Decision, Effect, Event, Mode, Request, Rules, Seen, Status, Verification,
+    VerificationId, decide, open,
 };
 
 /// A number that may be a mobile. Reading one is slow.
@@ -34,6 +39,7 @@ pub struct Story {
     pub rules: Rules,
     pub now: Timestamp,
     pub effects: Vec<Effect>,
+    pub lessons: Vec<Lesson>,
     pub answer: Answer,
 }
 
@@ -62,8 +68,8 @@ impl Story {
             details: Details::default(),
         };
         change(&mut request);
-        let Decision { after, effects, answer, .. } = open(request, &rules, START);
-        Self { v: after, rules, now: START, effects, answer }
+        let Decision { after, effects, lessons, answer } = open(request, &rules, START);
+        Self { v: after, rules, now: START, effects, lessons, answer }
     }
 
     /// What one event brings `seconds` after the start.
@@ -74,8 +80,8 @@ impl Story {
     /// The same, to the millisecond.
     pub fn at_ms(&mut self, ms: u64, event: Event) -> &mut Self {
         self.now = START + Duration::from_millis(ms);
-        let Decision { after, effects, answer, .. } = decide(&self.v, &event, &self.rules, self.now);
-        (self.v, self.effects, self.answer) = (after, effects, answer);
+        let Decision { after, effects, lessons, answer } = decide(&self.v, &event, &self.rules, self.now);
+        (self.v, self.effects, self.lessons, self.answer) = (after, effects, lessons, answer);
         self
     }
 
@@ -146,4 +152,51 @@ pub fn call(attempt: u8, report: CallReport) -> Event {
 
 pub fn ended(attempt: u8, end: CallEnd) -> Event {
     call(attempt, CallReport::Ended { end, cause: None })
+}
+
+pub fn signed(nonce: u64, words: u64, also: Option<u64>, told: Vec<Event>) -> Event {
+    // A verification keeps the upper half of each hash.
+    let [nonce, words] = [nonce, words].map(|n| n << 32);
+    Event::Signed { seen: Seen { nonce, told: words, also: also.map(|n| n << 32) }, told }
+}
+
+/// The insight into a route whose texts were delivered within 7 s, and one in five of those not verified.
+pub static USUAL_ROUTE: LazyLock<Insight> = LazyLock::new(|| insight(&usual()));
+
+/// The insight into a route that delivered as usual until its last ten texts, which were lost without a report.
+pub static BAD_ROUTE: LazyLock<Insight> = LazyLock::new(|| {
+    let mut book = usual();
+    (0..10).for_each(|_| teach(&mut book, None, Some(33_000), Some(8_000)));
+    insight(&book)
+});
+
+/// The insight into a route that reports texts as delivered, of which half are not verified.
+pub static FAKE_ROUTE: LazyLock<Insight> = LazyLock::new(|| {
+    let mut book = Book::default();
+    (0..300).for_each(|i| teach(&mut book, Some(5_000), (i % 2 == 0).then_some(14_000), None));
+    insight(&book)
+});
+
+const COUNTRY: [u8; 2] = *b"US";
+const ROUTE: u32 = 310_150;
+
+fn usual() -> Book {
+    let mut book = Book::default();
+    (0..300).for_each(|i| teach(&mut book, Some(3_000 + i % 5 * 1_000), (i % 5 > 0).then_some(15_000), None));
+    book
+}
+
+/// Teaches one verification whose text was reported, whose code was entered and whose call was placed at these ages.
+fn teach(book: &mut Book, reported_ms: Option<u32>, verified_ms: Option<u32>, called_ms: Option<u32>) {
+    let estimates = book.estimates(COUNTRY, ROUTE);
+    let (mut track, mut lessons) = adaptive::start(&estimates, CALL_PRICE_U, &Costs::BALANCED);
+    lessons.extend(reported_ms.into_iter().flat_map(|at| track.delivered(at, &estimates)));
+    lessons.extend(called_ms.into_iter().flat_map(|at| track.called(at, &estimates, None)));
+    lessons.extend(verified_ms.into_iter().flat_map(|at| track.verified(at)));
+    lessons.extend(track.end(TTL_MS));
+    lessons.into_iter().for_each(|lesson| book.apply(COUNTRY, ROUTE, lesson));
+}
+
+fn insight(book: &Book) -> Insight {
+    Insight::new(Key::of(COUNTRY, ROUTE).map(|key| (key, book.node(key).cloned())).into(), CALL_PRICE_U)
 }
