@@ -1,37 +1,39 @@
 //! The full table: every status, for a pending verification every situation that matters, times everything that
 //! can happen. `snapshots/transitions.txt` has one line for each; a change of it is a change of behaviour.
 //!
+//! An effect that is owed stands there as in flight (`owes 0`) or with the time of its retry (`owes 0@5`).
 //! `BLESS=1 cargo test --test transitions` writes it anew. Read the difference before you commit it.
 
 #![allow(clippy::unwrap_used, reason = "a story that cannot be told fails the test")]
 
+#[path = "transitions/events.rs"]
+mod events;
+#[path = "transitions/kinds.rs"]
+mod kinds;
+#[path = "transitions/situations.rs"]
+mod situations;
 #[path = "support/story.rs"]
 mod story;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::time::Duration;
 
-use phlo_2fa::escalation::CallEnd;
-use phlo_2fa::verification::event::{
-    Activity, CallReport, Facts, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
-};
-use phlo_2fa::verification::{Answer, AttemptStatus, Channel, Effect, Event, Mode, Refusal, Status, Verification};
-use phlo_2fa::verification::{Attempt, Via};
+use phlo_2fa::escalation::Policy;
+use phlo_2fa::escalation::hazard::Lesson;
+use phlo_2fa::verification::event::FailureClass;
+use phlo_2fa::verification::timeline::Note;
+use phlo_2fa::verification::{Answer, Attempt, Effect, Refusal, Rules, Verification};
+
+use events::events;
+use situations::{Situation, situations};
 use story::*;
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/transitions.txt");
 
 #[test]
 fn every_event_does_to_every_status_what_the_table_says() {
-    let mut table = String::new();
-    for (name, story, second) in situations() {
-        writeln!(table, "{name} (event at {second} s)\n  {}", state(&story.v)).unwrap();
-        for (event_name, event) in events(&story.v) {
-            let mut told = story.clone();
-            told.at(second, event);
-            writeln!(table, "    {event_name:26} {}", outcome(&story.v, &told)).unwrap();
-        }
-        table.push('\n');
-    }
+    let table: String = situations(&Rules::default()).iter().map(lines).collect();
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(TABLE, &table).unwrap();
     }
@@ -43,232 +45,53 @@ fn every_event_does_to_every_status_what_the_table_says() {
 }
 
 #[test]
-fn the_table_has_every_status_of_verifications_and_attempts() {
-    let stories = situations();
-    for status in Status::ALL {
-        assert!(stories.iter().any(|(_, story, _)| story.v.status == status), "{status:?}");
-    }
-    use AttemptStatus::*;
-    let at_start = [
-        Triggering,
-        Unknown,
-        Triggered,
-        Queued,
-        Sent,
-        Delivered,
-        Undelivered,
-        Failed,
-        Ringing,
-        Answered,
-        Completed,
-        NoAnswer,
-        Busy,
-    ];
-    for status in at_start {
-        let shown = |v: &Verification| v.attempts.iter().any(|a| a.status == status);
-        assert!(stories.iter().any(|(_, story, _)| shown(&story.v)), "{status:?}");
+fn the_length_of_a_lease_changes_no_line() {
+    let usual = Rules::default();
+    let longer = Rules { effect_lease: usual.effect_lease + Duration::from_secs(100), ..usual.clone() };
+    for (usual, longer) in situations(&usual).iter().zip(&situations(&longer)).filter(|(s, _)| !s.is_lease_expired) {
+        assert_eq!(lines(usual), lines(longer));
     }
 }
 
-/// Name, story so far, and the second at which the event comes.
-fn situations() -> Vec<(&'static str, Story, u64)> {
-    use FailureClass::{Permanent, Stop, Transient};
-    let tell = |mode, policy: &str, events: &[(u64, Event)]| {
-        let mut story = Story::new(mode, policy);
-        for (second, event) in events {
-            story.at(*second, event.clone());
+#[test]
+fn the_table_shows_every_kind_of_event_status_reason_effect_and_answer() {
+    let mut shown = BTreeSet::new();
+    let show = |v: &Verification, shown: &mut BTreeSet<_>| {
+        shown.insert(kinds::status(&v.status));
+        shown.extend(v.attempts.iter().map(|a| kinds::attempt_status(&a.status)));
+        shown.extend(v.attempts.iter().filter_map(|a| a.reason.as_ref()).map(kinds::reason));
+    };
+    let situations = situations(&Rules::default());
+    situations.iter().for_each(|situation| show(&situation.story.v, &mut shown));
+    for Situation { story, second, .. } in &situations {
+        for (_, event) in events(&story.v) {
+            shown.extend(kinds::of_event(&event));
+            let mut told = story.clone();
+            told.at(*second, event);
+            show(&told.v, &mut shown);
+            shown.insert(kinds::answer(&told.answer));
+            shown.extend(told.effects.iter().map(kinds::effect));
+            if let Answer::Refused(refusal) = &told.answer {
+                shown.insert(kinds::refusal(refusal));
+            }
         }
-        story
-    };
-    let auto = |events: &[(u64, Event)]| tell(Mode::Auto, "fixed+fail:45", events);
-    let report = |second, report| (second, text(0, report));
-    let sent = [(1, accepted(0)), report(2, TextReport::Queued), report(3, TextReport::Sent)];
-    let lost = [(1, accepted(0)), (5, undelivered(0, "30", Permanent))];
-    let called = |rest: &[(u64, Event)]| auto(&[&lost[..], &[(6, accepted(1))], rest].concat());
-    let five = [1, 2, 3, 4, 5].map(|second| (second, submit("000000")));
-    let busy = (9, ended(1, CallEnd::Busy));
-    vec![
-        ("pending, text triggering", auto(&[]), 2),
-        ("pending, text triggering, Plivo unavailable", auto(&[(1, deferred(0, 4))]), 2),
-        ("pending, text triggering, its doer gone", auto(&[]), 16),
-        ("pending, text unknown", auto(&[(12, timed_out(0))]), 13),
-        ("pending, text triggered", auto(&[(1, accepted(0))]), 2),
-        ("pending, text queued", auto(&sent[..2]), 10),
-        ("pending, text sent", auto(&sent), 10),
-        ("pending, text delivered", auto(&[(1, accepted(0)), report(3, TextReport::Delivered)]), 10),
-        ("pending, text delivered, out of the cooldown", auto(&[(3, text(0, TextReport::Delivered))]), 31),
-        ("pending, text of class T", auto(&[(1, accepted(0)), (5, failed(0, "80", Transient))]), 10),
-        ("pending, at the timer", auto(&sent), 45),
-        ("pending, at the timer, typing", auto(&[&sent[..], &[(44, Event::Activity(Activity::Typing))]].concat()), 45),
-        (
-            "pending, at the timer, text in hand",
-            auto(&[&sent[..], &[(44, Event::Activity(Activity::Received))]].concat()),
-            45,
-        ),
-        ("pending, four wrong codes", auto(&five[..4]), 10),
-        ("pending, call triggering", auto(&lost), 6),
-        ("pending, call triggered", called(&[]), 7),
-        ("pending, call unknown", auto(&[&lost[..], &[(17, timed_out(1))]].concat()), 20),
-        ("pending, call ringing", called(&[(8, call(1, CallReport::Ringing))]), 9),
-        (
-            "pending, call ringing, known by its id",
-            {
-                let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
-                called(&[(
-                    8,
-                    Event::CallReported {
-                        attempt: 1,
-                        report: CallReport::Ringing,
-                        provider_id,
-                        facts: Facts::default(),
-                    },
-                )])
-            },
-            9,
-        ),
-        (
-            "verified while the call rings",
-            {
-                let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
-                let ringing = Event::CallReported {
-                    attempt: 1,
-                    report: CallReport::Ringing,
-                    provider_id,
-                    facts: Facts::default(),
-                };
-                called(&[(8, ringing), (9, submit(RIGHT))])
-            },
-            10,
-        ),
-        (
-            "pending, text triggered, its run to be asked",
-            {
-                let run_id = Some("run".to_owned());
-                auto(&[(1, triggered(0, TriggerOutcome::Accepted { via: Via::Phlo, provider_id: None, run_id }))])
-            },
-            3,
-        ),
-        ("pending, call silent for 60 s", called(&[(8, call(1, CallReport::Ringing))]), 68),
-        ("pending, call answered", called(&[(8, call(1, CallReport::Answered))]), 9),
-        ("pending, call completed", called(&[(8, call(1, CallReport::Completed))]), 40),
-        ("pending, call busy, waiting for its repeat", called(std::slice::from_ref(&busy)), 20),
-        ("pending, repeat due", called(std::slice::from_ref(&busy)), 29),
-        ("pending, repeat under way", called(&[busy.clone(), (29, Event::Tick), (30, accepted(2))]), 31),
-        (
-            "pending, text alive, repeat not answered",
-            {
-                let rest = [
-                    (46, accepted(1)),
-                    (50, ended(1, CallEnd::NoAnswer)),
-                    (70, Event::Tick),
-                    (90, ended(2, CallEnd::NoAnswer)),
-                ];
-                auto(&[&sent[..], &[(45, Event::Tick)], &rest[..]].concat())
-            },
-            100,
-        ),
-        ("pending, channel sms, text sent", tell(Mode::Sms, "fixed+fail:45", &sent), 50),
-        (
-            "pending, channel call, call ringing",
-            { tell(Mode::Call, "fixed+fail:45", &[(1, accepted(0)), (2, call(0, CallReport::Ringing))]) },
-            5,
-        ),
-        ("pending, policy never, text of class P", tell(Mode::Auto, "never", &lost), 50),
-        ("pending, policy fixed:45, text of class P", tell(Mode::Auto, "fixed:45", &lost), 10),
-        (
-            "pending, policy fixed:45, text refused",
-            { tell(Mode::Auto, "fixed:45", &[(1, refused(0, 400, RefusalScope::Attempt))]) },
-            10,
-        ),
-        (
-            "pending, right before the expiry",
-            auto(&[&sent[..], &[(45, Event::Tick), (46, call(1, CallReport::Answered))]].concat()),
-            299,
-        ),
-        (
-            "pending, at the expiry",
-            auto(&[&sent[..], &[(45, Event::Tick), (46, call(1, CallReport::Answered))]].concat()),
-            300,
-        ),
-        ("verified, text sent", auto(&[&sent[..], &[(9, submit(RIGHT))]].concat()), 20),
-        ("verified, call triggering", auto(&[&lost[..], &[(6, submit(RIGHT))]].concat()), 20),
-        ("expired", auto(&[&sent[..2], &[(300, Event::Tick)]].concat()), 310),
-        ("canceled", auto(&[&sent[..2], &[(20, Event::Cancel)]].concat()), 30),
-        ("max_checks_reached", auto(&[&sent[..2], &five[..]].concat()), 30),
-        ("undeliverable, class S", auto(&[&sent[..2], &[(5, failed(0, "450", Stop))]].concat()), 30),
-        ("undeliverable, text lost and call rejected", called(&[(9, ended(1, CallEnd::Rejected))]), 30),
-    ]
+    }
+    for kind in kinds::ALL.iter().copied().flatten() {
+        assert!(shown.contains(kind), "no row of the table shows {kind}");
+    }
 }
 
-/// Everything that can happen, about the newest attempt of the kind (or, where there is none, the first attempt,
-/// which is then of the wrong kind).
-fn events(v: &Verification) -> Vec<(&'static str, Event)> {
-    use FailureClass::{Permanent, Stop, Transient};
-    let newest = |channel| v.attempts.iter().rposition(|a| a.channel == channel).unwrap_or(0) as u8;
-    let last = (v.attempts.len() - 1) as u8;
-    let (sms, ring) = (newest(Channel::Sms), newest(Channel::Call));
-    let taken = |provider_id: Option<&str>, linked| {
-        let provider_id = provider_id.map(|uuid| ProviderId { uuid: uuid.to_owned(), is_linked: linked });
-        triggered(last, TriggerOutcome::Accepted { via: Via::Phlo, provider_id, run_id: None })
-    };
-    vec![
-        ("right code", submit(RIGHT)),
-        ("wrong code", submit("000000")),
-        ("code of another length", submit("0429")),
-        ("cancel", Event::Cancel),
-        ("text requested", Event::AttemptRequested(Channel::Sms)),
-        ("call requested", Event::AttemptRequested(Channel::Call)),
-        ("joined by sms", Event::Joined { channel: Channel::Sms, is_test: false }),
-        ("joined by call", Event::Joined { channel: Channel::Call, is_test: false }),
-        ("typing", Event::Activity(Activity::Typing)),
-        ("received", Event::Activity(Activity::Received)),
-        ("not received", Event::Activity(Activity::NotReceived)),
-        ("trigger accepted", taken(None, true)),
-        ("trigger accepted, linked", taken(Some("u"), true)),
-        ("trigger accepted, unlinked", taken(Some("u"), false)),
-        ("trigger refused", refused(last, 400, RefusalScope::Attempt)),
-        ("trigger refused, account", refused(last, 402, RefusalScope::Account)),
-        ("trigger refused, number", refused(last, 403, RefusalScope::Number)),
-        ("trigger timed out", timed_out(last)),
-        ("trigger deferred", deferred(last, 3)),
-        ("trigger passed on", triggered(last, TriggerOutcome::PassedOn { provider_status: Some(503), round: 0 })),
-        ("trigger accepted, a run", {
-            let run_id = Some("run".to_owned());
-            triggered(last, TriggerOutcome::Accepted { via: Via::Phlo, provider_id: None, run_id })
-        }),
-        ("run identified", {
-            let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
-            Event::Identified { attempt: last, provider_id }
-        }),
-        ("run tells nothing", Event::Identified { attempt: last, provider_id: None }),
-        ("hung up", Event::HungUp { attempt: last, is_done: true }),
-        ("not hung up", Event::HungUp { attempt: last, is_done: false }),
-        ("call goes on", Event::CallGoesOn { attempt: ring, provider_id: None }),
-        ("joined by sms, a test number", Event::Joined { channel: Channel::Sms, is_test: true }),
-        ("linked", Event::Linked { provider_id: "u".into() }),
-        ("text queued", text(sms, TextReport::Queued)),
-        ("text sent", text(sms, TextReport::Sent)),
-        ("text delivered", text(sms, TextReport::Delivered)),
-        ("text undelivered P", undelivered(sms, "30", Permanent)),
-        ("text undelivered P 50", undelivered(sms, "50", Permanent)),
-        ("text undelivered T", undelivered(sms, "20", Transient)),
-        ("text undelivered S", undelivered(sms, "200", Stop)),
-        ("text failed P", failed(sms, "300", Permanent)),
-        ("text failed T", failed(sms, "1000", Transient)),
-        ("text failed S", failed(sms, "450", Stop)),
-        ("text refused by its node", Event::TextRefused { attempt: sms }),
-        ("call ringing", call(ring, CallReport::Ringing)),
-        ("call answered", call(ring, CallReport::Answered)),
-        ("call completed", call(ring, CallReport::Completed)),
-        ("call busy", ended(ring, CallEnd::Busy)),
-        ("call not answered", ended(ring, CallEnd::NoAnswer)),
-        ("call rejected", ended(ring, CallEnd::Rejected)),
-        ("call taken by a machine", ended(ring, CallEnd::Machine)),
-        ("call failed", ended(ring, CallEnd::Failed)),
-        ("attempt unknown", accepted(99)),
-        ("lost in a fail-over", Event::Lost),
-        ("tick", Event::Tick),
-    ]
+/// The situation and what each event brings.
+fn lines(Situation { name, story, second, is_lease_expired }: &Situation) -> String {
+    let when = if *is_lease_expired { "then".into() } else { format!("at {second} s") };
+    let mut lines = format!("{name} (event {when})\n  {}\n", state(&story.v));
+    for (event_name, event) in events(&story.v) {
+        let mut told = story.clone();
+        told.at(*second, event);
+        writeln!(lines, "    {event_name:26} {}", outcome(&story.v, &told)).unwrap();
+    }
+    lines.push('\n');
+    lines
 }
 
 // ---- how a cell is written
@@ -281,6 +104,13 @@ fn outcome(before: &Verification, told: &Story) -> String {
         Answer::Incorrect => format!("wrong, {} left; ", told.v.checks_remaining()),
         Answer::Refused(refusal) => format!("refused: {}; ", refusal_name(refusal)),
     };
+    for entry in &told.v.timeline[before.timeline.len()..] {
+        match entry.note {
+            Note::Night { until } => write!(line, "NIGHT until {}; ", seconds(until)).unwrap(),
+            Note::CallBarred { .. } => line.push_str("CALL BARRED; "),
+            _ => {}
+        }
+    }
     for effect in &told.effects {
         match effect {
             Effect::Trigger { attempt } => write!(line, "TRIGGER {attempt}; ").unwrap(),
@@ -288,6 +118,9 @@ fn outcome(before: &Verification, told: &Story) -> String {
             Effect::Identify { attempt, .. } => write!(line, "IDENTIFY {attempt}; ").unwrap(),
             Effect::Link { attempt, .. } => write!(line, "LINK {attempt}; ").unwrap(),
         }
+    }
+    if is_adaptive(before) {
+        told.lessons.iter().for_each(|taught| write!(line, "LEARN {}; ", lesson(taught)).unwrap());
     }
     let after = state(&told.v);
     line.push_str(if after == state(before) { "=" } else { &after });
@@ -319,15 +152,40 @@ fn state(v: &Verification) -> String {
     if !v.status.is_final() {
         write!(line, " expires@{}", seconds(v.expires_at)).unwrap();
     }
+    if let (true, Some(at)) = (is_adaptive(v), v.watch_at) {
+        write!(line, " looks@{}", seconds(at)).unwrap();
+    }
     for owed in &v.owed {
         match &owed.effect {
-            Effect::Trigger { attempt } => write!(line, " owes {attempt}@{}", seconds(owed.due)).unwrap(),
-            Effect::HangUp { attempt } => write!(line, " owes hang-up {attempt}@{}", seconds(owed.due)).unwrap(),
-            Effect::Identify { attempt, .. } => write!(line, " owes identify {attempt}@{}", seconds(owed.due)).unwrap(),
-            Effect::Link { attempt, .. } => write!(line, " owes link {attempt}@{}", seconds(owed.due)).unwrap(),
+            Effect::Trigger { attempt } => write!(line, " owes {attempt}").unwrap(),
+            Effect::HangUp { attempt } => write!(line, " owes hang-up {attempt}").unwrap(),
+            Effect::Identify { attempt, .. } => write!(line, " owes identify {attempt}").unwrap(),
+            Effect::Link { attempt, .. } => write!(line, " owes link {attempt}").unwrap(),
+        }
+        // While it is in flight its due time is the end of the lease, which is a setting and no decision.
+        if !owed.in_flight {
+            write!(line, "@{}", seconds(owed.due)).unwrap();
         }
     }
     line
+}
+
+fn is_adaptive(v: &Verification) -> bool {
+    matches!(v.policy, Policy::Adaptive(_))
+}
+
+/// Without its probabilities, which the tests of `escalation` hold.
+fn lesson(lesson: &Lesson) -> String {
+    match lesson {
+        Lesson::Started => "started".into(),
+        Lesson::Survived { curve, from, to } => format!("no {curve:?} {from}..{to}").to_lowercase(),
+        Lesson::Happened { curve, bucket } => format!("{curve:?} {bucket}").to_lowercase(),
+        Lesson::Checked { check, hit, .. } => {
+            format!("{check:?} {}", if *hit { "came" } else { "missed" }).to_lowercase()
+        }
+        Lesson::Called { .. } => "called".into(),
+        Lesson::Early => "early".into(),
+    }
 }
 
 fn attempt(a: &Attempt) -> String {

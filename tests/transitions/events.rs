@@ -1,0 +1,110 @@
+//! Everything that can happen to a verification.
+
+use phlo_2fa::escalation::CallEnd;
+use phlo_2fa::verification::event::{
+    Activity, CallReport, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
+};
+use phlo_2fa::verification::{Channel, Event, Verification, Via};
+
+use crate::story::*;
+
+/// The nonces of the signed callback that some situations begin with, and its words.
+pub const NONCE: u64 = 1;
+pub const SECOND_NONCE: u64 = 2;
+pub const WORDS: u64 = 3;
+
+/// Everything that can happen, about the newest attempt of the kind (or, where there is none, the first attempt,
+/// which is then of the wrong kind).
+pub fn events(v: &Verification) -> Vec<(&'static str, Event)> {
+    use FailureClass::{Permanent, Stop, Transient};
+    let newest = |channel| v.attempts.iter().rposition(|a| a.channel == channel).unwrap_or(0) as u8;
+    let last = (v.attempts.len() - 1) as u8;
+    let (sms, ring) = (newest(Channel::Sms), newest(Channel::Call));
+    let taken = |provider_id: Option<&str>, linked| {
+        let provider_id = provider_id.map(|uuid| ProviderId { uuid: uuid.to_owned(), is_linked: linked });
+        triggered(last, TriggerOutcome::Accepted { via: Via::Phlo, provider_id, run_id: None })
+    };
+    let mut events = vec![
+        ("right code", submit(RIGHT)),
+        ("wrong code", submit("000000")),
+        ("code of another length", submit("0429")),
+        ("cancel", Event::Cancel),
+        ("text requested", Event::AttemptRequested(Channel::Sms)),
+        ("call requested", Event::AttemptRequested(Channel::Call)),
+        ("joined by sms", Event::Joined { channel: Channel::Sms, is_test: false }),
+        ("joined by call", Event::Joined { channel: Channel::Call, is_test: false }),
+        ("typing", Event::Activity(Activity::Typing)),
+        ("received", Event::Activity(Activity::Received)),
+        ("not received", Event::Activity(Activity::NotReceived)),
+        ("trigger accepted", taken(None, true)),
+        ("trigger accepted, linked", taken(Some("u"), true)),
+        ("trigger accepted, unlinked", taken(Some("u"), false)),
+        ("trigger refused", refused(last, 400, RefusalScope::Attempt)),
+        ("trigger refused, account", refused(last, 402, RefusalScope::Account)),
+        ("trigger refused, number", refused(last, 403, RefusalScope::Number)),
+        ("trigger timed out", timed_out(last)),
+        ("trigger deferred", deferred(last, 3)),
+        ("trigger passed on", triggered(last, TriggerOutcome::PassedOn { provider_status: Some(503), round: 0 })),
+        ("trigger accepted, a run", {
+            let run_id = Some("run".to_owned());
+            triggered(last, TriggerOutcome::Accepted { via: Via::Phlo, provider_id: None, run_id })
+        }),
+        ("run identified", {
+            let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
+            Event::Identified { attempt: last, provider_id }
+        }),
+        ("run tells nothing", Event::Identified { attempt: last, provider_id: None }),
+        ("hung up", Event::HungUp { attempt: last, is_done: true }),
+        ("not hung up", Event::HungUp { attempt: last, is_done: false }),
+        ("call goes on", Event::CallGoesOn { attempt: ring, provider_id: None }),
+        ("joined by sms, a test number", Event::Joined { channel: Channel::Sms, is_test: true }),
+        ("linked", Event::Linked { provider_id: "u".into() }),
+        ("text queued", text(sms, TextReport::Queued)),
+        ("text sent", text(sms, TextReport::Sent)),
+        ("text delivered", text(sms, TextReport::Delivered)),
+        ("text undelivered P", undelivered(sms, "30", Permanent)),
+        ("text undelivered P 50", undelivered(sms, "50", Permanent)),
+        ("text undelivered T", undelivered(sms, "20", Transient)),
+        ("text undelivered S", undelivered(sms, "200", Stop)),
+        ("text failed P", failed(sms, "300", Permanent)),
+        ("text failed T", failed(sms, "1000", Transient)),
+        ("text failed S", failed(sms, "450", Stop)),
+        ("text refused by its node", Event::TextRefused { attempt: sms }),
+        ("call ringing", call(ring, CallReport::Ringing)),
+        ("call answered", call(ring, CallReport::Answered)),
+        ("call completed", call(ring, CallReport::Completed)),
+        ("call busy", ended(ring, CallEnd::Busy)),
+        ("call not answered", ended(ring, CallEnd::NoAnswer)),
+        ("call rejected", ended(ring, CallEnd::Rejected)),
+        ("call taken by a machine", ended(ring, CallEnd::Machine)),
+        ("call failed", ended(ring, CallEnd::Failed)),
+        ("attempt unknown", accepted(99)),
+        ("lost in a fail-over", Event::Lost),
+        ("tick", Event::Tick),
+        ("signed: delivered", signed(11, 12, None, vec![text(sms, TextReport::Delivered)])),
+        ("signed: answered, goes on", {
+            let answered =
+                vec![call(ring, CallReport::Answered), Event::CallGoesOn { attempt: ring, provider_id: None }];
+            signed(11, 12, None, answered)
+        }),
+        ("signed: lost, answered", {
+            // Two events of which the first may decide on the call that the second is about.
+            let told = vec![undelivered(sms, "30", Permanent), call(last + 1, CallReport::Answered)];
+            signed(11, 12, None, told)
+        }),
+        ("signed: lost, then stop", {
+            signed(11, 12, None, vec![undelivered(sms, "30", Permanent), undelivered(sms, "200", Stop)])
+        }),
+        ("signed: nothing known", signed(11, 12, None, Vec::new())),
+    ];
+    if !v.nonces.is_empty() {
+        let delivered = || vec![text(sms, TextReport::Delivered)];
+        events.extend([
+            ("signed: repeated", signed(NONCE, WORDS, Some(SECOND_NONCE), delivered())),
+            ("signed: replayed", signed(NONCE, 12, None, delivered())),
+            ("signed: second nonce alone", signed(SECOND_NONCE, WORDS, None, delivered())),
+            ("signed: first as second", signed(11, 12, Some(NONCE), delivered())),
+        ]);
+    }
+    events
+}

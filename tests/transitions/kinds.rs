@@ -1,0 +1,183 @@
+//! The kinds that the table must show, each list with an exhaustive match: a new variant stops the build here.
+
+use phlo_2fa::escalation::{CallEnd, Reason};
+use phlo_2fa::verification::event::{Activity, CallReport, FailureClass, RefusalScope, TextReport, TriggerOutcome};
+use phlo_2fa::verification::{Answer, AttemptStatus, Channel, Effect, Event, Refusal, Status};
+
+/// Makes the list of names and the match from the same lines, so that the list cannot lack a variant.
+macro_rules! kinds {
+    ($($list:ident, $name_of:ident: $type:ident { $($pattern:pat => $name:ident),+ $(,)? })+) => {$(
+        const $list: &[&str] = &[$(concat!(stringify!($type), "::", stringify!($name))),+];
+
+        pub fn $name_of(value: &$type) -> &'static str {
+            match value {
+                $($pattern => concat!(stringify!($type), "::", stringify!($name))),+
+            }
+        }
+    )+
+
+        /// Every list.
+        pub const ALL: &[&[&str]] = &[$($list),+];
+    };
+}
+
+kinds! {
+    EVENTS, event: Event {
+        Event::CodeSubmitted(_) => CodeSubmitted,
+        Event::Cancel => Cancel,
+        Event::AttemptRequested(_) => AttemptRequested,
+        Event::Joined { is_test: false, .. } => Joined,
+        Event::Joined { is_test: true, .. } => JoinedAsTest,
+        Event::Activity(_) => Activity,
+        Event::Triggered { .. } => Triggered,
+        Event::HungUp { .. } => HungUp,
+        Event::CallGoesOn { .. } => CallGoesOn,
+        Event::Identified { .. } => Identified,
+        Event::Linked { .. } => Linked,
+        Event::TextReported { .. } => TextReported,
+        Event::TextRefused { .. } => TextRefused,
+        Event::CallReported { .. } => CallReported,
+        Event::Signed { .. } => Signed,
+        Event::Lost => Lost,
+        Event::Tick => Tick,
+    }
+    CHANNELS, channel: Channel { Channel::Sms => Sms, Channel::Call => Call }
+    ACTIVITIES, activity: Activity {
+        Activity::Typing => Typing,
+        Activity::Received => Received,
+        Activity::NotReceived => NotReceived,
+    }
+    OUTCOMES, outcome: TriggerOutcome {
+        TriggerOutcome::Accepted { .. } => Accepted,
+        TriggerOutcome::PassedOn { .. } => PassedOn,
+        TriggerOutcome::Refused { .. } => Refused,
+        TriggerOutcome::TimedOut { .. } => TimedOut,
+        TriggerOutcome::Deferred { .. } => Deferred,
+    }
+    SCOPES, scope: RefusalScope {
+        RefusalScope::Attempt => Attempt,
+        RefusalScope::Account => Account,
+        RefusalScope::Number => Number,
+    }
+    TEXT_REPORTS, text_report: TextReport {
+        TextReport::Queued => Queued,
+        TextReport::Sent => Sent,
+        TextReport::Delivered => Delivered,
+        TextReport::Undelivered { .. } => Undelivered,
+        TextReport::Failed { .. } => Failed,
+    }
+    CLASSES, class: FailureClass {
+        FailureClass::Permanent => Permanent,
+        FailureClass::Transient => Transient,
+        FailureClass::Stop => Stop,
+    }
+    CALL_REPORTS, call_report: CallReport {
+        CallReport::Ringing => Ringing,
+        CallReport::Answered => Answered,
+        CallReport::Completed => Completed,
+        CallReport::Ended { .. } => Ended,
+    }
+    CALL_ENDS, call_end: CallEnd {
+        CallEnd::Busy => Busy,
+        CallEnd::NoAnswer => NoAnswer,
+        CallEnd::Rejected => Rejected,
+        CallEnd::Machine => Machine,
+        CallEnd::Failed => Failed,
+    }
+    STATUSES, status: Status {
+        Status::Pending => Pending,
+        Status::Verified => Verified,
+        Status::Expired => Expired,
+        Status::Canceled => Canceled,
+        Status::MaxChecksReached => MaxChecksReached,
+        Status::Undeliverable => Undeliverable,
+    }
+    ATTEMPT_STATUSES, attempt_status: AttemptStatus {
+        AttemptStatus::Triggering => Triggering,
+        AttemptStatus::Unknown => Unknown,
+        AttemptStatus::Triggered => Triggered,
+        AttemptStatus::Queued => Queued,
+        AttemptStatus::Sent => Sent,
+        AttemptStatus::Delivered => Delivered,
+        AttemptStatus::Undelivered => Undelivered,
+        AttemptStatus::Failed => Failed,
+        AttemptStatus::Ringing => Ringing,
+        AttemptStatus::Answered => Answered,
+        AttemptStatus::Completed => Completed,
+        AttemptStatus::NoAnswer => NoAnswer,
+        AttemptStatus::Busy => Busy,
+        AttemptStatus::Rejected => Rejected,
+        AttemptStatus::Machine => Machine,
+    }
+    EFFECTS, effect: Effect {
+        Effect::Trigger { .. } => Trigger,
+        Effect::HangUp { .. } => HangUp,
+        Effect::Identify { .. } => Identify,
+        Effect::Link { .. } => Link,
+    }
+    REASONS, reason: Reason {
+        Reason::Undelivered => Undelivered,
+        Reason::Failed => Failed,
+        Reason::Landline => Landline,
+        Reason::RejectedByPlivo => RejectedByPlivo,
+        Reason::Requested => Requested,
+        Reason::StuckQueued => StuckQueued,
+        Reason::NoReport => NoReport,
+        Reason::DeliveredUnverified => DeliveredUnverified,
+        Reason::RouteUnreliable => RouteUnreliable,
+    }
+    ANSWERS, answer: Answer {
+        Answer::Noted => Noted,
+        Answer::Correct => Correct,
+        Answer::Incorrect => Incorrect,
+        Answer::Repeated { .. } => Repeated,
+        Answer::Refused(_) => Refused,
+    }
+    REFUSALS, refusal: Refusal {
+        Refusal::Final(_) => Final,
+        Refusal::Lost => Lost,
+        Refusal::CodeLength(_) => CodeLength,
+        Refusal::CallInProgress => CallInProgress,
+        Refusal::ResendCooldown { .. } => ResendCooldown,
+        Refusal::MaxAttempts => MaxAttempts,
+        Refusal::ChannelNotAllowed => ChannelNotAllowed,
+        Refusal::RateLimited { .. } => RateLimited,
+        Refusal::Replayed => Replayed,
+    }
+}
+
+/// Every kind that an event is made of.
+pub fn of_event(told: &Event) -> Vec<&'static str> {
+    let mut kinds = vec![event(told)];
+    match told {
+        Event::AttemptRequested(of) | Event::Joined { channel: of, .. } => kinds.push(channel(of)),
+        Event::Activity(kind) => kinds.push(activity(kind)),
+        Event::Triggered { outcome: of, .. } => {
+            kinds.push(outcome(of));
+            if let TriggerOutcome::Refused { scope: of, .. } = of {
+                kinds.push(scope(of));
+            }
+        }
+        Event::TextReported { report, .. } => {
+            kinds.push(text_report(report));
+            kinds.extend(report.class().as_ref().map(class));
+        }
+        Event::CallReported { report, .. } => {
+            kinds.push(call_report(report));
+            if let CallReport::Ended { end, .. } = report {
+                kinds.push(call_end(end));
+            }
+        }
+        Event::Signed { told, .. } => kinds.extend(told.iter().flat_map(of_event)),
+        Event::CodeSubmitted(_)
+        | Event::Cancel
+        | Event::HungUp { .. }
+        | Event::CallGoesOn { .. }
+        | Event::Identified { .. }
+        | Event::Linked { .. }
+        | Event::TextRefused { .. }
+        | Event::Lost
+        | Event::Tick => {}
+    }
+    kinds
+}
