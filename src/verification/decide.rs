@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::effect::{Effect, Owed};
 use super::event::{Activity, Event};
-use super::once::once;
 use super::rules::{Barred, LIFETIME_MAX, Rules, TYPING_PAUSE};
 use super::state::{Channel, Details, Mode, Status, Verification};
 use super::timeline::{ENTRIES_MAX, Entry, Note};
@@ -151,49 +150,23 @@ pub fn open(request: Request, rules: &Rules, now: Timestamp) -> Decision {
 /// Says what one event does to a verification at one moment.
 pub fn decide(before: &Verification, event: &Event, rules: &Rules, now: Timestamp) -> Decision {
     let mut draft = Draft::new(before.clone(), rules, now);
+    let events = match event {
+        Event::Signed { seen, told } => {
+            if let Some(answer) = draft.v.nonces.answer_again(*seen, draft.age()) {
+                return draft.done(answer);
+            }
+            let age = draft.age();
+            draft.v.nonces.remember(*seen, age);
+            told
+        }
+        event => std::slice::from_ref(event),
+    };
     // What is lost is not over in the usual way, even if nobody looked before its time was up.
     if before.status == Status::Pending && now >= before.expires_at && *event != Event::Lost {
         draft.end(Status::Expired);
     }
-    let answer = match (draft.v.status, event) {
-        // Facts about attempts are taken down for as long as the record is kept. They end nothing by
-        // themselves: `settle` draws the conclusions, and only while the verification is pending.
-        (_, Event::Triggered { attempt, outcome }) => draft.triggered(*attempt, outcome),
-        (_, Event::TextReported { attempt, report, provider_id, facts }) => {
-            draft.text_reported(*attempt, report, provider_id.as_ref(), *facts)
-        }
-        (_, Event::TextRefused { attempt }) => draft.text_refused(*attempt),
-        (_, Event::CallReported { attempt, report, provider_id, facts }) => {
-            draft.call_reported(*attempt, report, provider_id.as_ref(), *facts)
-        }
-        (_, Event::HungUp { attempt, is_done }) => draft.hung_up(*attempt, *is_done),
-        (_, Event::CallGoesOn { attempt, provider_id }) => draft.call_goes_on(*attempt, provider_id.as_ref()),
-        (_, Event::Identified { attempt, provider_id }) => draft.identified(*attempt, provider_id.as_ref()),
-        (_, Event::Linked { provider_id }) => draft.linked(provider_id),
-        (Status::Pending, Event::Lost) => draft.lose(),
-        (_, Event::Lost | Event::Tick) => Answer::Noted,
-        (_, Event::Signed { seen, told }) => return once(before, *seen, told, rules, now),
-
-        (Status::Pending, Event::CodeSubmitted(code)) => draft.check(code),
-        (Status::Pending, Event::AttemptRequested(channel)) => draft.request(*channel),
-        // A code that is public, or is no longer meant to be, must not serve for the other kind.
-        (Status::Pending, Event::Joined { is_test, .. }) if *is_test != before.details.is_test => {
-            draft.end(Status::Canceled);
-            Answer::Refused(Refusal::Final(Status::Canceled))
-        }
-        (Status::Pending, Event::Joined { channel, .. }) => draft.join(*channel),
-        (Status::Pending, Event::Activity(kind)) => draft.activity(*kind),
-        (Status::Pending | Status::Canceled, Event::Cancel) => draft.end(Status::Canceled),
-
-        (
-            status,
-            Event::CodeSubmitted(_)
-            | Event::AttemptRequested(_)
-            | Event::Joined { .. }
-            | Event::Cancel
-            | Event::Activity(_),
-        ) => Answer::Refused(if draft.v.is_lost { Refusal::Lost } else { Refusal::Final(status) }),
-    };
+    // All that a callback tells is taken down before anything follows from it: its events are of one moment.
+    let answer = events.iter().fold(Answer::Noted, |_, event| draft.apply(event));
     draft.watch(before);
     draft.mind_the_night();
     draft.settle();
@@ -220,6 +193,54 @@ impl<'a> Draft<'a> {
 
     fn done(self, answer: Answer) -> Decision {
         Decision { after: self.v, effects: self.effects, lessons: self.lessons, answer }
+    }
+
+    /// Takes one event down. What follows from it is concluded afterwards.
+    fn apply(&mut self, event: &Event) -> Answer {
+        match (self.v.status, event) {
+            // Facts about attempts are taken down for as long as the record is kept. They end nothing by
+            // themselves: `settle` draws the conclusions, and only while the verification is pending.
+            (_, Event::Triggered { attempt, outcome }) => self.triggered(*attempt, outcome),
+            (_, Event::TextReported { attempt, report, provider_id, facts }) => {
+                self.text_reported(*attempt, report, provider_id.as_ref(), *facts)
+            }
+            (_, Event::TextRefused { attempt }) => self.text_refused(*attempt),
+            (_, Event::CallReported { attempt, report, provider_id, facts }) => {
+                self.call_reported(*attempt, report, provider_id.as_ref(), *facts)
+            }
+            (_, Event::HungUp { attempt, is_done }) => self.hung_up(*attempt, *is_done),
+            (_, Event::CallGoesOn { attempt, provider_id }) => self.call_goes_on(*attempt, provider_id.as_ref()),
+            (_, Event::Identified { attempt, provider_id }) => self.identified(*attempt, provider_id.as_ref()),
+            (_, Event::Linked { provider_id }) => self.linked(provider_id),
+            (Status::Pending, Event::Lost) => self.lose(),
+            (_, Event::Lost | Event::Tick) => Answer::Noted,
+            (_, Event::Signed { told, .. }) => told.iter().fold(Answer::Noted, |_, event| self.apply(event)),
+
+            (Status::Pending, Event::CodeSubmitted(code)) => self.check(code),
+            (Status::Pending, Event::AttemptRequested(channel)) => self.request(*channel),
+            // A code that is public, or is no longer meant to be, must not serve for the other kind.
+            (Status::Pending, Event::Joined { is_test, .. }) if *is_test != self.v.details.is_test => {
+                self.end(Status::Canceled);
+                Answer::Refused(Refusal::Final(Status::Canceled))
+            }
+            (Status::Pending, Event::Joined { channel, .. }) => self.join(*channel),
+            (Status::Pending, Event::Activity(kind)) => self.activity(*kind),
+            (Status::Pending | Status::Canceled, Event::Cancel) => self.end(Status::Canceled),
+
+            (
+                status,
+                Event::CodeSubmitted(_)
+                | Event::AttemptRequested(_)
+                | Event::Joined { .. }
+                | Event::Cancel
+                | Event::Activity(_),
+            ) => Answer::Refused(if self.v.is_lost { Refusal::Lost } else { Refusal::Final(status) }),
+        }
+    }
+
+    /// In whole seconds, as nonces are kept with it.
+    fn age(&self) -> u16 {
+        u16::try_from(self.now.since(self.v.created_at).as_secs()).unwrap_or(u16::MAX)
     }
 
     pub(super) fn note(&mut self, note: Note) {

@@ -8,11 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::decide::{Answer, Decision, Refusal, decide};
-use super::event::Event;
-use super::rules::Rules;
-use super::state::Verification;
-use crate::time::Timestamp;
+use super::decide::{Answer, Refusal};
 
 /// So many are remembered, the latest: a verification's texts and calls are told of in fewer, and each key pressed
 /// on a call makes one more.
@@ -47,42 +43,31 @@ impl Nonces {
         found.map(|(_, told, at)| (*at, *told == half(seen.told)))
     }
 
-    fn remember(&mut self, seen: Seen, at: u16) {
+    /// What is answered to a callback that came before, or whose nonce did; then it has no effect.
+    pub(super) fn answer_again(&self, seen: Seen, age: u16) -> Option<Answer> {
+        let (at, is_same) = self.find(seen)?;
+        let after = Duration::from_secs(age.saturating_sub(at).into());
+        Some(if is_same { Answer::Repeated { after } } else { Answer::Refused(Refusal::Replayed) })
+    }
+
+    /// Remembers a callback, and no words at all for the nonce that is worth nothing alone.
+    pub(super) fn remember(&mut self, seen: Seen, at: u16) {
+        self.push(seen.nonce, seen.told, at);
+        if let Some(nonce) = seen.also {
+            self.push(nonce, !seen.told, at);
+        }
+    }
+
+    fn push(&mut self, nonce: u64, told: u64, at: u16) {
         if self.0.len() >= NONCES_MAX {
             self.0.remove(0);
         }
-        self.0.push((half(seen.nonce), half(seen.told), at));
+        self.0.push((half(nonce), half(told), at));
     }
 }
 
 fn half(hash: u64) -> u32 {
     (hash >> 32) as u32
-}
-
-/// Decides on what a callback tells, unless it came before.
-pub(super) fn once(before: &Verification, seen: Seen, told: &[Event], rules: &Rules, now: Timestamp) -> Decision {
-    let age = u16::try_from(now.since(before.created_at).as_secs()).unwrap_or(u16::MAX);
-    let (effects, lessons) = (Vec::new(), Vec::new());
-    let mut decision = Decision { after: before.clone(), effects, lessons, answer: Answer::Noted };
-    if let Some((at, is_same)) = before.nonces.find(seen) {
-        let after = Duration::from_secs(age.saturating_sub(at).into());
-        decision.answer = if is_same { Answer::Repeated { after } } else { Answer::Refused(Refusal::Replayed) };
-        return decision;
-    }
-    for event in told {
-        let next = decide(&decision.after, event, rules, now);
-        decision.effects.extend(next.effects);
-        decision.lessons.extend(next.lessons);
-        (decision.after, decision.answer) = (next.after, next.answer);
-    }
-    // A later event of a callback may end what an earlier one had begun: the end, or a report that Plivo was asked.
-    let owed = &decision.after.owed;
-    decision.effects.retain(|effect| owed.iter().any(|o| o.effect == *effect));
-    decision.after.nonces.remember(seen, age);
-    if let Some(nonce) = seen.also {
-        decision.after.nonces.remember(Seen { nonce, told: !seen.told, also: None }, age);
-    }
-    decision
 }
 
 #[cfg(test)]

@@ -374,11 +374,18 @@ fn a_flood_of_creations_does_not_hide_the_call_and_the_end() {
 
 #[test]
 fn a_call_is_not_placed_that_a_later_event_of_the_same_callback_makes_needless() {
-    let lost = || undelivered(0, "30", FailureClass::Permanent);
-    let then_stop = undelivered(0, "200", FailureClass::Stop);
-    for then in [then_stop, call(1, CallReport::Answered)] {
-        let mut story = Story::new(Mode::Auto, POLICY);
-        story.at(1, accepted(0)).at(5, signed(1, 1, None, vec![lost(), then]));
-        assert_eq!((&story.effects[..], &story.v.owed[..]), (&[][..], &[][..]));
-    }
+    let stop = undelivered(0, "200", FailureClass::Stop);
+    let mut story = Story::new(Mode::Auto, POLICY);
+    story.at(1, accepted(0)).at(5, signed(1, 1, None, vec![undelivered(0, "30", FailureClass::Permanent), stop]));
+    assert_eq!((story.status(), &story.effects[..], story.attempts().len()), (Status::Undeliverable, &[][..], 1));
+}
+
+#[test]
+fn nothing_is_concluded_between_the_events_of_one_callback() {
+    let mut story = called();
+    story.at(6, accepted(1));
+    // The call has been silent for a minute, and the first event is not about it.
+    let goes_on = Event::CallGoesOn { attempt: 1, provider_id: None };
+    story.at(66, signed(1, 1, None, vec![text(0, TextReport::Queued), goes_on]));
+    assert_eq!((story.attempts()[1], story.next()), (AttemptStatus::Ringing, None));
 }
