@@ -2,31 +2,49 @@
 
 use std::time::Duration;
 
-use phlo_2fa::escalation::CallEnd;
+use phlo_2fa::escalation::{CallEnd, Insight};
+use phlo_2fa::guard::{QuietHours, Scope};
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::verification::Via;
 use phlo_2fa::verification::event::{
     Activity, CallReport, Facts, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
 };
+use phlo_2fa::verification::rules::Barred;
 use phlo_2fa::verification::{Channel, Event, Mode, Rules};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::story::{RIGHT, Story, submit};
+use crate::story::{BAD_ROUTE, FAKE_ROUTE, RIGHT, Story, USUAL_ROUTE, signed, submit};
 
-/// Milliseconds to wait, and what happens then.
-pub type Step = (u64, Event);
+/// What happens next.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Milliseconds after the step before.
+    pub pause: u64,
+    /// Attempts that the limits refuse at that moment.
+    pub barred: Vec<Barred>,
+    pub event: Event,
+}
 
 pub fn story() -> impl Strategy<Value = Story> {
     let mode = prop_oneof![4 => Just(Mode::Auto), 1 => Just(Mode::Sms), 1 => Just(Mode::Call)];
-    let policy = prop_oneof![4 => Just("fixed+fail:45"), 1 => Just("fixed:45"), 1 => Just("fail"), 1 => Just("never")];
+    let policy = prop_oneof![
+        4 => Just("fixed+fail:45"),
+        1 => Just("fixed:45"),
+        1 => Just("fail"),
+        1 => Just("never"),
+        2 => Just("adaptive"),
+        1 => Just("adaptive:thrifty"),
+        1 => Just("adaptive:eager"),
+    ];
     // Reading a number is slow, and these stay the same.
     let number = |e164| Just(PhoneNumber::parse(e164).unwrap());
     let number = prop_oneof![9 => number("+14155550112"), 1 => number("+442079460000")];
     let ttl = prop_oneof![3 => Just(300), 1 => 1..=600u64];
-    (mode, policy, number, ttl, prop::bool::weighted(0.9), 1..=5u8).prop_map(
-        |(mode, policy, number, ttl, calls_allowed, checks_max)| {
-            Story::with(Rules { checks_max, ..Rules::default() }, |request| {
+    let calls_allowed = prop::bool::weighted(0.9);
+    ((mode, policy, number, ttl, calls_allowed), rules()).prop_map(
+        |((mode, policy, number, ttl, calls_allowed), rules)| {
+            Story::with(rules, |request| {
                 request.mode = mode;
                 request.policy = Some(policy.parse().unwrap());
                 request.to = number;
@@ -38,16 +56,52 @@ pub fn story() -> impl Strategy<Value = Story> {
     )
 }
 
+fn rules() -> impl Strategy<Value = Rules> {
+    let insight = prop_oneof![
+        1 => Just(Insight::default()),
+        1 => Just(USUAL_ROUTE.clone()),
+        2 => Just(BAD_ROUTE.clone()),
+        1 => Just(FAKE_ROUTE.clone()),
+    ];
+    // Every story begins at midnight for the one number, and at 8 in the morning for the other.
+    let hours = |hours| Just(Some(QuietHours::parse(hours).unwrap()));
+    let quiet_hours = prop_oneof![
+        4 => Just(None),
+        1 => hours("22:00-07:00"),
+        1 => hours("22:00-00:01"),
+        1 => hours("00:02-08:01"),
+    ];
+    (1..=5u8, insight, quiet_hours, any::<bool>()).prop_map(|(checks_max, insight, quiet_hours, voice_confirm)| Rules {
+        checks_max,
+        insight,
+        quiet_hours,
+        voice_confirm,
+        ..Rules::default()
+    })
+}
+
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let pause = prop_oneof![1 => Just(0), 3 => 0..3_000u64, 3 => 0..30_000u64, 1 => 0..90_000u64];
-    vec((pause, event()), 0..40)
+    let step = (pause, barred(), event()).prop_map(|(pause, barred, event)| Step { pause, barred, event });
+    vec(step, 0..40)
+}
+
+fn barred() -> impl Strategy<Value = Vec<Barred>> {
+    let bar = |channel| Barred { channel, scope: Scope::Number, retry_after: Duration::from_secs(60) };
+    prop_oneof![
+        9 => Just(Vec::new()),
+        1 => Just(vec![bar(Channel::Call)]),
+        1 => Just(vec![bar(Channel::Sms)]),
+        1 => Just(vec![bar(Channel::Sms), bar(Channel::Call)]),
+    ]
 }
 
 pub fn event() -> impl Strategy<Value = Event> {
     let channel = || prop_oneof![Just(Channel::Sms), Just(Channel::Call)];
     let activity = prop_oneof![Just(Activity::Typing), Just(Activity::Received), Just(Activity::NotReceived)];
     prop_oneof![
-        6 => report(),
+        5 => report(),
+        2 => signed_callback(),
         4 => outcome(),
         4 => Just(Event::Tick),
         1 => prop_oneof![1 => Just(RIGHT), 4 => Just("000000"), 1 => Just("0429")].prop_map(submit),
@@ -74,6 +128,20 @@ pub fn report() -> impl Strategy<Value = Event> {
         4 => (attempt(), call_report(), provider_id())
             .prop_map(|(attempt, report, provider_id)| Event::CallReported { attempt, report, provider_id, facts: Facts::default() }),
         1 => attempt().prop_map(|attempt| Event::TextRefused { attempt }),
+    ]
+}
+
+/// A callback with one of a few nonces, so that some come again, with the same words or others.
+fn signed_callback() -> impl Strategy<Value = Event> {
+    let callback = (0..6u64, 0..2u64, prop::option::weighted(0.2, 6..9u64), vec(told(), 0..3));
+    callback.prop_map(|(nonce, words, also, told)| signed(nonce, words, also, told))
+}
+
+fn told() -> impl Strategy<Value = Event> {
+    let goes_on = (attempt(), prop::option::of(provider_id()));
+    prop_oneof![
+        3 => report(),
+        1 => goes_on.prop_map(|(attempt, provider_id)| Event::CallGoesOn { attempt, provider_id }),
     ]
 }
 
@@ -109,13 +177,13 @@ pub fn call_report() -> impl Strategy<Value = CallReport> {
 
 fn outcome() -> impl Strategy<Value = Event> {
     let scope = prop_oneof![4 => Just(RefusalScope::Attempt), 1 => Just(RefusalScope::Account), 1 => Just(RefusalScope::Number)];
-    let via = Via::Phlo;
+    let via = || prop_oneof![Just(Via::Phlo), Just(Via::Api)];
     let outcome = prop_oneof![
-        6 => (prop::option::of(provider_id()), prop::option::of(Just("run".to_owned())))
-            .prop_map(move |(provider_id, run_id)| TriggerOutcome::Accepted { via, provider_id, run_id }),
+        6 => (via(), prop::option::of(provider_id()), prop::option::of(Just("run".to_owned())))
+            .prop_map(|(via, provider_id, run_id)| TriggerOutcome::Accepted { via, provider_id, run_id }),
         2 => (0..3u16).prop_map(|round| TriggerOutcome::PassedOn { provider_status: Some(503), round }),
-        1 => scope.prop_map(move |scope| TriggerOutcome::Refused { via, provider_status: 400, scope }),
-        1 => Just(TriggerOutcome::TimedOut { via: Some(via) }),
+        1 => (via(), scope).prop_map(|(via, scope)| TriggerOutcome::Refused { via, provider_status: 400, scope }),
+        1 => via().prop_map(|via| TriggerOutcome::TimedOut { via: Some(via) }),
         2 => (0..90_000u64, 0..3u16).prop_map(|(ms, round)| {
             TriggerOutcome::Deferred { provider_status: Some(503), retry_after: Duration::from_millis(ms), round }
         }),
