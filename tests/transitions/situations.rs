@@ -271,6 +271,8 @@ fn quiet(rules: &Rules) -> Vec<Told> {
     let auto = |events: Events| tell(&minute, Mode::Auto, "fixed+fail:45", events);
     let (sent, lost) = (sent(), lost());
     let requested = [(4, Event::AttemptRequested(Channel::Call)), (5, accepted(1)), (9, ended(1, CallEnd::Busy))];
+    let later = quiet("00:01-00:02");
+    let silent = and(&lost, &[(6, accepted(1))]);
     let learned_minute = Rules { insight: USUAL_ROUTE.clone(), ..minute.clone() };
     let planned = tell(&learned_minute, Mode::Auto, "adaptive", &sent);
     let escalated = [(60, Event::Tick), (61, accepted(1)), (65, ended(1, CallEnd::Busy))];
@@ -290,6 +292,8 @@ fn quiet(rules: &Rules) -> Vec<Told> {
             25,
         ),
         ("quiet until 60 s, adaptive, text lost", tell(&minute, Mode::Auto, "adaptive", &lost), 10),
+        ("quiet from 60 s to 120 s, timer after them", tell(&later, Mode::Auto, "fixed+fail:150", &sent), 70),
+        ("quiet from 60 s to 120 s, call silent for 60 s", tell(&later, Mode::Auto, "fixed+fail:45", &silent), 66),
         (
             "quiet until 60 s, adaptive, at its planned time",
             planned.clone(),
