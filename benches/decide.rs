@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use divan::{Bencher, black_box};
-use phlo_2fa::escalation::Insight;
-use phlo_2fa::escalation::adaptive::{Costs, plan, start};
-use phlo_2fa::escalation::book::Key;
-use phlo_2fa::escalation::follow::Learned;
-use phlo_2fa::escalation::node::Node;
 use phlo_2fa::phone::{Carrier, PhoneNumber};
 use phlo_2fa::replay::{Named, generate, play};
+use phlo_2fa::route_model::Costs;
+use phlo_2fa::route_model::Insight;
+use phlo_2fa::route_model::RouteKnowledge;
+use phlo_2fa::route_model::curves::Key;
+use phlo_2fa::route_model::planner::{plan, start};
+use phlo_2fa::route_model::stats::RouteStats;
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::event::{Facts, TextReport};
 use phlo_2fa::verification::state::Details;
@@ -38,10 +39,10 @@ fn taught() -> Insight {
     insight
 }
 
-fn node() -> Node {
+fn node() -> RouteStats {
     let insight = taught();
     let lesson = start(&insight.estimates(), PRICE_U, &Costs::BALANCED).1;
-    let mut node = Node::new(Key::Route(310_260).level());
+    let mut node = RouteStats::new(Key::Route(310_260).level());
     (0..300).flat_map(|_| &lesson).for_each(|lesson| node.apply(*lesson));
     node
 }
@@ -106,7 +107,7 @@ fn node_to_bytes(bencher: Bencher) {
 #[divan::bench]
 fn node_from_bytes(bencher: Bencher) {
     let bytes = node().to_bytes();
-    bencher.bench_local(|| Node::from_bytes(black_box(&bytes)));
+    bencher.bench_local(|| RouteStats::from_bytes(black_box(&bytes)));
 }
 
 /// The day that `replay` makes up, 20,000 rows.

@@ -21,10 +21,11 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::engine::escalator::{self, Alarm};
-use crate::engine::{Clock, Engine, Learner, Parts, Turns, learner};
+use crate::engine::timers::{self, Alarm};
+use crate::engine::{Clock, Engine, Parts, Turns};
 use crate::http::{self, ApiKeys, CallbackSecrets, Connections, Followers, Readiness, Shared};
 use crate::keyring::Keyring;
+use crate::learner::{self, Learner};
 use crate::metrics::Metrics;
 use crate::phone;
 use crate::plivo::{self, Plivo};
@@ -104,8 +105,8 @@ impl Application {
             .listen(listener)?
             .run();
         let stop = CancellationToken::new();
-        let escalating = tokio::spawn(escalator::run(engine.clone(), stop.clone()));
-        let learning = tokio::spawn(learner::run(engine.clone(), stop.clone()));
+        let escalating = tokio::spawn(timers::run(engine.clone(), stop.clone()));
+        let learning = tokio::spawn(learner::run(Arc::clone(&engine.learner), stop.clone()));
         tokio::spawn(warn_of_the_store(engine.clone()));
         let looking = stop.clone();
         tokio::spawn(async move { looking.run_until_cancelled(connections.look_after()).await });
@@ -148,6 +149,10 @@ impl Application {
             ended = &mut self.escalating => {
                 ended.context("the escalator panicked")?;
                 anyhow::bail!("the escalator ended by itself");
+            }
+            ended = &mut self.learning => {
+                ended.context("the learner panicked")?;
+                anyhow::bail!("the learner ended by itself");
             }
             () = stopped => {}
         }
@@ -215,7 +220,7 @@ fn engine(config: &Config, store: Option<Arc<dyn Store>>, clock: Option<Clock>) 
     };
     Ok(Engine::new(Parts {
         clock: clock.unwrap_or_else(|| Clock::of(Arc::clone(&store))),
-        learner: Learner::new(Arc::clone(&store), Arc::clone(&keys)),
+        learner: Arc::new(Learner::new(Arc::clone(&store), Arc::clone(&keys))),
         store,
         plivo,
         keys,

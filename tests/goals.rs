@@ -9,10 +9,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use flate2::read::GzDecoder;
-use phlo_2fa::escalation::adaptive::{Costs, plan, start};
-use phlo_2fa::escalation::estimates::Estimates;
-use phlo_2fa::escalation::node::{Level, Node};
 use phlo_2fa::replay::{NEVER, Named, Report, Row, Summary, Trace, play};
+use phlo_2fa::route_model::Costs;
+use phlo_2fa::route_model::curves::Level;
+use phlo_2fa::route_model::estimates::Estimates;
+use phlo_2fa::route_model::planner::{plan, start};
+use phlo_2fa::route_model::stats::RouteStats;
 
 /// Two clocks per route and regime, fitted in hindsight.
 const TWO_CLOCKS: f64 = 0.0396;
@@ -54,7 +56,7 @@ fn every_must_is_met_on_the_training_trace() {
     first.rows.truncate(2_000);
     let begins = Summary::of("adaptive", &first, &ages[..2_000]).ctrl_pv / timer(&first, 30, true).ctrl_pv;
     let worst = adaptive.react_msgs_worst.unwrap() as f64;
-    let size = [Level::World, Level::Country, Level::Route].map(|level| Node::new(level).to_bytes().len());
+    let size = [Level::World, Level::Country, Level::Route].map(|level| RouteStats::new(level).to_bytes().len());
     let goals = [
         at_most("ctrl_pv : best fixed timer in hindsight", adaptive.ctrl_pv / best_fixed, 0.95, 0.90),
         at_most("ctrl_pv : best fixed+fail in hindsight", adaptive.ctrl_pv / best_ff, 0.96, 0.91),

@@ -14,13 +14,13 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use phlo_2fa::engine::Creation;
 use phlo_2fa::escalation::CallEnd;
-use phlo_2fa::escalation::adaptive::Costs;
-use phlo_2fa::escalation::book::Key;
-use phlo_2fa::escalation::node::Node;
-use phlo_2fa::escalation::play::{Facts, PlayReason, Player, Seen, Wish};
-use phlo_2fa::escalation::player::Adaptive;
 use phlo_2fa::phone::{Carrier, PhoneNumber};
+use phlo_2fa::replay::adaptive::Adaptive;
+use phlo_2fa::replay::player::{PlayReason, PlayedEvent, Player, RouteFacts, Wish};
 use phlo_2fa::replay::{Call, Named, Report, Row, Trace, play};
+use phlo_2fa::route_model::Costs;
+use phlo_2fa::route_model::curves::Key;
+use phlo_2fa::route_model::stats::RouteStats;
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::event::{CallReport, Facts as Told, FailureClass, TextReport};
 use phlo_2fa::verification::state::Details;
@@ -60,9 +60,9 @@ async fn the_service_calls_when_the_replay_says_in_every_row_and_learns_the_same
     let differing: Vec<_> = replayed.iter().zip(&live).enumerate().filter(|(_, (a, b))| a != b).collect();
     assert!(replayed.iter().filter(|call| call.is_some()).count() > 100);
     assert!(differing.is_empty(), "{} of {}: {:?}", differing.len(), live.len(), &differing[..differing.len().min(9)]);
-    let learned: BTreeMap<Key, Node> =
+    let learned: BTreeMap<Key, RouteStats> =
         engine.learner.nodes().await.unwrap().into_iter().map(|(key, _, node)| (key, node)).collect();
-    let expected: BTreeMap<Key, Node> = policy.book().nodes().map(|(key, node)| (key, node.clone())).collect();
+    let expected: BTreeMap<Key, RouteStats> = policy.book().nodes().map(|(key, node)| (key, node.clone())).collect();
     assert_eq!(learned.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     let other: Vec<_> = expected.iter().filter(|(key, node)| learned[key] != **node).map(|(key, _)| key).collect();
     assert!(other.is_empty(), "{other:?}");
@@ -78,19 +78,19 @@ struct Service {
 }
 
 impl Player for Service {
-    fn see(&mut self, id: u64, facts: &Facts, seen: Seen, at_ms: u64, age_ms: u64) -> Wish {
+    fn see(&mut self, id: u64, facts: &RouteFacts, seen: PlayedEvent, at_ms: u64, age_ms: u64) -> Wish {
         let runtime = self.runtime.clone();
         runtime.block_on(self.told(id, facts, seen, at_ms, age_ms))
     }
 }
 
 impl Service {
-    async fn told(&mut self, id: u64, facts: &Facts, seen: Seen, at_ms: u64, age_ms: u64) -> Wish {
+    async fn told(&mut self, id: u64, facts: &RouteFacts, seen: PlayedEvent, at_ms: u64, age_ms: u64) -> Wish {
         let engine = &self.app.engine;
         let now = self.app.clock.now().await.unwrap();
         self.app.clock.advance((self.start + Duration::from_millis(at_ms)).since(now));
         let carrier = Carrier::from_code(facts.route);
-        if seen == Seen::Started {
+        if seen == PlayedEvent::Started {
             let to = number(facts.route, id);
             engine.learner.note_carrier(&to, carrier.unwrap());
             let created = engine.create(creation(to)).await.unwrap();
@@ -101,18 +101,18 @@ impl Service {
         let text = |report| Event::TextReported { attempt: 0, report, provider_id: None, facts: told };
         let lost = TextReport::Undelivered { error_code: Some("30".into()), class: FailureClass::Permanent };
         let event = match seen {
-            Seen::Started => None,
-            Seen::Verified => Some(Event::CodeSubmitted(Code::parse(CODE).unwrap())),
-            Seen::Delivered => Some(text(TextReport::Delivered)),
-            Seen::Failed => Some(text(lost)),
-            Seen::Sent => Some(text(TextReport::Sent)),
-            Seen::ResendPressed => Some(Event::AttemptRequested(Channel::Sms)),
-            Seen::CallKnown { answered } => call(&v).map(|attempt| {
+            PlayedEvent::Started => None,
+            PlayedEvent::Verified => Some(Event::CodeSubmitted(Code::parse(CODE).unwrap())),
+            PlayedEvent::Delivered => Some(text(TextReport::Delivered)),
+            PlayedEvent::Failed => Some(text(lost)),
+            PlayedEvent::Sent => Some(text(TextReport::Sent)),
+            PlayedEvent::ResendPressed => Some(Event::AttemptRequested(Channel::Sms)),
+            PlayedEvent::CallKnown { answered } => call(&v).map(|attempt| {
                 let ended = CallReport::Ended { end: CallEnd::Rejected, cause: None };
                 let report = if answered { CallReport::Answered } else { ended };
                 Event::CallReported { attempt, report, provider_id: None, facts: Told::default() }
             }),
-            Seen::Timer => Some(Event::Tick),
+            PlayedEvent::Timer => Some(Event::Tick),
         };
         if let Some(event) = event {
             engine.apply(v.id, &event).await.unwrap();

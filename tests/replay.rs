@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use flate2::read::GzDecoder;
-use phlo_2fa::escalation::play::{Facts, PlayReason, Player, Seen, Wish};
+use phlo_2fa::replay::player::{PlayReason, PlayedEvent, Player, RouteFacts, Wish};
 use phlo_2fa::replay::{Call, NEVER, Named, Outcome, Row, Summary, Trace, decisions, generate, json, play, svg, table};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -338,7 +338,7 @@ struct Counted<'a> {
 }
 
 impl Player for Counted<'_> {
-    fn see(&mut self, id: u64, facts: &Facts, seen: Seen, at_ms: u64, age_ms: u64) -> Wish {
+    fn see(&mut self, id: u64, facts: &RouteFacts, seen: PlayedEvent, at_ms: u64, age_ms: u64) -> Wish {
         *self.told += 1;
         self.inner.see(id, facts, seen, at_ms, age_ms)
     }
@@ -384,20 +384,20 @@ fn at_equal_times_a_player_is_told_in_the_order_of_the_rules() {
         &[("id", "1"), ("sent_ms", "9000"), ("dlr_ms", "9000"), ("dlr_status", "delivered"), ("read_ms", "4001")],
     ]);
     let mut script = Script::default();
-    script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 9_000 });
-    script.wish(3, 0, Seen::Started, Wish::WakeAt { age_ms: 9_000 });
+    script.wish(1, 0, PlayedEvent::Started, Wish::WakeAt { age_ms: 9_000 });
+    script.wish(3, 0, PlayedEvent::Started, Wish::WakeAt { age_ms: 9_000 });
     play(&trace, &mut script);
-    let at_9: Vec<(u64, Seen)> =
+    let at_9: Vec<(u64, PlayedEvent)> =
         script.told.iter().filter(|(_, _, age)| *age == 9_000).map(|(id, seen, _)| (*id, *seen)).collect();
     let expected = [
-        (1, Seen::Delivered),
-        (1, Seen::Sent),
-        (1, Seen::Timer),
-        (2, Seen::Verified),
-        (3, Seen::Failed),
-        (3, Seen::Sent),
-        (3, Seen::ResendPressed),
-        (3, Seen::Timer),
+        (1, PlayedEvent::Delivered),
+        (1, PlayedEvent::Sent),
+        (1, PlayedEvent::Timer),
+        (2, PlayedEvent::Verified),
+        (3, PlayedEvent::Failed),
+        (3, PlayedEvent::Sent),
+        (3, PlayedEvent::ResendPressed),
+        (3, PlayedEvent::Timer),
     ];
     assert_eq!(at_9, expected);
 }
@@ -406,23 +406,23 @@ fn at_equal_times_a_player_is_told_in_the_order_of_the_rules() {
 fn the_call_result_comes_before_a_timer_and_the_code_before_the_call_result() {
     let trace = rows(&[&[("arrive_ms", "26000"), ("call_result", "busy")]]);
     let mut script = Script::default();
-    script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 15_000 });
-    script.wish(1, 15_000, Seen::Timer, Wish::Call { reason: PlayReason::Hazard, wake_ms: None });
-    script.wish(1, 25_000, Seen::CallKnown { answered: false }, Wish::WakeAt { age_ms: 25_000 });
+    script.wish(1, 0, PlayedEvent::Started, Wish::WakeAt { age_ms: 15_000 });
+    script.wish(1, 15_000, PlayedEvent::Timer, Wish::Call { reason: PlayReason::Hazard, wake_ms: None });
+    script.wish(1, 25_000, PlayedEvent::CallKnown { answered: false }, Wish::WakeAt { age_ms: 25_000 });
     play(&trace, &mut script);
-    let known = Seen::CallKnown { answered: false };
+    let known = PlayedEvent::CallKnown { answered: false };
     assert_eq!(
         script.of(1)[2..],
-        [(15_000, Seen::Timer), (25_000, known), (25_000, Seen::Timer), (30_000, Seen::Verified)]
+        [(15_000, PlayedEvent::Timer), (25_000, known), (25_000, PlayedEvent::Timer), (30_000, PlayedEvent::Verified)]
     );
 
     // Entered at the very moment of the result: it is hung up, and there is none.
     let trace = rows(&[&[("arrive_ms", "21000")]]);
     let mut script = Script::default();
-    script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 15_000 });
-    script.wish(1, 15_000, Seen::Timer, Wish::Call { reason: PlayReason::Hazard, wake_ms: None });
+    script.wish(1, 0, PlayedEvent::Started, Wish::WakeAt { age_ms: 15_000 });
+    script.wish(1, 15_000, PlayedEvent::Timer, Wish::Call { reason: PlayReason::Hazard, wake_ms: None });
     play(&trace, &mut script);
-    assert_eq!(script.of(1).last(), Some(&(25_000, Seen::Verified)));
+    assert_eq!(script.of(1).last(), Some(&(25_000, PlayedEvent::Verified)));
 }
 
 #[test]
@@ -431,10 +431,10 @@ fn with_the_call_a_player_says_when_to_be_woken_next_and_forgets_an_earlier_wish
     let woken = |wake_ms| {
         let trace = rows(&[&row]);
         let mut script = Script::default();
-        script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 20_000 });
-        script.wish(1, 500, Seen::Sent, Wish::Call { reason: PlayReason::Hazard, wake_ms });
+        script.wish(1, 0, PlayedEvent::Started, Wish::WakeAt { age_ms: 20_000 });
+        script.wish(1, 500, PlayedEvent::Sent, Wish::Call { reason: PlayReason::Hazard, wake_ms });
         play(&trace, &mut script);
-        let timers = script.of(1).into_iter().filter(|(age_ms, seen)| *seen == Seen::Timer && *age_ms < 600_000);
+        let timers = script.of(1).into_iter().filter(|(age_ms, seen)| *seen == PlayedEvent::Timer && *age_ms < 600_000);
         timers.map(|(age_ms, _)| age_ms).collect::<Vec<_>>()
     };
     assert_eq!(woken(Some(15_500)), [15_500]);
@@ -453,16 +453,16 @@ fn after_its_call_a_player_goes_on_to_be_told_and_is_heard_no_more() {
     ];
     let trace = rows(&[&row]);
     let mut script = Script::default();
-    script.wish(1, 500, Seen::Sent, Wish::Call { reason: PlayReason::Max, wake_ms: None });
-    script.wish(1, 30_000, Seen::Failed, Wish::Call { reason: PlayReason::Failed, wake_ms: None });
+    script.wish(1, 500, PlayedEvent::Sent, Wish::Call { reason: PlayReason::Max, wake_ms: None });
+    script.wish(1, 30_000, PlayedEvent::Failed, Wish::Call { reason: PlayReason::Failed, wake_ms: None });
     let calls = play(&trace, &mut script);
     assert_eq!(calls, [Some(Call { age_ms: 500, reason: PlayReason::Max })]);
     let expected = [
-        (0, Seen::Started),
-        (500, Seen::Sent),
-        (10_500, Seen::CallKnown { answered: false }),
-        (30_000, Seen::Failed),
-        (600_000, Seen::Timer),
+        (0, PlayedEvent::Started),
+        (500, PlayedEvent::Sent),
+        (10_500, PlayedEvent::CallKnown { answered: false }),
+        (30_000, PlayedEvent::Failed),
+        (600_000, PlayedEvent::Timer),
     ];
     assert_eq!(script.of(1), expected, "rung before 20 s, nobody asks for another text");
 }
@@ -473,13 +473,18 @@ fn a_code_is_the_last_that_is_heard_of_a_verification_and_a_call_may_bring_it_fo
     let trace = rows(&[&row]);
     let mut script = Script::default();
     play(&trace, &mut script);
-    let all = [(0, Seen::Started), (500, Seen::Sent), (51_000, Seen::Delivered), (54_000, Seen::Verified)];
+    let all = [
+        (0, PlayedEvent::Started),
+        (500, PlayedEvent::Sent),
+        (51_000, PlayedEvent::Delivered),
+        (54_000, PlayedEvent::Verified),
+    ];
     assert_eq!(script.of(1), all);
 
     let mut script = Script::default();
-    script.wish(1, 500, Seen::Sent, Wish::Call { reason: PlayReason::Hazard, wake_ms: None });
+    script.wish(1, 500, PlayedEvent::Sent, Wish::Call { reason: PlayReason::Hazard, wake_ms: None });
     play(&trace, &mut script);
-    let called = [(10_500, Seen::CallKnown { answered: true }), (21_500, Seen::Verified)];
+    let called = [(10_500, PlayedEvent::CallKnown { answered: true }), (21_500, PlayedEvent::Verified)];
     assert_eq!(script.of(1)[2..], called);
 }
 
@@ -487,11 +492,11 @@ fn a_code_is_the_last_that_is_heard_of_a_verification_and_a_call_may_bring_it_fo
 fn a_call_in_answer_to_a_resend_forestalls_it() {
     let trace = rows(&[&[("arrive_ms", ""), ("resend_ms", "20000"), ("resend_arrive_ms", "3000")]]);
     let mut script = Script::default();
-    script.wish(1, 20_000, Seen::ResendPressed, Wish::Call { reason: PlayReason::Resend, wake_ms: None });
+    script.wish(1, 20_000, PlayedEvent::ResendPressed, Wish::Call { reason: PlayReason::Resend, wake_ms: None });
     let calls = play(&trace, &mut script);
     assert_eq!(decisions(&trace, &calls), "id,escalate_at_s,reason\n1,20.000,resend\n");
     assert!(!Outcome::of(&trace.rows[0], at(20_000)).pressed);
-    assert_eq!(script.of(1).last(), Some(&(41_000, Seen::Verified)), "by the call, not by a second text");
+    assert_eq!(script.of(1).last(), Some(&(41_000, PlayedEvent::Verified)), "by the call, not by a second text");
 }
 
 #[test]
@@ -509,28 +514,33 @@ fn a_timer_forestalls_a_resend_of_its_own_ms_even_when_the_code_would_be_entered
 fn a_later_wish_to_be_woken_replaces_the_earlier_and_none_stops_the_clock() {
     let trace = rows(&[&[("arrive_ms", "")]]);
     let mut script = Script::default();
-    script.wish(1, 0, Seen::Started, Wish::WakeAt { age_ms: 400 });
-    script.wish(1, 400, Seen::Timer, Wish::WakeAt { age_ms: 3 });
-    script.wish(1, 401, Seen::Timer, Wish::WakeAt { age_ms: 800 });
-    script.wish(1, 500, Seen::Sent, Wish::WakeAt { age_ms: 700_000 });
+    script.wish(1, 0, PlayedEvent::Started, Wish::WakeAt { age_ms: 400 });
+    script.wish(1, 400, PlayedEvent::Timer, Wish::WakeAt { age_ms: 3 });
+    script.wish(1, 401, PlayedEvent::Timer, Wish::WakeAt { age_ms: 800 });
+    script.wish(1, 500, PlayedEvent::Sent, Wish::WakeAt { age_ms: 700_000 });
     play(&trace, &mut script);
-    let expected =
-        [(0, Seen::Started), (400, Seen::Timer), (401, Seen::Timer), (500, Seen::Sent), (600_000, Seen::Timer)];
+    let expected = [
+        (0, PlayedEvent::Started),
+        (400, PlayedEvent::Timer),
+        (401, PlayedEvent::Timer),
+        (500, PlayedEvent::Sent),
+        (600_000, PlayedEvent::Timer),
+    ];
     assert_eq!(script.of(1), expected);
 }
 
 #[test]
 fn a_player_is_told_the_facts_of_the_start_and_the_time_of_the_trace() {
-    struct Look(Vec<(Facts, u64, u64)>);
+    struct Look(Vec<(RouteFacts, u64, u64)>);
     impl Player for Look {
-        fn see(&mut self, _: u64, facts: &Facts, _: Seen, at_ms: u64, age_ms: u64) -> Wish {
+        fn see(&mut self, _: u64, facts: &RouteFacts, _: PlayedEvent, at_ms: u64, age_ms: u64) -> Wish {
             self.0.push((*facts, at_ms, age_ms));
             Wish::Nothing
         }
     }
     let mut look = Look(Vec::new());
     play(&rows(&[&[("t0_ms", "70000"), ("cc", "XQ")]]), &mut look);
-    let facts = Facts { country: *b"XQ", route: 310_260, call_price_u: 12_000, sms_price_u: 8_000 };
+    let facts = RouteFacts { country: *b"XQ", route: 310_260, call_price_u: 12_000, sms_price_u: 8_000 };
     assert_eq!(look.0, [(facts, 70_000, 0), (facts, 70_500, 500), (facts, 79_000, 9_000)]);
 }
 
@@ -811,21 +821,21 @@ fn summary(trace: &Trace, policy: &str) -> Summary {
 #[derive(Default)]
 struct Script {
     wishes: BTreeMap<(u64, u64, String), Wish>,
-    told: Vec<(u64, Seen, u64)>,
+    told: Vec<(u64, PlayedEvent, u64)>,
 }
 
 impl Script {
-    fn wish(&mut self, id: u64, age_ms: u64, when: Seen, wish: Wish) {
+    fn wish(&mut self, id: u64, age_ms: u64, when: PlayedEvent, wish: Wish) {
         self.wishes.insert((id, age_ms, format!("{when:?}")), wish);
     }
 
-    fn of(&self, id: u64) -> Vec<(u64, Seen)> {
+    fn of(&self, id: u64) -> Vec<(u64, PlayedEvent)> {
         self.told.iter().filter(|(of, ..)| *of == id).map(|(_, seen, age)| (*age, *seen)).collect()
     }
 }
 
 impl Player for Script {
-    fn see(&mut self, id: u64, _: &Facts, seen: Seen, _: u64, age_ms: u64) -> Wish {
+    fn see(&mut self, id: u64, _: &RouteFacts, seen: PlayedEvent, _: u64, age_ms: u64) -> Wish {
         self.told.push((id, seen, age_ms));
         self.wishes.get(&(id, age_ms, format!("{seen:?}"))).copied().unwrap_or(Wish::Nothing)
     }

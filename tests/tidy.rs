@@ -16,10 +16,13 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The modules from left to right, as `lib.rs` has them: nothing imports from its right.
 const LAYERS: &[&[&str]] = &[
     &["time", "phone", "keyring"],
-    &["escalation", "guard"],
+    &["prices"],
+    &["route_model", "guard"],
+    &["escalation"],
     &["verification"],
     &["store", "plivo", "config"],
     &["telemetry", "metrics"],
+    &["learner"],
     &["engine"],
     &["http", "sandbox", "replay"],
     &["app", "doctor", "export"],
@@ -30,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
 const READ_SETTINGS: &[&str] = &["config", "telemetry", "http", "app", "doctor", "export", "main"];
 
 /// Modules that know no clock, no chance, no socket and no store.
-const PURE: &[&str] = &["time", "phone", "escalation", "guard", "verification"];
+const PURE: &[&str] = &["time", "phone", "prices", "route_model", "escalation", "guard", "verification"];
 
 const IMPURE: &[&str] = &[
     "async",

@@ -20,7 +20,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use phlo_2fa::escalation::Policy;
-use phlo_2fa::escalation::hazard::Lesson;
+use phlo_2fa::route_model::Lesson;
 use phlo_2fa::verification::event::FailureClass;
 use phlo_2fa::verification::timeline::Note;
 use phlo_2fa::verification::{Answer, Attempt, Effect, Refusal, Rules, Verification};

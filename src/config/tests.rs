@@ -267,7 +267,7 @@ fn redis_may_be_one_a_cluster_watched_or_none() {
 fn the_adaptive_policy_has_moods_and_what_things_are_worth_can_be_said() {
     let config = serve(&[("ESCALATION", "adaptive:eager"), ("COST_WAIT", "0.002"), ("COST_CALL", "0.03")]).unwrap();
     assert_eq!(config.escalation.to_string(), "adaptive:eager");
-    let costs = config.worth.costs(crate::escalation::Mood::Balanced);
+    let costs = config.worth.costs(crate::route_model::CostPreset::Balanced);
     assert_eq!((costs.call, costs.wait, costs.lost), (Some(30_000.0), 2.0, 500_000.0));
     assert_eq!(serve(&[("ESCALATION", "never")]).unwrap().escalation, Policy::Never);
 }

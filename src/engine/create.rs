@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tracing::error;
 
-use super::permit::{Permit, first_channel};
-use super::turns::StoreIsAway;
+use super::key_lock::StoreIsAway;
+use super::reserve::{Permit, first_channel};
 use super::{Applied, COMMIT_TRIES, Engine, EngineError};
 use crate::escalation::Policy;
 use crate::guard::Guesses;

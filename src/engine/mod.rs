@@ -6,12 +6,11 @@
 pub mod clock;
 mod create;
 mod erase;
-pub mod escalator;
-pub mod learner;
-mod perform;
-mod permit;
-mod query;
-mod turns;
+mod key_lock;
+mod outbox;
+mod read;
+mod reserve;
+pub mod timers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,21 +23,21 @@ use tracing::Instrument;
 pub use clock::Clock;
 pub use create::{Created, Creation};
 pub use erase::Erasures;
-pub use perform::{Performance, Reported};
-pub use query::Page;
+pub use outbox::{Performance, Reported};
+pub use read::Page;
 
 use crate::guard::{Guard, Scope, guesses};
 use crate::keyring::Keyring;
+use crate::learner::Learner;
 use crate::metrics::Metrics;
 use crate::plivo::Plivo;
 use crate::store::{Commit, NumberKey, Outcome, Revision, Store, StoreError, Stored, record};
 use crate::time::Timestamp;
 use crate::verification::{Answer, Channel, Decision, Effect, Event, Refusal, Rules, Verification, VerificationId};
-use escalator::Alarm;
-pub use learner::Learner;
-use permit::Permits;
-use turns::StoreIsAway;
-pub use turns::Turns;
+use key_lock::StoreIsAway;
+pub use key_lock::Turns;
+use reserve::Permits;
+use timers::Alarm;
 
 /// How often a commit is tried against others. Each conflict means that somebody else got on, and a
 /// verification takes only so many changes before it is final.
@@ -77,7 +76,7 @@ pub struct Parts {
     /// Lets changes of one verification come one after the other.
     pub turns: Turns,
     /// What routes have been doing.
-    pub learner: Learner,
+    pub learner: Arc<Learner>,
 }
 
 /// Why an event could not be applied.

@@ -4,30 +4,13 @@
 //! clock, no store. The same question is asked after every event, so an answer never has to be
 //! remembered or revoked. How often a call is repeated is answered here too ([`repeat_after`]).
 
-pub mod adaptive;
-pub mod book;
-pub mod estimates;
-mod fixed;
-pub mod follow;
-pub mod hazard;
-pub mod insight;
-pub mod node;
-pub mod play;
-pub mod player;
-pub mod prices;
-mod prior;
-mod stage;
-#[cfg(test)]
-mod tests;
-pub mod track;
-pub mod words;
+mod policy;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use fixed::{Mood, ParsePolicyError, Policy};
-pub use insight::{Insight, Weighed};
+pub use policy::{ParsePolicyError, Policy};
 
 use crate::time::Timestamp;
 

@@ -6,9 +6,9 @@ use actix_web::web::Data;
 use tracing::warn;
 
 use super::Shared;
+use super::callback_proof::Callback;
 use super::door::unproved;
 use super::error::{ApiError, Kind, Problem};
-use super::signed::Callback;
 use crate::engine::{EngineError, Reported};
 use crate::plivo::callback::{CallCallback, Params, PhloCallback, PhloEvent, TextCallback};
 use crate::plivo::reference::{self, Purpose};

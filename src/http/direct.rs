@@ -8,10 +8,10 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use super::Shared;
+use super::callback_proof::Callback;
 use super::callbacks::{Answered, answered, committed, read, taken};
 use super::door::unproved;
 use super::error::{ApiError, Problem};
-use super::signed::Callback;
 use crate::engine::Reported;
 use crate::escalation::CallEnd;
 use crate::plivo::callback::{AnswerCallback, CallCallback, TextCallback};

@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access;
+use super::middleware;
 use crate::engine::EngineError;
 use crate::store::StoreError;
 use crate::verification::{Refusal, Status, VerificationId};
@@ -326,7 +326,7 @@ impl ResponseError for ApiError {
             status: status.as_u16(),
             code,
             detail: detail.clone(),
-            request_id: access::request_id(),
+            request_id: middleware::request_id(),
             errors: errors.clone(),
             id: *id,
             provider_status: *provider_status,

@@ -33,10 +33,10 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::Shared;
-use super::access::in_its_name;
 use super::auth::Caller;
 use super::body::{Raw, Sender};
 use super::error::{ApiError, Kind, ParameterError};
+use super::middleware::in_its_name;
 use crate::engine::EngineError;
 use crate::keyring::Keyring;
 use crate::store::{StoreError, Swap};

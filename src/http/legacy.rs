@@ -19,7 +19,7 @@ use super::create::CreateBody;
 use super::error::{ApiError, Kind, Problem};
 use super::page::Page;
 use super::verifications::{refused, settled};
-use super::{Shared, peer};
+use super::{Shared, client_ip};
 use crate::engine::EngineError;
 use crate::verification::{Answer, Code, Event, Refusal, Status};
 
@@ -135,7 +135,7 @@ async fn created_or_joined(
     let body: CreateBody = serde_json::from_value(body)
         .map_err(|_| ApiError::new(Kind::MalformedRequest, "These two make no creation."))?;
     let mut creation = body.checked(APP.to_owned(), shared)?;
-    creation.details.client_ip = peer::client_ip(request, &shared.trusted_proxies);
+    creation.details.client_ip = client_ip::client_ip(request, &shared.trusted_proxies);
     let applied = refused(shared.engine.create(creation).await?.applied)?;
     let v = settled(shared, applied, false).await?;
     if v.status == Status::Undeliverable { Err(Refusal::Final(v.status).into()) } else { Ok(()) }

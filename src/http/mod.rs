@@ -3,10 +3,11 @@
 //! A handler builds an event, has the engine apply it, and turns the result into a view. Nothing is decided
 //! here but who may ask.
 
-mod access;
 mod auth;
 mod body;
+mod callback_proof;
 mod callbacks;
+mod client_ip;
 mod connections;
 mod create;
 mod demo;
@@ -16,13 +17,12 @@ mod door;
 mod erasures;
 mod error;
 mod idempotency;
+mod learned_routes;
 mod legacy;
+mod middleware;
 pub mod openapi;
 mod ops;
 mod page;
-mod peer;
-mod routes;
-mod signed;
 mod stream;
 mod timeline;
 mod verifications;
@@ -37,12 +37,12 @@ use actix_web::{HttpResponse, Resource, ResponseError};
 
 use arc_swap::ArcSwap;
 
-pub use access::observe;
 pub use auth::ApiKeys;
+pub use callback_proof::CallbackSecrets;
 pub use connections::{Connections, HEAD_MAX, KEEP_ALIVE};
 pub use error::{ApiError, Kind, PROBLEM};
+pub use middleware::observe;
 pub use ops::Readiness;
-pub use signed::CallbackSecrets;
 pub use stream::Followers;
 
 use crate::config::{Blocked, Countries, Network, TestNumbers};
@@ -95,7 +95,7 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
         .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))
         .service(at("/v1/verifications/{id}/stream", "GET").route(get().to(stream::follow)))
         .service(at("/v1/erasures", "POST").route(post().to(erasures::erase).wrap(once())))
-        .service(at("/v1/routes", "GET").route(get().to(routes::list)))
+        .service(at("/v1/routes", "GET").route(get().to(learned_routes::list)))
         .service(at("/v1/checks", "POST").route(post().to(v::check_by_number).wrap(once())))
         .service(at("/plivo/message", "GET, POST").route(get().to(c::message)).route(post().to(c::message)))
         .service(at("/plivo/call", "GET, POST").route(get().to(c::call)).route(post().to(c::call)))

@@ -8,7 +8,7 @@ use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponseBui
 use utoipa::{Modify, OpenApi};
 
 use super::error::PROBLEM;
-use super::{callbacks, direct, erasures, idempotency, legacy, ops, routes, stream, verifications};
+use super::{callbacks, direct, erasures, idempotency, learned_routes, legacy, ops, stream, verifications};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,7 +20,7 @@ use super::{callbacks, direct, erasures, idempotency, legacy, ops, routes, strea
         callbacks::message, callbacks::message_by_secret, callbacks::call, callbacks::call_by_secret,
         direct::message, direct::call, direct::answer,
         callbacks::phlo, callbacks::phlo_by_ref, callbacks::phlo_by_secret, callbacks::phlo_by_secret_and_ref,
-        routes::list, ops::live, ops::ready, ops::metrics,
+        learned_routes::list, ops::live, ops::ready, ops::metrics,
     ),
     modifiers(&ApiKey, &Common, &Idempotency, &Headers),
     tags(

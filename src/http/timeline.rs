@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::escalation::words::explain;
 use crate::escalation::{CallEnd, Reason};
 use crate::plivo::outcome;
+use crate::route_model::explain::explain;
 use crate::verification::event::{Activity, CallReport, FailureClass, TextReport};
 use crate::verification::timeline::{Entry, Note};
 use crate::verification::{AttemptStatus, Channel, Status, Verification};

@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 
 use super::outcome::{Outcome, TTL_MS, presses};
 use super::trace::{CallResult, NEVER, Report, Row, Trace};
-use crate::escalation::play::{Facts, PlayReason, Player, Seen, Wish};
+use crate::replay::player::{PlayReason, PlayedEvent, Player, RouteFacts, Wish};
 
 /// When the call of one verification was placed, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +86,12 @@ impl Game<'_> {
         let row = &self.rows[next.place];
         let age_ms = next.at_ms - row.t0_ms;
         let Some(seen) = self.seen(next, row, age_ms) else { return };
-        let facts =
-            Facts { country: row.cc, route: row.route, call_price_u: row.call_price_u, sms_price_u: row.sms_price_u };
+        let facts = RouteFacts {
+            country: row.cc,
+            route: row.route,
+            call_price_u: row.call_price_u,
+            sms_price_u: row.sms_price_u,
+        };
         let wish = player.see(row.id, &facts, seen, next.at_ms, age_ms);
         let life = &mut self.lives[next.place];
         if life.is_over {
@@ -104,7 +108,7 @@ impl Game<'_> {
             }
         };
         // A player that is woken and wants to be woken at once would stop the clock.
-        let wake_ms = wake_ms.max(age_ms + u64::from(seen == Seen::Timer));
+        let wake_ms = wake_ms.max(age_ms + u64::from(seen == PlayedEvent::Timer));
         let life = &mut self.lives[next.place];
         if wake_ms != life.wake_ms {
             life.wake_ms = wake_ms;
@@ -115,7 +119,7 @@ impl Game<'_> {
     }
 
     /// What the player is told of this, if it comes to pass at all; what follows from it is put into the queue.
-    fn seen(&mut self, next: &Next, row: &Row, age_ms: u64) -> Option<Seen> {
+    fn seen(&mut self, next: &Next, row: &Row, age_ms: u64) -> Option<PlayedEvent> {
         let life = &mut self.lives[next.place];
         if life.is_over {
             return None;
@@ -132,30 +136,30 @@ impl Game<'_> {
                     self.put(next.place, Kind::Resend, row.resend_ms);
                 }
                 self.put(next.place, Kind::Timer, TTL_MS);
-                Some(Seen::Started)
+                Some(PlayedEvent::Started)
             }
             Kind::Verified | Kind::VerifiedAtOnce => {
                 // A call may have moved it.
                 life.is_over = age_ms == life.verified_ms;
-                life.is_over.then_some(Seen::Verified)
+                life.is_over.then_some(PlayedEvent::Verified)
             }
             Kind::Reported => row.report.map(|report| match report {
-                Report::Delivered => Seen::Delivered,
-                Report::Failed => Seen::Failed,
+                Report::Delivered => PlayedEvent::Delivered,
+                Report::Failed => PlayedEvent::Failed,
             }),
-            Kind::Sent => Some(Seen::Sent),
-            Kind::Resend => life.call.is_none().then_some(Seen::ResendPressed),
-            Kind::CallKnown => Some(Seen::CallKnown { answered: row.call_result == CallResult::Answered }),
+            Kind::Sent => Some(PlayedEvent::Sent),
+            Kind::Resend => life.call.is_none().then_some(PlayedEvent::ResendPressed),
+            Kind::CallKnown => Some(PlayedEvent::CallKnown { answered: row.call_result == CallResult::Answered }),
             Kind::Timer if age_ms == TTL_MS => {
                 life.is_over = true;
-                Some(Seen::Timer)
+                Some(PlayedEvent::Timer)
             }
             Kind::Timer => {
                 let is_due = life.wake_ms == age_ms;
                 if is_due {
                     life.wake_ms = NEVER;
                 }
-                is_due.then_some(Seen::Timer)
+                is_due.then_some(PlayedEvent::Timer)
             }
         }
     }

@@ -4,8 +4,8 @@
 //! hours, and one lies about delivery for as long. The magnitudes are assumed; a policy that does well here has shown
 //! that it works, not what it will save.
 
-use super::assume::CALLS;
 use super::draw::Draw;
+use super::impute::CALLS;
 use super::trace::{CallResult, NEVER, Report, Row, Trace};
 
 const HOUR_MS: u64 = 3_600_000;

@@ -11,24 +11,28 @@
 //!
 //! Read `trace` and `outcome` for the rules, `clock` for what a policy sees, `policy` for the names.
 
-mod around;
-mod assume;
+pub mod adaptive;
+pub mod book;
 mod clock;
 mod draw;
 mod generate;
+mod impute;
 mod metrics;
+mod neighbours;
 mod outcome;
 mod parse;
+pub mod player;
 mod plot;
 mod policy;
+mod reconstruct;
 mod report;
-mod seen;
 mod trace;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::escalation::{Mood, Policy};
+use crate::escalation::Policy;
+use crate::route_model::CostPreset;
 
 pub use clock::{Call, play};
 pub use generate::generate;
@@ -117,7 +121,7 @@ pub enum ReplayError {
 pub fn run(options: &Options) -> Result<Said, ReplayError> {
     let policies = match (options.policies.as_slice(), &options.out) {
         ([], None) => Named::usual(),
-        ([], Some(_)) => vec![Named(Policy::Adaptive(Mood::Balanced))],
+        ([], Some(_)) => vec![Named(Policy::Adaptive(CostPreset::Balanced))],
         ([_, _, ..], Some(_)) => return Err(ReplayError::OneOut),
         (policies, _) => policies.to_vec(),
     };

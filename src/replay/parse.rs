@@ -3,8 +3,8 @@
 //!
 //! What a service cannot know of its own verifications may be left out; `assume` fills it in and says so.
 
-use super::assume;
-use super::seen::{self, End, Seen};
+use super::impute;
+use super::reconstruct::{self, End, Seen};
 use super::trace::{CallResult, NEVER, Report, Row, Trace};
 
 /// Larger than any time in ms (30 years) or any price in micro-dollars that makes sense, and small enough to add up.
@@ -297,9 +297,9 @@ impl Trace {
         let (mut rows, seen): (Vec<Row>, Vec<Option<Seen>>) =
             rows.into_iter().map(|(row, seen, _)| (row, seen)).unzip();
         if header.has(Column::SeenEnd) {
-            seen::fill(&mut rows, &seen, &header, &mut notes);
+            reconstruct::fill(&mut rows, &seen, &header, &mut notes);
         } else {
-            assume::fill(&mut rows, &header, &mut notes);
+            impute::fill(&mut rows, &header, &mut notes);
         }
         rows.sort_by_key(|row| (row.t0_ms, row.id));
         Ok(Self { rows, regimes, notes })

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::escalation::adaptive::Costs;
-use crate::escalation::play::{Facts, PlayReason, Player, Seen, Wish};
-use crate::escalation::player::Adaptive;
 use crate::escalation::{ParsePolicyError, Plan, Policy, Reason, Situation, Text};
+use crate::replay::adaptive::Adaptive;
+use crate::replay::player::{PlayReason, PlayedEvent, Player, RouteFacts, Wish};
+use crate::route_model::Costs;
 use crate::time::Timestamp;
 
 use super::outcome::TTL_MS;
@@ -56,22 +56,22 @@ struct Asked {
 }
 
 impl Player for Asked {
-    fn see(&mut self, id: u64, _: &Facts, seen: Seen, at_ms: u64, age_ms: u64) -> Wish {
-        if seen == Seen::Verified || age_ms >= TTL_MS {
+    fn see(&mut self, id: u64, _: &RouteFacts, seen: PlayedEvent, at_ms: u64, age_ms: u64) -> Wish {
+        if seen == PlayedEvent::Verified || age_ms >= TTL_MS {
             self.open.remove(&id);
             return Wish::Nothing;
         }
         let text = self.open.entry(id).or_insert(Text::Unreported);
         match seen {
-            Seen::Delivered => *text = Text::Delivered,
+            PlayedEvent::Delivered => *text = Text::Delivered,
             // Every failure in a trace is for good: what may pass is the service's own business.
-            Seen::Failed => *text = Text::Lost(Reason::Undelivered),
-            Seen::Started
-            | Seen::Verified
-            | Seen::Sent
-            | Seen::ResendPressed
-            | Seen::CallKnown { .. }
-            | Seen::Timer => {}
+            PlayedEvent::Failed => *text = Text::Lost(Reason::Undelivered),
+            PlayedEvent::Started
+            | PlayedEvent::Verified
+            | PlayedEvent::Sent
+            | PlayedEvent::ResendPressed
+            | PlayedEvent::CallKnown { .. }
+            | PlayedEvent::Timer => {}
         }
         let (start, now) = (timestamp(at_ms - age_ms), timestamp(at_ms));
         match self.policy.when(&Situation { first_request_at: start, text: *text, worked_out: Plan::Never }) {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::clock::Call;
 use super::metrics::Summary;
 use super::trace::Trace;
-use crate::escalation::play::PlayReason;
+use crate::replay::player::PlayReason;
 
 /// One line per verification: when it was called, to the millisecond, and why.
 pub fn decisions(trace: &Trace, calls: &[Option<Call>]) -> String {

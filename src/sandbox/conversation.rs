@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::Line;
 use super::callbacks::Target;
 use super::code::code_in;
 use super::ending::Ending;
-use super::line::Line;
 use super::provider::Provider;
 use super::scenario::Pickup;
 use super::speech::{self, Verb};

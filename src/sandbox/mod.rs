@@ -15,6 +15,7 @@
 //!                                └───> handset
 //! ```
 
+mod call;
 mod callbacks;
 mod carrier;
 mod code;
@@ -22,7 +23,6 @@ mod conversation;
 mod ending;
 mod flow;
 mod handset;
-mod line;
 mod liquid;
 mod log;
 mod open;
@@ -30,13 +30,13 @@ mod outage;
 mod pace;
 mod provider;
 mod recent;
-mod run;
 mod scenario;
 mod speech;
 mod tariff;
 #[cfg(test)]
 mod tests;
 mod text;
+mod walk;
 mod wire;
 
 use std::net::TcpListener;

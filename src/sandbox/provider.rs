@@ -6,18 +6,18 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
+use super::call::Line;
 use super::callbacks::{Callback, Callbacks};
 use super::carrier::Carrier;
 use super::flow::Flow;
 use super::handset::Handsets;
-use super::line::Line;
 use super::liquid::Liquid;
 use super::log::RequestLog;
 use super::outage::Outages;
 use super::pace::Pace;
 use super::recent::Recent;
-use super::run::Run;
 use super::text::Text;
+use super::walk::Run;
 use super::{SandboxConfig, SandboxError, lock};
 
 /// How many texts, calls and runs can still be asked for.

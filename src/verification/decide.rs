@@ -9,10 +9,11 @@ use super::rules::{Barred, LIFETIME_MAX, Rules, TYPING_PAUSE};
 use super::state::{Channel, Details, Mode, Status, Verification};
 use super::timeline::{ENTRIES_MAX, Entry, Note};
 use super::{Code, VerificationId};
-use crate::escalation::hazard::Lesson;
-use crate::escalation::{Insight, Policy, Reason};
+use crate::escalation::{Policy, Reason};
 use crate::guard::{Guesses, Scope};
 use crate::phone::{Carrier, PhoneNumber};
+use crate::route_model::Insight;
+use crate::route_model::curves::Lesson;
 use crate::time::Timestamp;
 
 /// What one event does.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{AttemptStatus, Via};
 use super::code::Code;
-use super::once::Seen;
+use super::nonces::Seen;
 use super::state::Channel;
 use crate::escalation::CallEnd;
 use crate::phone::Carrier;

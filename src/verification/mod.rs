@@ -17,17 +17,17 @@
 
 pub mod attempt;
 mod code;
+mod conclude;
 mod decide;
 pub mod effect;
 pub mod event;
-mod heard;
 mod id;
-mod once;
+mod nonces;
+mod observe;
+mod on_provider;
 pub mod rules;
-mod settle;
 pub mod state;
 pub mod timeline;
-mod watch;
 
 pub use attempt::{Attempt, AttemptStatus, Via};
 pub use code::{CODE_LENGTH_RANGE, Code};
@@ -35,6 +35,6 @@ pub use decide::{Answer, Decision, Refusal, Request, decide, open};
 pub use effect::Effect;
 pub use event::Event;
 pub use id::{AttemptRef, InvalidId, VerificationId};
-pub use once::Seen;
+pub use nonces::Seen;
 pub use rules::Rules;
 pub use state::{Channel, Mode, Status, Verification};

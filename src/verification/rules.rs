@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::state::Channel;
-use crate::escalation::adaptive::Costs;
-use crate::escalation::{Insight, Mood, Policy};
+use crate::escalation::Policy;
 use crate::guard::{GuessRules, QuietHours, Scope};
+use crate::route_model::Costs;
+use crate::route_model::{CostPreset, Insight};
 
 /// The longest a code may live, whatever is configured or asked for (NIST SP 800-63B-4, 3.1.3.2).
 pub const LIFETIME_MAX: Duration = Duration::from_secs(600);
@@ -108,7 +109,7 @@ pub struct Worth {
 
 impl Worth {
     /// In this mood.
-    pub fn costs(&self, mood: Mood) -> Costs {
+    pub fn costs(&self, mood: CostPreset) -> Costs {
         let usual = Costs::of(mood);
         Costs {
             call: self.call.or(usual.call),

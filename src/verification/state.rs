@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::attempt::Attempt;
 use super::code::Code;
 use super::effect::Owed;
-use super::once::Nonces;
+use super::nonces::Nonces;
 use super::timeline::Entry;
-use crate::escalation::track::Track;
-use crate::escalation::{Plan, Policy, Reason, Situation, Text, Weighed};
+use crate::escalation::{Plan, Policy, Reason, Situation, Text};
 use crate::guard::Guesses;
 use crate::phone::{Carrier, PhoneNumber};
+use crate::route_model::Weighed;
+use crate::route_model::observer::Observer;
 use crate::time::Timestamp;
 
 /// How a code travels.
@@ -199,7 +200,7 @@ pub struct Verification {
     pub received: bool,
     /// What its text has taught so far; none where there is none to watch, or no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub track: Option<Track>,
+    pub track: Option<Observer>,
     /// When to look at that again, besides all else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_at: Option<Timestamp>,

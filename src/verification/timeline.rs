@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::attempt::Via;
 use super::event::{CallReport, TextReport};
 use super::state::{Channel, Mode, Status};
-use crate::escalation::{Policy, Reason, Weighed};
+use crate::escalation::{Policy, Reason};
 use crate::guard::Scope;
+use crate::route_model::Weighed;
 use crate::time::Timestamp;
 
 /// Entries after which those that can be repeated at will (joins, activity, deferrals) are kept no more.

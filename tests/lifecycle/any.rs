@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use phlo_2fa::escalation::{CallEnd, Insight};
+use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::guard::{QuietHours, Scope};
 use phlo_2fa::phone::PhoneNumber;
+use phlo_2fa::route_model::Insight;
 use phlo_2fa::verification::Via;
 use phlo_2fa::verification::event::{
     Activity, CallReport, Facts, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,

@@ -6,14 +6,13 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use phlo_2fa::escalation::adaptive::{self, Costs};
-use phlo_2fa::escalation::book::{Book, Key};
-use phlo_2fa::escalation::hazard::Lesson;
-use phlo_2fa::escalation::insight::CALL_PRICE_U;
-use phlo_2fa::escalation::track::TTL_MS;
-use phlo_2fa::escalation::{CallEnd, Insight, Reason};
+use phlo_2fa::escalation::{CallEnd, Reason};
 use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
+use phlo_2fa::replay::book::Book;
+use phlo_2fa::route_model::Lesson;
+use phlo_2fa::route_model::curves::Key;
+use phlo_2fa::route_model::{CALL_PRICE_U, Costs, Insight, TTL_MS, planner};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::Via;
 use phlo_2fa::verification::event::{CallReport, Facts, FailureClass, RefusalScope, TextReport, TriggerOutcome};
@@ -189,7 +188,7 @@ fn usual() -> Book {
 /// Teaches one verification whose text was reported, whose code was entered and whose call was placed at these ages.
 fn teach(book: &mut Book, reported_ms: Option<u32>, verified_ms: Option<u32>, called_ms: Option<u32>) {
     let estimates = book.estimates(COUNTRY, ROUTE);
-    let (mut track, mut lessons) = adaptive::start(&estimates, CALL_PRICE_U, &Costs::BALANCED);
+    let (mut track, mut lessons) = planner::start(&estimates, CALL_PRICE_U, &Costs::BALANCED);
     lessons.extend(reported_ms.into_iter().flat_map(|at| track.delivered(at, &estimates)));
     lessons.extend(called_ms.into_iter().flat_map(|at| track.called(at, &estimates, None)));
     lessons.extend(verified_ms.into_iter().flat_map(|at| track.verified(at)));

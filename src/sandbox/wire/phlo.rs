@@ -13,7 +13,7 @@ use super::request::Request;
 use crate::sandbox::carrier::{Gate, Kind};
 use crate::sandbox::outage::Api;
 use crate::sandbox::provider::Provider;
-use crate::sandbox::{number, run};
+use crate::sandbox::{number, walk};
 
 /// `POST /v1/account/{id}/phlo/{phlo}`: 201 as soon as the first text or call was submitted, or failed.
 pub(super) async fn run(plivo: &Arc<Provider>, phlo_id: &str, request: &Request) -> Answer {
@@ -28,7 +28,7 @@ pub(super) async fn run(plivo: &Arc<Provider>, phlo_id: &str, request: &Request)
         Gate::Open => Duration::ZERO,
     };
     let (answer, message) = oneshot::channel();
-    let run = run::start(plivo, phlo_id, &request.params, answer);
+    let run = walk::start(plivo, phlo_id, &request.params, answer);
     let message = message.await.unwrap_or_else(|_| "stopped".to_owned());
     let body = json!({ "api_id": run.id, "phlo_id": phlo_id, "phlo_run_id": run.id, "message": message });
     Answer::new(201, body).after(hangs)

@@ -1,13 +1,13 @@
-//! [`Track`]: what one verification must remember of itself so that it teaches everything once.
+//! [`Observer`]: what one verification must remember of itself so that it teaches everything once.
 //!
 //! It is told each event with its age and gives back the [`Lesson`]s. Callbacks may come twice or late; what was
 //! taught already is not taught again. It does not decide anything and knows neither route nor clock.
 
 use serde::{Deserialize, Serialize};
 
-use super::adaptive::Decision;
+use super::advice::Advice;
+use super::curves::{BUCKETS, Check, Curve, Lesson, bucket_of, edge_ms};
 use super::estimates::Estimates;
-use super::hazard::{BUCKETS, Check, Curve, Lesson, bucket_of, edge_ms};
 use super::prior;
 
 /// How long after it was placed a call may still be ringing with nobody influenced by it. Watching unanswered calls
@@ -20,7 +20,7 @@ pub const TTL_MS: u32 = edge_ms(BUCKETS);
 /// What has been seen of a verification, and how far it has been taught.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Track {
+pub struct Observer {
     /// When `delivered` was reported.
     pub(super) reported_ms: Option<u32>,
     /// When the person asked for the text again.
@@ -57,7 +57,7 @@ struct Bet {
     gain: f32,
 }
 
-impl Track {
+impl Observer {
     /// The text was submitted; `planned_ms` is when the call would be placed if nothing happened.
     pub fn start(estimates: &Estimates, planned_ms: Option<u32>) -> (Self, Vec<Lesson>) {
         let is_early = planned_ms.is_some_and(|at| at < prior::EARLY_MS);
@@ -66,7 +66,7 @@ impl Track {
             lessons.push(Lesson::Early);
         }
         let (at_ms, p) = estimates.news_check();
-        let check = Some(PendingCheck { check: Check::News, at_ms, p, missed_p: None });
+        let check = Some(PendingCheck { check: Check::FirstEvent, at_ms, p, missed_p: None });
         (Self { check, is_probe: is_early && estimates.owes_probe, ..Self::default() }, lessons)
     }
 
@@ -80,13 +80,13 @@ impl Track {
         if !self.is_call_known {
             lessons.push(Lesson::Survived { curve: Curve::Verified, from: bucket, to: bucket + 1 });
         }
-        lessons.push(Lesson::Happened { curve: Curve::Reported, bucket });
+        lessons.push(Lesson::Happened { curve: Curve::Delivered, bucket });
         lessons.extend(self.check.take().map(|c| c.made(true)));
         self.reported_ms = Some(age_ms);
         self.taught = 0;
         if !self.is_call_known {
             let (after_ms, p) = estimates.belief_check();
-            self.check = Some(PendingCheck { check: Check::Belief, at_ms: age_ms + after_ms, p, missed_p: None });
+            self.check = Some(PendingCheck { check: Check::Conversion, at_ms: age_ms + after_ms, p, missed_p: None });
         }
         lessons
     }
@@ -102,10 +102,13 @@ impl Track {
         let bucket = bucket_of(age_ms) as u8;
         let curve = match self.reported_ms {
             None => {
-                lessons.push(Lesson::Survived { curve: Curve::Reported, from: bucket, to: bucket + 1 });
+                lessons.push(Lesson::Survived { curve: Curve::Delivered, from: bucket, to: bucket + 1 });
                 Lesson::Happened { curve: Curve::Verified, bucket }
             }
-            Some(at) => Lesson::Happened { curve: Curve::Believed, bucket: bucket_of(age_ms.saturating_sub(at)) as u8 },
+            Some(at) => Lesson::Happened {
+                curve: Curve::VerifiedAfterDelivered,
+                bucket: bucket_of(age_ms.saturating_sub(at)) as u8,
+            },
         };
         let check = self.check.take();
         if !self.is_call_known {
@@ -113,7 +116,7 @@ impl Track {
             lessons.extend(check.map(|c| c.made(true)));
             if let Some(at) = self.resent_ms {
                 let bucket = bucket_of(age_ms.saturating_sub(at)) as u8;
-                lessons.push(Lesson::Happened { curve: Curve::Resent, bucket });
+                lessons.push(Lesson::Happened { curve: Curve::VerifiedAfterResend, bucket });
             }
         } else if let Some((check, p)) = check.and_then(|c| Some((c.check, c.missed_p?))) {
             // Who takes a call at once has entered its code before the check was due: until then there was no news.
@@ -142,7 +145,7 @@ impl Track {
     }
 
     /// The call was placed.
-    pub fn called(&mut self, age_ms: u32, estimates: &Estimates, decision: Option<&Decision>) -> Vec<Lesson> {
+    pub fn called(&mut self, age_ms: u32, estimates: &Estimates, decision: Option<&Advice>) -> Vec<Lesson> {
         let lessons = self.credit(age_ms);
         if !self.is_closed && self.called_ms.is_none() {
             self.called_ms = Some(age_ms);
@@ -152,7 +155,7 @@ impl Track {
                 reported.map(|d| Bet { text: d.text as f32, saves: d.saves as f32, gain: d.no_intent_gain as f32 });
             // The check must be made before the call brings the code.
             let until = age_ms + CALL_TELLS_MS;
-            if let Some(check) = self.check.as_mut().filter(|c| c.check == Check::News && c.at_ms > until) {
+            if let Some(check) = self.check.as_mut().filter(|c| c.check == Check::FirstEvent && c.at_ms > until) {
                 (check.at_ms, check.p) = (until, estimates.news_by(until));
             }
         }
@@ -213,7 +216,7 @@ impl Track {
 
     fn forget_code(&mut self) {
         self.is_call_known = true;
-        self.check = self.check.filter(|c| c.check == Check::News);
+        self.check = self.check.filter(|c| c.check == Check::FirstEvent);
     }
 
     fn survive(&mut self, now_ms: u32, lessons: &mut Vec<Lesson>) {
@@ -224,17 +227,17 @@ impl Track {
         };
         let to = bucket_of(now_ms.saturating_sub(self.reported_ms.unwrap_or(0))) as u8;
         if self.reported_ms.is_none() {
-            survived(Curve::Reported, self.taught, to);
+            survived(Curve::Delivered, self.taught, to);
         }
         if !self.is_call_known {
-            let curve = if self.reported_ms.is_none() { Curve::Verified } else { Curve::Believed };
+            let curve = if self.reported_ms.is_none() { Curve::Verified } else { Curve::VerifiedAfterDelivered };
             survived(curve, self.taught, to);
         }
         self.taught = self.taught.max(to);
         if let Some(at) = self.resent_ms {
             let to = bucket_of(now_ms.saturating_sub(at)) as u8;
             if !self.is_call_known {
-                survived(Curve::Resent, self.taught_resent, to);
+                survived(Curve::VerifiedAfterResend, self.taught_resent, to);
             }
             self.taught_resent = self.taught_resent.max(to);
         }
@@ -265,8 +268,8 @@ impl PendingCheck {
 mod tests {
     use super::*;
 
-    fn started() -> Track {
-        Track::start(&Estimates::prior(), Some(20_000)).0
+    fn started() -> Observer {
+        Observer::start(&Estimates::prior(), Some(20_000)).0
     }
 
     fn survived(curve: Curve, from: u8, to: u8) -> Lesson {
@@ -287,9 +290,9 @@ mod tests {
         assert_eq!(
             curves(&lessons),
             [
-                survived(Curve::Reported, 0, 4),
+                survived(Curve::Delivered, 0, 4),
                 survived(Curve::Verified, 0, 4),
-                survived(Curve::Reported, 4, 5),
+                survived(Curve::Delivered, 4, 5),
                 happened(Curve::Verified, 4)
             ]
         );
@@ -299,8 +302,11 @@ mod tests {
     fn after_a_report_the_clock_starts_again() {
         let (mut track, estimates) = (started(), Estimates::prior());
         let lessons = track.delivered(5_000, &estimates);
-        assert_eq!(curves(&lessons)[2..], [survived(Curve::Verified, 2, 3), happened(Curve::Reported, 2)]);
-        assert_eq!(curves(&track.verified(12_500)), [survived(Curve::Believed, 0, 3), happened(Curve::Believed, 3)]);
+        assert_eq!(curves(&lessons)[2..], [survived(Curve::Verified, 2, 3), happened(Curve::Delivered, 2)]);
+        assert_eq!(
+            curves(&track.verified(12_500)),
+            [survived(Curve::VerifiedAfterDelivered, 0, 3), happened(Curve::VerifiedAfterDelivered, 3)]
+        );
     }
 
     #[test]
@@ -341,9 +347,9 @@ mod tests {
         let (mut track, estimates) = (started(), Estimates::prior());
         track.called(16_000, &estimates, None);
         let known = track.call_known(25_000, &estimates);
-        assert_eq!(curves(&known), [survived(Curve::Reported, 8, 11), survived(Curve::Verified, 8, 11)]);
+        assert_eq!(curves(&known), [survived(Curve::Delivered, 8, 11), survived(Curve::Verified, 8, 11)]);
         let verified = track.verified(40_000);
-        assert_eq!(curves(&verified), [survived(Curve::Reported, 11, 15), survived(Curve::Reported, 15, 16)]);
+        assert_eq!(curves(&verified), [survived(Curve::Delivered, 11, 15), survived(Curve::Delivered, 15, 16)]);
     }
 
     #[test]
@@ -354,7 +360,7 @@ mod tests {
         let until_then = track.credit(24_000);
         assert!(until_then.contains(&survived(Curve::Verified, 5, 11)), "{until_then:?}");
         assert_eq!(track.wake_ms(), Some(25_000));
-        assert_eq!(curves(&track.call_known(45_000, &estimates)), [survived(Curve::Reported, 11, 15)]);
+        assert_eq!(curves(&track.call_known(45_000, &estimates)), [survived(Curve::Delivered, 11, 15)]);
     }
 
     #[test]

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use super::around::{self, Around};
-use super::assume::{Guess, UNREPORTED, price_u};
 use super::draw::Draw;
+use super::impute::{Guess, UNREPORTED, price_u};
+use super::neighbours::{self, Around};
 use super::outcome::Outcome;
 use super::parse::{COLUMNS, Column, Header};
 use super::trace::{CallResult, NEVER, Report, Row};
@@ -65,7 +65,7 @@ impl Seen {
 /// Fills in what the rows do not say.
 pub(super) fn fill(rows: &mut [Row], seen: &[Option<Seen>], header: &Header, notes: &mut Vec<String>) {
     let known = Known::of(rows, seen, header);
-    let around = around::look(rows, seen);
+    let around = neighbours::look(rows, seen);
     let mut strange = 0;
     for ((row, seen), around) in rows.iter_mut().zip(seen).zip(around) {
         row.sms_price_u = known.price_u(row, Column::SmsPrice, row.sms_price_u);

@@ -2,9 +2,9 @@
 //!
 //! Does not learn (see `hazard`) and does not decide (see `adaptive`).
 
-use super::hazard::{BUCKETS, CURVES, Check, Curve, bucket_of, edge_ms};
-use super::node::{Counts, Node};
+use super::curves::{BUCKETS, CURVES, Check, Curve, bucket_of, edge_ms};
 use super::prior;
+use super::stats::{Counts, RouteStats};
 
 /// A probability per bucket.
 pub type Curve64 = [f64; BUCKETS];
@@ -34,7 +34,7 @@ impl Estimates {
 
     /// Each level fills in where the one below has seen little. So far as the route may have changed, what it has
     /// done lately counts instead.
-    pub fn new(world: Option<&Node>, country: Option<&Node>, route: Option<&Node>) -> Self {
+    pub fn new(world: Option<&RouteStats>, country: Option<&RouteStats>, route: Option<&RouteStats>) -> Self {
         let mut usual = prior::HAZARDS.map(|row| row.map(f64::from));
         let mut no_intent = prior::NO_INTENT;
         for node in [world, country, route].into_iter().flatten() {
@@ -43,26 +43,26 @@ impl Estimates {
             no_intent = (share + prior::NO_INTENT_WEIGHT * no_intent) / (weight + prior::NO_INTENT_WEIGHT);
             no_intent = no_intent.clamp(prior::NO_INTENT_MIN, prior::NO_INTENT_MAX);
         }
-        let samples = [world, country, route].map(|node| node.map_or(0.0, Node::starts));
+        let samples = [world, country, route].map(|node| node.map_or(0.0, RouteStats::starts));
         let mut estimates = Self {
             news: news(&usual),
-            belief: survival(&usual[Curve::Believed as usize]).map(|open| 1.0 - open),
+            belief: survival(&usual[Curve::VerifiedAfterDelivered as usize]).map(|open| 1.0 - open),
             hazards: usual,
             unbelieved: [1.0; BUCKETS + 1],
             no_intent,
             samples,
-            owes_probe: route.is_some_and(Node::owes_probe),
+            owes_probe: route.is_some_and(RouteStats::owes_probe),
         };
         if let Some((route, fast)) = route.and_then(|route| Some((route, route.fast.as_ref()?))) {
             let mut lately = usual;
             scale(&mut lately, fast);
             shrink(&mut lately, fast);
-            let news = &[Curve::Verified, Curve::Reported];
-            mix(&mut estimates.hazards, &lately, news, route.doubt(Check::News));
-            mix(&mut estimates.hazards, &lately, &[Curve::Resent], route.doubt(Check::News));
-            mix(&mut estimates.hazards, &lately, &[Curve::Believed], route.doubt(Check::Belief));
+            let news = &[Curve::Verified, Curve::Delivered];
+            mix(&mut estimates.hazards, &lately, news, route.doubt(Check::FirstEvent));
+            mix(&mut estimates.hazards, &lately, &[Curve::VerifiedAfterResend], route.doubt(Check::FirstEvent));
+            mix(&mut estimates.hazards, &lately, &[Curve::VerifiedAfterDelivered], route.doubt(Check::Conversion));
         }
-        estimates.unbelieved = survival(estimates.hazard(Curve::Believed));
+        estimates.unbelieved = survival(estimates.hazard(Curve::VerifiedAfterDelivered));
         estimates
     }
 

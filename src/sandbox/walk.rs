@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::call::{self, Line};
 use super::callbacks::Target;
 use super::ending::Ending;
 use super::flow::{Action, CallEvent, Condition, EventCallbacks, HttpMethod, Node, Operation};
-use super::line::{self, Line};
 use super::liquid::Form;
 use super::outage::Api;
 use super::provider::Provider;
@@ -198,7 +198,7 @@ impl Walk {
             let callbacks = callbacks.filter(|callbacks| callbacks.states.contains(&event))?;
             Some(Target { url: self.text(&callbacks.url), method: Method::POST })
         };
-        let order = line::Order {
+        let order = call::Order {
             api: Api::Phlo,
             from: number(&from),
             to,

@@ -1,8 +1,7 @@
 //! What is assumed before anything has been learned, and the constants of the adaptive policy, each with its
 //! reason. `docs/escalation.md` says how they were found and how little it matters when one is somewhat off.
 
-use super::hazard::{BUCKETS, CURVES};
-use super::node::{Level, Row};
+use super::curves::{BUCKETS, CURVES, Level, Row};
 
 /// Hazards of a text on a route nobody has used yet: of ten, six are reported as delivered and three more are
 /// verified without a report, after about 6 and 17 seconds, with a tail; nine of ten reported ones are verified,

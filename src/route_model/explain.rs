@@ -3,14 +3,15 @@
 
 use std::fmt;
 
-use super::adaptive::{Costs, Kind, Next, plan};
+use super::advice::{AdviceReason, Costs, Next};
+use super::curves::{Check, Curve};
 use super::estimates::Estimates;
-use super::hazard::{Check, Curve};
 use super::insight::Weighed;
-use super::node::Node;
+use super::observer::Observer;
+use super::outlook::Outlook;
+use super::planner::plan;
 use super::prior;
-use super::stage::Stage;
-use super::track::Track;
+use super::stats::RouteStats;
 
 /// Says why a call was placed: "Called at 16 s: of the codes still missing at 16 s on 310-150, 4 % would have come
 /// within 10 s; waiting on would cost 0.9 cents, calling 0.8 (from 75 verifications there, ..)."
@@ -31,10 +32,12 @@ pub fn explain(w: &Weighed) -> String {
         (None, None) => "there was no choice".to_owned(),
     };
     let why = match w.kind {
-        Kind::Failed => format!("the text is known to be lost, so nothing comes of waiting on {place}"),
-        Kind::Max => format!("there was no news for {age} on {place}, and longer nothing is waited for; {costs}"),
-        Kind::Resend => format!("the person asked again and has nothing at {age} on {place}; {costs}"),
-        Kind::Hazard | Kind::Never => format!(
+        AdviceReason::Failed => format!("the text is known to be lost, so nothing comes of waiting on {place}"),
+        AdviceReason::Max => {
+            format!("there was no news for {age} on {place}, and longer nothing is waited for; {costs}")
+        }
+        AdviceReason::Resend => format!("the person asked again and has nothing at {age} on {place}; {costs}"),
+        AdviceReason::Hazard | AdviceReason::Never => format!(
             "of the codes still missing {when} on {place}, {} would have come within 10 s, {} at all; {costs}",
             of(w.soon),
             of(w.text),
@@ -46,7 +49,7 @@ pub fn explain(w: &Weighed) -> String {
 
 /// What has been learned of a route.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Standing {
+pub struct RouteSummary {
     /// On how many of its verifications this rests; old ones count less.
     pub verifications: f32,
     /// Texts that lead to the code being entered.
@@ -67,44 +70,44 @@ pub struct Standing {
     pub is_disbelieved: bool,
 }
 
-impl Standing {
+impl RouteSummary {
     /// From a route's node and what is to be expected on it.
-    pub fn new(route: Option<&Node>, estimates: &Estimates, call_price_u: u64, costs: &Costs) -> Self {
-        let start = Stage::silent(estimates).points(0);
-        let (verified, reported) = (estimates.hazard(Curve::Verified), estimates.hazard(Curve::Reported));
+    pub fn new(route: Option<&RouteStats>, estimates: &Estimates, call_price_u: u64, costs: &Costs) -> Self {
+        let start = Outlook::silent(estimates).points(0);
+        let (verified, reported) = (estimates.hazard(Curve::Verified), estimates.hazard(Curve::Delivered));
         let (mut open, mut all) = (1.0, 0.0);
         for (v, r) in verified.iter().zip(reported) {
             all += open * r;
             open *= (1.0 - v - r).max(0.0);
         }
-        let call_ms = |track: &Track, age_ms| match plan(estimates, track, age_ms, call_price_u, costs).next {
+        let call_ms = |track: &Observer, age_ms| match plan(estimates, track, age_ms, call_price_u, costs).next {
             Next::Call => Some(0),
             Next::WakeAt(at) => Some(at - age_ms),
             Next::Never => None,
         };
         let doubts = |check| route.is_some_and(|node| node.doubt(check) > 0.9);
         Self {
-            verifications: route.map_or(0.0, Node::starts),
+            verifications: route.map_or(0.0, RouteStats::starts),
             conversion: start.first().map_or(0.0, |point| point.text),
             reported: all,
             believed: estimates.believed(),
             news_ms: estimates.news_half_ms(),
-            call_ms: call_ms(&Track::default(), 0),
+            call_ms: call_ms(&Observer::default(), 0),
             // As for one that is reported when half of them are, not too early to be called.
             call_reported_ms: {
                 let at = estimates.news_half_ms().max(prior::CALL_EARLIEST_MS);
-                let mut track = Track::default();
+                let mut track = Observer::default();
                 track.reported_ms = Some(at);
                 call_ms(&track, at)
             },
-            is_silent: doubts(Check::News),
-            is_disbelieved: doubts(Check::Belief),
+            is_silent: doubts(Check::FirstEvent),
+            is_disbelieved: doubts(Check::Conversion),
         }
     }
 }
 
 /// One sentence or several.
-impl fmt::Display for Standing {
+impl fmt::Display for RouteSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.verifications < 1.0 {
             return f.write_str("not used yet; what is assumed is its country's and the world's");

@@ -6,48 +6,21 @@
 
 use std::collections::BTreeMap;
 
-use super::estimates::Estimates;
-use super::hazard::Lesson;
-use super::node::{Level, Node};
-
-/// Whose node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
-    /// All routes.
-    World,
-    /// A country, by its ISO code.
-    Country([u8; 2]),
-    /// A route, by MCC and MNC as one number.
-    Route(u32),
-}
-
-impl Key {
-    /// The three nodes that a verification teaches and asks.
-    pub fn of(country: [u8; 2], route: u32) -> [Self; 3] {
-        [Self::World, Self::Country(country), Self::Route(route)]
-    }
-
-    /// How far back this node remembers.
-    pub fn level(self) -> Level {
-        match self {
-            Self::World => Level::World,
-            Self::Country(_) => Level::Country,
-            Self::Route(_) => Level::Route,
-        }
-    }
-}
+use crate::route_model::curves::{Key, Lesson};
+use crate::route_model::estimates::Estimates;
+use crate::route_model::stats::RouteStats;
 
 /// All that has been learned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Book {
-    nodes: BTreeMap<Key, Node>,
+    nodes: BTreeMap<Key, RouteStats>,
 }
 
 impl Book {
     /// Learns one lesson of a verification on this route.
     pub fn apply(&mut self, country: [u8; 2], route: u32, lesson: Lesson) {
         for key in Key::of(country, route) {
-            let node = self.nodes.entry(key).or_insert_with(|| Node::new(key.level()));
+            let node = self.nodes.entry(key).or_insert_with(|| RouteStats::new(key.level()));
             node.apply(lesson);
         }
     }
@@ -59,17 +32,17 @@ impl Book {
     }
 
     /// One node, if anything has been learned of it.
-    pub fn node(&self, key: Key) -> Option<&Node> {
+    pub fn node(&self, key: Key) -> Option<&RouteStats> {
         self.nodes.get(&key)
     }
 
     /// Puts a node in place, as a shared store has it.
-    pub fn put(&mut self, key: Key, node: Node) {
+    pub fn put(&mut self, key: Key, node: RouteStats) {
         self.nodes.insert(key, node);
     }
 
     /// Every node.
-    pub fn nodes(&self) -> impl Iterator<Item = (Key, &Node)> {
+    pub fn nodes(&self) -> impl Iterator<Item = (Key, &RouteStats)> {
         self.nodes.iter().map(|(key, node)| (*key, node))
     }
 }

@@ -1,15 +1,15 @@
-//! [`Stage`]: what may still become of a text in one of three stages (nothing heard; reported as delivered; asked for
+//! [`Outlook`]: what may still become of a text in one of three stages (nothing heard; reported as delivered; asked for
 //! again), from any moment of it on. The probabilities of `adaptive`, without its prices.
 
+use super::curves::{BUCKETS, Curve, bucket_of, edge_ms};
 use super::estimates::{Curve64, Estimates};
-use super::hazard::{BUCKETS, Curve, bucket_of, edge_ms};
 use super::prior;
 
-/// As far as [`Stage::within`] looks.
+/// As far as [`Outlook::within`] looks.
 const SECONDS: usize = prior::NEEDLESS_MS as usize / 1000;
 
 /// A stage of a text's life: what ends it, and what is assumed of the people in it.
-pub(super) struct Stage<'a> {
+pub(super) struct Outlook<'a> {
     verified: &'a Curve64,
     /// Silent texts alone can still be reported.
     reported: Option<&'a Curve64>,
@@ -55,11 +55,11 @@ pub(super) struct Point {
     waits_all_ms: f64,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Outlook<'a> {
     pub(super) fn silent(estimates: &'a Estimates) -> Self {
         Self {
             verified: estimates.hazard(Curve::Verified),
-            reported: Some(estimates.hazard(Curve::Reported)),
+            reported: Some(estimates.hazard(Curve::Delivered)),
             believed: std::array::from_fn(|second| estimates.believed_by(second as u32 * 1000)),
             believed_ever: estimates.believed(),
             no_intent: estimates.no_intent,
@@ -71,7 +71,7 @@ impl<'a> Stage<'a> {
 
     pub(super) fn reported(estimates: &'a Estimates) -> Self {
         Self {
-            verified: estimates.hazard(Curve::Believed),
+            verified: estimates.hazard(Curve::VerifiedAfterDelivered),
             reported: None,
             is_in_hand: true,
             saves: prior::CALL_SAVES_REPORTED,
@@ -82,7 +82,12 @@ impl<'a> Stage<'a> {
 
     /// Who asks again is there and has nothing.
     pub(super) fn resent(estimates: &'a Estimates) -> Self {
-        Self { verified: estimates.hazard(Curve::Resent), reported: None, no_intent: 0.0, ..Self::silent(estimates) }
+        Self {
+            verified: estimates.hazard(Curve::VerifiedAfterResend),
+            reported: None,
+            no_intent: 0.0,
+            ..Self::silent(estimates)
+        }
     }
 
     /// This moment and every edge after it.

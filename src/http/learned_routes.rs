@@ -9,12 +9,13 @@ use super::Shared;
 use super::auth::Caller;
 use super::error::{ApiError, Problem};
 use crate::engine::EngineError;
-use crate::escalation::book::Key;
-use crate::escalation::estimates::Estimates;
-use crate::escalation::node::Node;
-use crate::escalation::words::Standing;
-use crate::escalation::{Mood, Policy};
+use crate::escalation::Policy;
 use crate::phone::{Carrier, Country};
+use crate::route_model::CostPreset;
+use crate::route_model::curves::Key;
+use crate::route_model::estimates::Estimates;
+use crate::route_model::explain::RouteSummary;
+use crate::route_model::stats::RouteStats;
 
 /// Every route, every country, and all of them together.
 #[derive(Serialize, ToSchema)]
@@ -102,16 +103,16 @@ fn view(
     shared: &Shared,
     carrier: Option<Carrier>,
     country: Option<&Country>,
-    node: &Node,
+    node: &RouteStats,
     estimates: &Estimates,
 ) -> RouteView {
     let rules = &shared.engine.rules;
     let mood = match rules.policy {
         Policy::Adaptive(mood) => mood,
-        Policy::Fixed(_) | Policy::FixedOrFail(_) | Policy::Fail | Policy::Never => Mood::default(),
+        Policy::Fixed(_) | Policy::FixedOrFail(_) | Policy::Fail | Policy::Never => CostPreset::default(),
     };
-    let price = country.map_or(crate::escalation::insight::CALL_PRICE_U, |c| shared.engine.learner.call_price_u(c));
-    let standing = Standing::new(Some(node), estimates, price, &rules.worth.costs(mood));
+    let price = country.map_or(crate::route_model::CALL_PRICE_U, |c| shared.engine.learner.call_price_u(c));
+    let standing = RouteSummary::new(Some(node), estimates, price, &rules.worth.costs(mood));
     let share = |p: f64| (p * 1000.0).round() / 1000.0;
     RouteView {
         route: carrier.map(|carrier| carrier.to_string()),

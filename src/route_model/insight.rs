@@ -5,12 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::adaptive::{Decision, Kind};
-use super::book::Key;
+use super::RouteKnowledge;
+use super::advice::{Advice, AdviceReason};
+use super::curves::Key;
+use super::curves::Lesson;
 use super::estimates::Estimates;
-use super::follow::Learned;
-use super::hazard::Lesson;
-use super::node::Node;
+use super::stats::RouteStats;
 use crate::phone::{Carrier, Country};
 
 /// A call's price where nothing is known of the country, in micro-dollars.
@@ -19,7 +19,7 @@ pub const CALL_PRICE_U: u64 = 25_000;
 /// The nodes of one route, from the widest to its own, and what a call costs there.
 #[derive(Clone, Debug)]
 pub struct Insight {
-    nodes: Vec<(Key, Option<Node>)>,
+    nodes: Vec<(Key, Option<RouteStats>)>,
     /// In micro-dollars.
     pub call_price_u: u64,
 }
@@ -33,8 +33,13 @@ impl Default for Insight {
 
 impl Insight {
     /// Of the nodes that [`keys`](Self::keys) names, in that order.
-    pub fn new(nodes: Vec<(Key, Option<Node>)>, call_price_u: u64) -> Self {
+    pub fn new(nodes: Vec<(Key, Option<RouteStats>)>, call_price_u: u64) -> Self {
         Self { nodes, call_price_u }
+    }
+
+    /// What is known of one of its nodes.
+    pub fn stats(&self, key: Key) -> Option<&RouteStats> {
+        self.nodes.iter().find(|(of, _)| *of == key).and_then(|(_, stats)| stats.as_ref())
     }
 
     /// The nodes that a number of this country and network teaches and asks.
@@ -45,7 +50,7 @@ impl Insight {
     }
 }
 
-impl Learned for Insight {
+impl RouteKnowledge for Insight {
     fn estimates(&self) -> Estimates {
         let node =
             |is: fn(&Key) -> bool| self.nodes.iter().find(|(key, _)| is(key)).and_then(|(_, node)| node.as_ref());
@@ -62,7 +67,7 @@ impl Learned for Insight {
 
     fn learn(&mut self, lessons: &[Lesson]) {
         for (key, node) in &mut self.nodes {
-            let node = node.get_or_insert_with(|| Node::new(key.level()));
+            let node = node.get_or_insert_with(|| RouteStats::new(key.level()));
             lessons.iter().for_each(|lesson| node.apply(*lesson));
         }
     }
@@ -74,7 +79,7 @@ impl Learned for Insight {
 pub struct Weighed {
     /// What decided.
     #[serde(default)]
-    pub kind: Kind,
+    pub kind: AdviceReason,
     /// The age of the verification, in milliseconds.
     pub age_ms: u32,
     /// How long ago the text was reported as delivered.
@@ -99,7 +104,7 @@ pub struct Weighed {
 
 impl Weighed {
     /// Of a decision about a number of this network.
-    pub fn of(decision: &Decision, carrier: Option<Carrier>) -> Self {
+    pub fn of(decision: &Advice, carrier: Option<Carrier>) -> Self {
         let share = |p: f64| (p.clamp(0.0, 1.0) * 1000.0).round() as u16;
         let money = |u: f64| u.is_finite().then(|| u.max(0.0).round() as u64);
         Self {

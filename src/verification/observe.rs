@@ -1,16 +1,17 @@
 //! What becomes of the first text is watched: it teaches what such texts do, and the adaptive policy works out from
 //! that when to call. Part of `decide`; what is taught is learned by whoever commits. Here it is told what is news;
-//! what follows from news is in `escalation::follow`, the same for a replay.
+//! what follows from news is in `route_model`, the same for a replay.
 
 use super::attempt::{Attempt, AttemptStatus};
 use super::decide::Draft;
 use super::state::{Channel, Status, Verification, WorkedOut};
-use crate::escalation::adaptive::{Costs, Next};
-use crate::escalation::estimates::Estimates;
-use crate::escalation::follow::{self, Learned, News};
-use crate::escalation::hazard::Lesson;
-use crate::escalation::track::{TTL_MS, Track};
-use crate::escalation::{Policy, Reason, Text, Weighed};
+use crate::escalation::{Policy, Reason, Text};
+use crate::route_model::Weighed;
+use crate::route_model::curves::Lesson;
+use crate::route_model::estimates::Estimates;
+use crate::route_model::observer::{Observer, TTL_MS};
+use crate::route_model::{self, Observation, RouteKnowledge};
+use crate::route_model::{Costs, Next};
 
 impl Draft<'_> {
     /// A verification that begins with a text is watched, whatever its policy: others learn from it.
@@ -20,8 +21,8 @@ impl Draft<'_> {
             return;
         }
         let costs = self.costs();
-        let track = follow::begin(self, &costs);
-        self.keep_watching(track, News::Time);
+        let track = route_model::begin(self, &costs);
+        self.keep_watching(track, Observation::Time);
     }
 
     /// Teaches what has just been seen, and works out anew when to call.
@@ -29,7 +30,7 @@ impl Draft<'_> {
         let Some(mut track) = self.v.track.clone() else { return };
         let Some(news) = self.news(before) else { return self.word_anew() };
         let age_ms = self.age_ms();
-        follow::see(&mut track, news, age_ms, self);
+        route_model::see(&mut track, news, age_ms, self);
         if !self.v.status.is_final() {
             self.keep_watching(track, news);
         }
@@ -48,43 +49,43 @@ impl Draft<'_> {
         let Some(mut track) = self.v.track.clone() else { return };
         let (age_ms, costs) = (self.age_ms(), self.costs());
         let is_lost = matches!(self.v.text(), Some(Text::Lost(_)));
-        if follow::called(&mut track, is_lost, age_ms, self, &costs) {
-            self.keep_watching(track, News::Time);
+        if route_model::called(&mut track, is_lost, age_ms, self, &costs) {
+            self.keep_watching(track, Observation::Time);
         }
     }
 
     /// What there is to be learned from, if anything. Answers of Plivo, timers of calls and the like are none of it.
-    fn news(&self, before: &Verification) -> Option<News> {
+    fn news(&self, before: &Verification) -> Option<Observation> {
         let is_new = |is: fn(&Verification) -> bool| is(&self.v) && !is(before);
         let timers = [before.watch_at, before.worked_out.map(|w| w.at)];
         if is_new(|v| v.status == Status::Verified) {
-            Some(News::Verified)
+            Some(Observation::Verified)
         } else if is_new(|v| texts(v).any(|a| a.status == AttemptStatus::Delivered)) {
-            Some(News::Delivered)
+            Some(Observation::Delivered)
         } else if is_new(|v| matches!(v.text(), Some(Text::Lost(_)))) {
-            Some(News::Lost)
+            Some(Observation::Lost)
         } else if texts(&self.v).count() > texts(before).count() {
-            Some(News::AskedAgain)
+            Some(Observation::AskedAgain)
         } else if is_new(|v| v.attempts.iter().any(is_known_call)) {
-            Some(News::CallKnown)
+            Some(Observation::CallKnown)
         } else if is_new(|v| v.status == Status::Expired && !v.is_lost) {
-            Some(News::Expired)
+            Some(Observation::Expired)
         } else if is_new(|v| v.status.is_final()) {
-            Some(News::GivenUp)
+            Some(Observation::GivenUp)
         } else {
             // On another network other things are to be expected.
             let is_elsewhere = self.v.carrier() != before.carrier();
-            (is_elsewhere || timers.into_iter().flatten().any(|at| at <= self.now)).then_some(News::Time)
+            (is_elsewhere || timers.into_iter().flatten().any(|at| at <= self.now)).then_some(Observation::Time)
         }
     }
 
-    fn keep_watching(&mut self, track: Track, news: News) {
+    fn keep_watching(&mut self, track: Observer, news: Observation) {
         let start = self.v.attempts.first().map_or(self.v.created_at, |first| first.at);
         let at = |age_ms: u32| start + std::time::Duration::from_millis(age_ms.into());
         self.v.watch_at = track.wake_ms().map(at).filter(|at| *at > self.now);
         self.v.worked_out = None;
         if let Policy::Adaptive(_) = self.v.policy
-            && let Some(decision) = follow::ask(&track, news, self.age_ms(), self, &self.costs())
+            && let Some(decision) = route_model::ask(&track, news, self.age_ms(), self, &self.costs())
         {
             let when = match decision.next {
                 Next::Call => Some(self.now),
@@ -114,7 +115,7 @@ impl Draft<'_> {
         self.rules.worth.costs(self.mood())
     }
 
-    fn mood(&self) -> crate::escalation::Mood {
+    fn mood(&self) -> crate::route_model::CostPreset {
         match self.v.policy {
             Policy::Adaptive(mood) => mood,
             Policy::Fixed(_) | Policy::FixedOrFail(_) | Policy::Fail | Policy::Never => Default::default(),
@@ -128,7 +129,7 @@ impl Draft<'_> {
     }
 }
 
-impl Learned for Draft<'_> {
+impl RouteKnowledge for Draft<'_> {
     fn estimates(&self) -> Estimates {
         self.insight.estimates()
     }

@@ -32,11 +32,11 @@ pub enum Curve {
     /// Nothing final was heard, and the code was entered. The clock is the text's age.
     Verified,
     /// Nothing final was heard, and `delivered` was reported. The clock is the text's age.
-    Reported,
+    Delivered,
     /// `delivered` was reported, and the code was entered. The clock starts with the report.
-    Believed,
-    /// The person asked for the text again, and the code was entered. The clock starts with the asking.
-    Resent,
+    VerifiedAfterDelivered,
+    /// The person asked for the text again, and the code was entered. The clock starts with the request.
+    VerifiedAfterResend,
 }
 
 /// How many curves there are.
@@ -46,10 +46,10 @@ pub const CURVES: usize = 4;
 /// is, and is the code entered soon after `delivered`?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Check {
-    /// Some news (a report or the code) of the text.
-    News,
-    /// The code, after a report.
-    Belief,
+    /// A report or the code, by the age at which most texts have had one.
+    FirstEvent,
+    /// The code, soon after a report of delivery.
+    Conversion,
 }
 
 /// What one moment of one verification teaches.
@@ -91,4 +91,45 @@ pub enum Lesson {
     },
     /// A verification began whose call was planned early: every so many of them waits, to see what would have come.
     Early,
+}
+
+/// One kind of count along one curve.
+pub type Row = [f32; BUCKETS];
+
+/// How far back a node remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Level {
+    /// All routes.
+    World,
+    /// All routes of a country.
+    Country,
+    /// One route.
+    Route,
+}
+
+/// Whose node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// All routes.
+    World,
+    /// A country, by its ISO code.
+    Country([u8; 2]),
+    /// A route, by MCC and MNC as one number.
+    Route(u32),
+}
+
+impl Key {
+    /// The three nodes that a verification teaches and asks.
+    pub fn of(country: [u8; 2], route: u32) -> [Self; 3] {
+        [Self::World, Self::Country(country), Self::Route(route)]
+    }
+
+    /// How far back this node remembers.
+    pub fn level(self) -> Level {
+        match self {
+            Self::World => Level::World,
+            Self::Country(_) => Level::Country,
+            Self::Route(_) => Level::Route,
+        }
+    }
 }

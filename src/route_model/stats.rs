@@ -1,17 +1,12 @@
-//! [`Node`]: what has been learned of a route, a country or the world.
+//! [`RouteStats`]: what has been learned of a route, a country or the world.
 //!
 //! It adds up [`Lesson`]s and lets old ones fade with each new verification, so that the recent past counts most. A
 //! route also keeps a *fast* copy of its counts, which remembers the last nine or so, and a sum of surprise for
 //! each [`Check`]: when less comes than was to be expected the route may have changed, and the fast copy is believed
 //! as far as that is likely. A node does not decide, does not know one verification from another and does not store.
 
-use serde::{Deserialize, Serialize};
-
-use super::hazard::{BUCKETS, CURVES, Check, Lesson};
+use super::curves::{BUCKETS, CURVES, Check, Lesson, Level, Row};
 use super::prior;
-
-/// One kind of count along one curve.
-pub type Row = [f32; BUCKETS];
 
 /// How many were at risk and how many events there were, per curve and bucket; old ones have faded.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,20 +17,9 @@ pub struct Counts {
     pub e: [Row; CURVES],
 }
 
-/// How far back a node remembers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Level {
-    /// All routes.
-    World,
-    /// All routes of a country.
-    Country,
-    /// One route.
-    Route,
-}
-
 /// What is known of a route, a country or the world.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub struct RouteStats {
     pub(super) level: Level,
     pub(super) slow: Counts,
     /// Routes only: the last nine or so verifications.
@@ -89,7 +73,7 @@ impl Counts {
     }
 }
 
-impl Node {
+impl RouteStats {
     /// A node that knows nothing.
     pub fn new(level: Level) -> Self {
         Self {
@@ -164,7 +148,7 @@ const VERSION: u8 = 1;
 const LEVELS: [Level; 3] = [Level::World, Level::Country, Level::Route];
 
 /// Packed, for a shared store: version, level, the small fields, then the counts as little-endian `f32`.
-impl Node {
+impl RouteStats {
     /// At most 2 KB.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION, self.level as u8, 0, 0];
@@ -175,7 +159,7 @@ impl Node {
         bytes
     }
 
-    /// `None` for what [`Node::to_bytes`] did not write, or for numbers that no counting gives.
+    /// `None` for what [`RouteStats::to_bytes`] did not write, or for numbers that no counting gives.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk::<8>()?;
         let level = *LEVELS.get(usize::from(head[1]))?;
@@ -201,18 +185,18 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::escalation::hazard::Curve;
+    use crate::route_model::curves::Curve;
 
     const VERIFIED: Lesson = Lesson::Happened { curve: Curve::Verified, bucket: 5 };
 
     fn missed(p: f32) -> Lesson {
-        Lesson::Checked { check: Check::News, hit: false, p }
+        Lesson::Checked { check: Check::FirstEvent, hit: false, p }
     }
 
     #[test]
     fn a_count_halves_with_so_many_starts_as_its_level_says() {
         for (level, half) in [(Level::World, 3000), (Level::Country, 600), (Level::Route, 400)] {
-            let mut node = Node::new(level);
+            let mut node = RouteStats::new(level);
             node.apply(VERIFIED);
             (0..half).for_each(|_| node.apply(Lesson::Started));
             assert!((node.slow.e[0][5] - 0.5).abs() < 0.002, "{level:?}: {}", node.slow.e[0][5]);
@@ -221,32 +205,32 @@ mod tests {
 
     #[test]
     fn the_fast_copy_halves_with_six_starts_and_only_routes_have_one() {
-        let mut route = Node::new(Level::Route);
+        let mut route = RouteStats::new(Level::Route);
         route.apply(VERIFIED);
         (0..6).for_each(|_| route.apply(Lesson::Started));
         assert!((route.fast.unwrap().e[0][5] - 0.5).abs() < 0.001);
-        assert_eq!(Node::new(Level::Country).fast, None);
+        assert_eq!(RouteStats::new(Level::Country).fast, None);
     }
 
     #[test]
     fn doubt_comes_with_a_few_silent_texts_and_goes_with_a_few_good_ones() {
-        let mut route = Node::new(Level::Route);
-        assert!(route.doubt(Check::News) < 0.05);
+        let mut route = RouteStats::new(Level::Route);
+        assert!(route.doubt(Check::FirstEvent) < 0.05);
         (0..6).for_each(|_| route.apply(missed(0.76)));
-        assert!(route.doubt(Check::News) > 0.8);
+        assert!(route.doubt(Check::FirstEvent) > 0.8);
         (0..100).for_each(|_| route.apply(missed(0.76)));
-        (0..10).for_each(|_| route.apply(Lesson::Checked { check: Check::News, hit: true, p: 0.76 }));
-        assert!(route.doubt(Check::News) < 0.1);
-        assert!(route.doubt(Check::Belief) < 0.05);
+        (0..10).for_each(|_| route.apply(Lesson::Checked { check: Check::FirstEvent, hit: true, p: 0.76 }));
+        assert!(route.doubt(Check::FirstEvent) < 0.1);
+        assert!(route.doubt(Check::Conversion) < 0.05);
     }
 
     #[test]
     fn as_many_misses_as_expected_raise_no_doubt() {
-        let mut route = Node::new(Level::Route);
+        let mut route = RouteStats::new(Level::Route);
         let mut worst = 0.0_f64;
         for i in 0..1000 {
-            route.apply(Lesson::Checked { check: Check::Belief, hit: i % 4 != 0, p: 0.75 });
-            worst = worst.max(route.doubt(Check::Belief));
+            route.apply(Lesson::Checked { check: Check::Conversion, hit: i % 4 != 0, p: 0.75 });
+            worst = worst.max(route.doubt(Check::Conversion));
         }
         assert!(worst < 0.1, "{worst}");
     }
@@ -254,36 +238,36 @@ mod tests {
     #[test]
     fn packs_into_two_kilobytes_and_comes_back_the_same() {
         for level in LEVELS {
-            let mut node = Node::new(level);
+            let mut node = RouteStats::new(level);
             for i in 0..50 {
                 node.apply(Lesson::Started);
-                node.apply(Lesson::Survived { curve: Curve::Reported, from: 0, to: i % 29 });
-                node.apply(Lesson::Happened { curve: Curve::Believed, bucket: i % 29 });
+                node.apply(Lesson::Survived { curve: Curve::Delivered, from: 0, to: i % 29 });
+                node.apply(Lesson::Happened { curve: Curve::VerifiedAfterDelivered, bucket: i % 29 });
                 node.apply(Lesson::Called { share: 0.5, weight: 3.0 });
                 node.apply(Lesson::Early);
                 node.apply(missed(0.6));
             }
             let bytes = node.to_bytes();
             assert!(bytes.len() <= 2048, "{}", bytes.len());
-            assert_eq!(Node::from_bytes(&bytes), Some(node));
+            assert_eq!(RouteStats::from_bytes(&bytes), Some(node));
         }
     }
 
     #[test]
     fn what_was_not_packed_here_is_not_read() {
-        let good = Node::new(Level::Route).to_bytes();
+        let good = RouteStats::new(Level::Route).to_bytes();
         let mut other_version = good.clone();
         other_version[0] += 1;
         let mut not_a_number = good.clone();
         not_a_number[8..12].copy_from_slice(&f32::NAN.to_le_bytes());
         for bytes in [&[][..], &good[..7], &good[1..], &other_version, &not_a_number] {
-            assert_eq!(Node::from_bytes(bytes), None);
+            assert_eq!(RouteStats::from_bytes(bytes), None);
         }
     }
 
     #[test]
     fn a_lesson_that_makes_no_sense_teaches_nothing() {
-        let mut node = Node::new(Level::Route);
+        let mut node = RouteStats::new(Level::Route);
         for lesson in [
             Lesson::Happened { curve: Curve::Verified, bucket: 29 },
             Lesson::Survived { curve: Curve::Verified, from: 200, to: 100 },
@@ -292,6 +276,6 @@ mod tests {
         ] {
             node.apply(lesson);
         }
-        assert_eq!(node, Node::new(Level::Route));
+        assert_eq!(node, RouteStats::new(Level::Route));
     }
 }

@@ -6,15 +6,15 @@
 //! verification that ends. Only a stop writes what is left without asking what it costs. A node that much is learned
 //! of is written once a second however much that is, so that no key is hot because its route is.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::known::{Known, entry, name, node_of};
+use super::cache::{Known, entry, name, node_of};
 use super::{INDEX, INDEX_MAX, KEEP, Learner, State};
-use crate::engine::Engine;
-use crate::escalation::book::Key;
+use crate::route_model::curves::Key;
 use crate::store::{StoreError, Swap};
 
 /// No node is written more often than this, however busy it is.
@@ -54,7 +54,7 @@ impl Pace {
 /// Something that is to be written.
 #[derive(Clone, Debug)]
 enum Due {
-    Node(Key),
+    Stats(Key),
     Fact(String),
     List,
 }
@@ -92,7 +92,7 @@ impl State {
         let nodes = self.copies.iter().filter(|(_, copy)| waits(copy)).map(|(key, copy)| {
             let pace = if matches!(key, Key::Route(_)) { ROUTE } else { WIDE };
             let urgency = pace.urgency(copy.pending.len(), copy.pending_since, now);
-            (urgency, copy.written_at, copy.pending_since, Due::Node(*key))
+            (urgency, copy.written_at, copy.pending_since, Due::Stats(*key))
         });
         let facts = self.unwritten.iter().map(|(name, (_, since))| {
             (FACT.urgency(0, Some(*since), now), self.fact_written_at, Some(*since), Due::Fact(name.clone()))
@@ -102,7 +102,7 @@ impl State {
         let mut due: Vec<_> = nodes.chain(facts).chain(list).filter(|(urgency, ..)| all || *urgency >= 1.0).collect();
         due.sort_by(|one, other| other.0.total_cmp(&one.0).then((one.1, one.2).cmp(&(other.1, other.2))));
         let mut due: Vec<_> = due.into_iter().map(|(.., due)| due).collect();
-        let shared = due.iter().position(|due| !matches!(due, Due::Node(Key::Route(_))));
+        let shared = due.iter().position(|due| !matches!(due, Due::Stats(Key::Route(_))));
         if let (Some(first), true) = (shared, self.purse.is_for_all()) {
             due[..=first].rotate_right(1);
         }
@@ -123,7 +123,7 @@ impl Learner {
         let due = self.state().due(all, now);
         for due in due {
             let is_paid = match due {
-                Due::Node(key) => self.write(key, all, now).await?,
+                Due::Stats(key) => self.write(key, all, now).await?,
                 Due::Fact(name) => self.write_fact(name, all, now).await?,
                 Due::List => self.write_list(all).await?,
             };
@@ -231,15 +231,15 @@ impl Learner {
 }
 
 /// Writes what has been learned until told to stop, and then all of it.
-pub async fn run(engine: Engine, stop: CancellationToken) {
+pub async fn run(learner: Arc<Learner>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(PAUSE) => {}
         }
-        if let Err(error) = engine.learner.flush(false).await {
+        if let Err(error) = learner.flush(false).await {
             debug!(%error, "what has been learned cannot be written now");
         }
     }
-    let _ = tokio::time::timeout(PAUSE, engine.learner.flush(true)).await;
+    let _ = tokio::time::timeout(PAUSE, learner.flush(true)).await;
 }

@@ -5,123 +5,27 @@
 //! reckoning backwards from the end of the verification's life. [`plan`] does that; it learns nothing, keeps nothing
 //! and never looks at a clock. `docs/escalation.md` has the formulas in prose.
 
-use serde::{Deserialize, Serialize};
-
-use super::Mood;
+use super::advice::{Advice, AdviceReason, Costs, Next};
+use super::curves::Lesson;
 use super::estimates::Estimates;
-use super::hazard::Lesson;
+use super::observer::Observer;
+use super::outlook::{Outlook, Point, stays};
 use super::prior;
-use super::stage::{Point, Stage, stays};
-use super::track::Track;
-
-/// What things are worth to the operator, in micro-dollars.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Costs {
-    /// A call that is taken; `None` is what Plivo asks for the route.
-    pub call: Option<f64>,
-    /// A millisecond in which a person has no code.
-    pub wait: f64,
-    /// A person who wanted to verify and could not.
-    pub lost: f64,
-    /// A call to somebody who did not need it.
-    pub nuisance: f64,
-}
-
-impl Costs {
-    /// A cent for ten seconds, fifty for a lost user, two for a needless call.
-    pub const BALANCED: Self = Self { call: None, wait: 1.0, lost: 500_000.0, nuisance: 20_000.0 };
-    /// Calls are dear, waiting is not.
-    pub const THRIFTY: Self = Self { call: None, wait: 0.5, lost: 250_000.0, nuisance: 30_000.0 };
-    /// What each mood thinks.
-    pub fn of(mood: Mood) -> Self {
-        match mood {
-            Mood::Thrifty => Self::THRIFTY,
-            Mood::Balanced => Self::BALANCED,
-            Mood::Eager => Self::EAGER,
-        }
-    }
-
-    /// Waiting is dear, calls are not.
-    pub const EAGER: Self = Self { call: None, wait: 2.0, lost: 1_000_000.0, nuisance: 10_000.0 };
-}
-
-/// What to do now.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Next {
-    /// Place the call.
-    Call,
-    /// Ask again at this age, or when something happens.
-    WakeAt(u32),
-    /// No call, unless something happens.
-    Never,
-}
-
-/// Why it is to be done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// What may still come is not worth waiting for, or still is.
-    #[default]
-    Hazard,
-    /// The text is known to be lost.
-    Failed,
-    /// The person asked again and is there.
-    Resend,
-    /// Long enough, whatever is expected.
-    Max,
-    /// Waiting costs nothing that a call could save.
-    Never,
-}
-
-/// A decision and all that explains it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Decision {
-    /// What to do.
-    pub next: Next,
-    /// Why.
-    pub kind: Kind,
-    /// The verification's age.
-    pub age_ms: u32,
-    /// How long ago `delivered` was reported.
-    pub reported_ms_ago: Option<u32>,
-    /// The text still brings the code, sooner or later.
-    pub text: f64,
-    /// The text brings it within the next 10 seconds.
-    pub soon: f64,
-    /// The person wants the code and the text will not bring it.
-    pub need: f64,
-    /// Nobody will enter a code, whatever comes; and how many times as likely that is as among all texts.
-    pub no_intent: f64,
-    /// See [`no_intent`](Self::no_intent).
-    pub no_intent_gain: f64,
-    /// Who needs the code gets it from a call that is placed now.
-    pub saves: f64,
-    /// To be expected if the call is placed now, in micro-dollars.
-    pub call_cost: f64,
-    /// To be expected if it is not, in micro-dollars.
-    pub wait_cost: f64,
-    /// On how many verifications this rests: of the world, the country, the route.
-    pub samples: [f32; 3],
-    /// What has been learned of the route makes the call come earlier than it would have.
-    pub is_route_unreliable: bool,
-    /// It only waits to see what would have come.
-    pub is_probe: bool,
-}
 
 /// Begins a verification: the plan decides whether it is a probe.
-pub fn start(estimates: &Estimates, call_price_u: u64, costs: &Costs) -> (Track, Vec<Lesson>) {
-    let planned = match plan(estimates, &Track::default(), 0, call_price_u, costs).next {
+pub fn start(estimates: &Estimates, call_price_u: u64, costs: &Costs) -> (Observer, Vec<Lesson>) {
+    let planned = match plan(estimates, &Observer::default(), 0, call_price_u, costs).next {
         Next::WakeAt(at) => Some(at),
         Next::Call => Some(0),
         Next::Never => None,
     };
-    Track::start(estimates, planned)
+    Observer::start(estimates, planned)
 }
 
 /// What is best now, for a verification of this age.
-pub fn plan(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u64, costs: &Costs) -> Decision {
+pub fn plan(estimates: &Estimates, track: &Observer, age_ms: u32, call_price_u: u64, costs: &Costs) -> Advice {
     let mut decision = best(estimates, track, age_ms, call_price_u, costs);
-    if decision.next == Next::Call && decision.kind == Kind::Hazard {
+    if decision.next == Next::Call && decision.kind == AdviceReason::Hazard {
         let unlearned = best(&Estimates::prior(), track, age_ms, call_price_u, costs);
         decision.is_route_unreliable = unlearned.next != Next::Call;
     }
@@ -138,24 +42,24 @@ pub fn plan(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u64
 }
 
 /// The text is known to be lost: call at once. The figures say what was expected until then.
-pub fn failed(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u64, costs: &Costs) -> Decision {
-    Decision { next: Next::Call, kind: Kind::Failed, ..best(estimates, track, age_ms, call_price_u, costs) }
+pub fn failed(estimates: &Estimates, track: &Observer, age_ms: u32, call_price_u: u64, costs: &Costs) -> Advice {
+    Advice { next: Next::Call, kind: AdviceReason::Failed, ..best(estimates, track, age_ms, call_price_u, costs) }
 }
 
-fn best(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u64, costs: &Costs) -> Decision {
+fn best(estimates: &Estimates, track: &Observer, age_ms: u32, call_price_u: u64, costs: &Costs) -> Advice {
     let price = costs.call.unwrap_or(call_price_u as f64);
     let reported = track.reported_ms.filter(|at| *at <= age_ms);
     let resent = track.resent_ms.filter(|at| *at <= age_ms);
     let (stage, began_ms) = match (resent, reported) {
-        (Some(at), _) => (Stage::resent(estimates), at),
-        (None, Some(at)) => (Stage::reported(estimates), at),
-        (None, None) => (Stage::silent(estimates), 0),
+        (Some(at), _) => (Outlook::resent(estimates), at),
+        (None, Some(at)) => (Outlook::reported(estimates), at),
+        (None, None) => (Outlook::silent(estimates), 0),
     };
     let points = stage.points(age_ms - began_ms);
     let mut priced = priced(&stage, &points, price, costs);
     if resent.is_none() && reported.is_none() {
         // A report of delivery may come in any part, and then everything is reckoned from there.
-        let stage = Stage::reported(estimates);
+        let stage = Outlook::reported(estimates);
         let after = self::priced(&stage, &stage.points(0), price, costs);
         for (part, point) in priced.iter_mut().zip(&points) {
             let middle_ms = point.clock_ms + point.lasts_ms as u32 / 2;
@@ -172,12 +76,12 @@ fn best(estimates: &Estimates, track: &Track, age_ms: u32, call_price_u: u64, co
         None => Next::Never,
     };
     let kind = match next {
-        Next::Never => Kind::Never,
-        Next::Call if track.resent_ms.is_some() => Kind::Resend,
-        Next::Call if solved.wait_cost == f64::INFINITY => Kind::Max,
-        Next::Call | Next::WakeAt(_) => Kind::Hazard,
+        Next::Never => AdviceReason::Never,
+        Next::Call if track.resent_ms.is_some() => AdviceReason::Resend,
+        Next::Call if solved.wait_cost == f64::INFINITY => AdviceReason::Max,
+        Next::Call | Next::WakeAt(_) => AdviceReason::Hazard,
     };
-    Decision {
+    Advice {
         next,
         kind,
         age_ms,
@@ -211,7 +115,7 @@ struct Priced {
     stays: f64,
 }
 
-fn priced(stage: &Stage<'_>, points: &[Point], price: f64, costs: &Costs) -> Vec<Priced> {
+fn priced(stage: &Outlook<'_>, points: &[Point], price: f64, costs: &Costs) -> Vec<Priced> {
     let price = |point: &Point| Priced {
         clock_ms: point.clock_ms,
         lasts_ms: point.lasts_ms as u32,
@@ -239,7 +143,7 @@ struct Solved {
 }
 
 /// From the last point to the first, the cheaper of calling and waiting. At the end whoever is left is lost.
-fn backwards(points: &[Priced], began_ms: u32, there: f64, stage: &Stage<'_>, costs: &Costs) -> Solved {
+fn backwards(points: &[Priced], began_ms: u32, there: f64, stage: &Outlook<'_>, costs: &Costs) -> Solved {
     let lost = costs.lost;
     let mut solved = Solved { call_cost: lost, wait_cost: lost, cost: lost, call_at: None, there: 0.0 };
     for point in points.iter().rev() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, Situation, Text};
+use crate::route_model::CostPreset;
 
 /// When a text is given up for a call. Written as in `ESCALATION` and in a creation's `escalation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,19 +24,7 @@ pub enum Policy {
     Never,
     /// `adaptive`: when the route's own history says that waiting on would cost more; at once when the text is known
     /// to be lost.
-    Adaptive(Mood),
-}
-
-/// How soon the adaptive policy thinks a call worth its price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mood {
-    /// `adaptive:thrifty`: fewer calls.
-    Thrifty,
-    /// `adaptive`, `adaptive:balanced`.
-    #[default]
-    Balanced,
-    /// `adaptive:eager`: sooner.
-    Eager,
+    Adaptive(CostPreset),
 }
 
 impl Policy {
@@ -70,10 +59,10 @@ impl FromStr for Policy {
             _ => Err(ParsePolicyError),
         };
         match text.split_once(':') {
-            None if text == "adaptive" => Ok(Self::Adaptive(Mood::Balanced)),
-            Some(("adaptive", "thrifty")) => Ok(Self::Adaptive(Mood::Thrifty)),
-            Some(("adaptive", "balanced")) => Ok(Self::Adaptive(Mood::Balanced)),
-            Some(("adaptive", "eager")) => Ok(Self::Adaptive(Mood::Eager)),
+            None if text == "adaptive" => Ok(Self::Adaptive(CostPreset::Balanced)),
+            Some(("adaptive", "thrifty")) => Ok(Self::Adaptive(CostPreset::Thrifty)),
+            Some(("adaptive", "balanced")) => Ok(Self::Adaptive(CostPreset::Balanced)),
+            Some(("adaptive", "eager")) => Ok(Self::Adaptive(CostPreset::Eager)),
             None if text == "fail" => Ok(Self::Fail),
             None if text == "never" => Ok(Self::Never),
             Some(("fixed", after)) => Ok(Self::Fixed(seconds(after)?)),
@@ -90,9 +79,9 @@ impl fmt::Display for Policy {
             Self::FixedOrFail(after) => write!(f, "fixed+fail:{}", after.as_secs()),
             Self::Fail => f.write_str("fail"),
             Self::Never => f.write_str("never"),
-            Self::Adaptive(Mood::Thrifty) => f.write_str("adaptive:thrifty"),
-            Self::Adaptive(Mood::Balanced) => f.write_str("adaptive"),
-            Self::Adaptive(Mood::Eager) => f.write_str("adaptive:eager"),
+            Self::Adaptive(CostPreset::Thrifty) => f.write_str("adaptive:thrifty"),
+            Self::Adaptive(CostPreset::Balanced) => f.write_str("adaptive"),
+            Self::Adaptive(CostPreset::Eager) => f.write_str("adaptive:eager"),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! delivery is worth less while nobody enters what is reported. Without this an outage that a service went through
 //! would be none in a replay.
 
-use super::seen::{End, Seen};
+use super::reconstruct::{End, Seen};
 use super::trace::{NEVER, Report, Row};
 
 /// So many on either side.

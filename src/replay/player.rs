@@ -5,7 +5,7 @@
 
 /// What a policy sees of one verification, in the order it happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum PlayedEvent {
     /// The text was handed to Plivo.
     Started,
     /// The code was entered. A verification is over with this.
@@ -30,12 +30,12 @@ pub enum Seen {
 /// A policy that is played against a trace: it is told each event at its time and answers what it wants next.
 pub trait Player {
     /// `id` and the facts a policy may know at the start; `at_ms` is trace time (t0 + age), `age_ms` since the start.
-    fn see(&mut self, id: u64, facts: &Facts, seen: Seen, at_ms: u64, age_ms: u64) -> Wish;
+    fn see(&mut self, id: u64, facts: &RouteFacts, seen: PlayedEvent, at_ms: u64, age_ms: u64) -> Wish;
 }
 
 /// What is known of a verification from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct RouteFacts {
     /// ISO country of the number.
     pub country: [u8; 2],
     /// MCC and MNC as one number; 0 when they are not known.
@@ -51,7 +51,7 @@ pub struct Facts {
 pub enum Wish {
     /// Nothing new; an earlier wish to be woken stands.
     Nothing,
-    /// To be told [`Seen::Timer`] at this age. It replaces an earlier wish.
+    /// To be told [`PlayedEvent::Timer`] at this age. It replaces an earlier wish.
     WakeAt {
         /// Since the start.
         age_ms: u64,
@@ -60,7 +60,7 @@ pub enum Wish {
     Call {
         /// Why.
         reason: PlayReason,
-        /// To be told [`Seen::Timer`] at this age. It replaces an earlier wish, also where there is none.
+        /// To be told [`PlayedEvent::Timer`] at this age. It replaces an earlier wish, also where there is none.
         wake_ms: Option<u64>,
     },
 }

@@ -4,7 +4,7 @@
 //! (`write`); what others have written is read again every few seconds. While the store is away decisions rest on what was
 //! known last, or on what is assumed of a route that nobody has used: learning never holds up a verification.
 
-mod known;
+mod cache;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -15,16 +15,16 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use self::known::{Known, name, node_of, parse_entry};
+use self::cache::{Known, name, node_of, parse_entry};
 use self::write::Purse;
 pub use self::write::run;
-use crate::escalation::Insight;
-use crate::escalation::book::Key;
-use crate::escalation::hazard::Lesson;
-use crate::escalation::node::Node;
-use crate::escalation::prices;
 use crate::keyring::Keyring;
 use crate::phone::{Carrier, Country, PhoneNumber};
+use crate::prices;
+use crate::route_model::Insight;
+use crate::route_model::curves::Key;
+use crate::route_model::curves::Lesson;
+use crate::route_model::stats::RouteStats;
 use crate::store::{Store, StoreError};
 use crate::verification::{Channel, Verification};
 
@@ -228,7 +228,7 @@ impl Learner {
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn nodes(&self) -> Result<Vec<(Key, Option<Country>, Node)>, StoreError> {
+    pub async fn nodes(&self) -> Result<Vec<(Key, Option<Country>, RouteStats)>, StoreError> {
         let index = self.store.memos(&[INDEX.to_owned()]).await?.pop().flatten().unwrap_or_default();
         let mut known: BTreeMap<Key, Option<Country>> =
             String::from_utf8_lossy(&index).split_whitespace().filter_map(parse_entry).collect();

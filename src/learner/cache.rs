@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use crate::escalation::book::Key;
-use crate::escalation::hazard::Lesson;
-use crate::escalation::node::Node;
 use crate::phone::Country;
+use crate::route_model::curves::Key;
+use crate::route_model::curves::Lesson;
+use crate::route_model::stats::RouteStats;
 
 /// Lessons that are kept while they cannot be written.
 const PENDING_MAX: usize = 2_000;
@@ -14,7 +14,7 @@ const PENDING_MAX: usize = 2_000;
 #[derive(Default)]
 pub(super) struct Known {
     /// With the lessons that are not written yet.
-    pub(super) node: Option<Node>,
+    pub(super) node: Option<RouteStats>,
     pub(super) read_at: Option<Instant>,
     pub(super) pending: Vec<Lesson>,
     /// Lessons that are being written.
@@ -30,7 +30,7 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn learn(&mut self, key: Key, lessons: &[Lesson], now: Instant) {
-        let node = self.node.get_or_insert_with(|| Node::new(key.level()));
+        let node = self.node.get_or_insert_with(|| RouteStats::new(key.level()));
         lessons.iter().for_each(|lesson| node.apply(*lesson));
         if !lessons.is_empty() {
             self.pending_since.get_or_insert(now);
@@ -73,9 +73,9 @@ impl Known {
     }
 }
 
-pub(super) fn node_of(key: Key, stored: Option<&[u8]>) -> Node {
+pub(super) fn node_of(key: Key, stored: Option<&[u8]>) -> RouteStats {
     // What another version wrote begins anew.
-    stored.and_then(Node::from_bytes).unwrap_or_else(|| Node::new(key.level()))
+    stored.and_then(RouteStats::from_bytes).unwrap_or_else(|| RouteStats::new(key.level()))
 }
 
 pub(super) fn name(key: Key) -> String {

@@ -8,7 +8,7 @@
 use super::draw::Draw;
 use super::parse::{COLUMNS, Column, Header};
 use super::trace::{CallResult, NEVER, Report, Row};
-use crate::escalation::prices;
+use crate::prices;
 
 /// How a text arrives that nothing is reported of: median in ms, and spread.
 pub(super) const UNREPORTED: (f64, f64) = (8_000.0, 1.0);

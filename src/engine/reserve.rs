@@ -9,9 +9,9 @@ use std::time::Duration;
 use tracing::{Instrument, debug, warn};
 
 use super::{Engine, EngineError};
-use crate::escalation::prices;
 use crate::guard::{Ask, Scope, Take};
 use crate::phone::PhoneNumber;
+use crate::prices;
 use crate::store::{Count, NumberKey, Taken};
 use crate::time::Timestamp;
 use crate::verification::rules::Barred;
