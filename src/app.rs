@@ -86,7 +86,7 @@ impl Application {
             let (data, sandbox) = (data.clone(), sandbox.clone());
             App::new().app_data(data).wrap(from_fn(http::observe)).configure(move |app| {
                 if let Some(sandbox) = &sandbox {
-                    app.configure(sandbox.configure_open());
+                    app.configure(sandbox.configure_control());
                 }
                 http::routes(app, sandbox.is_some(), with_legacy);
             })

@@ -1,166 +1,102 @@
-//! One call: it rings, somebody or something picks up or not, it ends, and says so once.
+//! [`PlacedCall`]: a call that Plivo accepted, with its callbacks and its API records.
 //!
-//! What is said on it is up to the answer URL ([`conversation`](super::conversation)) or the PHLO
-//! ([`run`](super::run)).
+//! It does no IO: [`ring`](super::ring) takes it from the first ring to its end.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::callbacks::{Callback, Target};
-use super::carrier::Kind;
-use super::code::code_in;
+use super::api::Api;
+use super::callbacks::{CallbackTarget, PlivoCallback};
+use super::clock::{callback_time, now, record_time};
 use super::ending::Ending;
-use super::handset::CallStatus;
-use super::outage::{Api, Lie};
-use super::pace::Pace;
-use super::provider::Provider;
-use super::scenario::Pickup;
-use super::{lock, now, plivo_time, record_time, speech, tariff};
+use super::scenario::RingResult;
+use super::speed::Speed;
+use super::sync::lock;
+use super::tariff;
 use crate::time::Timestamp;
 
-const RINGS: Duration = Duration::from_secs(1);
-/// From the beginning of a sentence until its code has been heard.
-const HEARD: Duration = Duration::from_millis(500);
-
-/// What one of the APIs was asked to place.
+/// What an API was asked to place.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(super) struct CallOrder {
     pub(super) api: Api,
     pub(super) from: String,
     /// Digits only.
     pub(super) to: String,
-    pub(super) on_ring: Option<Target>,
-    pub(super) on_hangup: Option<Target>,
+    pub(super) on_ring: Option<CallbackTarget>,
+    pub(super) on_hangup: Option<CallbackTarget>,
 }
 
-/// A placed call.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct PlacedCall {
     pub(super) uuid: String,
-    /// Another id than the call's, as third parties see it; both come back in callbacks.
+    /// Differs from `uuid`, as third parties report; callbacks carry both.
     pub(super) request_uuid: String,
-    order: Order,
-    /// Who will pick up; `None` if the network lost the call.
-    fate: Option<Pickup>,
-    /// Whether any phone rings; a faked call only says so.
-    real: bool,
+    pub(super) order: CallOrder,
+    /// How the ringing will end; `None` for a call that the network lost.
+    pub(super) ring_result: Option<RingResult>,
+    /// False for a call that an outage loses or fakes.
+    pub(super) reaches_handset: bool,
     placed: Timestamp,
-    pace: Pace,
-    progress: Mutex<Progress>,
-    /// Set when the customer asks for the end.
-    cut: watch::Sender<bool>,
+    speed: Speed,
+    progress: Mutex<CallProgress>,
+    hangup_requested: watch::Sender<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Progress {
+struct CallProgress {
     answered: Option<Timestamp>,
-    machine: bool,
+    is_machine: bool,
     code_heard: bool,
     ended: Option<(Timestamp, Ending)>,
 }
 
-impl Line {
-    /// Takes the order. Nothing rings before [`ring`](Self::ring).
-    pub(super) fn place(provider: &Provider, order: Order) -> Arc<Self> {
-        let fate = provider.carrier.call(&order.to);
-        let (fate, real) = match provider.outages.lie(order.api, Kind::Call, &order.to, Instant::now()) {
-            None => (Some(fate), true),
-            Some(Lie::Silent) => (None, false),
-            Some(Lie::Fake) => (Some(Pickup::Answered), false),
-        };
-        let line = Arc::new(Self {
+impl PlacedCall {
+    pub(super) fn new(order: CallOrder, ring_result: Option<RingResult>, reaches_handset: bool, speed: Speed) -> Self {
+        Self {
             uuid: Uuid::new_v4().to_string(),
             request_uuid: Uuid::new_v4().to_string(),
             order,
-            fate,
-            real,
+            ring_result,
+            reaches_handset,
             placed: now(),
-            pace: provider.pace,
+            speed,
             progress: Mutex::default(),
-            cut: watch::Sender::new(false),
-        });
-        provider.keep_line(&line);
-        if real {
-            provider.handsets.ring(&line.order.to, &line.uuid);
+            hangup_requested: watch::Sender::new(false),
         }
-        line
     }
 
-    /// Rings until somebody or something picks up. Otherwise the call is over, and why is what
-    /// [`ending`](Self::ending) says; a call the network lost is not over either.
-    pub(super) async fn ring(&self, provider: &Arc<Provider>) -> Option<Pickup> {
-        let fate = self.fate?;
-        if let Some(target) = &self.order.on_ring {
-            provider.notify_later(self.callback(target, "Ring", "ringing"));
-        }
-        tokio::select! {
-            () = provider.pace.pass(RINGS) => {}
-            () = self.was_cut() => {
-                self.end(provider, Ending::CANCELED);
-                return None;
-            }
-        }
-        match fate {
-            Pickup::Answered | Pickup::Machine => {
-                let mut progress = lock(&self.progress);
-                progress.answered = Some(now());
-                progress.machine = fate == Pickup::Machine;
-                drop(progress);
-                self.show(provider, if fate == Pickup::Machine { CallStatus::Machine } else { CallStatus::Answered });
-                return Some(fate);
-            }
-            Pickup::Busy => self.end(provider, Ending::BUSY),
-            Pickup::Rejected => self.end(provider, Ending::REJECTED),
-            Pickup::NoAnswer => self.end(provider, Ending::NO_ANSWER),
-            Pickup::Failed => self.end(provider, Ending::FAILED),
-        }
-        Some(fate)
-    }
-
-    /// Says something to whoever picked up, and takes as long as that takes.
-    pub(super) async fn say(&self, provider: &Provider, text: &str) {
-        let length = speech::duration(text);
-        let Some(code) = code_in(text).filter(|_| !self.is_machine()) else { return provider.pace.pass(length).await };
-        provider.pace.pass(HEARD).await;
-        lock(&self.progress).code_heard = true;
-        if self.real {
-            provider.handsets.speak(&self.order.to, &self.uuid, &code);
-        }
-        provider.pace.pass(length.saturating_sub(HEARD)).await;
-    }
-
-    /// Ends the call, unless it has ended.
-    pub(super) fn end(&self, provider: &Arc<Provider>, ending: Ending) {
+    pub(super) fn record_answer(&self, is_machine: bool) {
         let mut progress = lock(&self.progress);
-        if progress.ended.is_some() {
-            return;
-        }
-        progress.ended = Some((now(), ending));
-        let machine = progress.machine;
-        drop(progress);
-        if !machine {
-            self.show(provider, ending.seen_as);
-        }
-        if let Some(target) = &self.order.on_hangup {
-            provider.notify_later(self.callback(target, "Hangup", ending.status));
-        }
+        progress.answered = Some(now());
+        progress.is_machine = is_machine;
     }
 
-    /// Asks for the end; false when the call is over already.
-    pub(super) fn cut(&self) -> bool {
-        let live = self.ending().is_none();
-        self.cut.send_replace(true);
-        live
+    pub(super) fn record_code_heard(&self) {
+        lock(&self.progress).code_heard = true;
     }
 
-    pub(super) async fn was_cut(&self) {
-        // The sender lives as long as `self`: this cannot fail.
-        let _ = self.cut.subscribe().wait_for(|cut| *cut).await;
+    /// Records the end of the call; false when it had ended before.
+    pub(super) fn record_end(&self, ending: Ending) -> bool {
+        let mut progress = lock(&self.progress);
+        let is_first = progress.ended.is_none();
+        progress.ended.get_or_insert_with(|| (now(), ending));
+        is_first
+    }
+
+    /// Asks for the end of the call; false when it has ended already.
+    pub(super) fn request_hangup(&self) -> bool {
+        let is_live = self.ending().is_none();
+        self.hangup_requested.send_replace(true);
+        is_live
+    }
+
+    /// Waits until the customer asks for the end.
+    pub(super) async fn hangup_requested(&self) {
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = self.hangup_requested.subscribe().wait_for(|requested| *requested).await;
     }
 
     pub(super) fn ending(&self) -> Option<Ending> {
@@ -168,22 +104,16 @@ impl Line {
     }
 
     pub(super) fn is_machine(&self) -> bool {
-        lock(&self.progress).machine
+        lock(&self.progress).is_machine
     }
 
     /// Whether a person has heard a code.
-    pub(super) fn code_heard(&self) -> bool {
+    pub(super) fn is_code_heard(&self) -> bool {
         lock(&self.progress).code_heard
     }
 
-    fn show(&self, provider: &Provider, status: CallStatus) {
-        if self.real {
-            provider.handsets.call_is(&self.order.to, &self.uuid, status);
-        }
-    }
-
-    /// A callback of this call. Source of the fields: plivo.com/docs/voice/concepts/callbacks.
-    pub(super) fn callback(&self, target: &Target, event: &str, status: &str) -> Callback {
+    /// A callback about this call. Source of the fields: plivo.com/docs/voice/concepts/callbacks.
+    pub(super) fn callback(&self, target: &CallbackTarget, event: &str, status: &str) -> PlivoCallback {
         let progress = *lock(&self.progress);
         let mut params = vec![
             ("CallUUID", self.uuid.clone()),
@@ -196,33 +126,33 @@ impl Line {
             ("CallStatus", status.to_owned()),
             ("Event", event.to_owned()),
             ("BillRate", format!("{:.5}", tariff::call_rate(&self.order.to))),
-            ("SessionStart", plivo_time(self.placed)),
+            ("SessionStart", callback_time(self.placed)),
         ];
-        if progress.machine {
+        if progress.is_machine {
             params.push(("Machine", "true".to_owned()));
         }
         if let Some((ended, ending)) = progress.ended {
-            let (duration, billed, cost) = self.bill();
+            let bill = self.bill();
             params.extend([
                 ("HangupCause", ending.cause.to_owned()),
                 ("HangupCauseName", ending.name.to_owned()),
                 ("HangupCauseCode", ending.code.to_string()),
                 ("HangupSource", ending.source.to_owned()),
-                ("Duration", duration.to_string()),
-                ("BillDuration", billed.to_string()),
-                ("TotalCost", cost),
-                ("StartTime", plivo_time(self.placed)),
-                ("EndTime", plivo_time(ended)),
+                ("Duration", bill.seconds.to_string()),
+                ("BillDuration", bill.billed_seconds.to_string()),
+                ("TotalCost", bill.cost),
+                ("StartTime", callback_time(self.placed)),
+                ("EndTime", callback_time(ended)),
             ]);
-            params.extend(progress.answered.map(|at| ("AnswerTime", plivo_time(at))));
+            params.extend(progress.answered.map(|at| ("AnswerTime", callback_time(at))));
         }
         let params = params.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Callback { target: target.clone(), params }
+        PlivoCallback { target: target.clone(), params }
     }
 
-    /// What `GET …/Call/{uuid}/?status=live` shows; `None` once the call has ended.
+    /// The body of `GET …/Call/{uuid}/?status=live`; `None` once the call has ended.
     /// Source: plivo-python, fixture `liveCallGetResponse.json`.
-    pub(super) fn live(&self) -> Option<Value> {
+    pub(super) fn live_record(&self) -> Option<Value> {
         let progress = *lock(&self.progress);
         progress.ended.is_none().then(|| {
             json!({
@@ -233,17 +163,18 @@ impl Line {
                 "direction": "outbound",
                 "from": self.order.from,
                 "to": self.order.to,
-                "session_start": plivo_time(self.placed),
+                "session_start": callback_time(self.placed),
             })
         })
     }
 
-    /// What `GET …/Call/{uuid}/` shows, of a live call as of one that has ended.
-    /// Source: plivo-python, fixture `callGetResponse.json`; in `callListResponse.json` `bill_duration` is as
-    /// long as the call, `billed_duration` whole minutes.
+    /// The body of `GET …/Call/{uuid}/`, for live and for ended calls.
+    ///
+    /// Source: plivo-python, fixture `callGetResponse.json`. In `callListResponse.json`, `bill_duration` is the
+    /// call's length and `billed_duration` counts whole minutes.
     pub(super) fn record(&self, account: &str) -> Value {
         let progress = *lock(&self.progress);
-        let (duration, billed, cost) = self.bill();
+        let bill = self.bill();
         let ending = progress.ended.map(|(_, ending)| ending);
         let status = match (ending, progress.answered) {
             (Some(ending), _) => ending.status,
@@ -262,11 +193,11 @@ impl Line {
             "initiation_time": record_time(self.placed),
             "answer_time": progress.answered.map(record_time),
             "end_time": progress.ended.map(|(at, _)| record_time(at)),
-            "call_duration": duration,
-            "bill_duration": duration,
-            "billed_duration": billed,
+            "call_duration": bill.seconds,
+            "bill_duration": bill.seconds,
+            "billed_duration": bill.billed_seconds,
             "total_rate": format!("{:.5}", tariff::call_rate(&self.order.to)),
-            "total_amount": cost,
+            "total_amount": bill.cost,
             "hangup_cause_name": ending.map(|ending| ending.name),
             "hangup_cause_code": ending.map(|ending| ending.code),
             "hangup_source": ending.map(|ending| ending.source),
@@ -274,16 +205,28 @@ impl Line {
         })
     }
 
-    /// Seconds of its time, billed seconds (by the minute) and their price.
-    fn bill(&self) -> (u64, u64, String) {
+    fn bill(&self) -> Bill {
         let progress = *lock(&self.progress);
         let (Some(answered), Some((ended, _))) = (progress.answered, progress.ended) else {
-            return (0, 0, "0.00000".to_owned());
+            return Bill { seconds: 0, billed_seconds: 0, cost: "0.00000".to_owned() };
         };
-        let talked = self.pace.its(ended.since(answered));
-        let seconds = talked.as_millis().div_ceil(1000).max(1);
+        let talk_time = self.speed.to_simulated(ended.since(answered));
+        let seconds = talk_time.as_millis().div_ceil(1000).max(1);
         let minutes = u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX);
         let cost = f64::from(minutes) * tariff::call_rate(&self.order.to);
-        (u64::try_from(seconds).unwrap_or(u64::MAX), u64::from(minutes) * 60, format!("{cost:.5}"))
+        Bill {
+            seconds: u64::try_from(seconds).unwrap_or(u64::MAX),
+            billed_seconds: u64::from(minutes) * 60,
+            cost: format!("{cost:.5}"),
+        }
     }
+}
+
+/// What a call lasted and cost, in simulated time.
+struct Bill {
+    seconds: u64,
+    /// Whole minutes.
+    billed_seconds: u64,
+    /// USD, with five decimals.
+    cost: String,
 }

@@ -1,9 +1,10 @@
 //! Callbacks: the signed requests that Plivo makes to its customer.
 //!
-//! Signed in both versions and for both kinds of account, as captures show, with a fresh nonce each
-//! time. An answer is waited for eight seconds; without a 2xx the callback is repeated 60, 120 and 240
-//! seconds later. Source: plivo.com/docs/messaging/concepts/callbacks, support.plivo.com article
-//! 360041344652. Redirects are not followed, and no proxy stands between us and the service.
+//! As captures show, each is signed in both versions, for the account and its main account, with a fresh nonce. Plivo
+//! waits eight seconds for an answer; without a 2xx it repeats the callback after 60, 120 and 240 seconds. Source:
+//! plivo.com/docs/messaging/concepts/callbacks, support.plivo.com article 360041344652.
+//!
+//! Redirects are not followed, and no proxy is used between the local Plivo and the service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,52 +16,52 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::pace::Pace;
+use super::speed::Speed;
 use crate::plivo::signature;
 
 const TIMEOUT: Duration = Duration::from_secs(8);
-/// Shorter than servers keep an idle connection, lest a callback is lost on one that is just being closed.
-const IDLE: Duration = Duration::from_secs(2);
-const GAPS: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(120), Duration::from_secs(240)];
+/// Shorter than servers keep an idle connection, so that no callback meets a connection that is being closed.
+const IDLE_MAX: Duration = Duration::from_secs(2);
+const RETRY_GAPS: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(120), Duration::from_secs(240)];
 /// Plivo reads XML of at most 100 KB. Source: plivo.com/docs/voice/concepts/callbacks.
 const REPLY_MAX: usize = 100 * 1024;
 
-/// Where to post something, as a request to the API or the canvas says.
+/// Where a callback goes, as a request to the API or the canvas names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct CallbackTarget {
     pub(super) url: String,
     pub(super) method: Method,
 }
 
-/// One callback: form parameters, in the body of a POST or the query of a GET.
+/// One callback: its parameters form the body of a POST or the query of a GET.
 #[derive(Clone, Debug)]
-pub(super) struct Callback {
-    pub(super) target: Target,
+pub(super) struct PlivoCallback {
+    pub(super) target: CallbackTarget,
     pub(super) params: Vec<(String, String)>,
 }
 
-/// What the customer answered.
+/// The customer's answer.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct CallbackReply {
     pub(super) status: u16,
     pub(super) body: String,
 }
 
-impl Reply {
+impl CallbackReply {
     pub(super) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 }
 
-/// The client that makes them.
-pub(super) struct Callbacks {
+/// The HTTP client for callbacks.
+pub(super) struct CallbackClient {
     client: Client,
     token: SecretString,
-    pace: Pace,
+    speed: Speed,
 }
 
-impl Callbacks {
-    pub(super) fn new(token: SecretString, pace: Pace) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+impl CallbackClient {
+    pub(super) fn new(token: SecretString, speed: Speed) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -73,33 +74,35 @@ impl Callbacks {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIMEOUT)
-            .pool_idle_timeout(IDLE)
+            .pool_idle_timeout(IDLE_MAX)
             .build()?;
-        Ok(Self { client, token, pace })
+        Ok(Self { client, token, speed })
     }
 
-    /// Tries until it is taken or the schedule ends; `tried` hears when the first try is over.
-    pub(super) async fn deliver(&self, callback: &Callback, tried: oneshot::Sender<()>) {
-        let first = self.attempt(callback).await;
+    /// Tries until a 2xx comes or the schedule ends, and signals `tried` after the first try.
+    ///
+    /// By hand rather than with `backon`, because the caller waits for the first try alone.
+    pub(super) async fn deliver(&self, callback: &PlivoCallback, tried: oneshot::Sender<()>) {
+        let first = self.try_once(callback).await;
         let _ = tried.send(());
-        let mut taken = first.is_some_and(|reply| reply.is_success());
-        for gap in GAPS {
-            if taken {
+        let mut is_accepted = first.is_some_and(|reply| reply.is_success());
+        for gap in RETRY_GAPS {
+            if is_accepted {
                 return;
             }
-            self.pace.pass(gap).await;
-            taken = self.attempt(callback).await.is_some_and(|reply| reply.is_success());
+            self.speed.sleep(gap).await;
+            is_accepted = self.try_once(callback).await.is_some_and(|reply| reply.is_success());
         }
-        if !taken {
-            tracing::warn!("a callback was not taken: every try of Plivo's schedule failed");
+        if !is_accepted {
+            tracing::warn!("callback dropped: no try of Plivo's retry schedule was answered with a 2xx");
         }
     }
 
-    /// One try. `None` when nothing was answered.
-    pub(super) async fn attempt(&self, callback: &Callback) -> Option<Reply> {
-        let Target { url, method } = &callback.target;
+    /// Makes one request; `None` without an answer.
+    pub(super) async fn try_once(&self, callback: &PlivoCallback) -> Option<CallbackReply> {
+        let CallbackTarget { url, method } = &callback.target;
         let encoded = serde_urlencoded::to_string(&callback.params).ok()?;
-        // A fragment tunes the fetch at Plivo; it is neither sent nor signed.
+        // At Plivo a fragment configures the request; it is neither sent nor signed.
         let url = url.split('#').next().unwrap_or_default();
         if *method == Method::GET {
             let url = format!("{url}{}{encoded}", if url.contains('?') { '&' } else { '?' });
@@ -110,8 +113,8 @@ impl Callbacks {
         }
     }
 
-    /// The request of an HTTP Request node, which Plivo does not sign.
-    pub(super) async fn unsigned(&self, build: impl FnOnce(&Client) -> RequestBuilder) -> Option<Reply> {
+    /// Makes the request of an HTTP Request node, which Plivo does not sign.
+    pub(super) async fn send_unsigned(&self, build: impl FnOnce(&Client) -> RequestBuilder) -> Option<CallbackReply> {
         send(build(&self.client)).await
     }
 
@@ -130,12 +133,12 @@ impl Callbacks {
     }
 }
 
-async fn send(request: RequestBuilder) -> Option<Reply> {
-    // The error would name the URL, which may carry a ref.
+async fn send(request: RequestBuilder) -> Option<CallbackReply> {
     let mut response = match request.send().await {
         Ok(response) => response,
         Err(error) => {
-            tracing::debug!(error = %error.without_url(), "no answer to a callback");
+            // The URL may carry a ref.
+            tracing::debug!(error = %error.without_url(), "callback not answered");
             return None;
         }
     };
@@ -147,5 +150,5 @@ async fn send(request: RequestBuilder) -> Option<Reply> {
         }
         body.extend_from_slice(&chunk);
     }
-    Some(Reply { status, body: String::from_utf8_lossy(&body).into_owned() })
+    Some(CallbackReply { status, body: String::from_utf8_lossy(&body).into_owned() })
 }

@@ -1,111 +1,116 @@
-//! The network behind the local Plivo: what it makes of each request, text and call.
+//! [`CarrierNetwork`]: decides what happens to each request, text and call.
 //!
-//! A scenario number behaves as [`scenario`](super::scenario) says; any other number is drawn, from the
-//! seed, the number and how often it was tried, so that a run repeats itself whatever the order in which
-//! its requests come in.
+//! A scenario number behaves as [`scenario`](super::scenario) says. Any other number is drawn from the seed, the
+//! number and its count of tries, so that a run can be repeated with its requests in another order.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rand_distr::StandardNormal;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::lock;
-use super::pace::Pace;
-use super::recent::Recent;
-use super::scenario::{Pickup, Scenario, Step, TextState, delivered_after, failed, queued, sent, undelivered};
+use super::api::Medium;
+use super::bounded_map::BoundedMap;
+use super::scenario::{RingResult, Scenario, Step, TextState, delivered_after, failed, queued, sent, undelivered};
+use super::speed::Speed;
+use super::sync::lock;
 
-const NUMBERS: usize = 10_000;
+const NUMBERS_MAX: usize = 10_000;
+/// How many requests scenario 0111 refuses.
+const RATE_LIMITED_REQUESTS: u32 = 2;
+/// How long scenario 0112 answers with server errors.
+const SERVER_ERRORS_LAST: Duration = Duration::from_secs(60);
+/// How long the answer of scenario 0113 hangs.
+const ANSWER_HANGS: Duration = Duration::from_secs(30);
+/// The parameters of the log-normal delay of a drawn text.
+const DELAY_MEDIAN: Duration = Duration::from_millis(2500);
+const DELAY_SIGMA: f64 = 0.7;
+const DELAY_MAX: Duration = Duration::from_secs(900);
 
-/// What is asked for: both APIs ask for one of the two.
+/// How the API answers a request, before anything is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Text,
-    Call,
-}
-
-/// What the API itself makes of a request, before anything is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gate {
-    Open,
+pub(super) enum Admission {
+    Accepted,
     /// Refused with this status; nothing is sent.
     Refused(u16),
-    /// Taken and acted upon at once, but the answer takes its time.
-    Hangs(Duration),
+    /// Accepted and performed at once, but the answer hangs for this real time.
+    Delayed(Duration),
 }
 
-/// The network, with its memory of each number.
 #[derive(Debug)]
-pub(super) struct Carrier {
+pub(super) struct CarrierNetwork {
     seed: u64,
-    pace: Pace,
-    numbers: Mutex<Recent<Tried>>,
+    speed: Speed,
+    tries: Mutex<BoundedMap<NumberTries>>,
 }
 
-/// How often a number was tried.
+/// What was tried for one number.
 #[derive(Debug, Default)]
-struct Tried {
-    first: Option<Instant>,
+struct NumberTries {
+    first_request: Option<Instant>,
     refused: u32,
     texts: u32,
     calls: u32,
 }
 
-impl Carrier {
-    pub(super) fn new(seed: u64, pace: Pace) -> Self {
-        Self { seed, pace, numbers: Mutex::new(Recent::new(NUMBERS)) }
+impl CarrierNetwork {
+    pub(super) fn new(seed: u64, speed: Speed) -> Self {
+        Self { seed, speed, tries: Mutex::new(BoundedMap::new(NUMBERS_MAX)) }
     }
 
-    /// Whether a request gets past the API.
-    pub(super) fn gate(&self, to: &str, kind: Kind, now: Instant) -> Gate {
-        let mut numbers = lock(&self.numbers);
-        let tried = numbers.entry(to, Tried::default);
-        let first = *tried.first.get_or_insert(now);
-        match (Scenario::of(to), kind) {
-            (Scenario::TooManyRequests, Kind::Text) if tried.refused < 2 => {
-                tried.refused += 1;
-                Gate::Refused(429)
+    pub(super) fn admit(&self, to: &str, medium: Medium, now: Instant) -> Admission {
+        let mut tries = lock(&self.tries);
+        let tries = tries.get_or_insert_with(to, NumberTries::default);
+        let first_request = *tries.first_request.get_or_insert(now);
+        match (Scenario::of(to), medium) {
+            (Scenario::TooManyRequests, Medium::Text) if tries.refused < RATE_LIMITED_REQUESTS => {
+                tries.refused += 1;
+                Admission::Refused(429)
             }
-            (Scenario::ServerErrors, _) if now - first < self.pace.real(Duration::from_secs(60)) => Gate::Refused(500),
-            (Scenario::AnswerHangs, Kind::Text) => Gate::Hangs(self.pace.real(Duration::from_secs(30))),
-            _ => Gate::Open,
+            (Scenario::ServerErrors, _) if now - first_request < self.speed.to_real(SERVER_ERRORS_LAST) => {
+                Admission::Refused(500)
+            }
+            (Scenario::AnswerHangs, Medium::Text) => Admission::Delayed(self.speed.to_real(ANSWER_HANGS)),
+            _ => Admission::Accepted,
         }
     }
 
-    /// What becomes of the next text to that number.
-    pub(super) fn text(&self, to: &str) -> Vec<Step> {
-        let nth = self.count(to, |tried| &mut tried.texts);
-        Scenario::of(to).text().unwrap_or_else(|| draw_text(&mut self.rng(to, Kind::Text, nth)))
+    /// Counts a text to the number and returns its steps.
+    pub(super) fn next_text_steps(&self, to: &str) -> Vec<Step> {
+        let nth = self.count(to, |tries| &mut tries.texts);
+        Scenario::of(to).text_steps().unwrap_or_else(|| draw_text_steps(&mut self.rng(to, Medium::Text, nth)))
     }
 
-    /// Who picks up the next call to that number.
-    pub(super) fn call(&self, to: &str) -> Pickup {
-        let nth = self.count(to, |tried| &mut tried.calls);
-        Scenario::of(to).call(nth).unwrap_or_else(|| draw_call(&mut self.rng(to, Kind::Call, nth)))
+    /// Counts a call to the number and returns how its ringing ends.
+    pub(super) fn next_ring_result(&self, to: &str) -> RingResult {
+        let nth = self.count(to, |tries| &mut tries.calls);
+        Scenario::of(to).ring_result(nth).unwrap_or_else(|| draw_ring_result(&mut self.rng(to, Medium::Call, nth)))
     }
 
-    fn count(&self, to: &str, counter: impl FnOnce(&mut Tried) -> &mut u32) -> u32 {
-        let mut numbers = lock(&self.numbers);
-        let counter = counter(numbers.entry(to, Tried::default));
+    /// Increments a counter and returns its value before.
+    fn count(&self, to: &str, counter: impl FnOnce(&mut NumberTries) -> &mut u32) -> u32 {
+        let mut tries = lock(&self.tries);
+        let counter = counter(tries.get_or_insert_with(to, NumberTries::default));
         *counter += 1;
         *counter - 1
     }
 
-    fn rng(&self, to: &str, kind: Kind, nth: u32) -> StdRng {
+    fn rng(&self, to: &str, medium: Medium, nth: u32) -> StdRng {
         let mut hash = Sha256::new();
         hash.update(self.seed.to_be_bytes());
-        hash.update([u8::from(kind == Kind::Call)]);
+        hash.update([u8::from(medium == Medium::Call)]);
         hash.update(nth.to_be_bytes());
         hash.update(to);
         StdRng::from_seed(hash.finalize().into())
     }
 }
 
-/// Mostly delivered, with the long tail that texts have; some without a receipt, some lost.
-fn draw_text(rng: &mut StdRng) -> Vec<Step> {
-    let delay = log_normal(rng, Duration::from_millis(2500), 0.7);
+/// Most texts arrive, with a long tail of delays; some lack a report, some are lost.
+fn draw_text_steps(rng: &mut StdRng) -> Vec<Step> {
+    let delay = draw_delay(rng);
     match rng.random_range(0..100) {
         0..82 => delivered_after(delay),
         82..89 => vec![queued(), sent(), Step::arrive(delay)],
@@ -116,73 +121,83 @@ fn draw_text(rng: &mut StdRng) -> Vec<Step> {
     }
 }
 
-fn draw_call(rng: &mut StdRng) -> Pickup {
+fn draw_ring_result(rng: &mut StdRng) -> RingResult {
     match rng.random_range(0..100) {
-        0..75 => Pickup::Answered,
-        75..86 => Pickup::NoAnswer,
-        86..91 => Pickup::Busy,
-        91..93 => Pickup::Rejected,
-        93..98 => Pickup::Machine,
-        _ => Pickup::Failed,
+        0..75 => RingResult::Answered,
+        75..86 => RingResult::NoAnswer,
+        86..91 => RingResult::Busy,
+        91..93 => RingResult::Rejected,
+        93..98 => RingResult::Machine,
+        _ => RingResult::Failed,
     }
 }
 
-/// Log-normal around `median`, by Box and Muller, at most a quarter of an hour.
-fn log_normal(rng: &mut StdRng, median: Duration, sigma: f64) -> Duration {
-    let (u, v): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
-    let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
-    median.mul_f64((sigma * normal).exp()).min(Duration::from_secs(900))
+fn draw_delay(rng: &mut StdRng) -> Duration {
+    // `rand_distr::LogNormal` checks its parameters at run time; these are constants.
+    let normal: f64 = rng.sample(StandardNormal);
+    DELAY_MEDIAN.mul_f64((DELAY_SIGMA * normal).exp()).min(DELAY_MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::scenario::What;
+    use crate::sandbox::scenario::StepAction;
 
-    fn carrier(seed: u64) -> Carrier {
-        Carrier::new(seed, Pace::new(1.0).unwrap())
+    fn carrier(seed: u64) -> CarrierNetwork {
+        CarrierNetwork::new(seed, Speed::new(1.0).unwrap())
     }
 
     #[test]
-    fn two_texts_are_refused_per_number_and_then_none() {
+    fn scenario_0111_refuses_two_texts_per_number() {
         let (carrier, now) = (carrier(1), Instant::now());
-        let gates = |to: &str| [(); 4].map(|()| carrier.gate(to, Kind::Text, now));
-        let expected = [Gate::Refused(429), Gate::Refused(429), Gate::Open, Gate::Open];
-        assert_eq!(gates("14155550111"), expected);
-        assert_eq!(gates("14165550111"), expected);
-        assert_eq!(carrier.gate("14175550111", Kind::Call, now), Gate::Open);
+        let admissions = |to: &str| [(); 4].map(|()| carrier.admit(to, Medium::Text, now));
+        let expected = [Admission::Refused(429), Admission::Refused(429), Admission::Accepted, Admission::Accepted];
+        assert_eq!(admissions("14155550111"), expected);
+        assert_eq!(admissions("14165550111"), expected);
+        assert_eq!(carrier.admit("14175550111", Medium::Call, now), Admission::Accepted);
     }
 
     #[test]
     fn server_errors_last_a_minute_from_the_first_request() {
         let (carrier, start) = (carrier(1), Instant::now());
-        let gate = |kind, secs| carrier.gate("14155550112", kind, start + Duration::from_secs(secs));
-        assert_eq!(gate(Kind::Text, 0), Gate::Refused(500));
-        assert_eq!(gate(Kind::Call, 59), Gate::Refused(500));
-        assert_eq!(gate(Kind::Text, 60), Gate::Open);
+        let admission = |medium, secs| carrier.admit("14155550112", medium, start + Duration::from_secs(secs));
+        assert_eq!(admission(Medium::Text, 0), Admission::Refused(500));
+        assert_eq!(admission(Medium::Call, 59), Admission::Refused(500));
+        assert_eq!(admission(Medium::Text, 60), Admission::Accepted);
     }
 
     #[test]
-    fn an_answer_hangs_for_texts_only_and_by_the_pace() {
-        let carrier = Carrier::new(1, Pace::new(20.0).unwrap());
-        let gate = |kind| carrier.gate("14155550113", kind, Instant::now());
-        assert_eq!(gate(Kind::Text), Gate::Hangs(Duration::from_millis(1500)));
-        assert_eq!(gate(Kind::Call), Gate::Open);
+    fn an_answer_hangs_for_texts_only_and_in_simulated_time() {
+        let carrier = CarrierNetwork::new(1, Speed::new(20.0).unwrap());
+        let admission = |medium| carrier.admit("14155550113", medium, Instant::now());
+        assert_eq!(admission(Medium::Text), Admission::Delayed(Duration::from_millis(1500)));
+        assert_eq!(admission(Medium::Call), Admission::Accepted);
     }
 
     #[test]
-    fn the_first_call_is_busy_and_the_second_answered() {
+    fn in_scenario_0107_the_first_call_is_busy_and_the_second_answered() {
         let carrier = carrier(1);
-        assert_eq!([(); 2].map(|()| carrier.call("14155550107")), [Pickup::Busy, Pickup::Answered]);
+        let results = [(); 2].map(|()| carrier.next_ring_result("14155550107"));
+        assert_eq!(results, [RingResult::Busy, RingResult::Answered]);
     }
 
     #[test]
-    fn a_seed_repeats_itself_and_most_texts_arrive() {
+    fn one_seed_draws_the_same_texts_again_and_most_arrive() {
         let numbers: Vec<String> = (2000..2400).map(|n| format!("1415555{n}")).collect();
-        let draw = |seed| numbers.iter().map(|to| carrier(seed).text(to)).collect::<Vec<_>>();
+        let draw = |seed| numbers.iter().map(|to| carrier(seed).next_text_steps(to)).collect::<Vec<_>>();
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
-        let arrived = draw(7).iter().filter(|steps| steps.iter().any(|step| step.what == What::Arrive)).count();
+        let arrives = |steps: &&Vec<Step>| steps.iter().any(|step| step.action == StepAction::Arrive);
+        let arrived = draw(7).iter().filter(arrives).count();
         assert!((320..390).contains(&arrived), "{arrived} of 400");
+    }
+
+    #[test]
+    fn half_of_the_drawn_delays_are_shorter_than_the_median() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let delays: Vec<Duration> = (0..1000).map(|_| draw_delay(&mut rng)).collect();
+        let shorter = delays.iter().filter(|delay| **delay < DELAY_MEDIAN).count();
+        assert!((450..550).contains(&shorter), "{shorter} of 1000");
+        assert!(delays.iter().all(|delay| *delay <= DELAY_MAX));
     }
 }

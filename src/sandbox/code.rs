@@ -1,15 +1,15 @@
-//! What a person would type after reading or hearing a text: the code in it.
+//! Finds the code in a text, as a person would who reads or hears it.
 
-/// Codes have six to nine digits; callers' own may be a little shorter or longer.
+/// Our codes have six to nine digits; a customer's own code may be a little shorter or longer.
 const DIGITS: std::ops::RangeInclusive<usize> = 4..=10;
 
-/// The code in a text message or in what was spoken, `None` if there is none.
+/// The code in a text message or in spoken text.
 ///
-/// Digits may stand apart (`482 913`, `4, 8, 2, 9, 1, 3`): blanks and light punctuation do not end a
-/// code, letters do. Of several candidates the first with at least six digits wins, so that a brand
-/// such as `Shop2030` does not. A code said twice in a row is one code.
+/// Digits may stand apart (`482 913`, `4, 8, 2, 9, 1, 3`): blanks and light punctuation do not end a code, letters
+/// do. Of several candidates the first with at least six digits wins, so that a brand such as `Shop2030` does not.
+/// A code that is spoken twice in a row is one code.
 pub(super) fn code_in(text: &str) -> Option<String> {
-    let runs: Vec<String> = text.split(|c: char| !is_digit(c) && !is_light(c)).filter_map(code_of_run).collect();
+    let runs: Vec<String> = text.split(|c: char| !is_digit(c) && !is_separator(c)).filter_map(code_in_run).collect();
     let long = runs.iter().find(|run| run.len() >= 6);
     long.or(runs.first()).cloned()
 }
@@ -18,13 +18,13 @@ fn is_digit(c: char) -> bool {
     c.is_ascii_digit()
 }
 
-fn is_light(c: char) -> bool {
+fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | '.' | '-' | '–' | '…' | ';')
 }
 
-/// A group that is long enough by itself is the code (`482913. 482913.`); else short ones are joined.
-fn code_of_run(run: &str) -> Option<String> {
-    let mut groups = run.split(is_light).filter(|group| !group.is_empty());
+/// A group that is long enough is the code by itself (`482913. 482913.`); shorter groups are joined.
+fn code_in_run(run: &str) -> Option<String> {
+    let mut groups = run.split(is_separator).filter(|group| !group.is_empty());
     if let Some(whole) = groups.clone().find(|group| DIGITS.contains(&group.len())) {
         return Some(whole.to_owned());
     }

@@ -1,113 +1,104 @@
-//! What happens on an answered call of the Call API: the customer's XML is fetched and performed.
+//! Runs a call of the Call API: fetches the customer's answer XML and performs it.
 //!
-//! The person at the phone listens until a code was said. Asked for a key before that, they press it;
-//! afterwards they wait for the rest. A machine presses nothing.
+//! The person listens until a code has been spoken. Asked for a key before that, the person presses it; afterwards
+//! the person waits for the rest. A machine presses nothing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::Line;
-use super::callbacks::Target;
+use super::call::PlacedCall;
+use super::callbacks::CallbackTarget;
 use super::code::code_in;
 use super::ending::Ending;
 use super::provider::Provider;
-use super::scenario::Pickup;
+use super::ring;
+use super::scenario::RingResult;
 use super::speech::{self, Verb};
 
-/// XML may redirect to itself for ever; nobody stays on such a call.
+/// Ends a call whose XML redirects to itself.
 const VERBS_MAX: usize = 100;
-const KEYS_MAX: usize = 5;
-/// How long somebody who is asked for a key takes to press it.
-const PRESSED_AFTER: Duration = Duration::from_secs(1);
+const KEY_PRESSES_MAX: usize = 5;
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long a person who is asked for a key takes to press it.
+const KEY_PRESSED_AFTER: Duration = Duration::from_secs(1);
 
-/// What the Call API was told to do once somebody picks up.
+/// What the Call API does once a call is answered.
 #[derive(Debug)]
-pub(super) struct Script {
-    pub(super) answer: Target,
-    pub(super) fallback: Option<Target>,
-    pub(super) machine: Machines,
+pub(super) struct CallScript {
+    pub(super) answer: CallbackTarget,
+    pub(super) fallback: Option<CallbackTarget>,
+    pub(super) machine: MachinePolicy,
 }
 
-/// What to do when a machine picks up.
+/// What happens when a machine answers.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Machines {
-    /// Nobody looks: it is spoken to as a person would be.
-    Ignored,
-    /// The answer URL is told (`Machine=true`).
-    Reported,
-    /// Told by a callback of its own.
-    ReportedTo(Target),
-    /// The call ends.
-    HungUp,
+pub(super) enum MachinePolicy {
+    /// Detection is off: the call goes on as with a person.
+    Ignore,
+    /// The request to the answer URL carries `Machine=true`.
+    Report,
+    /// A callback of its own reports the machine.
+    ReportTo(CallbackTarget),
+    HangUp,
 }
 
-/// One call of the Call API, from the first ring to its end.
-pub(super) async fn hold(provider: &Arc<Provider>, line: &Line, script: &Script) {
-    let Some(pickup) = line.ring(provider).await else { return };
-    if line.ending().is_some() {
+/// Runs a placed call from its first ring to its end.
+pub(super) async fn run(provider: &Arc<Provider>, call: &PlacedCall, script: &CallScript) {
+    let Some(result) = ring::ring(provider, call).await else { return };
+    if call.ending().is_some() {
         return;
     }
-    if pickup == Pickup::Machine {
+    if result == RingResult::Machine {
         match &script.machine {
-            Machines::HungUp => return line.end(provider, Ending::MACHINE),
-            Machines::ReportedTo(target) => {
-                provider.notify_later(line.callback(target, "MachineDetection", "in-progress"));
+            MachinePolicy::HangUp => return ring::end(provider, call, Ending::MACHINE),
+            MachinePolicy::ReportTo(target) => {
+                provider.notify_detached(call.callback(target, "MachineDetection", "in-progress"));
             }
-            Machines::Ignored | Machines::Reported => {}
+            MachinePolicy::Ignore | MachinePolicy::Report => {}
         }
     }
     let ending = tokio::select! {
-        ending = converse(provider, line, script) => ending,
-        () = line.was_cut() => Ending::HUNG_UP,
+        ending = perform_script(provider, call, script) => ending,
+        () = call.hangup_requested() => Ending::HUNG_UP,
     };
-    line.end(provider, ending);
+    ring::end(provider, call, ending);
 }
 
-async fn converse(provider: &Provider, line: &Line, script: &Script) -> Ending {
-    let mut verbs = match fetch(provider, line, &script.answer, None).await {
+async fn perform_script(provider: &Provider, call: &PlacedCall, script: &CallScript) -> Ending {
+    let mut verbs = match fetch_verbs(provider, call, &script.answer, None).await {
         Ok(verbs) => verbs,
         Err(ending) => match &script.fallback {
             None => return ending,
-            Some(fallback) => match fetch(provider, line, fallback, None).await {
+            Some(fallback) => match fetch_verbs(provider, call, fallback, None).await {
                 Ok(verbs) => verbs,
                 Err(ending) => return ending,
             },
         },
     };
-    let mut keys = 0;
+    let mut key_presses = 0;
     for _ in 0..VERBS_MAX {
-        let next = match verbs.pop_front() {
+        let fetched = match verbs.pop_front() {
             None => break,
             Some(Verb::Hangup) => return Ending::XML_HUNG_UP,
-            Some(Verb::Redirect(target)) => Some(fetch(provider, line, &target, None).await),
+            Some(Verb::Redirect(target)) => Some(fetch_verbs(provider, call, &target, None).await),
             Some(Verb::Gather { prompt, action, key, redirect }) => {
-                let heard = async {
-                    for verb in &prompt {
-                        listen(provider, line, verb).await;
-                    }
-                };
-                keys += 1;
-                // Whoever is asked for a key does not hear out the question.
-                if line.is_machine() || prompt.iter().any(has_a_code) {
-                    heard.await;
-                } else {
-                    let _ = tokio::time::timeout(provider.pace.real(PRESSED_AFTER), heard).await;
-                }
+                listen_to_prompt(provider, call, &prompt).await;
+                key_presses += 1;
                 match action {
-                    Some(action) if !line.code_heard() && !line.is_machine() && keys <= KEYS_MAX => {
-                        let answer = fetch(provider, line, &action, Some(key)).await;
+                    Some(action) if !call.is_code_heard() && !call.is_machine() && key_presses <= KEY_PRESSES_MAX => {
+                        let answer = fetch_verbs(provider, call, &action, Some(key)).await;
                         redirect.then_some(answer)
                     }
                     _ => None,
                 }
             }
             Some(verb @ (Verb::Speak(_) | Verb::Wait(_))) => {
-                listen(provider, line, &verb).await;
+                listen(provider, call, &verb).await;
                 None
             }
         };
-        match next {
+        match fetched {
             None => {}
             Some(Ok(following)) => verbs = following,
             Some(Err(ending)) => return ending,
@@ -116,29 +107,52 @@ async fn converse(provider: &Provider, line: &Line, script: &Script) -> Ending {
     Ending::COMPLETED
 }
 
-fn has_a_code(verb: &Verb) -> bool {
+/// A person presses the key before the prompt ends, unless the prompt speaks a code.
+async fn listen_to_prompt(provider: &Provider, call: &PlacedCall, prompt: &[Verb]) {
+    let whole_prompt = async {
+        for verb in prompt {
+            listen(provider, call, verb).await;
+        }
+    };
+    if call.is_machine() || prompt.iter().any(has_code) {
+        whole_prompt.await;
+    } else {
+        let _ = tokio::time::timeout(provider.speed.to_real(KEY_PRESSED_AFTER), whole_prompt).await;
+    }
+}
+
+fn has_code(verb: &Verb) -> bool {
     matches!(verb, Verb::Speak(text) if code_in(text).is_some())
 }
 
-async fn listen(provider: &Provider, line: &Line, verb: &Verb) {
+async fn listen(provider: &Provider, call: &PlacedCall, verb: &Verb) {
     match verb {
-        Verb::Speak(text) => line.say(provider, text).await,
-        Verb::Wait(pause) => provider.pace.pass((*pause).min(Duration::from_secs(30))).await,
+        Verb::Speak(text) => ring::speak(provider, call, text).await,
+        Verb::Wait(pause) => provider.speed.sleep((*pause).min(WAIT_MAX)).await,
         Verb::Gather { .. } | Verb::Redirect(_) | Verb::Hangup => {}
     }
 }
 
-/// Asks the customer what to do: at the start, or after a key. Tried twice when nobody answers, as by
-/// default; an error is not. Source: plivo.com/docs/voice/concepts/callback-configurations.
-async fn fetch(provider: &Provider, line: &Line, target: &Target, key: Option<char>) -> Result<VecDeque<Verb>, Ending> {
-    let mut callback = line.callback(target, if key.is_some() { "Redirect" } else { "StartApp" }, "in-progress");
+/// Fetches XML from the customer: at the start, for a redirect, or after a key.
+///
+/// As by default at Plivo, a request without an answer is repeated once, an error is not.
+/// Source: plivo.com/docs/voice/concepts/callback-configurations.
+async fn fetch_verbs(
+    provider: &Provider,
+    call: &PlacedCall,
+    target: &CallbackTarget,
+    key: Option<char>,
+) -> Result<VecDeque<Verb>, Ending> {
+    let mut callback = call.callback(target, if key.is_some() { "Redirect" } else { "StartApp" }, "in-progress");
     callback.params.extend(key.map(|key| ("Digits".to_owned(), key.to_string())));
-    let reply = match provider.callbacks.attempt(&callback).await {
+    let reply = match provider.callbacks.try_once(&callback).await {
         Some(reply) => Some(reply),
-        None => provider.callbacks.attempt(&callback).await,
+        None => provider.callbacks.try_once(&callback).await,
     };
     match reply {
-        Some(reply) if reply.status == 200 => speech::parse(&reply.body).map(VecDeque::from).ok_or(Ending::XML_INVALID),
+        Some(reply) if reply.status == 200 => {
+            speech::parse_xml(&reply.body).map(VecDeque::from).ok_or(Ending::XML_INVALID)
+        }
         _ => Err(Ending::URL_UNREACHABLE),
     }
 }

@@ -1,31 +1,29 @@
-//! [`Ending`]: how a call can end, in Plivo's words and in the handset's.
+//! [`Ending`]: the ways in which a call ends, as Plivo and the handset name them.
 //!
-//! Source: plivo.com/docs/voice/troubleshooting/hangup-causes for codes and sources; the causes are
-//! telephony's own names.
+//! Source of codes and hangup sources: plivo.com/docs/voice/troubleshooting/hangup-causes. The causes are the names
+//! of telephony.
 
 use super::handset::CallStatus;
 
-/// One way to end.
+/// One way in which a call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ending {
-    /// `CallStatus`
+    /// Plivo's `CallStatus`.
     pub(super) status: &'static str,
-    /// `HangupCause`
+    /// Plivo's `HangupCause`.
     pub(super) cause: &'static str,
-    /// `HangupCauseName`
+    /// Plivo's `HangupCauseName`.
     pub(super) name: &'static str,
-    /// `HangupCauseCode`
+    /// Plivo's `HangupCauseCode`.
     pub(super) code: u16,
-    /// `HangupSource`
+    /// Plivo's `HangupSource`.
     pub(super) source: &'static str,
-    /// What the handset shows.
-    pub(super) seen_as: CallStatus,
+    pub(super) handset_status: CallStatus,
 }
 
 impl Ending {
-    /// All was said.
     pub(super) const COMPLETED: Self = Self::answered(4010, "End Of XML Instructions", "Plivo", CallStatus::Completed);
-    /// The customer cut a call that had been answered, or its XML hung up.
+    /// The customer ended an answered call through the API.
     pub(super) const HUNG_UP: Self = Self::answered(4000, "Normal Hangup", "API Request", CallStatus::Completed);
     pub(super) const XML_HUNG_UP: Self = Self::answered(4000, "Normal Hangup", "Answer XML", CallStatus::Completed);
     pub(super) const MACHINE: Self = Self::answered(9100, "Machine Detected", "Plivo", CallStatus::Machine);
@@ -38,16 +36,16 @@ impl Ending {
         name: "Busy Line",
         code: 3010,
         source: "Carrier",
-        seen_as: CallStatus::Busy,
+        handset_status: CallStatus::Busy,
     };
-    /// A person refused: Plivo has no status of its own for it.
+    /// A person declined; Plivo's status for that is `busy`.
     pub(super) const REJECTED: Self = Self {
         status: "busy",
         cause: "CALL_REJECTED",
         name: "Rejected",
         code: 3020,
         source: "Call recipient",
-        seen_as: CallStatus::Rejected,
+        handset_status: CallStatus::Rejected,
     };
     pub(super) const NO_ANSWER: Self = Self {
         status: "no-answer",
@@ -55,7 +53,7 @@ impl Ending {
         name: "No Answer",
         code: 3000,
         source: "Carrier",
-        seen_as: CallStatus::NoAnswer,
+        handset_status: CallStatus::NoAnswer,
     };
     pub(super) const FAILED: Self = Self {
         status: "failed",
@@ -63,19 +61,19 @@ impl Ending {
         name: "Network Error",
         code: 3080,
         source: "Carrier",
-        seen_as: CallStatus::Failed,
+        handset_status: CallStatus::Failed,
     };
-    /// The customer cut a call that nobody had answered.
+    /// The customer ended a ringing call through the API.
     pub(super) const CANCELED: Self = Self {
         status: "cancel",
         cause: "ORIGINATOR_CANCEL",
         name: "Canceled",
         code: 1000,
         source: "API Request",
-        seen_as: CallStatus::Canceled,
+        handset_status: CallStatus::Canceled,
     };
 
-    const fn answered(code: u16, name: &'static str, source: &'static str, seen_as: CallStatus) -> Self {
-        Self { status: "completed", cause: "NORMAL_CLEARING", name, code, source, seen_as }
+    const fn answered(code: u16, name: &'static str, source: &'static str, handset_status: CallStatus) -> Self {
+        Self { status: "completed", cause: "NORMAL_CLEARING", name, code, source, handset_status }
     }
 }

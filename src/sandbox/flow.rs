@@ -1,8 +1,8 @@
-//! The flow file: a PHLO as data. `phlo/two_factor.json` is the one we ship.
+//! [`Flow`]: a PHLO as data, read from a file such as `phlo/two_factor.json`.
 //!
-//! Nodes and edges as on Plivo's canvas, checked when read, so that running it cannot fail for the
-//! file's sake. What matters on the canvas alone (ring timeout, voice, language) stands in the file and
-//! is not read here. Source: plivo.com/docs/phlo/components-library.
+//! Nodes and edges are those of Plivo's canvas. They are checked once, so that a run cannot fail because of the file.
+//! Fields that matter on the canvas only (ring timeout, voice, language) are not read here. Source:
+//! plivo.com/docs/phlo/components-library.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,52 +11,54 @@ use serde::Deserialize;
 use super::liquid::Liquid;
 use super::scenario::TextState;
 
-/// A PHLO that can be run.
+/// A checked PHLO.
 #[derive(Debug)]
 pub struct Flow {
-    /// Its name, as the console shows it.
+    /// The name that the console shows.
     pub(super) name: String,
-    /// The payload keys that the Start node declares; nodes can read no other.
+    /// The payload keys that the Start node declares; nodes cannot read others.
     pub(super) params: Vec<String>,
     start: String,
     nodes: HashMap<String, Node>,
     edges: HashMap<(String, String), String>,
 }
 
-/// Why a flow file was not taken.
+/// A fault in a flow file.
 #[derive(Debug, thiserror::Error)]
 pub enum FlowError {
-    /// Not JSON of the expected shape.
-    #[error("the flow file: {0}")]
+    /// The file is not JSON of the expected shape.
+    #[error("the flow file cannot be read: {0}")]
     Shape(#[from] serde_json::Error),
-    /// Two nodes with one id.
-    #[error("the flow has two nodes called {0}")]
-    Twice(String),
-    /// There must be exactly one Start node.
+    /// Two nodes share an id.
+    #[error("the flow has two nodes with the id {0}")]
+    DuplicateNode(String),
+    /// There is no Start node, or more than one.
     #[error("the flow needs exactly one node of type start")]
     Start,
-    /// An edge from or to nothing, from an output the node does not have, or a second one from the same.
-    #[error("the flow's edge from {from}, output {output}, to {to} does not fit its nodes")]
+    /// An edge names an unknown node or output, or an output has two edges.
+    #[error(
+        "the flow's edge from {from}, output {output}, to {to} names an unknown node or output, or is the second edge of that output"
+    )]
     Edge {
         /// The node it leaves.
         from: String,
-        /// The output it leaves by.
+        /// The output it starts at.
         output: String,
         /// The node it leads to.
         to: String,
     },
-    /// A text that is not Liquid.
-    #[error("a text of node {node}: {fault}")]
+    /// A text is not valid Liquid.
+    #[error("a text of node {node} is not valid Liquid: {error}")]
     Text {
-        /// Whose text it is.
+        /// The node that has the text.
         node: String,
-        /// What is wrong with it.
-        fault: String,
+        /// The syntax error.
+        error: String,
     },
 }
 
 #[derive(Deserialize)]
-struct File {
+struct FlowFile {
     name: String,
     nodes: Vec<Node>,
     edges: Vec<Edge>,
@@ -77,9 +79,10 @@ pub(super) struct Node {
     pub(super) action: Action,
 }
 
-/// What a node does.
-#[derive(Debug, Deserialize)]
+/// The type of a node and its fields. The name displayed is the one in the runner's messages.
+#[derive(Debug, Deserialize, strum::Display)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[strum(serialize_all = "title_case")]
 pub(super) enum Action {
     Start {
         params: Vec<String>,
@@ -88,6 +91,7 @@ pub(super) enum Action {
         variable: String,
         conditions: Vec<Condition>,
     },
+    #[strum(serialize = "Send SMS")]
     SendSms {
         from: String,
         to: String,
@@ -105,17 +109,18 @@ pub(super) enum Action {
         /// SSML, without `<speak>`.
         speak: String,
     },
+    #[strum(serialize = "HTTP Request")]
     HttpRequest {
         method: HttpMethod,
         url: String,
-        /// A header that renders empty is left out.
+        /// A header that renders empty is not sent.
         #[serde(default)]
         headers: BTreeMap<String, String>,
         body: BTreeMap<String, String>,
     },
 }
 
-/// One output of a Branch: taken when the variable equals `value`.
+/// One output of a Branch, taken when the variable compares to `value`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Condition {
     pub(super) alias: String,
@@ -130,7 +135,7 @@ pub(super) enum Operation {
     NotEquals,
 }
 
-/// What a node reports by itself, and where to.
+/// Where a node sends its own callbacks, and for which states.
 #[derive(Debug, Deserialize)]
 pub(super) struct EventCallbacks<State> {
     pub(super) url: String,
@@ -155,7 +160,7 @@ impl Flow {
     /// The flow of this repository, `phlo/two_factor.json`.
     ///
     /// # Errors
-    /// [`FlowError`] if the file that was built in is wrong, which a test rules out.
+    /// [`FlowError`] if the built-in file is faulty; a test excludes that.
     pub fn two_factor() -> Result<Self, FlowError> {
         Self::parse(include_str!("../../phlo/two_factor.json"))
     }
@@ -165,7 +170,7 @@ impl Flow {
     /// # Errors
     /// [`FlowError`] names the node or edge that is wrong.
     pub fn parse(json: &str) -> Result<Self, FlowError> {
-        let file: File = serde_json::from_str(json)?;
+        let file: FlowFile = serde_json::from_str(json)?;
         let mut nodes = HashMap::new();
         let mut starts = Vec::new();
         for node in file.nodes {
@@ -173,16 +178,16 @@ impl Flow {
             if let Action::Start { params } = &node.action {
                 starts.push((node.id.clone(), params.clone()));
             }
-            if let Some(twice) = nodes.insert(node.id.clone(), node) {
-                return Err(FlowError::Twice(twice.id));
+            if let Some(duplicate) = nodes.insert(node.id.clone(), node) {
+                return Err(FlowError::DuplicateNode(duplicate.id));
             }
         }
         let (start, params) = starts.pop().filter(|_| starts.is_empty()).ok_or(FlowError::Start)?;
         let mut edges = HashMap::new();
         for Edge { from, output, to } in file.edges {
-            let fits = nodes.get(&from).is_some_and(|node| node.action.outputs().contains(&output.as_str()))
+            let is_known = nodes.get(&from).is_some_and(|node| node.action.outputs().contains(&output.as_str()))
                 && nodes.contains_key(&to);
-            if !fits || edges.contains_key(&(from.clone(), output.clone())) {
+            if !is_known || edges.contains_key(&(from.clone(), output.clone())) {
                 return Err(FlowError::Edge { from, output, to });
             }
             edges.insert((from, output), to);
@@ -190,12 +195,12 @@ impl Flow {
         Ok(Self { name: file.name, params, start, nodes, edges })
     }
 
-    /// Where a run begins.
+    /// The Start node.
     pub(super) fn start(&self) -> Option<&Node> {
         self.nodes.get(&self.start)
     }
 
-    /// What is wired to an output, if anything.
+    /// The node that an output leads to.
     pub(super) fn next(&self, node: &Node, output: &str) -> Option<&Node> {
         self.nodes.get(self.edges.get(&(node.id.clone(), output.to_owned()))?)
     }
@@ -204,24 +209,14 @@ impl Flow {
 impl Node {
     fn check(&self) -> Result<(), FlowError> {
         let liquid = Liquid::new();
-        let fault = self.action.texts().into_iter().find_map(|text| liquid.fault(text));
-        fault.map_or(Ok(()), |fault| Err(FlowError::Text { node: self.id.clone(), fault }))
+        match self.action.texts().into_iter().find_map(|text| liquid.syntax_error(text)) {
+            None => Ok(()),
+            Some(error) => Err(FlowError::Text { node: self.id.clone(), error }),
+        }
     }
 }
 
 impl Action {
-    /// The type as the runner's messages write it.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Start { .. } => "Start",
-            Self::Branch { .. } => "Branch",
-            Self::SendSms { .. } => "Send SMS",
-            Self::InitiateCall { .. } => "Initiate Call",
-            Self::PlayAudio { .. } => "Play Audio",
-            Self::HttpRequest { .. } => "HTTP Request",
-        }
-    }
-
     fn outputs(&self) -> Vec<&str> {
         match self {
             Self::Start { .. } => vec!["http"],
@@ -260,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flow_we_ship_is_sound() {
+    fn the_built_in_flow_is_valid() {
         let flow = Flow::two_factor().unwrap();
         assert_eq!(flow.params, ["from", "to", "otp", "mode", "ref", "text", "language"]);
         let branch = flow.next(flow.start().unwrap(), "http").unwrap();
@@ -270,12 +265,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_does_not_hold_together_is_refused() {
+    fn nodes_are_displayed_as_in_the_runner_s_messages() {
+        let flow = Flow::two_factor().unwrap();
+        let names: std::collections::BTreeSet<String> =
+            flow.nodes.values().map(|node| node.action.to_string()).collect();
+        let expected = ["Branch", "HTTP Request", "Initiate Call", "Play Audio", "Send SMS", "Start"];
+        assert!(names.iter().eq(expected), "{names:?}");
+    }
+
+    #[test]
+    fn an_inconsistent_file_is_refused() {
         let start = r#"{"id":"S","type":"start","params":[]}"#;
         let file = |nodes: &str, edges: &str| format!(r#"{{"name":"x","nodes":[{nodes}],"edges":[{edges}]}}"#);
         let error = |nodes: &str, edges: &str| Flow::parse(&file(nodes, edges)).unwrap_err();
         assert!(matches!(error("", ""), FlowError::Start));
-        assert!(matches!(error(&format!("{start},{start}"), ""), FlowError::Twice(_)));
+        assert!(matches!(error(&format!("{start},{start}"), ""), FlowError::DuplicateNode(_)));
         for edge in [r#"{"from":"S","output":"http","to":"T"}"#, r#"{"from":"S","output":"sent","to":"S"}"#] {
             assert!(matches!(error(start, edge), FlowError::Edge { .. }), "{edge}");
         }

@@ -1,7 +1,7 @@
-//! Liquid, as far as Plivo's canvas needs it: `{{Start.http.params.to}}` and `{% if … %}`.
+//! Liquid, as far as the flow uses it: `{{Start.http.params.to}}` and `{% if … %}`.
 //!
-//! minijinja's syntax agrees with Liquid's in what the flow uses: output, `if`, `else`, `==`, `!=`,
-//! `and`, `or`. What is not set renders empty, as on the canvas.
+//! minijinja's syntax agrees with Liquid's in that part: output, `if`, `else`, `==`, `!=`, `and`, `or`. An unset
+//! variable renders empty, as on the canvas.
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde_json::{Map, Value};
@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 /// Renders the texts of a flow.
 pub(super) struct Liquid(Environment<'static>);
 
-/// What the rendered text is for, as values must be escaped in XML.
+/// How the values of variables are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Text,
+pub(super) enum Escaping {
+    None,
     Xml,
 }
 
@@ -20,7 +20,7 @@ impl Liquid {
     pub(super) fn new() -> Self {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-        // Null is unset in a JSON payload; minijinja would write `none`.
+        // A JSON null counts as unset; minijinja would write `none`.
         environment.set_formatter(|out, state, value| {
             if value.is_none() { Ok(()) } else { minijinja::escape_formatter(out, state, value) }
         });
@@ -28,17 +28,17 @@ impl Liquid {
         Self(environment)
     }
 
-    /// The text with its variables filled in; empty if it cannot be rendered.
-    pub(super) fn render(&self, form: Form, text: &str, variables: &Map<String, Value>) -> String {
-        let name = if form == Form::Xml { "xml" } else { "text" };
+    /// Fills in the variables; the result is empty when the text cannot be rendered.
+    pub(super) fn render(&self, escaping: Escaping, text: &str, variables: &Map<String, Value>) -> String {
+        let name = if escaping == Escaping::Xml { "xml" } else { "text" };
         self.0.render_named_str(name, text, variables).unwrap_or_else(|error| {
-            tracing::warn!(error = error.kind().to_string(), "a text of the flow could not be rendered");
+            tracing::warn!(error = error.kind().to_string(), "text of the flow not rendered");
             String::new()
         })
     }
 
-    /// What is wrong with a text's syntax, if anything.
-    pub(super) fn fault(&self, text: &str) -> Option<String> {
+    /// The syntax error of a text, if it has one.
+    pub(super) fn syntax_error(&self, text: &str) -> Option<String> {
         self.0.template_from_str(text).err().map(|error| error.to_string())
     }
 }
@@ -49,25 +49,28 @@ mod tests {
 
     use super::*;
 
-    fn render(form: Form, text: &str) -> String {
+    fn render(escaping: Escaping, text: &str) -> String {
         let Value::Object(variables) =
             json!({ "Start": { "http": { "params": { "to": "1<2", "empty": "", "null": null } } } })
         else {
             panic!("an object");
         };
-        Liquid::new().render(form, text, &variables)
+        Liquid::new().render(escaping, text, &variables)
     }
 
     #[test]
-    fn what_is_not_set_is_empty() {
-        assert_eq!(render(Form::Text, "[{{Start.http.params.ref}}{{Start.http.params.null}}{{Nowhere.at.all}}]"), "[]");
+    fn an_unset_variable_renders_empty() {
+        assert_eq!(
+            render(Escaping::None, "[{{Start.http.params.ref}}{{Start.http.params.null}}{{Nowhere.at.all}}]"),
+            "[]"
+        );
         let fallback = "{% if Start.http.params.empty and Start.http.params.empty != \"\" %}a{% else %}b{% endif %}";
-        assert_eq!(render(Form::Text, fallback), "b");
+        assert_eq!(render(Escaping::None, fallback), "b");
     }
 
     #[test]
-    fn values_are_escaped_in_xml_and_nowhere_else() {
-        assert_eq!(render(Form::Text, "{{Start.http.params.to}}"), "1<2");
-        assert_eq!(render(Form::Xml, "<p>{{Start.http.params.to}}</p>"), "<p>1&lt;2</p>");
+    fn values_are_escaped_in_xml_only() {
+        assert_eq!(render(Escaping::None, "{{Start.http.params.to}}"), "1<2");
+        assert_eq!(render(Escaping::Xml, "<p>{{Start.http.params.to}}</p>"), "<p>1&lt;2</p>");
     }
 }

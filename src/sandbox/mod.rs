@@ -1,37 +1,43 @@
-//! A Plivo of our own, for `demo`, `simulate-plivo` and tests: no account, no cost, every failure on demand.
+//! A local Plivo for `demo`, `simulate-plivo` and tests, which needs no account and can fail on demand.
 //!
-//! It speaks Plivo's REST API and PHLO runner (`wire`), runs the flow in `phlo/two_factor.json`
-//! (`flow`, `run`), and makes of every text and call what the number's last four digits say
-//! (`scenario`, `carrier`). What truly reached a phone stands in `handset`; what the service is
-//! told, by signed `callbacks`, may be something else, late, doubled or missing.
+//! It speaks Plivo's REST API and PHLO runner (`wire`) and runs the flow in `phlo/two_factor.json` (`flow`,
+//! `walk`). The last four digits of a number decide what happens to its texts and calls (`scenario`, `carrier`).
+//! `handset` holds what reached a phone. The signed `callbacks` tell the service, and may be false, late, doubled
+//! or missing.
 //!
-//! It knows nothing of the service: it meets it over HTTP only, as Plivo does. It is no security
-//! boundary either: handsets, log and outages are open to whoever reaches the port, so it listens on
-//! the loopback unless told otherwise.
+//! It imports nothing of the service's logic and meets it over HTTP only, as Plivo does. It is no security boundary:
+//! handsets, request log and outages need no credentials, so it listens on the loopback by default.
 //!
 //! ```text
-//! wire ──> run (a PHLO) ──┬─> text ──> reports: callbacks ──> the service
-//!      └──────────────────┴─> line ──> conversation (its XML)
-//!                                └───> handset
+//! wire ──> walk (a PHLO) ──┬─> send ──> status reports: callbacks ──> the service
+//!      └───────────────────┴─> ring ──> conversation (the answer XML)
+//!                                └────> handset
 //! ```
 
+mod api;
+mod bounded_map;
 mod call;
 mod callbacks;
 mod carrier;
+mod clock;
 mod code;
+mod config;
+mod control;
 mod conversation;
 mod ending;
 mod flow;
 mod handset;
 mod liquid;
-mod log;
-mod open;
 mod outage;
-mod pace;
 mod provider;
-mod recent;
+mod request_log;
+mod ring;
+mod run_record;
 mod scenario;
+mod send;
 mod speech;
+mod speed;
+mod sync;
 mod tariff;
 #[cfg(test)]
 mod tests;
@@ -40,74 +46,31 @@ mod walk;
 mod wire;
 
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, web};
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
 
+pub use self::config::{SandboxConfig, SandboxError};
 pub use self::flow::{Flow, FlowError};
 use self::provider::Provider;
-use crate::time::Timestamp;
 
-/// Longer than clients keep an idle connection, lest a request is lost on one that is just being closed.
+/// Longer than clients keep an idle connection, so that no request meets a connection that is being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
-/// How the local Plivo is set up.
-#[derive(Clone, Debug)]
-pub struct SandboxConfig {
-    /// The only account there is.
-    pub auth_id: String,
-    /// Its token: the password of requests, the key of signatures.
-    pub auth_token: SecretString,
-    /// The service's `PUBLIC_URL`, as if typed on the canvas.
-    pub public_url: String,
-    /// The service's `CALLBACK_SECRET`, as if typed on the canvas; nothing is sent for it when empty.
-    pub callback_secret: Option<SecretString>,
-    /// How much faster its time runs, 0.1 to 1000.
-    pub speed: f64,
-    /// Decides what becomes of numbers that are no scenario.
-    pub seed: u64,
-    /// Whether what a run answers names nothing that it sent, so that only its record does. Plivo promises
-    /// no more: the message is prose. A node that failed is told of all the same.
-    pub terse_runs: bool,
-}
-
-impl SandboxConfig {
-    /// What the flow's texts read as `{{canvas.…}}`.
-    fn canvas(&self) -> Value {
-        let secret = self.callback_secret.as_ref().map_or("", |secret| secret.expose_secret());
-        json!({ "public_url": self.public_url.trim_end_matches('/'), "callback_secret": secret })
-    }
-}
-
-/// Why the local Plivo could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    /// A speed that is no number between 0.1 and 1000.
-    #[error("speed must be between 0.1 and 1000, not {0}")]
-    Speed(f64),
-    /// Its background tasks need a runtime.
-    #[error("the local Plivo must be created inside a tokio runtime")]
-    Runtime(#[source] tokio::runtime::TryCurrentError),
-    /// The HTTP client that posts callbacks could not be built.
-    #[error("no HTTP client for callbacks: {0}")]
-    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// The local Plivo. Clones are the same one.
+/// The local Plivo. Clones share one state.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Provider>);
 
 impl Sandbox {
-    /// Sets it up. Its calls, reports and retries run on the current tokio runtime, whichever servers
-    /// come and go.
+    /// Creates a local Plivo on the current tokio runtime.
+    ///
+    /// Its calls, reports and retries run on that runtime and outlive any server.
     ///
     /// # Errors
-    /// [`SandboxError`]: a speed out of bounds, no runtime, no HTTP client.
+    /// [`SandboxError`]: the speed is out of bounds, there is no runtime, or no HTTP client can be built.
     pub fn new(config: SandboxConfig, flow: Flow) -> Result<Self, SandboxError> {
         Ok(Self(Arc::new(Provider::new(config, flow)?)))
     }
@@ -118,59 +81,29 @@ impl Sandbox {
         move |config| wire::configure(&provider, config)
     }
 
-    /// Mounts what needs no credentials: `/handset/{to}`, its stream, `/log` and `/outage`.
-    pub fn configure_open(&self) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static + use<> {
+    /// Mounts the routes without credentials: `/handset/{to}`, its stream, `/log` and `/outage`.
+    pub fn configure_control(&self) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static + use<> {
         let provider = Arc::clone(&self.0);
-        move |config| open::configure(&provider, config)
+        move |config| control::configure(&provider, config)
     }
 
-    /// Serves both on one port until the returned server is stopped. Signals are the caller's business.
+    /// Serves all routes on one port until the returned server is stopped.
+    ///
+    /// The server installs no signal handlers.
     ///
     /// # Errors
-    /// When the listener cannot be used.
+    /// The listener cannot be used.
     pub fn serve(&self, listener: TcpListener) -> std::io::Result<Server> {
-        let (wire, open) = (self.configure_wire(), self.configure_open());
+        let (wire, control) = (self.configure_wire(), self.configure_control());
         let app = move || {
-            App::new().configure(wire.clone()).configure(open.clone()).default_service(web::to(wire::not_found))
+            App::new().configure(wire.clone()).configure(control.clone()).default_service(web::to(wire::not_found))
         };
         let server = HttpServer::new(app).workers(2).keep_alive(KEEP_ALIVE).disable_signals().shutdown_timeout(1);
         Ok(server.listen(listener)?.run())
     }
 
-    /// Ends all handset streams, now and later, so that a server that stops need not wait for them.
+    /// Ends all handset streams, present and future, so that a stopping server need not wait for them.
     pub fn close_streams(&self) {
-        self.0.closed.send_replace(true);
+        self.0.streams_closed.send_replace(true);
     }
-}
-
-/// The local Plivo's own clock.
-#[expect(clippy::disallowed_methods, reason = "another party than the service: the store's time is not its time")]
-fn now() -> Timestamp {
-    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
-}
-
-/// A moment as Plivo writes it, `YYYY-mm-dd HH:MM:SS.ffffff`, in UTC.
-fn plivo_time(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.as_millis())
-        .map(|at| at.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string())
-        .unwrap_or_default()
-}
-
-/// The same where its API shows records, to the second and with the zone.
-/// Source: plivo-python, fixtures `messageGetResponse.json` and `callGetResponse.json`.
-fn record_time(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.as_millis())
-        .map(|at| at.strftime("%Y-%m-%d %H:%M:%S+00:00").to_string())
-        .unwrap_or_default()
-}
-
-/// A number as Plivo reads it: blanks and `/ - . + ( )` do not count.
-/// Source: plivo.com/docs/messaging/api/message/send-a-message.
-fn number(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace() && !"/-.+()".contains(*c)).collect()
-}
-
-/// A panic elsewhere leaves none of our data half-changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,8 @@
-//! Outages on demand: an API that answers with a failure, or a network that lies.
+//! Outages on demand: an API that refuses requests, or a network that loses what an API accepted.
 //!
-//! `status` breaks an API: every request it hits gets that status and nothing is sent. `silent` and
-//! `fake` break what lies behind it: a request is accepted, but nothing arrives; `fake` reports it
-//! delivered all the same, `silent` reports nothing. Lengths are real time, as whoever breaks it on
-//! purpose watches the service's clock.
+//! An outage of kind `status` refuses every request it matches with that status. With `silent` and `fake` the API
+//! accepts a request, but nothing arrives: `fake` reports it as delivered, `silent` reports nothing. Durations are
+//! real time, because a tester who breaks Plivo watches the service's clock.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -11,31 +10,31 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::carrier::Kind;
-use super::lock;
+use super::api::{Api, Medium};
+use super::sync::lock;
 
-/// How many may last at a time.
-const ACTIVE: usize = 100;
+const ACTIVE_MAX: usize = 100;
 
-/// What `POST /outage` takes.
+/// The body of `POST /outage`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Outage {
+pub(super) struct OutageRequest {
     seconds: u64,
     #[serde(default = "unavailable")]
     status: u16,
     #[serde(default)]
-    what: Scope,
+    #[serde(rename = "what")]
+    scope: OutageScope,
     #[serde(default)]
     prefix: Option<String>,
     #[serde(default)]
-    kind: How,
+    kind: OutageKind,
 }
 
-/// Which API breaks; for a network that lies: what is sent through it, or by which API.
+/// The API that refuses requests. For `silent` and `fake`, also the medium that gets lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Scope {
+enum OutageScope {
     #[default]
     All,
     Phlo,
@@ -45,27 +44,19 @@ enum Scope {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum How {
+enum OutageKind {
     #[default]
     Status,
     Silent,
     Fake,
 }
 
-/// One of Plivo's APIs.
+/// How the network loses a text or call that an API accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Api {
-    Phlo,
-    Message,
-    Call,
-}
-
-/// How the network fails what it accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lie {
-    /// No reports, nothing arrives.
+pub(super) enum Loss {
+    /// Nothing is reported.
     Silent,
-    /// Reported as if all were well, nothing arrives.
+    /// Success is reported.
     Fake,
 }
 
@@ -73,36 +64,43 @@ fn unavailable() -> u16 {
     503
 }
 
-impl Outage {
+impl OutageRequest {
     /// # Errors
-    /// What is out of bounds, in a sentence.
-    pub(super) fn check(&self) -> Result<(), &'static str> {
+    /// The message for the caller that names the value out of bounds.
+    pub(super) fn validate(&self) -> Result<(), &'static str> {
         if self.seconds > 86_400 {
-            return Err("seconds must be at most 86400; 0 ends the outages it would have begun");
+            return Err("seconds must be at most 86400; 0 ends outages of the same scope and prefix");
         }
         if !(400..=599).contains(&self.status) {
             return Err("status must be an HTTP error, 400 to 599");
         }
         match &self.prefix {
-            Some(prefix) if digits(prefix).is_empty() => Err("prefix must have digits, as \"1415\""),
+            Some(prefix) if digits(prefix).is_empty() => Err("prefix must contain digits, for example \"1415\""),
             _ => Ok(()),
         }
     }
 
-    fn hits_number(&self, to: Option<&str>) -> bool {
-        match &self.prefix {
-            None => true,
-            Some(prefix) => to.is_some_and(|to| to.starts_with(&digits(prefix))),
+    fn matches_number(&self, to: Option<&str>) -> bool {
+        self.prefix_digits().is_none_or(|prefix| to.is_some_and(|to| to.starts_with(&prefix)))
+    }
+
+    fn matches_api(&self, api: Api) -> bool {
+        match self.scope {
+            OutageScope::All => true,
+            OutageScope::Phlo => api == Api::Phlo,
+            OutageScope::Message => api == Api::Message,
+            OutageScope::Call => api == Api::Call,
         }
     }
 
-    fn hits_api(&self, api: Api) -> bool {
-        match self.what {
-            Scope::All => true,
-            Scope::Phlo => api == Api::Phlo,
-            Scope::Message => api == Api::Message,
-            Scope::Call => api == Api::Call,
-        }
+    /// Whether this request, with `seconds: 0`, ends `other`.
+    fn ends(&self, other: &Self) -> bool {
+        (self.scope == OutageScope::All || self.scope == other.scope)
+            && (self.prefix.is_none() || self.prefix == other.prefix)
+    }
+
+    fn prefix_digits(&self) -> Option<String> {
+        self.prefix.as_deref().map(digits)
     }
 }
 
@@ -110,53 +108,48 @@ fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// Those that last.
+/// The active outages, oldest first, each with its end.
 #[derive(Debug, Default)]
-pub(super) struct Outages(Mutex<Vec<(Instant, Outage)>>);
+pub(super) struct Outages(Mutex<Vec<(Instant, OutageRequest)>>);
 
 impl Outages {
-    /// Begins one. With `seconds: 0` it ends those of the same scope and prefix, all of them for `all`
-    /// without a prefix.
-    pub(super) fn begin(&self, outage: Outage, now: Instant) {
+    /// Begins an outage; with `seconds: 0` it ends those of the same scope and prefix.
+    ///
+    /// Scope `all` matches every scope, a missing prefix every prefix.
+    pub(super) fn begin(&self, outage: OutageRequest, now: Instant) {
         let mut outages = lock(&self.0);
         outages.retain(|(until, _)| *until > now);
         if outage.seconds == 0 {
-            let ends = |other: &Outage| {
-                (outage.what == Scope::All || outage.what == other.what)
-                    && (outage.prefix.is_none() || outage.prefix == other.prefix)
-            };
-            outages.retain(|(_, other)| !ends(other));
+            outages.retain(|(_, other)| !outage.ends(other));
             return;
         }
-        if outages.len() == ACTIVE {
+        if outages.len() == ACTIVE_MAX {
             outages.remove(0);
         }
         outages.push((now + Duration::from_secs(outage.seconds), outage));
     }
 
-    /// The status a request is refused with, if its API is broken. The latest outage counts.
+    /// The status with which an outage refuses a request; the newest outage wins.
     pub(super) fn refusal(&self, api: Api, to: Option<&str>, now: Instant) -> Option<u16> {
-        let hits = |outage: &Outage| outage.kind == How::Status && outage.hits_api(api) && outage.hits_number(to);
-        self.latest(now, hits).map(|outage| outage.status)
+        let refuses = |outage: &OutageRequest| {
+            outage.kind == OutageKind::Status && outage.matches_api(api) && outage.matches_number(to)
+        };
+        self.newest(now, refuses).map(|outage| outage.status)
     }
 
-    /// Whether what was accepted by `api` gets lost.
-    pub(super) fn lie(&self, api: Api, kind: Kind, to: &str, now: Instant) -> Option<Lie> {
-        let sent = match kind {
-            Kind::Text => Api::Message,
-            Kind::Call => Api::Call,
+    /// How a text or call that `api` accepted gets lost, if an outage loses it.
+    pub(super) fn loss(&self, api: Api, medium: Medium, to: &str, now: Instant) -> Option<Loss> {
+        let loses = |outage: &OutageRequest| {
+            outage.kind != OutageKind::Status
+                && (outage.matches_api(api) || outage.matches_api(medium.api()))
+                && outage.matches_number(Some(to))
         };
-        let hits = |outage: &Outage| {
-            outage.kind != How::Status
-                && (outage.hits_api(api) || outage.hits_api(sent))
-                && outage.hits_number(Some(to))
-        };
-        self.latest(now, hits).map(|outage| if outage.kind == How::Fake { Lie::Fake } else { Lie::Silent })
+        self.newest(now, loses).map(|outage| if outage.kind == OutageKind::Fake { Loss::Fake } else { Loss::Silent })
     }
 
-    fn latest(&self, now: Instant, hits: impl Fn(&Outage) -> bool) -> Option<Outage> {
+    fn newest(&self, now: Instant, matches: impl Fn(&OutageRequest) -> bool) -> Option<OutageRequest> {
         let outages = lock(&self.0);
-        outages.iter().rev().find(|(until, outage)| *until > now && hits(outage)).map(|(_, outage)| outage.clone())
+        outages.iter().rev().find(|(until, outage)| *until > now && matches(outage)).map(|(_, outage)| outage.clone())
     }
 }
 
@@ -165,13 +158,13 @@ mod tests {
     use super::*;
 
     fn begin(outages: &Outages, json: &str, now: Instant) {
-        let outage: Outage = serde_json::from_str(json).unwrap();
-        outage.check().unwrap();
+        let outage: OutageRequest = serde_json::from_str(json).unwrap();
+        outage.validate().unwrap();
         outages.begin(outage, now);
     }
 
     #[test]
-    fn an_outage_hits_its_api_and_prefix_until_it_ends() {
+    fn an_outage_refuses_its_api_and_prefix_until_it_ends() {
         let (outages, now) = (Outages::default(), Instant::now());
         begin(&outages, r#"{"seconds":60,"status":502,"what":"phlo","prefix":"+1415"}"#, now);
         assert_eq!(outages.refusal(Api::Phlo, Some("14155550100"), now), Some(502));
@@ -181,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_503_of_everything_unless_said_otherwise_and_zero_seconds_end_it() {
+    fn by_default_every_api_answers_503_until_zero_seconds_end_it() {
         let (outages, now) = (Outages::default(), Instant::now());
         begin(&outages, r#"{"seconds":60}"#, now);
         for api in [Api::Phlo, Api::Message, Api::Call] {
@@ -192,22 +185,22 @@ mod tests {
     }
 
     #[test]
-    fn a_lying_network_refuses_nothing() {
+    fn an_outage_that_loses_texts_refuses_no_request() {
         let (outages, now) = (Outages::default(), Instant::now());
         begin(&outages, r#"{"seconds":60,"what":"message","kind":"fake"}"#, now);
         assert_eq!(outages.refusal(Api::Message, Some("1"), now), None);
-        assert_eq!(outages.lie(Api::Message, Kind::Text, "1", now), Some(Lie::Fake));
-        assert_eq!(outages.lie(Api::Phlo, Kind::Text, "1", now), Some(Lie::Fake));
-        assert_eq!(outages.lie(Api::Phlo, Kind::Call, "1", now), None);
+        assert_eq!(outages.loss(Api::Message, Medium::Text, "1", now), Some(Loss::Fake));
+        assert_eq!(outages.loss(Api::Phlo, Medium::Text, "1", now), Some(Loss::Fake));
+        assert_eq!(outages.loss(Api::Phlo, Medium::Call, "1", now), None);
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn an_invalid_request_is_refused() {
         for json in [r#"{}"#, r#"{"seconds":-1}"#, r#"{"seconds":1,"what":"sms"}"#, r#"{"seconds":1,"typo":1}"#] {
-            assert!(serde_json::from_str::<Outage>(json).is_err(), "{json}");
+            assert!(serde_json::from_str::<OutageRequest>(json).is_err(), "{json}");
         }
         for json in [r#"{"seconds":90000}"#, r#"{"seconds":1,"status":200}"#, r#"{"seconds":1,"prefix":"+"}"#] {
-            assert!(serde_json::from_str::<Outage>(json).unwrap().check().is_err(), "{json}");
+            assert!(serde_json::from_str::<OutageRequest>(json).unwrap().validate().is_err(), "{json}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! [`Provider`]: everything the local Plivo knows, in one place.
+//! [`Provider`]: the state of the local Plivo, which all requests share.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -6,116 +6,116 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
-use super::call::Line;
-use super::callbacks::{Callback, Callbacks};
-use super::carrier::Carrier;
+use super::bounded_map::BoundedMap;
+use super::call::PlacedCall;
+use super::callbacks::{CallbackClient, PlivoCallback};
+use super::carrier::CarrierNetwork;
+use super::config::{SandboxConfig, SandboxError};
 use super::flow::Flow;
 use super::handset::Handsets;
 use super::liquid::Liquid;
-use super::log::RequestLog;
 use super::outage::Outages;
-use super::pace::Pace;
-use super::recent::Recent;
-use super::text::Text;
-use super::walk::Run;
-use super::{SandboxConfig, SandboxError, lock};
+use super::request_log::RequestLog;
+use super::run_record::RunRecord;
+use super::speed::Speed;
+use super::sync::lock;
+use super::text::SentText;
 
-/// How many texts, calls and runs can still be asked for.
-const RECORDS: usize = 10_000;
-/// How long whoever reports something waits for it to be heard, so that reports stay in order as long
-/// as the service is quick.
-const HEARD_WITHIN: Duration = Duration::from_secs(1);
+/// How many texts, calls and runs the API can still show.
+const RECORDS_MAX: usize = 10_000;
+/// How long a reporter waits for the first try of a callback, which keeps reports in order while the service is quick.
+const FIRST_TRY_WAIT: Duration = Duration::from_secs(1);
 
-/// The state that all requests share.
 pub(super) struct Provider {
     pub(super) config: SandboxConfig,
     pub(super) flow: Flow,
     pub(super) liquid: Liquid,
-    pub(super) pace: Pace,
-    /// Where everything in the background runs. A server's workers stop with it; a call goes on.
+    pub(super) speed: Speed,
+    /// Runs background tasks. A server's workers stop with the server, while a call goes on.
     pub(super) runtime: Handle,
-    pub(super) callbacks: Callbacks,
-    pub(super) carrier: Carrier,
+    pub(super) callbacks: CallbackClient,
+    pub(super) carrier: CarrierNetwork,
     pub(super) handsets: Handsets,
     pub(super) outages: Outages,
-    pub(super) log: RequestLog,
-    /// True once streams shall end.
-    pub(super) closed: watch::Sender<bool>,
-    texts: Mutex<Recent<Arc<Text>>>,
-    lines: Mutex<Recent<Arc<Line>>>,
-    runs: Mutex<Recent<Arc<Run>>>,
+    pub(super) request_log: RequestLog,
+    /// True once all handset streams must end.
+    pub(super) streams_closed: watch::Sender<bool>,
+    texts: Mutex<BoundedMap<Arc<SentText>>>,
+    /// Each call stands here twice, under both of its ids.
+    calls: Mutex<BoundedMap<Arc<PlacedCall>>>,
+    runs: Mutex<BoundedMap<Arc<RunRecord>>>,
 }
 
 impl Provider {
     pub(super) fn new(config: SandboxConfig, flow: Flow) -> Result<Self, SandboxError> {
-        let pace = Pace::new(config.speed).ok_or(SandboxError::Speed(config.speed))?;
+        let speed = Speed::new(config.speed).ok_or(SandboxError::Speed(config.speed))?;
         Ok(Self {
             flow,
             liquid: Liquid::new(),
-            pace,
+            speed,
             runtime: Handle::try_current().map_err(SandboxError::Runtime)?,
-            callbacks: Callbacks::new(config.auth_token.clone(), pace).map_err(SandboxError::Client)?,
-            carrier: Carrier::new(config.seed, pace),
+            callbacks: CallbackClient::new(config.auth_token.clone(), speed).map_err(SandboxError::Client)?,
+            carrier: CarrierNetwork::new(config.seed, speed),
             handsets: Handsets::new(),
             outages: Outages::default(),
-            log: RequestLog::default(),
-            closed: watch::Sender::new(false),
-            texts: Mutex::new(Recent::new(RECORDS)),
-            lines: Mutex::new(Recent::new(2 * RECORDS)),
-            runs: Mutex::new(Recent::new(RECORDS)),
+            request_log: RequestLog::default(),
+            streams_closed: watch::Sender::new(false),
+            texts: Mutex::new(BoundedMap::new(RECORDS_MAX)),
+            calls: Mutex::new(BoundedMap::new(2 * RECORDS_MAX)),
+            runs: Mutex::new(BoundedMap::new(RECORDS_MAX)),
             config,
         })
     }
 
-    /// Delivers a callback. Returns once it was tried, or after a second; repeats go on behind.
-    pub(super) async fn notify(self: &Arc<Self>, callback: Callback) {
-        let (tried, first) = oneshot::channel();
+    /// Delivers a callback in a detached task; returns after its first try, or after a second.
+    pub(super) async fn notify(self: &Arc<Self>, callback: PlivoCallback) {
+        let (tried, first_try) = oneshot::channel();
         let provider = Arc::clone(self);
         self.runtime.spawn(async move { provider.callbacks.deliver(&callback, tried).await });
-        let _ = tokio::time::timeout(HEARD_WITHIN, first).await;
+        let _ = tokio::time::timeout(FIRST_TRY_WAIT, first_try).await;
     }
 
-    /// The same without waiting.
-    pub(super) fn notify_later(self: &Arc<Self>, callback: Callback) {
+    /// Delivers a callback without waiting for a try.
+    pub(super) fn notify_detached(self: &Arc<Self>, callback: PlivoCallback) {
         let provider = Arc::clone(self);
         self.runtime.spawn(async move { provider.notify(callback).await });
     }
 
-    pub(super) fn keep_text(&self, text: &Arc<Text>) {
+    pub(super) fn keep_text(&self, text: &Arc<SentText>) {
         lock(&self.texts).insert(&text.uuid, Arc::clone(text));
     }
 
-    pub(super) fn text(&self, uuid: &str) -> Option<Arc<Text>> {
+    pub(super) fn text(&self, uuid: &str) -> Option<Arc<SentText>> {
         lock(&self.texts).get(uuid).cloned()
     }
 
-    /// All of them, the newest first.
-    pub(super) fn texts(&self) -> Vec<Arc<Text>> {
+    /// All kept texts, the newest first.
+    pub(super) fn texts(&self) -> Vec<Arc<SentText>> {
         lock(&self.texts).newest().map(|(_, text)| Arc::clone(text)).collect()
     }
 
-    pub(super) fn keep_line(&self, line: &Arc<Line>) {
-        let mut lines = lock(&self.lines);
-        lines.insert(&line.uuid, Arc::clone(line));
-        lines.insert(&line.request_uuid, Arc::clone(line));
+    pub(super) fn keep_call(&self, call: &Arc<PlacedCall>) {
+        let mut calls = lock(&self.calls);
+        calls.insert(&call.uuid, Arc::clone(call));
+        calls.insert(&call.request_uuid, Arc::clone(call));
     }
 
-    /// Found by either of its ids.
-    pub(super) fn line(&self, uuid: &str) -> Option<Arc<Line>> {
-        lock(&self.lines).get(uuid).cloned()
+    /// The call with this call UUID or request UUID.
+    pub(super) fn call(&self, uuid: &str) -> Option<Arc<PlacedCall>> {
+        lock(&self.calls).get(uuid).cloned()
     }
 
-    /// All of them, the newest first, each once.
-    pub(super) fn lines(&self) -> Vec<Arc<Line>> {
-        let lines = lock(&self.lines);
-        lines.newest().filter(|(key, line)| *key == line.uuid).map(|(_, line)| Arc::clone(line)).collect()
+    /// All kept calls, the newest first.
+    pub(super) fn calls(&self) -> Vec<Arc<PlacedCall>> {
+        let calls = lock(&self.calls);
+        calls.newest().filter(|(key, call)| *key == call.uuid).map(|(_, call)| Arc::clone(call)).collect()
     }
 
-    pub(super) fn keep_run(&self, run: &Arc<Run>) {
+    pub(super) fn keep_run(&self, run: &Arc<RunRecord>) {
         lock(&self.runs).insert(&run.id, Arc::clone(run));
     }
 
-    pub(super) fn run(&self, id: &str) -> Option<Arc<Run>> {
+    pub(super) fn run(&self, id: &str) -> Option<Arc<RunRecord>> {
         lock(&self.runs).get(id).cloned()
     }
 }

@@ -1,46 +1,45 @@
-//! What is said on a call: SSML, and Plivo's voice XML reduced to what a person would notice.
+//! Reads SSML and Plivo's voice XML, as far as a person who listens for a code would notice.
 //!
-//! Elements that make no difference to somebody listening for a code are skipped. Source for the
-//! elements: plivo.com/docs/voice/xml/overview.
+//! All other elements are skipped. Source of the elements: plivo.com/docs/voice/xml/overview.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use roxmltree::{Document, Node};
 
-use super::callbacks::Target;
+use super::callbacks::CallbackTarget;
 
-/// One thing the answer XML does.
+/// One instruction of the answer XML.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     Speak(String),
     Wait(Duration),
-    /// Asks for a key: says `prompt`, posts the key to `action`.
+    /// Speaks `prompt`, waits for a key and posts it to `action`.
     Gather {
         prompt: Vec<Verb>,
-        action: Option<Target>,
+        action: Option<CallbackTarget>,
         key: char,
-        /// Whether the action's answer is what goes on.
+        /// Whether the answer of `action` replaces the following verbs.
         redirect: bool,
     },
-    Redirect(Target),
+    Redirect(CallbackTarget),
     Hangup,
 }
 
-/// The verbs of a `<Response>`, `None` if it is not one.
-pub(super) fn parse(xml: &str) -> Option<Vec<Verb>> {
+/// The verbs of a `<Response>`; `None` for any other document.
+pub(super) fn parse_xml(xml: &str) -> Option<Vec<Verb>> {
     let document = Document::parse(xml.trim()).ok()?;
     let root = document.root_element();
     root.has_tag_name("Response").then(|| verbs(root))
 }
 
-/// What SSML sounds like, without its `<speak>`: the text, elements as blanks.
-pub(super) fn spoken(ssml: &str) -> Option<String> {
+/// The text of SSML, which comes without its `<speak>`, with elements as blanks.
+pub(super) fn spoken_text(ssml: &str) -> Option<String> {
     let wrapped = format!("<speak>{ssml}</speak>");
-    Document::parse(&wrapped).ok().map(|document| heard(document.root_element()))
+    Document::parse(&wrapped).ok().map(|document| text_of(document.root_element()))
 }
 
-/// About how long somebody listens to it; nobody listens for longer than six seconds.
+/// How long a text is spoken, roughly, in simulated time: at most six seconds.
 pub(super) fn duration(text: &str) -> Duration {
     let millis: u64 = text.chars().map(|c| if c.is_ascii_digit() { 250 } else { 50 }).sum();
     Duration::from_millis(millis.min(6000))
@@ -53,28 +52,28 @@ fn verbs(parent: Node<'_, '_>) -> Vec<Verb> {
 fn verb(node: Node<'_, '_>) -> Option<Verb> {
     let seconds = |name: &str| node.attribute(name).and_then(|text| text.parse().ok()).unwrap_or(1);
     Some(match node.tag_name().name() {
-        "Speak" => Verb::Speak(heard(node)),
+        "Speak" => Verb::Speak(text_of(node)),
         "Wait" => Verb::Wait(Duration::from_secs(seconds("length"))),
         "GetDigits" | "GetInput" => Verb::Gather {
             prompt: verbs(node),
-            action: node.attribute("action").map(|url| target(url, node.attribute("method"))),
+            action: node.attribute("action").map(|url| callback_target(url, node.attribute("method"))),
             key: node.attribute("validDigits").and_then(|digits| digits.chars().next()).unwrap_or('1'),
             redirect: node.attribute("redirect") != Some("false"),
         },
-        "Redirect" => Verb::Redirect(target(heard(node).trim(), node.attribute("method"))),
+        "Redirect" => Verb::Redirect(callback_target(text_of(node).trim(), node.attribute("method"))),
         "Hangup" => Verb::Hangup,
         _ => return None,
     })
 }
 
-/// Where Plivo posts, unless it is told to GET.
-pub(super) fn target(url: &str, method: Option<&str>) -> Target {
-    let get = method.is_some_and(|method| method.eq_ignore_ascii_case("GET"));
-    Target { url: url.to_owned(), method: if get { Method::GET } else { Method::POST } }
+/// A target that gets a POST unless `method` is GET.
+pub(super) fn callback_target(url: &str, method: Option<&str>) -> CallbackTarget {
+    let is_get = method.is_some_and(|method| method.eq_ignore_ascii_case("GET"));
+    CallbackTarget { url: url.to_owned(), method: if is_get { Method::GET } else { Method::POST } }
 }
 
 /// An element's text, with a blank wherever an element begins or ends.
-fn heard(node: Node<'_, '_>) -> String {
+fn text_of(node: Node<'_, '_>) -> String {
     let pieces: Vec<&str> = node.descendants().filter_map(|piece| piece.is_text().then(|| piece.text())?).collect();
     pieces.join(" ")
 }
@@ -85,40 +84,40 @@ mod tests {
     use crate::sandbox::code::code_in;
 
     #[test]
-    fn a_code_in_ssml_is_heard() {
+    fn a_code_is_found_in_ssml() {
         let xml = r#"<?xml version="1.0" encoding="UTF-8"?>
             <Response>
               <Speak voice="Polly.Joanna">Your code is <break time="400ms"/><prosody rate="slow"><say-as
                 interpret-as="spell-out">482913</say-as></prosody>. Tom &amp; Co.</Speak>
               <Wait length="2"/><Play>https://example.test/bell.mp3</Play><Hangup/>
             </Response>"#;
-        let verbs = parse(xml).unwrap();
-        let [Verb::Speak(said), Verb::Wait(pause), Verb::Hangup] = verbs.as_slice() else { panic!("{verbs:?}") };
-        assert_eq!(code_in(said).as_deref(), Some("482913"));
-        assert!(said.ends_with("Tom & Co."), "{said}");
+        let verbs = parse_xml(xml).unwrap();
+        let [Verb::Speak(text), Verb::Wait(pause), Verb::Hangup] = verbs.as_slice() else { panic!("{verbs:?}") };
+        assert_eq!(code_in(text).as_deref(), Some("482913"));
+        assert!(text.ends_with("Tom & Co."), "{text}");
         assert_eq!(*pause, Duration::from_secs(2));
     }
 
     #[test]
-    fn digits_that_are_elements_of_their_own_are_one_code() {
+    fn digits_in_separate_elements_are_one_code() {
         let digit = |d: char| format!(r#"<say-as interpret-as="digits">{d}</say-as><break time="300ms"/>"#);
         let ssml: String = "482913".chars().map(digit).collect();
-        assert_eq!(code_in(&spoken(&ssml).unwrap()).as_deref(), Some("482913"));
+        assert_eq!(code_in(&spoken_text(&ssml).unwrap()).as_deref(), Some("482913"));
     }
 
     #[test]
-    fn a_key_that_is_asked_for_is_known() {
+    fn the_valid_key_is_read_from_get_digits() {
         let xml = r#"<Response><GetDigits action="https://x.test/a" method="GET" validDigits="5"><Speak>Press</Speak>
             </GetDigits></Response>"#;
-        let action = Some(Target { url: "https://x.test/a".into(), method: Method::GET });
+        let action = Some(CallbackTarget { url: "https://x.test/a".into(), method: Method::GET });
         let prompt = vec![Verb::Speak("Press".into())];
-        assert_eq!(parse(xml), Some(vec![Verb::Gather { prompt, action, key: '5', redirect: true }]));
+        assert_eq!(parse_xml(xml), Some(vec![Verb::Gather { prompt, action, key: '5', redirect: true }]));
     }
 
     #[test]
-    fn what_is_not_voice_xml_is_refused() {
+    fn other_documents_than_voice_xml_are_refused() {
         for xml in ["", "hello", "<html></html>", "<Response>", "{\"a\":1}"] {
-            assert_eq!(parse(xml), None, "{xml}");
+            assert_eq!(parse_xml(xml), None, "{xml}");
         }
     }
 }

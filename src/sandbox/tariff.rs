@@ -1,9 +1,9 @@
-//! Prices and networks, so that reports carry plausible ones. Made up, apart from the country codes.
+//! Prices and networks for reports: invented, apart from the country codes.
 
 use crate::plivo::units::septets;
 pub(super) use crate::plivo::units::units;
 
-/// MCC and MNC of a number's network: a few per country, told apart by the digit before the last four.
+/// MCC and MNC of a number's network; the digit before the last four chooses among those of its country.
 /// Codes: ITU E.212 (310 United States, 234 United Kingdom, 262 Germany, 208 France, 404 India).
 pub(super) fn network(number: &str) -> (&'static str, &'static str) {
     let (mcc, networks): (_, &[&str]) = match number.as_bytes() {
@@ -35,7 +35,7 @@ pub(super) fn call_rate(number: &str) -> f64 {
     if number.starts_with('1') { 0.01 } else { 0.05 }
 }
 
-/// Whether Plivo would not take a text: 1600 characters, 737 with any beyond GSM-7.
+/// Whether Plivo refuses a text: more than 1600 characters, or 737 with any beyond GSM-7.
 /// Source: plivo.com/docs/messaging/api/message/send-a-message.
 pub(super) fn is_too_long(text: &str) -> bool {
     match septets(text) {
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_long_depends_on_the_alphabet() {
+    fn the_longest_text_depends_on_its_alphabet() {
         assert!(!is_too_long(&"ä".repeat(1600)));
         assert!(is_too_long(&"ä".repeat(1601)));
         assert!(is_too_long(&"€".repeat(801)));

@@ -3,12 +3,12 @@
 use super::*;
 
 #[tokio::test]
-async fn the_message_api_reports_to_the_url_it_was_given() {
+async fn the_message_api_reports_to_the_given_url() {
     let scene = Scene::new();
     let (status, answer) = scene.text("+14155550101").await;
     assert_eq!((status, &answer["message"]), (202, &json!("message(s) queued")));
     let reports = scene.received("/plivo/message/r_1", 3).await;
-    assert!(reports.iter().all(|report| report.signed));
+    assert!(reports.iter().all(|report| report.is_signed));
     let last = reports[2].form();
     assert_eq!(
         (last["Status"].as_str(), last["ErrorCode"].as_str(), last["Sequence"].as_str()),
@@ -34,19 +34,19 @@ async fn a_late_text_waits_for_the_call() {
     scene.text("14155550115").await;
     assert_eq!(scene.statuses("/plivo/message/r_1", 2).await, ["queued", "sent"]);
     scene.call("14155550115").await;
-    let handset = scene.handset("14155550115", all_arrived).await;
+    let handset = scene.handset("14155550115", has_message).await;
     assert_eq!((&handset["messages"][0]["code"], &handset["calls"][0]["code"]), (&json!("482913"), &json!("482913")));
 }
 
 #[tokio::test]
-async fn the_call_api_speaks_what_the_answer_url_says() {
+async fn the_call_api_speaks_the_xml_of_the_answer_url() {
     let scene = Scene::new();
     let (status, answer) = scene.call("14155550106").await;
     assert_eq!((status, &answer["message"]), (201, &json!("call fired")));
     let handset = scene.handset("14155550106", call_is("completed")).await;
     assert_eq!(handset["calls"][0]["code"], "482913");
-    let asked = &scene.received("/answer", 1).await[0];
-    assert!(asked.signed && asked.form()["Event"] == "StartApp");
+    let answer_request = &scene.received("/answer", 1).await[0];
+    assert!(answer_request.is_signed && answer_request.form()["Event"] == "StartApp");
     let hangup = scene.received("/plivo/call/r_1", 1).await[0].form();
     assert_eq!(
         (hangup["HangupCauseCode"].as_str(), hangup["RequestUUID"].as_str()),
@@ -56,7 +56,7 @@ async fn the_call_api_speaks_what_the_answer_url_says() {
 
 #[tokio::test]
 async fn a_ringing_call_can_be_cancelled_once() {
-    // It rings for ten seconds, so that a busy machine does not come too late to cancel it.
+    // It rings for ten seconds, so that a busy machine can still cancel it in time.
     let scene = Scene::at_speed(0.1);
     let (_, answer) = scene.call("14155550100").await;
     let path = format!("/v1/Account/{ACCOUNT}/Request/{}/", answer["request_uuid"].as_str().unwrap());
@@ -68,18 +68,18 @@ async fn a_ringing_call_can_be_cancelled_once() {
 }
 
 #[tokio::test]
-async fn a_callback_that_is_not_taken_comes_again_under_a_new_nonce() {
+async fn a_failed_callback_is_retried_with_a_new_nonce() {
     let scene = Scene::at_speed(1000.0);
-    scene.failing.store(3, Ordering::SeqCst);
+    scene.failures_left.store(3, Ordering::SeqCst);
     scene.text("14155550104").await;
     let tries = scene.received("/plivo/message/r_1", 4).await;
-    assert!(tries.iter().all(|one| one.signed && one.body == tries[0].body));
+    assert!(tries.iter().all(|one| one.is_signed && one.body == tries[0].body));
     let nonces: std::collections::HashSet<_> = tries.iter().map(|one| &one.nonce).collect();
     assert_eq!(nonces.len(), 4);
 }
 
 #[tokio::test]
-async fn a_second_call_is_answered_and_a_machine_is_hung_up_on() {
+async fn after_busy_the_next_call_is_answered_and_a_machine_is_hung_up_on() {
     let scene = Scene::new();
     scene.call("14155550107").await;
     scene.handset("14155550107", call_is("busy")).await;
@@ -87,7 +87,7 @@ async fn a_second_call_is_answered_and_a_machine_is_hung_up_on() {
     let handset = scene.handset("14155550107", call_is("completed")).await;
     assert_eq!((&handset["calls"][0]["code"], &handset["calls"][1]["code"]), (&Value::Null, &json!("482913")));
 
-    // The handset knows of an end before the callback about it arrives.
+    // The handset shows the end of a call before its callback arrives.
     scene.received("/plivo/call/r_1", 2).await;
     scene.received.lock().unwrap().clear();
     scene.call("14155550109").await;
@@ -97,7 +97,7 @@ async fn a_second_call_is_answered_and_a_machine_is_hung_up_on() {
 }
 
 #[tokio::test]
-async fn lists_have_pages_that_lead_to_each_other_newest_first() {
+async fn list_pages_link_to_the_next_and_show_the_newest_first() {
     let scene = Scene::new();
     let to = ["14155550104", "14165550104", "14175550104"];
     for to in to {
@@ -119,7 +119,7 @@ async fn lists_have_pages_that_lead_to_each_other_newest_first() {
 }
 
 #[tokio::test]
-async fn a_call_is_listed_as_live_and_then_as_ended() {
+async fn a_call_is_listed_as_live_and_later_as_ended() {
     let scene = Scene::at_speed(0.1);
     let (_, answer) = scene.call("14155550100").await;
     let request = answer["request_uuid"].as_str().unwrap();
@@ -137,7 +137,7 @@ async fn a_call_is_listed_as_live_and_then_as_ended() {
 }
 
 #[tokio::test]
-async fn every_number_is_ours_unless_it_ends_in_four_zeros() {
+async fn the_account_owns_every_number_that_does_not_end_in_four_zeros() {
     let scene = Scene::new();
     let get = async |number: &str| scene.get(&format!("/v1/Account/{ACCOUNT}/Number/{number}/")).await;
     for written in ["14155550199", "+14155550199", "1-415-555-0199"] {

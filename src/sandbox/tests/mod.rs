@@ -1,7 +1,7 @@
-//! The local Plivo over its own wire, against a receiver that stands in for the service.
+//! The local Plivo over HTTP, with a receiver in place of the service.
 
 mod api;
-mod open;
+mod control;
 mod phlo;
 
 use std::net::TcpListener;
@@ -17,12 +17,13 @@ use crate::plivo::signature::{self, SignatureHeaders, Tokens};
 
 const ACCOUNT: &str = "MADEMO00000000000000";
 
-/// One request the receiver got: path, body, whether its V3 signature holds, its Authorization.
+/// One request to the receiver.
 #[derive(Clone, Debug)]
 struct Received {
     path: String,
     body: String,
-    signed: bool,
+    /// Whether its V3 signature is valid.
+    is_signed: bool,
     nonce: Option<String>,
     authorization: Option<String>,
 }
@@ -37,15 +38,15 @@ impl Received {
     }
 }
 
-/// A local Plivo at speed 20, and the service it calls back.
+/// A local Plivo, at speed 20 by default, and the receiver of its callbacks.
 struct Scene {
     plivo: String,
     service: String,
     received: Arc<Mutex<Vec<Received>>>,
     client: reqwest::Client,
     sandbox: Sandbox,
-    /// How many requests the receiver still answers with 503.
-    failing: Arc<AtomicUsize>,
+    /// How many requests the receiver will answer with 503.
+    failures_left: Arc<AtomicUsize>,
 }
 
 impl Scene {
@@ -61,8 +62,8 @@ impl Scene {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let service = format!("http://{}", listener.local_addr().unwrap());
         let received = Arc::new(Mutex::new(Vec::new()));
-        let failing = Arc::new(AtomicUsize::new(0));
-        serve_receiver(listener, service.clone(), Arc::clone(&received), Arc::clone(&failing));
+        let failures_left = Arc::new(AtomicUsize::new(0));
+        serve_receiver(listener, service.clone(), Arc::clone(&received), Arc::clone(&failures_left));
 
         let config = SandboxConfig {
             auth_id: ACCOUNT.to_owned(),
@@ -84,7 +85,7 @@ impl Scene {
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth();
         let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().unwrap();
-        Self { plivo, service, received, client, sandbox, failing }
+        Self { plivo, service, received, client, sandbox, failures_left }
     }
 
     async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
@@ -122,39 +123,44 @@ impl Scene {
         request.send().await.unwrap().status().as_u16()
     }
 
-    async fn open(&self, path: &str) -> Value {
+    async fn control(&self, path: &str) -> Value {
         self.client.get(format!("{}{path}", self.plivo)).send().await.unwrap().json().await.unwrap()
     }
 
-    /// What the service got at a path, as soon as `enough` of it has come.
-    async fn received(&self, path: &str, enough: usize) -> Vec<Received> {
+    /// The requests to a path, once there are at least `count`.
+    async fn received(&self, path: &str, count: usize) -> Vec<Received> {
         let at_path = || self.received.lock().unwrap().iter().filter(|r| r.path == path).cloned().collect::<Vec<_>>();
-        eventually(|| Some(at_path()).filter(|received| received.len() >= enough)).await
+        eventually(|| Some(at_path()).filter(|received| received.len() >= count)).await
     }
 
-    async fn statuses(&self, path: &str, enough: usize) -> Vec<String> {
-        self.received(path, enough).await.iter().map(|received| received.form()["Status"].clone()).collect()
+    async fn statuses(&self, path: &str, count: usize) -> Vec<String> {
+        self.received(path, count).await.iter().map(|received| received.form()["Status"].clone()).collect()
     }
 
-    /// The handset once it looks as it should.
-    async fn handset(&self, to: &str, ready: impl Fn(&Value) -> bool) -> Value {
-        eventually(|| Some(serde_json::to_value(self.sandbox.0.handsets.state(to)).unwrap()).filter(&ready)).await
+    /// The handset, once it fulfils `condition`.
+    async fn handset(&self, to: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        eventually(|| Some(serde_json::to_value(self.sandbox.0.handsets.state(to)).unwrap()).filter(&condition)).await
     }
 }
 
-/// Looks every few milliseconds, for ten seconds at most: real servers talk to each other here.
-async fn eventually<T>(look: impl Fn() -> Option<T>) -> T {
+/// Polls for at most ten seconds of real time, because real servers talk to each other here.
+async fn eventually<T>(find: impl Fn() -> Option<T>) -> T {
     for _ in 0..2000 {
-        if let Some(found) = look() {
+        if let Some(found) = find() {
             return found;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("it did not happen within ten seconds");
+    panic!("not found within ten seconds");
 }
 
-fn serve_receiver(listener: TcpListener, url: String, received: Arc<Mutex<Vec<Received>>>, failing: Arc<AtomicUsize>) {
-    let take = move |http: HttpRequest, body: String| {
+fn serve_receiver(
+    listener: TcpListener,
+    url: String,
+    received: Arc<Mutex<Vec<Received>>>,
+    failures_left: Arc<AtomicUsize>,
+) {
+    let handle = move |http: HttpRequest, body: String| {
         let header = |name: &str| http.headers().get(name).and_then(|value| value.to_str().ok());
         let params: Vec<(String, String)> = serde_urlencoded::from_str(&body).unwrap_or_default();
         let tokens = Tokens::new(["demo".into()], []);
@@ -163,21 +169,22 @@ fn serve_receiver(listener: TcpListener, url: String, received: Arc<Mutex<Vec<Re
             url: &format!("{url}{}", http.uri()),
             params: &params,
         };
-        let signed = header("X-Plivo-Signature-V3").is_some()
+        let is_signed = header("X-Plivo-Signature-V3").is_some()
             && signature::verify(&tokens, SignatureHeaders::read(header), request).is_ok();
         received.lock().unwrap().push(Received {
             path: http.path().to_owned(),
             body,
-            signed,
+            is_signed,
             nonce: header("X-Plivo-Signature-V3-Nonce").map(str::to_owned),
             authorization: header("Authorization").map(str::to_owned),
         });
-        let answers = http.path() == "/answer";
-        let fails = failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        let is_answer_url = http.path() == "/answer";
+        let is_failing =
+            failures_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         async move {
-            if fails {
+            if is_failing {
                 HttpResponse::ServiceUnavailable().finish()
-            } else if answers {
+            } else if is_answer_url {
                 HttpResponse::Ok()
                     .content_type("application/xml")
                     .body("<Response><Speak voice=\"Polly.Joanna\">Your code is 4, 8, 2, 9, 1, 3.</Speak></Response>")
@@ -186,12 +193,12 @@ fn serve_receiver(listener: TcpListener, url: String, received: Arc<Mutex<Vec<Re
             }
         }
     };
-    let app = move || App::new().default_service(web::to(take.clone()));
+    let app = move || App::new().default_service(web::to(handle.clone()));
     let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap().run();
     tokio::spawn(server);
 }
 
-fn all_arrived(handset: &Value) -> bool {
+fn has_message(handset: &Value) -> bool {
     handset["messages"].as_array().is_some_and(|messages| !messages.is_empty())
 }
 

@@ -1,4 +1,4 @@
-//! Runs of the flow we ship.
+//! Runs of the built-in flow.
 
 use super::*;
 
@@ -8,7 +8,7 @@ async fn a_phlo_run_sends_a_text_and_reports_it() {
     let (status, run) = scene.run("14155550100", "sms").await;
     assert_eq!((status, &run["phlo_run_id"], &run["phlo_id"]), (201, &run["api_id"], &json!("any")));
 
-    let handset = scene.handset("14155550100", all_arrived).await;
+    let handset = scene.handset("14155550100", has_message).await;
     assert_eq!(handset["messages"][0]["code"], "482913");
 
     let node = &scene.received("/plivo/phlo", 1).await[0];
@@ -19,7 +19,7 @@ async fn a_phlo_run_sends_a_text_and_reports_it() {
     assert!(run["message"].as_str().unwrap().ends_with(&expected), "{run}");
 
     let reports = scene.received("/plivo/message", 3).await;
-    assert!(reports.iter().all(|report| report.signed && report.form()["MessageUUID"] == uuid), "{reports:?}");
+    assert!(reports.iter().all(|report| report.is_signed && report.form()["MessageUUID"] == uuid), "{reports:?}");
     assert_eq!(scene.statuses("/plivo/message", 3).await, ["queued", "sent", "delivered"]);
 }
 
@@ -33,13 +33,13 @@ async fn a_phlo_run_calls_and_speaks_the_code() {
     assert_eq!(handset["calls"][0]["code"], "482913");
     assert_eq!(scene.received("/plivo/phlo", 1).await[0].json()["event"], "call_answered");
     let hangup = &scene.received("/plivo/call", 1).await[0];
-    assert!(hangup.signed);
+    assert!(hangup.is_signed);
     assert_eq!((hangup.form()["Event"].as_str(), hangup.form()["CallStatus"].as_str()), ("Hangup", "completed"));
     assert!(run["message"].as_str().unwrap().contains(&hangup.form()["RequestUUID"]));
 }
 
 #[tokio::test]
-async fn a_call_that_nobody_takes_leaves_the_node_by_its_output() {
+async fn an_unanswered_call_leaves_the_node_by_the_output_of_its_result() {
     let scene = Scene::new();
     for (to, event, cause) in [
         ("14155550107", "call_busy", json!("USER_BUSY")),
@@ -67,7 +67,7 @@ async fn a_failed_node_is_a_201_that_says_so() {
 }
 
 #[tokio::test]
-async fn callbacks_overtake_the_answer_when_the_scenario_says_so() {
+async fn in_scenario_0118_callbacks_come_before_the_answer() {
     let scene = Scene::new();
     scene.run("14155550118", "sms").await;
     let order: Vec<String> = scene.received.lock().unwrap().iter().map(|received| received.path.clone()).collect();
@@ -77,16 +77,16 @@ async fn callbacks_overtake_the_answer_when_the_scenario_says_so() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_hanging_answer_changes_nothing() {
+async fn a_client_disconnect_from_a_hanging_answer_cancels_nothing() {
     let scene = Scene::new();
-    let left = tokio::time::timeout(Duration::from_millis(500), scene.run("14155550113", "sms")).await;
-    assert!(left.is_err(), "the answer should hang");
-    scene.handset("14155550113", all_arrived).await;
+    let answer = tokio::time::timeout(Duration::from_millis(500), scene.run("14155550113", "sms")).await;
+    assert!(answer.is_err(), "the answer should hang");
+    scene.handset("14155550113", has_message).await;
     scene.received("/plivo/phlo", 1).await;
 }
 
 #[tokio::test]
-async fn a_call_can_be_cut_while_it_speaks() {
+async fn a_speaking_call_can_be_hung_up() {
     let scene = Scene::at_speed(1.0);
     let (_, run) = scene.run("14155550100", "call").await;
     let request_uuid = run["message"].as_str().unwrap().rsplit('\'').nth(1).unwrap().to_owned();
@@ -97,7 +97,7 @@ async fn a_call_can_be_cut_while_it_speaks() {
 }
 
 #[tokio::test]
-async fn a_run_can_be_asked_what_it_sent() {
+async fn the_record_of_a_run_names_what_it_sent() {
     let scene = Scene::new();
     let (_, run) = scene.run("14155550104", "sms").await;
     let (status, record) = scene.get(&format!("/v1/phlo/any/runs/{}", run["phlo_run_id"].as_str().unwrap())).await;
@@ -111,18 +111,18 @@ async fn a_run_can_be_asked_what_it_sent() {
 }
 
 #[tokio::test]
-async fn undeclared_keys_cannot_be_read_and_the_text_is_the_caller_s() {
+async fn undeclared_keys_render_empty_and_a_given_text_is_sent() {
     let scene = Scene::new();
     let payload = json!({ "from": "14155550000", "to": "14155550100", "otp": "482913", "mode": "sms",
         "text": "Hallo, 482913 ist dein Code", "message": "ignored" });
     scene.post(&format!("/v1/account/{ACCOUNT}/phlo/any/"), &payload).await;
-    let handset = scene.handset("14155550100", all_arrived).await;
+    let handset = scene.handset("14155550100", has_message).await;
     assert_eq!(handset["messages"][0]["text"], "Hallo, 482913 ist dein Code");
     assert_eq!(scene.received("/plivo/phlo", 1).await[0].json()["ref"], "");
 }
 
 #[tokio::test]
-async fn what_a_terse_run_does_not_say_its_record_does() {
+async fn the_record_of_a_terse_run_names_what_its_answer_omits() {
     let scene = Scene::with(20.0, true);
     for (mode, list, other, path, id) in [
         ("sms", "message_uuids", "call_uuids", "/plivo/message", "MessageUUID"),
@@ -130,12 +130,12 @@ async fn what_a_terse_run_does_not_say_its_record_does() {
     ] {
         let (status, run) = scene.run("14155550100", mode).await;
         assert_eq!((status, &run["message"]), (201, &json!("API request executed")));
-        // It is in the record as soon as the run has answered.
+        // The record has the id as soon as the run is answered.
         let (_, record) = scene.get(&format!("/v1/phlo/any/runs/{}", run["phlo_run_id"].as_str().unwrap())).await;
         let uuid = scene.received(path, 1).await[0].form()[id].clone();
         assert_eq!((&record[list], &record[other]), (&json!([uuid]), &json!([])), "{record}");
     }
-    // That nothing was sent is no matter of style.
+    // A terse answer still names a failed node.
     let (_, run) = scene.run("14155550110", "sms").await;
     assert!(run["message"].as_str().unwrap().contains("output state: failed"), "{run}");
 }

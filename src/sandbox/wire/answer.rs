@@ -1,4 +1,4 @@
-//! What the API answers: always JSON with an `api_id`, errors as `{"api_id", "error"}`.
+//! [`ApiAnswer`]: JSON with an `api_id`; an error is `{"api_id", "error"}`.
 //! Source: plivo.com/docs/messaging/api/response.
 
 use std::time::Duration;
@@ -8,32 +8,32 @@ use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// An answer, and how long it is held back.
+/// An answer of the API and its delay.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ApiAnswer {
     pub(super) status: u16,
     body: Value,
-    /// Real time.
-    pub(super) hangs: Duration,
+    /// How long the answer hangs, in real time.
+    pub(super) delay: Duration,
 }
 
-impl Answer {
-    /// A success with an object for its body.
+impl ApiAnswer {
+    /// An answer with a JSON object.
     pub(super) fn new(status: u16, body: Value) -> Self {
-        Self { status, body, hangs: Duration::ZERO }
+        Self { status, body, delay: Duration::ZERO }
     }
 
     pub(super) fn error(status: u16, error: &str) -> Self {
         Self::new(status, json!({ "error": error }))
     }
 
-    /// 204, which has no body.
+    /// 204 without a body.
     pub(super) fn deleted() -> Self {
         Self::new(204, Value::Null)
     }
 
-    pub(super) fn after(mut self, hangs: Duration) -> Self {
-        self.hangs = hangs;
+    pub(super) fn with_delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
         self
     }
 

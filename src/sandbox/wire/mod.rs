@@ -1,8 +1,8 @@
-//! Plivo's REST API and PHLO runner as the local Plivo speaks them: every URL on one screen.
+//! The HTTP side of Plivo's REST API and PHLO runner: `route` lists every URL.
 //!
-//! Paths are matched by hand rather than by actix's router, because SDKs differ in the trailing slash
-//! and the two services in the case of `account`. Whatever a request sets off runs on its own task: a
-//! client that leaves changes nothing. Source: plivo-python, plivo-node, plivo-go, plivo-java.
+//! Paths are matched by hand rather than by actix's router, because SDKs differ in the trailing slash and the two
+//! services in the case of `account`. Each request runs as a detached task, so that a client's disconnect does not
+//! cancel it. Source: plivo-python, plivo-node, plivo-go, plivo-java.
 
 mod answer;
 mod call;
@@ -19,105 +19,104 @@ use reqwest::Method;
 use serde_json::{Map, json};
 use subtle::ConstantTimeEq;
 
-use self::answer::Answer;
-use self::request::Request;
-use super::log::Entry;
-use super::now;
-use super::outage::Api;
+use self::answer::ApiAnswer;
+use self::request::ApiRequest;
+use super::api::Api;
+use super::clock::now;
 use super::provider::Provider;
+use super::request_log::LogEntry;
 
-/// The largest body that is read.
 const BODY_MAX: usize = 64 * 1024;
 
-/// Mounts the wire under `/v1/`.
+/// Mounts the API under `/v1/`.
 pub(super) fn configure(provider: &Arc<Provider>, config: &mut web::ServiceConfig) {
     let provider = web::Data::from(Arc::clone(provider));
     config.service(
-        web::resource("/v1/{tail:.*}").app_data(provider).app_data(web::PayloadConfig::new(BODY_MAX)).to(take),
+        web::resource("/v1/{tail:.*}").app_data(provider).app_data(web::PayloadConfig::new(BODY_MAX)).to(handle),
     );
 }
 
-/// What paths nobody knows are answered with.
+/// The answer for unknown paths.
 pub(super) async fn not_found() -> HttpResponse {
-    Answer::error(404, "not found").respond()
+    ApiAnswer::error(404, "not found").respond()
 }
 
-async fn take(
+async fn handle(
     http: HttpRequest,
     body: Result<web::Bytes, actix_web::Error>,
-    plivo: web::Data<Provider>,
+    provider: web::Data<Provider>,
 ) -> HttpResponse {
-    let plivo = plivo.into_inner();
-    let runtime = plivo.runtime.clone();
-    let allowed = allowed(&http, &plivo);
-    let answer = match Request::read(&http, body) {
+    let provider = provider.into_inner();
+    let runtime = provider.runtime.clone();
+    let is_authorized = is_authorized(&http, &provider);
+    let answer = match ApiRequest::read(&http, body) {
         Err(answer) => {
-            let answer = if allowed { answer } else { unauthorized() };
-            let entry = Entry::new(now(), http.method().as_str(), http.path(), "unreadable", &Map::new());
-            plivo.log.answered(plivo.log.take(entry), answer.status);
+            let answer = if is_authorized { answer } else { unauthorized() };
+            let entry = LogEntry::new(now(), http.method().as_str(), http.path(), "unreadable", &Map::new());
+            provider.request_log.record_answer(provider.request_log.add(entry), answer.status);
             answer
         }
         Ok(request) => {
-            let entry = Entry::new(now(), request.method.as_str(), http.path(), request.what(), &request.params);
-            let id = plivo.log.take(entry);
+            let entry = LogEntry::new(now(), request.method.as_str(), http.path(), request.api_name(), &request.params);
+            let id = provider.request_log.add(entry);
             let task = async move {
-                let answer = if allowed { route(&plivo, &request).await } else { unauthorized() };
-                plivo.log.answered(id, answer.status);
+                let answer = if is_authorized { route(&provider, &request).await } else { unauthorized() };
+                provider.request_log.record_answer(id, answer.status);
                 answer
             };
-            // A worker stops with its server, and this handler ends when the client leaves.
-            runtime.spawn(task).await.unwrap_or_else(|_| Answer::error(500, "internal error"))
+            // A worker stops with its server, and this handler is cancelled when the client disconnects.
+            runtime.spawn(task).await.unwrap_or_else(|_| ApiAnswer::error(500, "internal error"))
         }
     };
-    tokio::time::sleep(answer.hangs).await;
+    tokio::time::sleep(answer.delay).await;
     answer.respond()
 }
 
-async fn route(plivo: &Arc<Provider>, request: &Request) -> Answer {
-    let account = plivo.config.auth_id.as_str();
+async fn route(provider: &Arc<Provider>, request: &ApiRequest) -> ApiAnswer {
+    let account = provider.config.auth_id.as_str();
     match (&request.method, request.segments().as_slice()) {
-        // The PHLO runner writes `account`, the API `Account`.
-        (&Method::POST, ["account", id, "phlo", phlo]) if *id == account => phlo::run(plivo, phlo, request).await,
-        (&Method::GET, ["phlo", phlo]) => phlo::show(plivo, phlo),
-        (&Method::GET, ["phlo", phlo, "runs", run]) => phlo::show_run(plivo, phlo, run),
+        // The PHLO runner's paths have `account`, the API's `Account`.
+        (&Method::POST, ["account", id, "phlo", phlo]) if *id == account => phlo::run(provider, phlo, request).await,
+        (&Method::GET, ["phlo", phlo]) => phlo::show(provider, phlo),
+        (&Method::GET, ["phlo", phlo, "runs", run]) => phlo::show_run(provider, phlo, run),
         (&Method::GET, ["Account", id]) if *id == account => show_account(account),
-        (&Method::POST, ["Account", id, "Message"]) if *id == account => message::create(plivo, request).await,
-        (&Method::GET, ["Account", id, "Message"]) if *id == account => message::list(plivo, request),
-        (&Method::GET, ["Account", id, "Message", uuid]) if *id == account => message::show(plivo, uuid),
-        (&Method::POST, ["Account", id, "Call"]) if *id == account => call::create(plivo, request),
-        (&Method::GET, ["Account", id, "Call"]) if *id == account => call::list(plivo, request),
-        (&Method::GET, ["Account", id, "Call", uuid]) if *id == account => call::show(plivo, uuid, request),
-        (&Method::DELETE, ["Account", id, "Call" | "Request", uuid]) if *id == account => call::cut(plivo, uuid),
+        (&Method::POST, ["Account", id, "Message"]) if *id == account => message::create(provider, request).await,
+        (&Method::GET, ["Account", id, "Message"]) if *id == account => message::list(provider, request),
+        (&Method::GET, ["Account", id, "Message", uuid]) if *id == account => message::show(provider, uuid),
+        (&Method::POST, ["Account", id, "Call"]) if *id == account => call::create(provider, request),
+        (&Method::GET, ["Account", id, "Call"]) if *id == account => call::list(provider, request),
+        (&Method::GET, ["Account", id, "Call", uuid]) if *id == account => call::show(provider, uuid, request),
+        (&Method::DELETE, ["Account", id, "Call" | "Request", uuid]) if *id == account => call::hang_up(provider, uuid),
         (&Method::GET, ["Account", id, "Number", number]) if *id == account => number::show(account, number),
         (_, ["account" | "Account", id, ..]) if *id != account => unauthorized(),
         (_, ["account", _, "phlo", _] | ["phlo", _] | ["phlo", _, "runs", _])
         | (_, ["Account", _, "Message" | "Call"] | ["Account", _, "Message" | "Call" | "Request" | "Number", _]) => {
-            Answer::error(405, "method not allowed")
+            ApiAnswer::error(405, "method not allowed")
         }
-        _ => Answer::error(404, "not found"),
+        _ => ApiAnswer::error(404, "not found"),
     }
 }
 
-/// `GET …/Account/{id}/`: a cheap way to see whether credentials are good.
-fn show_account(id: &str) -> Answer {
-    Answer::new(
+/// `GET …/Account/{id}/`: a cheap check of credentials.
+fn show_account(id: &str) -> ApiAnswer {
+    ApiAnswer::new(
         200,
         json!({ "auth_id": id, "name": "Local Plivo", "account_type": "standard", "cash_credits": "100.00000" }),
     )
 }
 
-/// The failure a request meets when its API is broken on purpose.
-fn outage(plivo: &Provider, api: Api, to: Option<&str>) -> Option<Answer> {
-    let status = plivo.outages.refusal(api, to, tokio::time::Instant::now())?;
-    Some(Answer::error(status, "the service is unavailable (an outage asked for at /outage)"))
+/// The answer of an API that an outage breaks.
+fn outage_answer(provider: &Provider, api: Api, to: Option<&str>) -> Option<ApiAnswer> {
+    let status = provider.outages.refusal(api, to, tokio::time::Instant::now())?;
+    Some(ApiAnswer::error(status, "the service is unavailable (an outage that POST /outage began)"))
 }
 
-fn unauthorized() -> Answer {
-    Answer::error(401, "Could not verify your access level for that URL. You have to login with proper credentials")
+fn unauthorized() -> ApiAnswer {
+    ApiAnswer::error(401, "Could not verify your access level for that URL. You have to login with proper credentials")
 }
 
-/// Basic auth: user and password are auth id and token.
-fn allowed(http: &HttpRequest, plivo: &Provider) -> bool {
+/// Checks Basic auth: the user is the auth id, the password the token.
+fn is_authorized(http: &HttpRequest, provider: &Provider) -> bool {
     use base64::Engine as _;
     use secrecy::ExposeSecret;
 
@@ -127,6 +126,6 @@ fn allowed(http: &HttpRequest, plivo: &Provider) -> bool {
         return false;
     }
     let Ok(given) = base64::engine::general_purpose::STANDARD.decode(given.1.trim()) else { return false };
-    let expected = format!("{}:{}", plivo.config.auth_id, plivo.config.auth_token.expose_secret());
+    let expected = format!("{}:{}", provider.config.auth_id, provider.config.auth_token.expose_secret());
     given.ct_eq(expected.as_bytes()).into()
 }

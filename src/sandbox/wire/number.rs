@@ -1,21 +1,22 @@
-//! The numbers of the account: all there are, but for those that end in `0000`.
+//! The Number API: the account owns every number, except those that end in `0000`.
 //!
-//! Source: plivo-python `resources/numbers.py`, fixture `numberGetResponse.json`. Prices and places are made up.
+//! Source: plivo-python `resources/numbers.py`, fixture `numberGetResponse.json`. Prices and places are invented.
 
 use serde_json::json;
 
-use super::answer::Answer;
-use crate::sandbox::{number, tariff};
+use super::answer::ApiAnswer;
+use crate::sandbox::api::normalize_number;
+use crate::sandbox::tariff;
 
-/// What no number of ours ends with, so that one that is not ours can be asked for.
-const NOT_OURS: &str = "0000";
+/// The last digits of numbers that the account does not own.
+const NOT_OWNED: &str = "0000";
 
 /// `GET …/Number/{number}/`
-pub(super) fn show(account: &str, written: &str) -> Answer {
-    let number = number(written);
+pub(super) fn show(account: &str, written: &str) -> ApiAnswer {
+    let number = normalize_number(written);
     let is_number = (7..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_number || number.ends_with(NOT_OURS) {
-        return Answer::error(404, "not found");
+    if !is_number || number.ends_with(NOT_OWNED) {
+        return ApiAnswer::error(404, "not found");
     }
     let (country, region) = match tariff::network(&number).0 {
         "310" => ("United States", "California, UNITED STATES"),
@@ -25,7 +26,7 @@ pub(super) fn show(account: &str, written: &str) -> Answer {
         "404" => ("India", "Delhi, INDIA"),
         _ => ("International", "INTERNATIONAL"),
     };
-    Answer::new(
+    ApiAnswer::new(
         200,
         json!({
             "number": number,
@@ -38,7 +39,7 @@ pub(super) fn show(account: &str, written: &str) -> Answer {
             "city": null,
             "number_type": "local",
             "alias": null,
-            // What it would do with calls and texts that come in; we take none.
+            // Handles incoming calls and texts, which the local Plivo does not have.
             "application": null,
             "sub_account": null,
             "carrier": "Plivo",

@@ -1,9 +1,9 @@
-//! Who gets in, and the routes without credentials.
+//! Credentials, and the control routes.
 
 use super::*;
 
 #[tokio::test]
-async fn only_the_account_gets_in_and_everything_is_logged() {
+async fn only_the_account_is_authorized_and_every_request_is_logged() {
     let scene = Scene::new();
     let url = format!("{}/v1/account/{ACCOUNT}/phlo/any/", scene.plivo);
     let wrong = scene.client.post(&url).basic_auth(ACCOUNT, Some("wrong")).json(&json!({})).send().await.unwrap();
@@ -14,7 +14,7 @@ async fn only_the_account_gets_in_and_everything_is_logged() {
     let statuses =
         [scene.text("14155550111").await.0, scene.text("14155550111").await.0, scene.text("14155550111").await.0];
     assert_eq!(statuses, [429, 429, 202]);
-    let log = scene.open("/log").await;
+    let log = scene.control("/log").await;
     let logged: Vec<_> = log
         .as_array()
         .unwrap()
@@ -36,7 +36,7 @@ async fn only_the_account_gets_in_and_everything_is_logged() {
 }
 
 #[tokio::test]
-async fn an_outage_breaks_what_it_names() {
+async fn an_outage_breaks_the_api_it_names() {
     let scene = Scene::new();
     let begin = async |outage: Value| {
         let request = scene.client.post(format!("{}/outage", scene.plivo)).json(&outage);
@@ -49,12 +49,12 @@ async fn an_outage_breaks_what_it_names() {
     assert_eq!(begin(json!({ "seconds": 60, "kind": "fake" })).await, 204);
     assert_eq!(scene.run("14165550100", "sms").await.0, 201);
     assert_eq!(scene.statuses("/plivo/message", 3).await, ["queued", "sent", "delivered"]);
-    assert_eq!(scene.open("/handset/14165550100").await, json!({ "messages": [], "calls": [] }));
+    assert_eq!(scene.control("/handset/14165550100").await, json!({ "messages": [], "calls": [] }));
     assert_eq!(begin(json!({ "seconds": "soon" })).await, 422);
 }
 
 #[tokio::test]
-async fn a_handset_stream_begins_with_the_state_and_ends_when_closed() {
+async fn a_handset_stream_begins_with_the_state_and_ends_when_streams_are_closed() {
     let scene = Scene::new();
     let mut stream = scene.client.get(format!("{}/handset/14155550100/stream", scene.plivo)).send().await.unwrap();
     let mut next = async || stream.chunk().await.unwrap().map(|chunk| String::from_utf8(chunk.to_vec()).unwrap());
