@@ -30,7 +30,8 @@ fn code_in_run(run: &str) -> Option<String> {
     }
     let mut joined: String = groups.by_ref().collect();
     let (first, second) = joined.split_at(joined.len() / 2);
-    if first == second {
+    // The half must be a code by itself: `1 2 3 1 2 3` is one code of six digits.
+    if first == second && DIGITS.contains(&first.len()) {
         joined.truncate(joined.len() / 2);
     }
     DIGITS.contains(&joined.len()).then_some(joined)
@@ -48,6 +49,7 @@ mod tests {
             ("Your code is 4, 8, 2, 9, 1, 3. Again: 4, 8, 2, 9, 1, 3.", Some("482913")),
             ("4 8 2 9 1 3   4 8 2 9 1 3", Some("482913")),
             ("482913 482913", Some("482913")),
+            ("1 2 3 1 2 3", Some("123123")),
             ("Shop2030: 482913", Some("482913")),
             ("012345678", Some("012345678")),
             ("Your code is 4829", Some("4829")),
