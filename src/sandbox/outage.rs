@@ -96,7 +96,7 @@ impl OutageRequest {
     /// Whether this request, with `seconds: 0`, ends `other`.
     fn ends(&self, other: &Self) -> bool {
         (self.scope == OutageScope::All || self.scope == other.scope)
-            && (self.prefix.is_none() || self.prefix == other.prefix)
+            && (self.prefix.is_none() || self.prefix_digits() == other.prefix_digits())
     }
 
     fn prefix_digits(&self) -> Option<String> {
@@ -182,6 +182,16 @@ mod tests {
         }
         begin(&outages, r#"{"seconds":0}"#, now);
         assert_eq!(outages.refusal(Api::Phlo, None, now), None);
+    }
+
+    #[test]
+    fn a_prefix_ends_its_outage_however_it_is_written() {
+        let (outages, now) = (Outages::default(), Instant::now());
+        begin(&outages, r#"{"seconds":60,"prefix":"+1 415"}"#, now);
+        begin(&outages, r#"{"seconds":0,"prefix":"1416"}"#, now);
+        assert_eq!(outages.refusal(Api::Phlo, Some("14155550100"), now), Some(503));
+        begin(&outages, r#"{"seconds":0,"prefix":"1415"}"#, now);
+        assert_eq!(outages.refusal(Api::Phlo, Some("14155550100"), now), None);
     }
 
     #[test]
