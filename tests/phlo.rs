@@ -1,4 +1,4 @@
-//! The flow in `phlo/` and the service: what one sends is what the other reads, in both directions.
+//! The flow in `phlo/` and the service read each other's messages, in both directions.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 #[path = "support/mod.rs"]
@@ -13,7 +13,8 @@ use phlo_2fa::verification::event::CallReport;
 use serde_json::{Map, Value, json};
 use support::{TestApp, client};
 
-const SEED: [&str; 4] = ["from", "to", "otp", "mode"];
+/// The payload keys of Plivo's own 2FA demos.
+const DEMO_KEYS: [&str; 4] = ["from", "to", "otp", "mode"];
 
 fn flow() -> Value {
     serde_json::from_str(include_str!("../phlo/two_factor.json")).unwrap()
@@ -23,36 +24,36 @@ fn nodes<'a>(flow: &'a Value, kind: &str) -> Vec<&'a Value> {
     flow["nodes"].as_array().unwrap().iter().filter(|node| node["type"] == kind).collect()
 }
 
-/// What the service sends: the keys of a run's payload.
-fn sent() -> BTreeSet<String> {
+/// The payload keys that the service sends.
+fn sent_keys() -> BTreeSet<String> {
     let run = Run { from: "+1", to: "+2", otp: "3", mode: "sms", reference: "4", text: "5", language: "6" };
     let Value::Object(payload) = serde_json::to_value(&run).unwrap() else { panic!("not an object") };
-    assert!(payload.values().all(Value::is_string), "all are texts: {payload:?}");
+    assert!(payload.values().all(Value::is_string), "every value must be a string: {payload:?}");
     payload.into_iter().map(|(key, _)| key).collect()
 }
 
-fn declared(flow: &Value) -> BTreeSet<String> {
+fn declared_keys(flow: &Value) -> BTreeSet<String> {
     let params = nodes(flow, "start")[0]["params"].as_array().unwrap();
     params.iter().map(|key| key.as_str().unwrap().to_owned()).collect()
 }
 
-/// Every `Start.http.params.…` in any text of the flow.
-fn read(flow: &Value) -> BTreeSet<String> {
+/// Every key in a `Start.http.params.…` of the flow.
+fn used_keys(flow: &Value) -> BTreeSet<String> {
     let text = flow.to_string();
     let names = text.split("Start.http.params.").skip(1);
     names.map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()).collect()
 }
 
 #[test]
-fn the_flow_declares_and_reads_exactly_what_is_sent() {
+fn the_flow_declares_and_uses_exactly_the_keys_that_are_sent() {
     let flow = flow();
-    assert_eq!(declared(&flow), sent());
-    assert_eq!(read(&flow), sent());
-    assert!(SEED.iter().all(|key| sent().contains(*key)));
+    assert_eq!(declared_keys(&flow), sent_keys());
+    assert_eq!(used_keys(&flow), sent_keys());
+    assert!(DEMO_KEYS.iter().all(|key| sent_keys().contains(*key)));
 }
 
-/// The bodies of the flow's HTTP Request nodes as Plivo would post them, by event.
-fn posted(flow: &Value) -> Vec<(String, Value)> {
+/// The bodies that Plivo would post for the flow's HTTP Request nodes, by event.
+fn posted_reports(flow: &Value) -> Vec<(String, Value)> {
     let fill = |text: &Value| {
         match text.as_str().unwrap() {
             "{{Start.http.params.ref}}" => "the-ref",
@@ -60,7 +61,7 @@ fn posted(flow: &Value) -> Vec<(String, Value)> {
             "{{Initiate_Call_1.uuid}}" => "a-call",
             "{{Initiate_Call_1.hangup_cause}}" => "USER_BUSY",
             literal => {
-                assert!(!literal.contains("{{"), "a variable this test does not know: {literal}");
+                assert!(!literal.contains("{{"), "this test does not fill in this variable: {literal}");
                 literal
             }
         }
@@ -75,10 +76,10 @@ fn posted(flow: &Value) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn every_report_of_the_flow_is_read_as_it_is_meant() {
+fn every_report_of_the_flow_is_parsed_as_its_event() {
     let call = |report| PhloEvent::Call { report, call_uuid: Some("a-call".into()) };
     let ended = |end, cause: Option<&str>| call(CallReport::Ended { end, cause: cause.map(str::to_owned) });
-    let mut meant = vec![
+    let mut expected = vec![
         ("sms_sent", PhloEvent::TextAccepted { message_uuid: Some("a-message".into()) }),
         ("sms_failed", PhloEvent::TextRefused),
         ("call_answered", call(CallReport::Answered)),
@@ -87,22 +88,22 @@ fn every_report_of_the_flow_is_read_as_it_is_meant() {
         ("call_failed", ended(CallEnd::Failed, Some("USER_BUSY"))),
         ("call_machine", ended(CallEnd::Machine, None)),
     ];
-    for (event, body) in posted(&flow()) {
+    for (event, body) in posted_reports(&flow()) {
         let callback = PhloCallback::read(&Params::from_json(body.to_string().as_bytes()).unwrap());
         assert_eq!(callback.reference.as_deref(), Some("the-ref"), "{event}");
-        let at = meant.iter().position(|(name, _)| *name == event).unwrap_or_else(|| panic!("{event}: once too often"));
-        assert_eq!(callback.event, Some(meant.swap_remove(at).1), "{event}");
+        let at = expected.iter().position(|(name, _)| *name == event).unwrap_or_else(|| panic!("{event}: unexpected"));
+        assert_eq!(callback.event, Some(expected.swap_remove(at).1), "{event}");
     }
-    assert!(meant.is_empty(), "not posted: {meant:?}");
+    assert!(expected.is_empty(), "not posted: {expected:?}");
 }
 
 #[test]
-fn every_output_of_the_two_sending_nodes_leads_to_its_report() {
+fn every_output_of_a_sending_node_leads_to_its_report() {
     let flow = flow();
     let event_after = |from: &str, output: &str| {
         let mut edges = flow["edges"].as_array().unwrap().iter();
         let edge = edges.find(|edge| edge["from"] == from && edge["output"] == output);
-        let to = &edge.unwrap_or_else(|| panic!("{from}: {output} is not wired"))["to"];
+        let to = &edge.unwrap_or_else(|| panic!("{from}: {output} has no edge"))["to"];
         let mut nodes = flow["nodes"].as_array().unwrap().iter();
         nodes.find(|node| node["id"] == *to).unwrap()["body"]["event"].clone()
     };
@@ -120,7 +121,7 @@ fn every_output_of_the_two_sending_nodes_leads_to_its_report() {
 }
 
 #[test]
-fn every_report_goes_where_the_service_takes_it_and_proves_itself() {
+fn every_report_goes_to_the_service_with_the_callback_secret() {
     for node in nodes(&flow(), "http_request") {
         assert_eq!((&node["method"], &node["url"]), (&json!("POST"), &json!("{{canvas.public_url}}/plivo/phlo")));
         let secret = "{% if canvas.callback_secret %}Bearer {{canvas.callback_secret}}{% endif %}";
@@ -134,9 +135,9 @@ fn every_report_goes_where_the_service_takes_it_and_proves_itself() {
     assert_eq!(callbacks("initiate_call")["url"], "{{canvas.public_url}}/plivo/call");
 }
 
-/// The service decides when to call: a flow that called by itself would ring people twice.
+/// The service decides when to call: a flow that also called would ring twice.
 #[test]
-fn no_way_leads_from_the_text_to_the_call() {
+fn no_path_leads_from_the_text_to_the_call() {
     let flow = flow();
     let mut reached = vec!["Send_SMS_1"];
     while let Some(node) = reached.pop() {
@@ -147,7 +148,7 @@ fn no_way_leads_from_the_text_to_the_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_seeds_four_parameters_suffice() {
+async fn the_four_keys_of_plivo_s_demos_suffice() {
     let app = TestApp::spawn().await;
     for mode in ["sms", "call"] {
         let payload = json!({ "from": "+14155550199", "to": "+14155550100", "otp": "482913", "mode": mode });

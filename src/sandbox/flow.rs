@@ -37,7 +37,7 @@ pub enum FlowError {
     Start,
     /// An edge names an unknown node or output, or an output has two edges.
     #[error(
-        "the flow's edge from {from}, output {output}, to {to} names an unknown node or output, or is the second edge of that output"
+        "the flow's edge from {from}, output {output}, to {to} names an unknown node or output, or doubles an edge"
     )]
     Edge {
         /// The node it leaves.

@@ -1,8 +1,8 @@
-"""Plivo's own SDK for Python drives the local Plivo: what it can do there, it does as with the real one.
+"""Plivo's own SDK for Python drives the local Plivo as it would drive the real one.
 
-Started by tests/sdk.rs. It says where its receiver listens, and is told where two local Plivos do: a quick
-one, and a slow one on whose clock a phone rings for ten seconds, whose runs are terse. The SDK is as
-published: only the module constants that hold its base URLs are set.
+tests/sdk.rs starts this script. It prints its receiver's URL, and reads the URLs of two local Plivos: a quick one, and
+a slow one where a phone rings for ten seconds and runs are terse. The SDK is unmodified: only the module constants
+that hold its base URLs are set.
 """
 
 import faulthandler
@@ -18,16 +18,16 @@ import plivo.rest.phlo_client as phlo
 from plivo.exceptions import (AuthenticationError, ForbiddenError, GeoPermissionError, InvalidRequestError,
                               PlivoRestError, PlivoServerError, ResourceNotFoundError, ValidationError)
 
-from receiver import CODE, PATIENCE, Receiver, eventually
+from receiver import CODE, PATIENCE, Receiver
 
 AUTH_ID, AUTH_TOKEN = sys.argv[1:3]
 NUMBER = "14155550199"
 PHLO = "2b1c7f0e-0000-4000-8000-000000000000"
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_UUID = "00000000-0000-4000-8000-000000000000"
 
 receiver = Receiver()
 quick = slow = None
-# Each test has numbers of its own: a number remembers how often it was tried.
+# Each test has numbers of its own, because the local Plivo counts the tries of a number.
 area = itertools.count(200)
 
 
@@ -42,7 +42,7 @@ def number(last_four):
 
 
 def client(origin=None, token=AUTH_TOKEN):
-    """A client of its own for every test: after three failures of a call this SDK's clients keep no count."""
+    """A new client for each test: this SDK's clients do not reset their retry count after three failures."""
     base = (origin or quick) + "/v1/Account"
     rest.PLIVO_API_BASE_URI = rest.API_VOICE_BASE_URI = base
     rest.API_VOICE_BASE_URI_FALLBACK_1 = rest.API_VOICE_BASE_URI_FALLBACK_2 = base
@@ -54,8 +54,8 @@ def phlo_client(origin=None, token=AUTH_TOKEN):
     return plivo.phlo.RestClient(AUTH_ID, token, timeout=PATIENCE)
 
 
-def open_route(path, body=None, origin=None):
-    """The local Plivo's own routes, which no SDK knows."""
+def control_route(path, body=None, origin=None):
+    """Requests a control route of the local Plivo, which no SDK has."""
     body = None if body is None else json.dumps(body).encode()
     with urllib.request.urlopen(urllib.request.Request((origin or quick) + path, body)) as response:
         read = response.read()
@@ -68,11 +68,11 @@ def fields(thing):
 
 class Case(unittest.TestCase):
     def outage(self, **outage):
-        open_route("/outage", dict(outage, seconds=86400))
-        self.addCleanup(open_route, "/outage", {"seconds": 0})
+        control_route("/outage", dict(outage, seconds=86400))
+        self.addCleanup(control_route, "/outage", {"seconds": 0})
 
     def raises(self, error, call, *args, **kwargs):
-        """This very class, not one derived from it. Gives what it says."""
+        """Asserts this class, not one derived from it, and returns the error's text."""
         with self.assertRaises(PlivoRestError) as raised:
             call(*args, **kwargs)
         self.assertIs(type(raised.exception), error, raised.exception)
@@ -99,7 +99,7 @@ class Messages(Case):
             "message_updated_time", "error_message"}, fields(shown))
         self.assertEqual(shown.get().message_uuid, uuid)
 
-    def test_a_message_that_was_not_delivered_says_why(self):
+    def test_an_undelivered_message_has_an_error_code(self):
         api = client()
         sent = api.messages.create(src=NUMBER, dst=number("0101"), text="hello", url=receiver.url + "/message/2")
         [uuid] = sent.message_uuid
@@ -108,7 +108,7 @@ class Messages(Case):
         shown = api.messages.get(uuid)
         self.assertEqual((shown.message_state, shown.error_code), ("undelivered", "30"))
 
-    def test_every_destination_has_a_uuid_and_the_pages_of_the_list_have_them_all(self):
+    def test_every_destination_has_a_uuid_that_the_list_contains(self):
         api, to = client(), [number("0104") for _ in range(25)]
         sent = api.messages.create(src=NUMBER, dst="<".join(to), text="hello")
         self.assertEqual(len(set(sent.message_uuid)), 25)
@@ -122,9 +122,9 @@ class Messages(Case):
         self.assertEqual((only.to_number, only.get().id), (to[0], only.id))
         self.assertEqual(list(api.messages.list(to_number=to[0], message_state="failed")), [])
 
-    def test_what_the_api_refuses_is_a_validation_error(self):
-        said = self.raises(ValidationError, client().messages.create, src=NUMBER, dst=number("0100"), text="a" * 1601)
-        self.assertIn("too long", said)
+    def test_a_refused_message_is_a_validation_error(self):
+        text = self.raises(ValidationError, client().messages.create, src=NUMBER, dst=number("0100"), text="a" * 1601)
+        self.assertIn("too long", text)
 
 
 class Calls(Case):
@@ -133,12 +133,13 @@ class Calls(Case):
         placed = api.calls.create(from_=NUMBER, to_=to, answer_url=receiver.url + "/ask/1",
                                   ring_url=receiver.url + "/ring/1", hangup_url=receiver.url + "/hangup/1")
         self.assertEqual(placed.message, "call fired")
-        of_this = {"RequestUUID": placed.request_uuid, "From": NUMBER, "To": to, "Direction": "outbound"}
-        receiver.wait_for("/ring/1", Event="Ring", CallStatus="ringing", **of_this)
-        receiver.wait_for("/ask/1", Event="StartApp", CallStatus="in-progress", **of_this)
-        receiver.wait_for("/speak/1", Event="Redirect", CallStatus="in-progress", Digits="7", **of_this)
-        hangup = receiver.wait_for("/hangup/1", Event="Hangup", CallStatus="completed", HangupCauseCode="4010", **of_this)
-        self.assertEqual(open_route("/handset/" + to)["calls"][0]["code"], CODE)
+        expected = {"RequestUUID": placed.request_uuid, "From": NUMBER, "To": to, "Direction": "outbound"}
+        receiver.wait_for("/ring/1", Event="Ring", CallStatus="ringing", **expected)
+        receiver.wait_for("/ask/1", Event="StartApp", CallStatus="in-progress", **expected)
+        receiver.wait_for("/speak/1", Event="Redirect", CallStatus="in-progress", Digits="7", **expected)
+        hangup = receiver.wait_for(
+            "/hangup/1", Event="Hangup", CallStatus="completed", HangupCauseCode="4010", **expected)
+        self.assertEqual(control_route("/handset/" + to)["calls"][0]["code"], CODE)
 
         uuid = hangup.params["CallUUID"]
         shown = api.calls.get(uuid)
@@ -152,7 +153,7 @@ class Calls(Case):
         [listed] = api.calls.list(to_number=to)
         self.assertEqual(listed.call_uuid, uuid)
 
-    def test_a_call_that_is_up_is_live_until_it_is_hung_up(self):
+    def test_an_answered_call_is_live_until_it_is_hung_up(self):
         api, to = client(), number("0100")
         api.calls.create(from_=NUMBER, to_=to, answer_url=receiver.url + "/wait/1", hangup_url=receiver.url + "/hangup/2")
         uuid = receiver.wait_for("/wait/1", To=to).params["CallUUID"]
@@ -171,7 +172,7 @@ class Calls(Case):
         self.raises(ResourceNotFoundError, api.calls.hangup, uuid)
         self.assertNotIn(uuid, api.live_calls.list_ids().calls)
 
-    def test_a_call_that_rings_is_cancelled_by_its_request(self):
+    def test_a_ringing_call_is_cancelled_by_its_request_uuid(self):
         api, to = client(slow), number("0100")
         placed = api.calls.create(from_=NUMBER, to_=to, answer_url=receiver.url + "/ask/2",
                                   hangup_url=receiver.url + "/hangup/3")
@@ -179,15 +180,15 @@ class Calls(Case):
         self.assertEqual(api.live_calls.get(uuid).call_status, "ringing")
         self.assertIsNone(api.calls.cancel(placed.request_uuid))
         receiver.wait_for("/hangup/3", RequestUUID=placed.request_uuid, CallUUID=uuid, CallStatus="cancel")
-        self.assertEqual(receiver.came("/ask/2"), [])
+        self.assertEqual(receiver.received("/ask/2"), [])
         self.raises(ResourceNotFoundError, api.calls.cancel, placed.request_uuid)
 
-    def test_nothing_waits_in_a_queue(self):
+    def test_no_call_is_queued(self):
         api = client()
         self.assertEqual(api.queued_calls.list_ids().calls, [])
-        self.raises(ResourceNotFoundError, api.queued_calls.get, NOBODY)
+        self.raises(ResourceNotFoundError, api.queued_calls.get, UNKNOWN_UUID)
 
-    def test_a_call_that_nobody_takes_ends_by_itself(self):
+    def test_an_unanswered_call_ends_without_cost(self):
         api, to = client(), number("0108")
         api.calls.create(from_=NUMBER, to_=to, answer_url=receiver.url + "/ask/3", hangup_url=receiver.url + "/hangup/4")
         uuid = receiver.wait_for("/hangup/4", To=to, CallStatus="no-answer").params["CallUUID"]
@@ -196,7 +197,7 @@ class Calls(Case):
 
 
 class Phlos(Case):
-    def test_a_run_sends_a_message_that_its_answer_and_its_record_name(self):
+    def test_the_answer_and_the_record_of_a_run_name_its_message(self):
         flow, to = phlo_client().phlo.get(PHLO), number("0100")
         self.assertLessEqual({"api_id", "phlo_id", "name", "created_on"}, fields(flow))
         ran = flow.run(from_=NUMBER, to=to, otp=CODE, mode="sms", ref="r_1")
@@ -204,11 +205,11 @@ class Phlos(Case):
         uuid = receiver.wait_for("/plivo/message", To=to, Status="delivered").params["MessageUUID"]
         self.assertIn(uuid, ran.message)
         self.assertEqual(client().messages.get(uuid).message_state, "delivered")
-        self.assertEqual(open_route("/handset/" + to)["messages"][0]["code"], CODE)
+        self.assertEqual(control_route("/handset/" + to)["messages"][0]["code"], CODE)
         record = self.record(phlo_client(), ran)
         self.assertEqual((record.run_id, record.message_uuids, record.call_uuids), (ran.phlo_run_id, [uuid], []))
 
-    def test_the_record_of_a_terse_run_is_all_that_names_what_it_sent(self):
+    def test_only_the_record_of_a_terse_run_names_what_it_sent(self):
         api = phlo_client(slow)
         for mode in ("sms", "call"):
             ran = api.phlo.get(PHLO).run(from_=NUMBER, to=number("0100"), otp=CODE, mode=mode)
@@ -216,32 +217,32 @@ class Phlos(Case):
             record = self.record(api, ran)
             self.assertEqual((len(record.message_uuids), len(record.call_uuids)), (mode == "sms", mode == "call"))
 
-    def test_a_node_that_failed_is_no_error_of_the_run(self):
+    def test_a_failed_node_is_no_error_of_the_run(self):
         ran = phlo_client().phlo.get(PHLO).run(from_=NUMBER, to=number("0110"), otp=CODE, mode="sms")
         self.assertIn("output state: failed", ran.message)
 
-    def test_errors_of_the_runner_are_what_its_client_knows_of_them(self):
+    def test_errors_of_the_runner_are_those_of_its_client(self):
         self.raises(AuthenticationError, phlo_client(token="wrong").phlo.get, PHLO)
         flow = phlo_client().phlo.get(PHLO)
-        # Of 403 and 429 this client makes nothing in particular.
+        # This client has no class of its own for 403 and 429.
         for status, error in ((400, ValidationError), (401, AuthenticationError), (403, PlivoRestError),
                               (404, ResourceNotFoundError), (429, PlivoRestError), (500, PlivoServerError),
                               (503, PlivoRestError)):
             self.outage(what="phlo", status=status)
             self.raises(error, flow.run, from_=NUMBER, to=number("0100"), otp=CODE, mode="sms")
         with self.assertRaises(ResourceNotFoundError):
-            self.record(phlo_client(slow), plivo.base.ResponseObject({"phlo_id": PHLO, "phlo_run_id": NOBODY}))
+            self.record(phlo_client(slow), plivo.base.ResponseObject({"phlo_id": PHLO, "phlo_run_id": UNKNOWN_UUID}))
 
     def record(self, api, ran):
-        # This SDK has no method for it; its client asks all the same.
+        # This SDK has no method for run records.
         return api.request("GET", ("phlo", ran.phlo_id, "runs", ran.phlo_run_id))
 
 
 class Accounts(Case):
-    def test_an_account_shows_itself(self):
+    def test_the_account_is_shown(self):
         self.assertEqual(client().account.get().auth_id, AUTH_ID)
 
-    def test_a_number_of_ours_shows_what_it_can(self):
+    def test_a_number_of_the_account_shows_its_features(self):
         shown = client().numbers.get(NUMBER)
         self.assertEqual((shown.id, shown.active, shown.voice_enabled, shown.sms_enabled), (NUMBER, True, True, True))
         # The fields of the SDK's own fixture.
@@ -253,7 +254,7 @@ class Accounts(Case):
             "voice_rate"}, fields(shown))
         self.assertEqual(client().numbers.get("+" + NUMBER).number, NUMBER)
 
-    def test_a_number_that_is_not_ours_is_not_found(self):
+    def test_a_number_of_another_account_is_not_found(self):
         for other in ("14155550000", "123456", "1234567890123456"):
             self.raises(ResourceNotFoundError, client().numbers.get, other)
 
@@ -268,32 +269,32 @@ class Errors(Case):
     def test_wrong_credentials_are_an_authentication_error(self):
         api = client(token="wrong")
         for ask in (lambda: self.send(api, number("0100")), lambda: self.call(api, number("0100")), api.account.get,
-                    lambda: api.messages.get(NOBODY), lambda: api.numbers.get(NUMBER)):
+                    lambda: api.messages.get(UNKNOWN_UUID), lambda: api.numbers.get(NUMBER)):
             self.raises(AuthenticationError, ask)
 
-    def test_what_is_not_there_is_not_found(self):
+    def test_an_unknown_uuid_is_not_found(self):
         api = client()
         for ask in (api.messages.get, api.calls.get, api.calls.hangup, api.calls.cancel, api.live_calls.get):
-            self.raises(ResourceNotFoundError, ask, NOBODY)
+            self.raises(ResourceNotFoundError, ask, UNKNOWN_UUID)
 
-    def test_what_cannot_be_done_is_an_invalid_request(self):
-        self.raises(InvalidRequestError, client().request, "DELETE", ("Message", NOBODY))
+    def test_a_wrong_method_is_an_invalid_request(self):
+        self.raises(InvalidRequestError, client().request, "DELETE", ("Message", UNKNOWN_UUID))
 
-    def test_the_third_request_to_a_number_with_a_rate_limit_is_fine(self):
+    def test_the_third_request_to_a_rate_limited_number_succeeds(self):
         api, to = client(), number("0111")
         self.raises(PlivoRestError, self.send, api, to)
         self.raises(PlivoRestError, self.send, api, to)
         self.assertEqual(self.send(api, to).message, "message(s) queued")
 
-    def test_a_server_error_is_one_and_a_call_is_tried_three_times(self):
+    def test_a_server_error_is_raised_and_a_call_is_tried_three_times(self):
         # On the slow clock a minute of errors outlasts any test.
         self.raises(PlivoServerError, self.send, client(slow), number("0112"))
         to = number("0112")
         self.raises(PlivoServerError, self.call, client(slow), to)
-        tries = [entry["status"] for entry in open_route("/log", origin=slow) if entry.get("to") == to]
+        tries = [entry["status"] for entry in control_route("/log", origin=slow) if entry.get("to") == to]
         self.assertEqual(tries, [500, 500, 500])
 
-    def test_an_outage_is_the_error_that_its_status_means(self):
+    def test_an_outage_raises_the_error_of_its_status(self):
         for status, error in ((400, ValidationError), (401, AuthenticationError), (403, GeoPermissionError),
                               (404, ResourceNotFoundError), (405, InvalidRequestError), (409, InvalidRequestError),
                               (422, InvalidRequestError), (429, PlivoRestError), (500, PlivoServerError),
@@ -302,14 +303,14 @@ class Errors(Case):
                 self.outage(what=what, status=status)
                 self.raises(error, ask, client(), number("0100"))
 
-    def test_a_403_is_about_geography_only_where_something_is_sent(self):
+    def test_a_403_is_a_geo_permission_error_only_when_sending(self):
         self.outage(what="message", status=403)
         self.assertIn("outage", self.raises(GeoPermissionError, self.send, client(), number("0100")))
-        self.raises(ForbiddenError, client().messages.get, NOBODY)
+        self.raises(ForbiddenError, client().messages.get, UNKNOWN_UUID)
 
 
 class Signatures(Case):
-    def test_every_callback_of_a_message_is_signed_whatever_its_url_and_method(self):
+    def test_every_callback_of_a_message_is_signed_for_its_url_and_method(self):
         api = client()
         for method, query in (("POST", ""), ("POST", "?ref=r_1&b=2&a=x%20y+z&empty="), ("GET", ""), ("GET", "?ref=r%2F1")):
             with self.subTest(method=method, query=query):
@@ -317,7 +318,7 @@ class Signatures(Case):
                 api.messages.create(src=NUMBER, dst=number("0100"), text="hello", url=receiver.url + path + query,
                                     method=method)
                 receiver.wait_for(path, Status="delivered")
-                for callback in receiver.came(path):
+                for callback in receiver.received(path):
                     self.assertEqual(callback.is_signed(AUTH_TOKEN), [True] * 4, callback.params)
 
     def test_every_callback_of_a_call_is_signed(self):
@@ -335,7 +336,7 @@ class Signatures(Case):
         callback = receiver.wait_for("/plivo/message", To=to)
         self.assertEqual(callback.is_signed(AUTH_TOKEN), [True] * 4)
 
-    def test_what_is_forged_does_not_pass(self):
+    def test_a_forged_callback_is_not_valid(self):
         client().messages.create(src=NUMBER, dst=number("0100"), text="hello", url=receiver.url + "/forged/1")
         callback = receiver.wait_for("/forged/1")
         self.assertEqual(callback.is_signed(AUTH_TOKEN + "x"), [False] * 4)
@@ -346,6 +347,6 @@ class Signatures(Case):
 
 
 if __name__ == "__main__":
-    # Should it hang after all, it says where.
+    # Shows where the test hangs, if it does.
     faulthandler.dump_traceback_later(3 * PATIENCE, exit=True)
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -1,34 +1,32 @@
-"""The customer's side of a callback: a server on the loopback that lets Plivo's SDK judge every signature.
+"""The customer's side of callbacks: a server on the loopback that checks every signature with Plivo's SDK.
 
-It answers as a customer would, with XML that the SDK builds, and keeps what came in. Nothing here knows how
-our own code signs or verifies.
+It answers with XML that the SDK builds, and keeps every request. It uses none of this project's code for signatures.
 """
 
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 import plivo
 from plivo import utils
 
-# How long anything is waited for: a loaded machine only takes longer.
+# The longest wait, in seconds: generous, because a loaded machine is slow.
 PATIENCE = 120
 CODE = "482913"
 
 
 class Callback:
-    """One request that Plivo made to its customer."""
+    """One request of Plivo to its customer."""
 
     def __init__(self, method, url, body, headers):
         self.method, self.url, self.headers = method, url, headers
         self.path = urlsplit(url).path
         self.body = dict(parse_qsl(body, keep_blank_values=True))
-        # What a customer reads: the form of a POST, the query of a GET.
+        # The form of a POST, the query of a GET.
         self.params = self.body if method == "POST" else dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
 
     def is_signed(self, token, **forged):
-        """Whether each of the four signatures holds, of this request or of what it was forged into."""
+        """Whether each of the four signatures is valid, for this request or with forged parts."""
         url, body = forged.get("url", self.url), forged.get("body", self.body)
         v2 = [utils.validate_signature(url, self.headers["X-Plivo-Signature-V2-Nonce"], self.headers[name], token)
               for name in ("X-Plivo-Signature-V2", "X-Plivo-Signature-Ma-V2")]
@@ -39,16 +37,16 @@ class Callback:
 
 
 class Receiver:
-    """Serves on a free port and keeps what came, in order."""
+    """Serves on a free port and keeps all callbacks, in order."""
 
     def __init__(self):
-        self._came, self._changed = [], threading.Condition()
+        self._callbacks, self._changed = [], threading.Condition()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def take(self):
+            def handle_request(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
                 callback = Callback(self.command, receiver.url + self.path, body, self.headers)
                 answer = receiver.answer(callback.path).encode()
@@ -59,7 +57,7 @@ class Receiver:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            do_GET = do_POST = take
+            do_GET = do_POST = handle_request
 
             def log_message(self, *_):
                 pass
@@ -70,7 +68,7 @@ class Receiver:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def answer(self, path):
-        """The XML for a path, from the SDK's own builder; nothing where none is asked for."""
+        """The XML for a path, from the SDK's builder; empty for paths that need none."""
         xml = plivo.plivoxml.ResponseElement()
         if path.startswith("/ask/"):
             digits = plivo.plivoxml.GetDigitsElement(
@@ -81,7 +79,7 @@ class Receiver:
             speak = plivo.plivoxml.SpeakElement("Your code is ", voice="Polly.Joanna", language="en-US")
             xml.add(speak.add_say_as(CODE, interpret_as="spell-out"))
         elif path.startswith("/wait/"):
-            # Minutes even at the speed of these tests: the call is up until somebody ends it.
+            # Two minutes at the speed of these tests: the call lasts until the API ends it.
             for _ in range(90):
                 xml.add(plivo.plivoxml.WaitElement(length=30))
         else:
@@ -90,33 +88,22 @@ class Receiver:
 
     def keep(self, callback):
         with self._changed:
-            self._came.append(callback)
+            self._callbacks.append(callback)
             self._changed.notify_all()
 
-    def came(self, path):
+    def received(self, path):
         with self._changed:
-            return [callback for callback in self._came if callback.path == path]
+            return [callback for callback in self._callbacks if callback.path == path]
 
     def wait_for(self, path, **wanted):
-        """The first callback to a path whose parameters are these, as soon as it comes."""
+        """The first callback to a path with these parameters, as soon as it comes."""
         def found():
-            return next((callback for callback in self._came if callback.path == path
+            return next((callback for callback in self._callbacks if callback.path == path
                          and wanted.items() <= callback.params.items()), None)
 
         with self._changed:
             callback = self._changed.wait_for(found, PATIENCE)
             if callback is None:
-                came = [(callback.path, callback.params) for callback in self._came]
-                raise AssertionError("waited in vain for %s with %s; came: %s" % (path, wanted, came))
+                received = [(callback.path, callback.params) for callback in self._callbacks]
+                raise AssertionError("no callback to %s with %s; received: %s" % (path, wanted, received))
             return callback
-
-
-def eventually(look):
-    """What `look` returns, as soon as that is true."""
-    start = time.monotonic()
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() - start < PATIENCE, "it did not happen"
-        time.sleep(0.02)
