@@ -81,7 +81,7 @@ impl CallbackClient {
 
     /// Tries until a 2xx comes or the schedule ends, and signals `tried` after the first try.
     ///
-    /// By hand rather than with `backon`, because the caller waits for the first try alone.
+    /// By hand rather than with `backon`, because callers wait for the first try only.
     pub(super) async fn deliver(&self, callback: &PlivoCallback, tried: oneshot::Sender<()>) {
         let first = self.try_once(callback).await;
         let _ = tried.send(());
