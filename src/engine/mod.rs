@@ -52,7 +52,7 @@ pub struct Parts {
     /// Where verifications live.
     pub store: Arc<dyn Store>,
     /// The way to Plivo.
-    pub plivo: Plivo,
+    pub plivo: Arc<Plivo>,
     /// The time.
     pub clock: Clock,
     /// Seals records, signs refs, hashes numbers.

@@ -1,4 +1,4 @@
-//! Bodies: bounded in size and time, JSON where JSON is due, and a problem that says which part is wrong.
+//! Request bodies: bounded in size and time, JSON where JSON is due, and a problem that names the wrong part.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::error::{ApiError, Kind, ParameterError};
+use super::error::{ApiError, ErrorCode, ParameterError};
 use crate::verification::CODE_LENGTH_RANGE;
 
 /// The largest body that is read.
@@ -20,15 +20,15 @@ const BODY_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many bodies are waited for at once whose senders have proved nothing. What Plivo sends arrives whole; each that
-/// does not, holds some 150 KiB, here and in the HTTP library, for as long as it is waited for.
-static STRANGERS: Semaphore = Semaphore::const_new(128);
-/// How long the others have: head and body may come apart.
-const GRACE: Duration = Duration::from_secs(1);
+/// How many slow bodies of anonymous senders are waited for at once. Each holds some 150 KiB, here and in the HTTP
+/// library, for as long as it takes. Plivo's callbacks arrive whole and need no such place.
+static ANONYMOUS_BODIES: Semaphore = Semaphore::const_new(128);
+/// How long an anonymous body without a place may take: its head and body may arrive in separate packets.
+const ANONYMOUS_GRACE: Duration = Duration::from_secs(1);
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
-/// A JSON body.
+/// A JSON object, read into `T`.
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
@@ -41,41 +41,41 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         Box::pin(async move {
             if encoded || !(media == "application/json" || media.ends_with("+json")) {
                 let detail = "Send 'Content-Type: application/json', without Content-Encoding.";
-                return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
+                return Err(ApiError::new(ErrorCode::UnsupportedMediaType, detail));
             }
-            parse(&read(payload, announced, Sender::Known).await?).map(Self)
+            parse(&read(payload, announced, BodySource::Authenticated).await?).map(Self)
         })
     }
 }
 
-/// A body as it comes, with its media type.
-pub struct Raw {
-    /// Without parameters, lower case.
+/// A body as it arrived, with its media type.
+pub struct RawBody {
+    /// In lower case, without parameters.
     pub media: String,
-    /// The bytes.
+    /// The content.
     pub bytes: Bytes,
 }
 
-/// Whose body it is.
+/// Whether the sender of a body has proved anything before the body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sender {
-    /// Somebody who has proved something.
-    Known,
-    /// Anybody.
-    Stranger,
+pub enum BodySource {
+    /// By an API key, a ref or the callback secret.
+    Authenticated,
+    /// Not yet.
+    Anonymous,
 }
 
-impl Raw {
-    /// Reads it.
+impl RawBody {
+    /// Reads the body of a request.
     ///
     /// # Errors
-    /// 415 for one that is encoded, 413 for one that is too large, 408 for one that takes too long, and for one of a
-    /// stranger's that is not there yet while too many others are waited for.
-    pub async fn read(request: &HttpRequest, payload: &mut Payload, sender: Sender) -> Result<Self, ApiError> {
+    /// 415 for a body that is encoded, 413 for one that is too large, 408 for one that takes too long. While too many
+    /// others are waited for, an anonymous body has one second.
+    pub async fn read(request: &HttpRequest, payload: &mut Payload, source: BodySource) -> Result<Self, ApiError> {
         if is_encoded(request) {
-            return Err(ApiError::new(Kind::UnsupportedMediaType, "Send the body without Content-Encoding."));
+            return Err(ApiError::new(ErrorCode::UnsupportedMediaType, "Send the body without Content-Encoding."));
         }
-        Ok(Self { media: media_type(request), bytes: read(payload.take(), announced(request), sender).await? })
+        Ok(Self { media: media_type(request), bytes: read(payload.take(), announced(request), source).await? })
     }
 }
 
@@ -84,42 +84,44 @@ fn media_type(request: &HttpRequest) -> String {
     header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// A compressed body could be larger than it looks.
+/// Encoded bodies are refused: a compressed one could exceed the limit after it is read.
 fn is_encoded(request: &HttpRequest) -> bool {
     request.headers().get(CONTENT_ENCODING).is_some_and(|value| value != "identity")
 }
 
-/// How long the body says it is.
+/// The length in `Content-Length`; 0 without one.
 fn announced(request: &HttpRequest) -> usize {
     let header = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     header.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-async fn read(payload: Payload, announced: usize, sender: Sender) -> Result<Bytes, ApiError> {
+async fn read(payload: Payload, announced: usize, source: BodySource) -> Result<Bytes, ApiError> {
     if announced > BODY_MAX {
         return Err(too_large());
     }
-    let late = |_| ApiError::new(Kind::RequestTimeout, "The body did not arrive in 10 s.");
-    tokio::time::timeout(BODY_TIMEOUT, collect(payload, sender)).await.map_err(late)?
+    let timed_out = |_| ApiError::new(ErrorCode::RequestTimeout, "The body did not arrive within 10 s. Send it again.");
+    tokio::time::timeout(BODY_TIMEOUT, collect(payload, source)).await.map_err(timed_out)?
 }
 
 fn too_large() -> ApiError {
-    ApiError::new(Kind::PayloadTooLarge, "Bodies are 64 KiB at most.")
+    ApiError::new(ErrorCode::PayloadTooLarge, "The body is larger than 64 KiB. Send a smaller one.")
 }
 
-async fn collect(mut payload: Payload, sender: Sender) -> Result<Bytes, ApiError> {
+async fn collect(mut payload: Payload, source: BodySource) -> Result<Bytes, ApiError> {
     let mut body = actix_web::web::BytesMut::new();
-    let place = if sender == Sender::Stranger { STRANGERS.try_acquire().ok() } else { None };
-    let grace = Instant::now() + GRACE;
+    let place = if source == BodySource::Anonymous { ANONYMOUS_BODIES.try_acquire().ok() } else { None };
+    let grace_end = Instant::now() + ANONYMOUS_GRACE;
     loop {
-        // What has arrived comes at once; only whoever lets us wait for longer needs a place.
-        let chunk = if sender == Sender::Known || place.is_some() {
+        // A body that has arrived already is read at once; only a slow one needs a place.
+        let chunk = if source == BodySource::Authenticated || place.is_some() {
             payload.next().await
         } else {
-            timeout_at(grace, payload.next()).await.map_err(|_| crowded())?
+            timeout_at(grace_end, payload.next()).await.map_err(|_| too_many_slow_bodies())?
         };
         let Some(chunk) = chunk else { return Ok(body.freeze()) };
-        let chunk = chunk.map_err(|_| ApiError::new(Kind::MalformedRequest, "The body broke off."))?;
+        let chunk = chunk.map_err(|_| {
+            ApiError::new(ErrorCode::MalformedRequest, "The connection broke while the body arrived. Send it again.")
+        })?;
         if body.len() + chunk.len() > BODY_MAX {
             return Err(too_large());
         }
@@ -127,17 +129,18 @@ async fn collect(mut payload: Payload, sender: Sender) -> Result<Bytes, ApiError
     }
 }
 
-fn crowded() -> ApiError {
-    let detail = "The body did not come with its head, and too many others are waited for.";
-    ApiError::new(Kind::RequestTimeout, detail)
+fn too_many_slow_bodies() -> ApiError {
+    let detail = "The body did not arrive with its head while too many others were waited for. Send it again.";
+    ApiError::new(ErrorCode::RequestTimeout, detail)
 }
 
-/// What is no JSON is 400; JSON that does not fit is 422 and says where. Serde's messages repeat values it did
-/// not expect, which may be codes or numbers: only its first words are passed on.
+/// Reads JSON: 400 for what is not JSON, 422 with a pointer for JSON of another shape.
+///
+/// Serde's messages repeat unexpected values, which may be codes or numbers: only their other words are passed on.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    // All of it before any of it: a body that breaks off later is no JSON, whatever stands at its start.
+    // First as a whole: otherwise a body that breaks off late could be reported as one of another shape.
     let value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
-    // Serde would take an array for an object, value by value.
+    // Serde would read an array as the fields of an object, in order.
     if !value.is_object() {
         let detail = "must be an object".to_owned();
         return Err(ApiError::parameters(vec![ParameterError { pointer: String::new(), detail }]));
@@ -151,10 +154,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         return Err(malformed(error.inner()));
     }
     let (pointer, is_whole) = pointer(error.path());
-    let said = error.inner().to_string();
-    let detail = match said.split_once(", expected ") {
-        _ if !is_whole => "does not fit, at a key that is not repeated here".to_owned(),
-        _ if said.starts_with("unknown field") => "is not a parameter of this request".to_owned(),
+    let message = error.inner().to_string();
+    let detail = match message.split_once(", expected ") {
+        _ if !is_whole => "does not fit, at a key that is not shown because it looks like a code".to_owned(),
+        _ if message.starts_with("unknown field") => "is not a parameter of this request".to_owned(),
         Some((_, expected)) => match expected.split(" at line").next().unwrap_or_default() {
             "u8" | "u16" | "u32" | "u64" => "must be a whole number".to_owned(),
             expected => format!("must be {expected}"),
@@ -166,10 +169,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 
 fn malformed(error: &serde_json::Error) -> ApiError {
     let (line, column) = (error.line(), error.column());
-    ApiError::new(Kind::MalformedRequest, format!("Not JSON, at line {line} column {column}."))
+    ApiError::new(
+        ErrorCode::MalformedRequest,
+        format!("The body is not JSON, at line {line} column {column}. Correct it and send it again."),
+    )
 }
 
-/// Where it is, up to a key that may be a number or a code put in the wrong place, and whether that is all of it.
+/// The JSON pointer of a path, and whether it is complete: it ends before a key that may be a number or a code.
 fn pointer(path: &serde_path_to_error::Path) -> (String, bool) {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
@@ -185,7 +191,7 @@ fn pointer(path: &serde_path_to_error::Path) -> (String, bool) {
     (pointer, true)
 }
 
-/// Whether it has as many digits in a row as a code.
+/// Whether it has as many digits in a row as the shortest code.
 fn has_a_code(key: &str) -> bool {
     key.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= usize::from(*CODE_LENGTH_RANGE.start()))
 }
@@ -207,18 +213,18 @@ mod tests {
     fn a_wrong_type_is_named_without_its_value() {
         for body in [r#"{"code":917263}"#, r#"{"code":"1","length":"917263"}"#, r#"{"code":"1","length":917263}"#] {
             let error = parse::<Body>(body.as_bytes()).unwrap_err();
-            assert_eq!(error.kind(), Kind::InvalidParameter);
+            assert_eq!(error.code(), ErrorCode::InvalidParameter);
             assert!(!format!("{error:?}").contains("917263"), "{error:?}");
         }
         let error = parse::<Body>(br#"{"code":"1","917263":1}"#).unwrap_err();
-        assert_eq!(error.kind(), Kind::InvalidParameter);
+        assert_eq!(error.code(), ErrorCode::InvalidParameter);
         assert!(!format!("{error:?}").contains("917263"), "{error:?}");
     }
 
     #[test]
-    fn what_is_no_json_is_malformed() {
+    fn a_body_that_is_not_json_is_malformed() {
         for body in ["", "{", "nope", "{\"code\":\"1\"} x", "{\"none\":1", "{\"code\":\"\\ud800\"}", "\u{feff}{}"] {
-            assert_eq!(parse::<Body>(body.as_bytes()).unwrap_err().kind(), Kind::MalformedRequest, "{body:?}");
+            assert_eq!(parse::<Body>(body.as_bytes()).unwrap_err().code(), ErrorCode::MalformedRequest, "{body:?}");
         }
     }
 }

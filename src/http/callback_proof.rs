@@ -1,44 +1,50 @@
-//! Proof of where a callback comes from. There is no switch that skips it.
+//! Proof of where a callback comes from. No setting skips it.
+//!
+//! It has two steps. The path and the headers are checked first: without a secret, a ref or a signature the body cannot
+//! prove anything either, and is not read. Then the signature is verified over the whole request.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use arc_swap::ArcSwap;
-use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use tracing::warn;
 
-use super::Shared;
-use super::body::{Raw, Sender};
-use super::door::{Door, signature_headers};
-use super::error::{ApiError, Kind};
+use super::auth::bearer;
+use super::body::{BodySource, RawBody};
+use super::error::{ApiError, ErrorCode};
+use super::state::Shared;
 use crate::plivo::callback::Params;
-use crate::plivo::signature::{self, Proof, Request};
-use crate::verification::Seen;
+use crate::plivo::reference::{self, Purpose};
+use crate::plivo::signature::{self, Proof, Request, SignatureHeaders};
+use crate::verification::{AttemptRef, Seen};
 
-/// A callback as it came, with what its signature proves.
+/// The kinds of callbacks, as paths and metrics name them, and the purpose of their refs.
+const KINDS: [(&str, Purpose); 4] =
+    [("message", Purpose::Message), ("call", Purpose::Call), ("answer", Purpose::Answer), ("phlo", Purpose::Phlo)];
+
+/// A callback, with what its credentials and its signature prove.
 pub struct Callback {
-    /// Its parameters: of the body, or of the query of a GET. None where the body cannot be read, which is
-    /// said only to who has proved himself.
+    /// The parameters of the body, or of the query of a GET. `None` for an unreadable body: only an authenticated
+    /// sender is told so.
     pub params: Option<Params>,
-    /// Where it came in.
-    pub door: Door,
-    /// Which signature held, and what the callback is known by, should it come again.
-    pub proof: Option<(Proof, Seen)>,
+    /// What path and headers prove.
+    pub credentials: CallbackCredentials,
+    /// The signature that holds, and the hashes that recognise the callback if it is repeated.
+    pub signature: Option<(Proof, Seen)>,
 }
 
 impl Callback {
-    /// Whether a signature covers all of it.
-    pub fn is_covered(&self) -> bool {
-        matches!(self.proof, Some((Proof::V3, _)))
+    /// Whether a signature covers query and body as well.
+    pub fn is_fully_signed(&self) -> bool {
+        matches!(self.signature, Some((Proof::V3, _)))
     }
 
-    /// What it is known by, if it is signed.
+    /// The hashes that recognise a repetition, if it is signed.
     pub fn seen(&self) -> Option<Seen> {
-        self.proof.map(|(_, seen)| seen)
+        self.signature.map(|(_, seen)| seen)
     }
 }
 
@@ -50,21 +56,91 @@ impl FromRequest for Callback {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let shared = request.app_data::<Data<Shared>>();
-            let shared =
-                shared.ok_or_else(|| ApiError::new(Kind::InvalidSignature, "Nobody can prove anything here."))?;
-            let door = Door::open(&request, shared)?;
-            let sender = if door.is_of_a_stranger() { Sender::Stranger } else { Sender::Known };
-            let body = Raw::read(&request, &mut payload, sender).await?;
+            let shared = shared.ok_or_else(|| {
+                ApiError::new(ErrorCode::InvalidSignature, "This service is not set up to verify callbacks.")
+            })?;
+            let credentials = CallbackCredentials::check(&request, shared)?;
+            let source = if credentials.are_enough() { BodySource::Authenticated } else { BodySource::Anonymous };
+            let body = RawBody::read(&request, &mut payload, source).await?;
             let params = params(&request, &body);
-            let proof = params.as_ref().and_then(|params| prove(shared, &request, &body, params));
-            Ok(Self { params, door, proof })
+            let signature = params.as_ref().and_then(|params| verify(shared, &request, &body, params));
+            Ok(Self { params, credentials, signature })
         })
     }
 }
 
-/// Reads form or JSON. A GET, or a body that is empty, has its parameters in the query: the signature of a GET
-/// covers no body, so one that came along is not looked at.
-fn params(request: &HttpRequest, body: &Raw) -> Option<Params> {
+/// What the path and the headers of a callback prove.
+pub struct CallbackCredentials {
+    /// `message`, `call`, `answer` or `phlo`.
+    pub kind: &'static str,
+    /// Whether the sender knows the callback secret.
+    pub has_secret: bool,
+    /// The attempt that a valid ref in the path names.
+    pub attempt: Option<AttemptRef>,
+}
+
+/// The parameters that a callback's path may have.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PathParams {
+    secret: Option<String>,
+    #[serde(rename = "ref")]
+    reference: Option<String>,
+}
+
+impl CallbackCredentials {
+    /// Admits a request that its path or headers prove, or whose body signature still can.
+    ///
+    /// # Errors
+    /// 401 for any other.
+    fn check(request: &HttpRequest, shared: &Shared) -> Result<Self, ApiError> {
+        let pattern = request.match_pattern().unwrap_or_default();
+        let is_in_path = |(kind, _): &(&str, Purpose)| pattern.split('/').any(|part| part == *kind);
+        let (kind, purpose) = KINDS.into_iter().find(is_in_path).ok_or_else(|| reject_unproved(shared, "unknown"))?;
+        let PathParams { secret, reference } =
+            request.match_info().load().map_err(|_| reject_unproved(shared, kind))?;
+        // Only the nodes of a flow can send headers of their own.
+        let is_flow = purpose == Purpose::Phlo;
+        let given = secret.as_deref().or_else(|| bearer(request).filter(|_| is_flow));
+        let has_secret = given.is_some_and(|given| shared.callback_secrets.contains(given));
+        let attempt = reference.as_deref().and_then(|text| reference::read(&shared.keyring, text, purpose));
+
+        let headers = signature_headers(request);
+        let may_be_proved = match (&secret, &reference) {
+            // Plivo does not sign the requests of a flow's nodes.
+            _ if is_flow => has_secret || !shared.callback_secrets.is_set(),
+            (Some(_), _) => has_secret,
+            (None, Some(_)) => headers.is_any_there(),
+            (None, None) => headers.v3.or(headers.ma_v3).is_some(),
+        };
+        let is_ref_valid = reference.is_none() || attempt.is_some();
+        if may_be_proved && is_ref_valid {
+            Ok(Self { kind, has_secret, attempt })
+        } else {
+            Err(reject_unproved(shared, kind))
+        }
+    }
+
+    /// Whether they prove something by themselves; otherwise the body is that of an anonymous sender.
+    fn are_enough(&self) -> bool {
+        self.has_secret || self.attempt.is_some()
+    }
+}
+
+/// 401, with a log line for the operator.
+pub(super) fn reject_unproved(shared: &Shared, kind: &'static str) -> ApiError {
+    warn!(event = "callback_unproved", kind, "callback without proof of its origin; is PUBLIC_URL as Plivo has it?");
+    shared.metrics.callback(kind, "unproved");
+    ApiError::new(ErrorCode::InvalidSignature, "The callback has no valid signature, ref or callback secret.")
+}
+
+fn signature_headers(request: &HttpRequest) -> SignatureHeaders<'_> {
+    SignatureHeaders::read(|name| request.headers().get(name).and_then(|value| value.to_str().ok()))
+}
+
+/// Reads form or JSON. A GET, or an empty body, has its parameters in the query: the signature of a GET covers no body,
+/// so a body that comes with it is ignored.
+fn params(request: &HttpRequest, body: &RawBody) -> Option<Params> {
     if is_in_query(request, body) {
         return Some(Params::from_form(request.query_string().as_bytes()));
     }
@@ -74,38 +150,40 @@ fn params(request: &HttpRequest, body: &Raw) -> Option<Params> {
     Some(Params::from_form(&body.bytes))
 }
 
-fn is_in_query(request: &HttpRequest, body: &Raw) -> bool {
+fn is_in_query(request: &HttpRequest, body: &RawBody) -> bool {
     request.method() == Method::GET || body.bytes.is_empty()
 }
 
-/// The URL that was signed is the one configured at Plivo, never one put together from `Host`.
-fn prove(shared: &Shared, request: &HttpRequest, body: &Raw, params: &Params) -> Option<(Proof, Seen)> {
+/// Verifies the signature over the URL configured at Plivo, never over one built from `Host`.
+fn verify(shared: &Shared, request: &HttpRequest, body: &RawBody, params: &Params) -> Option<(Proof, Seen)> {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let url = format!("{}{target}", shared.public_url);
     let headers = signature_headers(request);
     let signed = if is_in_query(request, body) { &[] } else { params.pairs() };
     let request = Request { method: request.method().as_str(), url: &url, params: signed };
-    let proof = signature::verify(&shared.tokens.load(), headers, request).ok()?;
+    let proof = signature::verify(&shared.signing_tokens.load(), headers, request).ok()?;
     let nonce = match proof {
         Proof::V3 => headers.v3_nonce,
         Proof::V2 => headers.v2_nonce,
     };
     let query = target.split_once('?').map_or("", |(_, query)| query);
-    // Were the V3 headers taken away, what is left would be a V2 callback of its own, with words that nobody signed.
+    // The V2 nonce sent beside V3 is kept, so that stripping the V3 headers does not yield a fresh callback.
     let also = headers.v2_nonce.filter(|v2| proof == Proof::V3 && headers.v3_nonce != Some(v2)).map(|v2| hash([v2]));
-    Some((proof, Seen { also, ..seen(nonce.unwrap_or_default(), query, params) }))
+    Some((proof, Seen { also, ..fingerprint(nonce.unwrap_or_default(), query, params) }))
 }
 
-/// Of the parameters as they were understood, in any order: where a signature leaves open which is key and which is
-/// value, a nonce does not. Plain hashes, which outlive a change of keys: a nonce is random, and so is a UUID.
-fn seen(nonce: &str, query: &str, params: &Params) -> Seen {
+/// The hashes of a nonce and of the parameters as they were understood, in any order.
+///
+/// A signature leaves open where a key ends and its value begins; these hashes do not. They are not keyed, so that they
+/// survive a change of keys: nonces and UUIDs are random, so a plain hash does not reveal them.
+fn fingerprint(nonce: &str, query: &str, params: &Params) -> Seen {
     let mut pairs: Vec<_> = params.pairs().iter().collect();
     pairs.sort_unstable();
     let words = pairs.iter().flat_map(|(key, value)| [key.as_str(), value]);
     Seen { nonce: hash([nonce]), told: hash([nonce, query].into_iter().chain(words)), also: None }
 }
 
-/// Each part with its length, so that no two lists of parts are the same bytes.
+/// Hashes each part with its length, so that no two lists of parts are the same bytes.
 fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {
     let mut digest = Sha256::new();
     for part in parts {
@@ -115,30 +193,4 @@ fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&digest.finalize()[..8]);
     u64::from_be_bytes(first)
-}
-
-/// The secret in callback URLs that were typed in by hand; several while one is being replaced.
-pub struct CallbackSecrets(ArcSwap<Vec<SecretString>>);
-
-impl CallbackSecrets {
-    /// None: then there is no such secret, and no path with one is good.
-    pub fn new(secrets: Vec<SecretString>) -> Self {
-        Self(ArcSwap::from_pointee(secrets))
-    }
-
-    /// From now on these are good, and no others.
-    pub fn replace(&self, secrets: Vec<SecretString>) {
-        self.0.store(Arc::new(secrets));
-    }
-
-    /// Whether there is one to ask for.
-    pub fn is_set(&self) -> bool {
-        !self.0.load().is_empty()
-    }
-
-    /// Whether this is one. Takes the same time for all of the same length.
-    pub fn are(&self, given: &str) -> bool {
-        let hit = |secret: &SecretString| secret.expose_secret().as_bytes().ct_eq(given.as_bytes());
-        self.0.load().iter().fold(Choice::from(0), |any, secret| any | hit(secret)).into()
-    }
 }

@@ -1,9 +1,8 @@
-//! Where a request comes from, for the routes that nobody has to prove themselves to.
+//! The client's address, for routes without authentication.
 //!
-//! `X-Forwarded-For` is a list that every proxy on the way adds its own peer to, at the right; what stands to the
-//! left of the first stranger anybody may have written. So it is read from the right, only behind a trusted proxy,
-//! and only up to the first address that is not one. `Forwarded` (RFC 7239) is deliberately not read: two headers
-//! that may disagree are one too many.
+//! Every proxy appends its own peer to `X-Forwarded-For`, at the right; the client itself may have written the entries
+//! at the left. So the list is read from the right, only behind a trusted proxy, and only up to the first address that
+//! is not one. `Forwarded` (RFC 7239) is deliberately not read: two headers could disagree.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,19 +10,21 @@ use actix_web::HttpRequest;
 
 use crate::config::Network;
 
-/// The address of whoever asks: the peer, or, when that is a trusted proxy, the rightmost address of
-/// `X-Forwarded-For` that is not one itself. `None` only where there is no peer, as on a Unix socket.
+/// The address that a request comes from.
+///
+/// It is the peer, or behind trusted proxies the rightmost address of `X-Forwarded-For` that is not one of them. `None`
+/// only where there is no peer, as on a Unix socket.
 pub fn client_ip(request: &HttpRequest, trusted: &[Network]) -> Option<IpAddr> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut nearest = request.peer_addr()?.ip().to_canonical();
-    // Several headers are one list (RFC 9110, 5.3). What is not text ends it like any other thing that is no address.
+    // Several headers are one list (RFC 9110, 5.3). A header that is not text ends the list like any invalid entry.
     let lists = request.headers().get_all("x-forwarded-for").map(|list| list.to_str().unwrap_or("unreadable"));
     let entries: Vec<&str> = lists.flat_map(|list| list.split(',')).map(str::trim).collect();
     for entry in entries.into_iter().rev().filter(|entry| !entry.is_empty()) {
         if !is_trusted(nearest) {
             break;
         }
-        // Whoever wrote this did not say whom it had before it: further to the left nothing is vouched for.
+        // This proxy did not name its peer: the entries further to the left cannot be trusted.
         let Some(address) = address(entry) else { break };
         nearest = address;
     }
@@ -45,8 +46,8 @@ mod tests {
 
     use super::*;
 
-    /// What is made of a peer and its headers, where 10.0.0.0/8 and fd00::/8 are trusted.
-    fn seen(peer: &str, forwarded: &[&str]) -> String {
+    /// The address found for a peer and its headers, where 10.0.0.0/8 and fd00::/8 are trusted.
+    fn found(peer: &str, forwarded: &[&str]) -> String {
         let trusted: Vec<Network> = ["10.0.0.0/8", "fd00::/8"].map(|text| text.parse().unwrap()).into();
         let mut request = TestRequest::default().peer_addr(peer.parse().unwrap());
         for list in forwarded {
@@ -56,44 +57,44 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_not_believed() {
-        assert_eq!(seen("203.0.113.9:4000", &[]), "203.0.113.9");
-        assert_eq!(seen("203.0.113.9:4000", &["198.51.100.1"]), "203.0.113.9");
-        assert_eq!(seen("[2001:db8::9]:4000", &["198.51.100.1"]), "2001:db8::9");
+    fn the_header_of_an_untrusted_peer_is_ignored() {
+        assert_eq!(found("203.0.113.9:4000", &[]), "203.0.113.9");
+        assert_eq!(found("203.0.113.9:4000", &["198.51.100.1"]), "203.0.113.9");
+        assert_eq!(found("[2001:db8::9]:4000", &["198.51.100.1"]), "2001:db8::9");
     }
 
     #[test]
-    fn a_trusted_proxy_is_believed_as_far_as_it_can_know() {
-        assert_eq!(seen("10.0.0.1:4000", &["203.0.113.9"]), "203.0.113.9");
-        // Written by the client itself, in one header or in one of its own.
-        assert_eq!(seen("10.0.0.1:4000", &["198.51.100.1, 127.0.0.1, 203.0.113.9"]), "203.0.113.9");
-        assert_eq!(seen("10.0.0.1:4000", &["198.51.100.1", "203.0.113.9"]), "203.0.113.9");
-        assert_eq!(seen("10.0.0.1:4000", &["10.0.0.7, 203.0.113.9"]), "203.0.113.9");
-        // Two proxies.
-        assert_eq!(seen("10.0.0.1:4000", &["198.51.100.1, 203.0.113.9, 10.0.0.2"]), "203.0.113.9");
-        assert_eq!(seen("10.0.0.1:4000", &["198.51.100.1, 203.0.113.9", "10.0.0.2"]), "203.0.113.9");
+    fn behind_trusted_proxies_the_rightmost_other_address_counts() {
+        assert_eq!(found("10.0.0.1:4000", &["203.0.113.9"]), "203.0.113.9");
+        // The client has written entries itself, in the same header or in a separate one.
+        assert_eq!(found("10.0.0.1:4000", &["198.51.100.1, 127.0.0.1, 203.0.113.9"]), "203.0.113.9");
+        assert_eq!(found("10.0.0.1:4000", &["198.51.100.1", "203.0.113.9"]), "203.0.113.9");
+        assert_eq!(found("10.0.0.1:4000", &["10.0.0.7, 203.0.113.9"]), "203.0.113.9");
+        // Behind two proxies.
+        assert_eq!(found("10.0.0.1:4000", &["198.51.100.1, 203.0.113.9, 10.0.0.2"]), "203.0.113.9");
+        assert_eq!(found("10.0.0.1:4000", &["198.51.100.1, 203.0.113.9", "10.0.0.2"]), "203.0.113.9");
     }
 
     #[test]
     fn addresses_are_read_as_proxies_write_them() {
         for written in ["2001:db8::9", "[2001:db8::9]", "[2001:db8::9]:4000", " 2001:DB8:0::9 "] {
-            assert_eq!(seen("[fd00::1]:4000", &[written]), "2001:db8::9", "{written:?}");
+            assert_eq!(found("[fd00::1]:4000", &[written]), "2001:db8::9", "{written:?}");
         }
         for written in ["203.0.113.9:4000", "::ffff:203.0.113.9", "[::ffff:203.0.113.9]:4000", ",203.0.113.9, ,"] {
-            assert_eq!(seen("[::ffff:10.0.0.1]:4000", &[written]), "203.0.113.9", "{written:?}");
+            assert_eq!(found("[::ffff:10.0.0.1]:4000", &[written]), "203.0.113.9", "{written:?}");
         }
-        assert_eq!(seen("[::ffff:203.0.113.9]:4000", &[]), "203.0.113.9");
+        assert_eq!(found("[::ffff:203.0.113.9]:4000", &[]), "203.0.113.9");
     }
 
     #[test]
-    fn what_nobody_vouches_for_is_not_read() {
+    fn an_invalid_entry_ends_the_list() {
         for garbage in
             ["", " , ", "unknown", "_hidden", "203.0.113.9 198.51.100.1", "203.0.113.999", "[2001:db8::9", "fe80::1%0"]
         {
-            assert_eq!(seen("10.0.0.1:4000", &[garbage]), "10.0.0.1", "{garbage:?}");
+            assert_eq!(found("10.0.0.1:4000", &[garbage]), "10.0.0.1", "{garbage:?}");
         }
-        assert_eq!(seen("10.0.0.1:4000", &["198.51.100.1, unknown"]), "10.0.0.1");
-        assert_eq!(seen("10.0.0.1:4000", &["198.51.100.1, unknown, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(found("10.0.0.1:4000", &["198.51.100.1, unknown"]), "10.0.0.1");
+        assert_eq!(found("10.0.0.1:4000", &["198.51.100.1, unknown, 10.0.0.2"]), "10.0.0.2");
         let bytes = HeaderValue::from_bytes(b"\xff").unwrap();
         let request = TestRequest::default().peer_addr("10.0.0.1:4000".parse().unwrap());
         let request = request.append_header(("X-Forwarded-For", "198.51.100.1"));
@@ -102,9 +103,9 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_from_among_the_trusted_is_the_farthest_of_them() {
-        assert_eq!(seen("10.0.0.1:4000", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
-        assert_eq!(seen("10.0.0.1:4000", &[]), "10.0.0.1");
+    fn if_all_addresses_are_trusted_the_leftmost_counts() {
+        assert_eq!(found("10.0.0.1:4000", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
+        assert_eq!(found("10.0.0.1:4000", &[]), "10.0.0.1");
         assert_eq!(client_ip(&TestRequest::default().to_http_request(), &[]), None);
     }
 }

@@ -1,8 +1,8 @@
-//! Connections: how many there are at most, and how long one may go without asking for anything.
+//! Connections: how many are served at once, and how long one may be idle.
 //!
 //! actix bounds the first head of a connection and the silence between two requests. It does not bound a later head
-//! that comes byte by byte, a refused body that never ends, or an answer that nobody fetches. So every connection is
-//! looked at once a second, and closed when it has been owed nothing for too long without a request of its own.
+//! that arrives byte by byte, a refused body that never ends, or an answer that the client does not read. So every
+//! connection is looked at once a second. It is closed when it has had no request and no pending answer for too long.
 
 use std::any::Any;
 use std::net::Shutdown;
@@ -25,40 +25,42 @@ use tracing::debug;
 pub const HEAD_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may be silent between two requests.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(25);
-/// How long it may take from one answer to the next request that is complete, whatever is sent meanwhile.
-const SILENCE_MAX: Duration = Duration::from_secs(27);
-/// The same once a body took too long or was too large: actix reads what is left of it, however much that is.
-const LINGER_MAX: Duration = Duration::from_secs(5);
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long what was sent may stay unfetched: ends streams whose reader is gone or does not read.
+/// How long it may take from one answer to the next complete request, whatever arrives meanwhile.
+const IDLE_MAX: Duration = Duration::from_secs(27);
+/// The same after a body took too long or was too large: actix still reads the rest of it, however much that is.
+const DISCARD_MAX: Duration = Duration::from_secs(5);
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How long sent data may stay unacknowledged: ends streams whose reader is gone or does not read.
+#[cfg(target_os = "linux")]
 const UNREAD_MAX: Duration = Duration::from_secs(30);
-/// How many connections are served at once, unless the process may open fewer files. More wait in the kernel's queue.
-/// The HTTP library may hold 128 KiB of each that has not been read yet.
+/// How many connections are served at once, if the process may open enough files. More wait in the kernel's queue.
+/// The HTTP library may hold 128 KiB of unread data for each.
 const CONNECTIONS_MAX: u64 = 4096;
-/// Files that are no connections: the store's, Plivo's, the program's own.
+/// File descriptors kept for the store, for Plivo and for the program itself.
 const OTHER_FILES: u64 = 256;
-/// A connection is held twice: by actix, and here to close it by.
-const FILES_EACH: u64 = 2;
+/// A connection has two file descriptors: actix holds one, and [`Connections`] the one that it closes.
+const FILES_PER_CONNECTION: u64 = 2;
 
-/// Every connection there is.
+/// Every open connection.
 #[derive(Default)]
 pub struct Connections(Mutex<Vec<Weak<Connection>>>);
 
 struct Connection {
     socket: Socket,
     opened: Instant,
-    /// When it last asked for something or was answered, in milliseconds since then.
-    moved_ms: AtomicU64,
-    answering: AtomicUsize,
-    /// What it sends now belongs to a request that was given up.
-    is_given_up: AtomicBool,
+    /// The last request or answer, in milliseconds since `opened`.
+    last_active_ms: AtomicU64,
+    in_flight: AtomicUsize,
+    /// What the client still sends belongs to a request that was refused.
+    is_discarding: AtomicBool,
 }
 
 impl Connections {
-    /// How many each of `workers` may serve, after the process' limit of open files has been raised as far as
-    /// that takes and the system lets it.
+    /// How many connections each of `workers` may serve.
+    ///
+    /// Raises the process' limit of open files as far as that needs and the system allows.
     pub fn for_each_of(workers: usize) -> usize {
-        let wanted = CONNECTIONS_MAX * FILES_EACH + OTHER_FILES;
+        let wanted = CONNECTIONS_MAX * FILES_PER_CONNECTION + OTHER_FILES;
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         let mut files = current.unwrap_or(u64::MAX);
         if files < wanted {
@@ -67,40 +69,40 @@ impl Connections {
                 files = more;
             }
         }
-        let connections = (files.saturating_sub(OTHER_FILES) / FILES_EACH).clamp(64, CONNECTIONS_MAX);
+        let connections = (files.saturating_sub(OTHER_FILES) / FILES_PER_CONNECTION).clamp(64, CONNECTIONS_MAX);
         (usize::try_from(connections).unwrap_or(usize::MAX) / workers.max(1)).max(16)
     }
 
-    /// Begins to look after a connection; for `HttpServer::on_connect`.
+    /// Starts to watch a new connection; for `HttpServer::on_connect`.
     pub fn watch(&self, io: &dyn Any, extensions: &mut Extensions) {
         let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
         let socket = SockRef::from(stream);
         #[cfg(target_os = "linux")]
         let _ = socket.set_tcp_user_timeout(Some(UNREAD_MAX));
         let Ok(held) = socket.try_clone() else {
-            // One that cannot be closed later is not begun.
+            // A connection that could not be closed later is not served.
             let _ = socket.shutdown(Shutdown::Both);
             return;
         };
         let connection = Arc::new(Connection {
             socket: held,
             opened: Instant::now(),
-            moved_ms: AtomicU64::default(),
-            answering: AtomicUsize::default(),
-            is_given_up: AtomicBool::default(),
+            last_active_ms: AtomicU64::default(),
+            in_flight: AtomicUsize::default(),
+            is_discarding: AtomicBool::default(),
         });
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connection));
         extensions.insert(connection);
     }
 
-    /// Closes those that have been idle for too long, for ever.
-    pub async fn look_after(&self) {
-        let mut every = tokio::time::interval(LOOK_EVERY);
+    /// Closes idle connections; never returns.
+    pub async fn close_idle(&self) {
+        let mut checks = tokio::time::interval(CHECK_EVERY);
         loop {
-            every.tick().await;
+            checks.tick().await;
             self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| match one.upgrade() {
-                Some(connection) if connection.is_useless() => {
-                    debug!(event = "connection_closed", "it asked for nothing for too long");
+                Some(connection) if connection.is_idle_for_too_long() => {
+                    debug!(event = "connection_closed", "the connection had no request for too long");
                     let _ = connection.socket.shutdown(Shutdown::Both);
                     false
                 }
@@ -112,63 +114,64 @@ impl Connections {
 }
 
 impl Connection {
-    fn moved(&self) {
+    fn touch(&self) {
         let ms = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.moved_ms.store(ms, Ordering::Relaxed);
+        self.last_active_ms.store(ms, Ordering::Relaxed);
     }
 
-    /// Whether it has neither asked nor been owed an answer for too long.
-    fn is_useless(&self) -> bool {
-        if self.answering.load(Ordering::Acquire) > 0 {
+    fn is_idle_for_too_long(&self) -> bool {
+        if self.in_flight.load(Ordering::Acquire) > 0 {
             return false;
         }
-        let idle = self.opened.elapsed().saturating_sub(Duration::from_millis(self.moved_ms.load(Ordering::Relaxed)));
-        idle > if self.is_given_up.load(Ordering::Relaxed) { LINGER_MAX } else { SILENCE_MAX }
+        let last_active = Duration::from_millis(self.last_active_ms.load(Ordering::Relaxed));
+        let limit = if self.is_discarding.load(Ordering::Relaxed) { DISCARD_MAX } else { IDLE_MAX };
+        self.opened.elapsed().saturating_sub(last_active) > limit
     }
 }
 
-/// A request under way: while there is one its connection is not idle.
-pub struct Answering(Arc<Connection>);
+/// A request in flight: its connection is not idle until this is dropped.
+pub struct InFlight(Arc<Connection>);
 
-impl Answering {
-    /// Begins with a request; `None` where nobody watches connections.
+impl InFlight {
+    /// Starts with a request; `None` where connections are not watched.
     pub fn begin(request: &HttpRequest) -> Option<Self> {
         let connection = Arc::clone(request.conn_data::<Arc<Connection>>()?);
-        connection.answering.fetch_add(1, Ordering::AcqRel);
-        connection.is_given_up.store(false, Ordering::Relaxed);
-        connection.moved();
+        connection.in_flight.fetch_add(1, Ordering::AcqRel);
+        connection.is_discarding.store(false, Ordering::Relaxed);
+        connection.touch();
         Some(Self(connection))
     }
 
-    /// The answer says that the rest of the request is not wanted.
-    pub fn gives_up(&self) {
-        self.0.is_given_up.store(true, Ordering::Relaxed);
+    /// Notes that the answer refuses the rest of the request's body.
+    pub fn discard_rest_of_body(&self) {
+        self.0.is_discarding.store(true, Ordering::Relaxed);
     }
 }
 
-impl Drop for Answering {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.moved();
-        self.0.answering.fetch_sub(1, Ordering::AcqRel);
+        self.0.touch();
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// A body that keeps its connection busy while it is being made. One that is whole already does not: whoever wants it
-/// has so long to fetch it.
-pub struct Busy {
+/// A body that keeps its request in flight while it streams.
+///
+/// A body that is complete from the start does not: the client has the idle limit to read it.
+pub struct TrackedBody {
     body: BoxBody,
-    _answering: Option<Answering>,
+    _in_flight: Option<InFlight>,
 }
 
-impl Busy {
-    /// Of a body and what began with its request.
-    pub fn with(body: impl MessageBody + 'static, answering: Option<Answering>) -> Self {
-        let is_made_on_the_way = body.size() == BodySize::Stream;
-        Self { body: body.boxed(), _answering: answering.filter(|_| is_made_on_the_way) }
+impl TrackedBody {
+    /// Wraps the answer to the request of `in_flight`.
+    pub fn new(body: impl MessageBody + 'static, in_flight: Option<InFlight>) -> Self {
+        let is_streaming = body.size() == BodySize::Stream;
+        Self { body: body.boxed(), _in_flight: in_flight.filter(|_| is_streaming) }
     }
 }
 
-impl MessageBody for Busy {
+impl MessageBody for TrackedBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {

@@ -1,16 +1,19 @@
-//! A creation's body, checked: every parameter that is wrong is named, all at once.
+//! The body of a creation, checked: a problem names every wrong parameter at once.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tracing::debug;
 use utoipa::ToSchema;
 
-use super::Shared;
-use super::error::{ApiError, Kind, ParameterError};
+use super::error::{ApiError, ErrorCode, ParameterError};
+use super::state::Shared;
 use crate::engine::Creation;
 use crate::escalation::Policy;
+use crate::phone::PhoneNumber;
 use crate::verification::rules::LIFETIME_MAX;
 use crate::verification::state::Details;
 use crate::verification::{CODE_LENGTH_RANGE, Code, Mode};
@@ -26,69 +29,67 @@ pub struct CreateBody {
     /// E.164: `+`, then digits.
     #[schema(example = "+14155550112", value_type = String, pattern = r"^\+[1-9][0-9]{6,14}$")]
     to: Option<String>,
-    /// `auto` (a text, and a call when it is not going to make it), `sms` (never escalates) or `call`.
+    /// `auto` (a text, then a call if the text fails), `sms` (never escalates) or `call` (`voice` is accepted for it).
     #[schema(example = "auto")]
     channel: Option<String>,
     /// BCP 47.
     #[schema(example = "en-US")]
     locale: Option<String>,
-    /// Digits of the code, 6 to 9.
+    /// How many digits the code has, 6 to 9.
     #[schema(minimum = 6, maximum = 9)]
     code_length: Option<u8>,
-    /// Seconds the code lives, at most 600.
+    /// How many seconds the code is valid, at most 600.
     #[schema(minimum = 1, maximum = 600)]
     ttl: Option<u64>,
-    /// When to call, instead of the operator's `ESCALATION`.
+    /// When to call, instead of the service's own policy.
     #[schema(example = "fixed+fail:45")]
     escalation: Option<String>,
     /// The customer's own code, 4 to 10 digits.
     code: Option<String>,
-    /// The person's address.
+    /// The person's IP address.
     client_ip: Option<String>,
     /// Android's SMS Retriever hash.
     app_hash: Option<String>,
-    /// The site a browser may fill the code in for.
+    /// The site on which a browser may fill in the code.
     web_origin: Option<String>,
-    /// Given back unread; at most 20 entries.
+    /// Returned as given; at most 20 entries.
     metadata: Option<BTreeMap<String, String>>,
 }
 
 impl CreateBody {
-    /// Checks everything.
+    /// Checks every parameter, then whether the number may be reached.
     ///
     /// # Errors
-    /// 422 with every parameter that is wrong; 403 when the number's country is not served.
+    /// 422 that names every wrong parameter; 403 when the number may not be texted or called.
     pub fn checked(self, app: String, shared: &Shared) -> Result<Creation, ApiError> {
         let mut faults = Faults::default();
         let number = self.to.as_deref().map(|to| shared.test_numbers.read(to));
-        let mode = faults.take("channel", self.channel.as_deref(), "must be auto, sms or call", |text| match text {
-            "auto" => Some(Mode::Auto),
-            "sms" => Some(Mode::Sms),
-            "call" | "voice" => Some(Mode::Call),
-            _ => None,
+        let mode = faults.check("channel", self.channel, mode);
+        let code_length = faults.check("code_length", self.code_length, |length| {
+            (6..=9).contains(&length).then_some(length).ok_or("must be 6 to 9")
         });
-        let code_length =
-            faults.take("code_length", self.code_length, "must be 6 to 9", |n| (6..=9).contains(&n).then_some(n));
-        let ttl = faults.take("ttl", self.ttl, "must be 1 to 600 seconds", |seconds| {
-            (1..=LIFETIME_MAX.as_secs()).contains(&seconds).then(|| Duration::from_secs(seconds))
+        let ttl = faults.check("ttl", self.ttl, |seconds| {
+            let is_allowed = (1..=LIFETIME_MAX.as_secs()).contains(&seconds);
+            is_allowed.then(|| Duration::from_secs(seconds)).ok_or("must be 1 to 600 seconds")
         });
-        let policy = "must be fixed:SECONDS, fixed+fail:SECONDS, fail or never";
-        let policy = faults.take("escalation", self.escalation.as_deref(), policy, |text| text.parse::<Policy>().ok());
-        let lengths = format!("must be {} to {} ASCII digits", CODE_LENGTH_RANGE.start(), CODE_LENGTH_RANGE.end());
-        let code = faults.take("code", self.code.as_deref(), &lengths, Code::parse);
+        let policy = faults.check("escalation", self.escalation, |text| text.parse::<Policy>());
+        let code = faults.check("code", self.code, |digits| {
+            let lengths =
+                || format!("must be {} to {} ASCII digits", CODE_LENGTH_RANGE.start(), CODE_LENGTH_RANGE.end());
+            Code::parse(&digits).ok_or_else(lengths)
+        });
         if let (Some(code), Some(length)) = (&code, code_length)
             && code.length() != length
         {
-            faults.add("code_length", "is not the length of the code given");
+            faults.add("code_length", "is not the length of the given code");
         }
         let details = Details {
-            locale: faults.take("locale", self.locale, "must be a BCP 47 tag, as en-US", is_locale).unwrap_or_default(),
-            client_ip: faults.take("client_ip", self.client_ip, "must be an IP address", |t| t.parse::<IpAddr>().ok()),
-            app_hash: faults.take("app_hash", self.app_hash, "must be the 11 characters of an app hash", is_app_hash),
-            web_origin: faults.take("web_origin", self.web_origin, "must be a host name, as shop.example", is_host),
-            metadata: faults
-                .take("metadata", self.metadata, "has too many or too long entries (20 of 40 and 500 characters)", fits)
-                .unwrap_or_default(),
+            locale: faults.check("locale", self.locale, locale).unwrap_or_default(),
+            client_ip: faults
+                .check("client_ip", self.client_ip, |text| text.parse::<IpAddr>().map_err(|_| "must be an IP address")),
+            app_hash: faults.check("app_hash", self.app_hash, app_hash),
+            web_origin: faults.check("web_origin", self.web_origin, host),
+            metadata: faults.check("metadata", self.metadata, bounded).unwrap_or_default(),
             is_test: matches!(number, Some(Ok((_, Some(_))))),
         };
         let (to, test_code) = match number {
@@ -105,26 +106,57 @@ impl CreateBody {
             let (code, code_length, calls_allowed) = (Some(code), None, true);
             return Ok(Creation { app, code, code_length, to, mode, policy, ttl, calls_allowed, details });
         }
-        if let Some(range) = shared.blocked.reason(&to) {
-            shared.engine.metrics.refusal("destination");
-            let detail = format!("BLOCKED_RANGES names what this number is: {range}.");
-            return Err(ApiError::new(Kind::DestinationBlocked, detail));
-        }
-        let calls_allowed = shared.countries_call.allow(to.country());
-        if !shared.countries.allow(to.country()) {
-            shared.engine.metrics.refusal("country");
-            let detail = format!("COUNTRIES does not name {}.", to.country());
-            return Err(ApiError::new(Kind::CountryNotAllowed, detail));
-        }
-        if mode == Mode::Call && !calls_allowed {
-            shared.engine.metrics.refusal("country_call");
-            let detail = format!("COUNTRIES_CALL does not name {}.", to.country());
-            return Err(ApiError::new(Kind::ChannelNotAllowed, detail));
-        }
+        let calls_allowed = reachable(&to, mode, shared)?;
         Ok(Creation { app, code, code_length, to, mode, policy, ttl, calls_allowed, details })
     }
 }
 
+/// Whether a number that may be texted may be called as well.
+///
+/// # Errors
+/// 403 when the number may not be reached in this mode. The settings behind it stand in the operator's log alone.
+fn reachable(to: &PhoneNumber, mode: Mode, shared: &Shared) -> Result<bool, ApiError> {
+    let refused = |scope, setting, code, detail: String| {
+        shared.metrics.refusal(scope);
+        debug!(event = "creation_refused", scope, setting, "the settings exclude this number");
+        ApiError::new(code, detail)
+    };
+    if let Some(range) = shared.blocked.reason(to) {
+        let detail = match range {
+            "prefix" => "Numbers that begin like this one cannot be verified. Ask for another number.".to_owned(),
+            range => {
+                let range = in_words(range);
+                format!("This kind of number ({range}) cannot be verified. Ask for a mobile number.")
+            }
+        };
+        return Err(refused("destination", "BLOCKED_RANGES", ErrorCode::DestinationBlocked, detail));
+    }
+    let country = to.country();
+    if !shared.countries.allow(country) {
+        let detail =
+            format!("Numbers of this country ({country}) cannot be verified. Ask for a number of another one.");
+        return Err(refused("country", "COUNTRIES", ErrorCode::CountryNotAllowed, detail));
+    }
+    let calls_allowed = shared.countries_call.allow(country);
+    if mode == Mode::Call && !calls_allowed {
+        let detail = format!("Numbers of this country ({country}) cannot be called. Use the channel sms.");
+        return Err(refused("country_call", "COUNTRIES_CALL", ErrorCode::ChannelNotAllowed, detail));
+    }
+    Ok(calls_allowed)
+}
+
+/// A blocked range as a person calls it.
+fn in_words(range: &str) -> &str {
+    match range {
+        "premium" => "premium rate",
+        "shared_cost" => "shared cost",
+        "personal" => "personal number",
+        "uan" => "company access number",
+        range => range,
+    }
+}
+
+/// The parameters that are wrong so far.
 #[derive(Default)]
 struct Faults(Vec<ParameterError>);
 
@@ -138,49 +170,58 @@ impl Faults {
         ApiError::parameters(self.0)
     }
 
-    /// The value checked; a value that fails is a fault.
-    fn take<T, U>(
+    /// The checked value; `None` if it is absent, or wrong and noted as a fault.
+    fn check<T, U, E: Display>(
         &mut self,
         name: &str,
         given: Option<T>,
-        must: &str,
-        check: impl FnOnce(T) -> Option<U>,
+        check: impl FnOnce(T) -> Result<U, E>,
     ) -> Option<U> {
-        let checked = check(given?);
-        if checked.is_none() {
-            self.add(name, must);
-        }
-        checked
+        check(given?).map_err(|wrong| self.add(name, &wrong.to_string())).ok()
     }
 }
 
-fn is_locale(text: String) -> Option<String> {
+fn mode(channel: String) -> Result<Mode, &'static str> {
+    match channel.as_str() {
+        "auto" => Ok(Mode::Auto),
+        "sms" => Ok(Mode::Sms),
+        "call" | "voice" => Ok(Mode::Call),
+        _ => Err("must be auto, sms or call"),
+    }
+}
+
+fn locale(text: String) -> Result<String, &'static str> {
     let mut parts = text.split(['-', '_']);
-    let language =
-        parts.next().is_some_and(|p| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic()));
-    let rest = parts.all(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
-    (language && rest && text.len() <= 35).then_some(text)
+    let is_language = |p: &str| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic());
+    let is_subtag = |p: &str| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_tag = parts.next().is_some_and(is_language) && parts.all(is_subtag) && text.len() <= 35;
+    is_tag.then_some(text).ok_or("must be a BCP 47 tag, such as en-US")
 }
 
 /// Source: Google's SMS Retriever documentation: 11 characters of base64.
-fn is_app_hash(text: String) -> Option<String> {
+fn app_hash(text: String) -> Result<String, &'static str> {
     let is_base64 = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
-    (text.len() == 11 && text.bytes().all(is_base64)).then_some(text)
+    let is_hash = text.len() == 11 && text.bytes().all(is_base64);
+    is_hash.then_some(text).ok_or("must be the 11 characters of an app hash")
 }
 
-fn is_host(text: String) -> Option<String> {
+fn host(text: String) -> Result<String, &'static str> {
     let is_label = |l: &str| {
         (1..=63).contains(&l.len())
             && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !l.starts_with('-')
             && !l.ends_with('-')
     };
-    (text.len() <= 64 && text.split('.').all(is_label)).then_some(text)
+    let is_host = text.len() <= 64 && text.split('.').all(is_label);
+    is_host.then_some(text).ok_or("must be a host name, such as shop.example")
 }
 
-fn fits(metadata: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+fn bounded(metadata: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, &'static str> {
     let fits = |(key, value): (&String, &String)| {
         key.chars().count() <= METADATA_KEY_MAX && value.chars().count() <= METADATA_VALUE_MAX
     };
-    (metadata.len() <= METADATA_MAX && metadata.iter().all(fits)).then_some(metadata)
+    let is_bounded = metadata.len() <= METADATA_MAX && metadata.iter().all(fits);
+    is_bounded
+        .then_some(metadata)
+        .ok_or("must have at most 20 entries, with keys of at most 40 and values of at most 500 characters")
 }

@@ -1,4 +1,4 @@
-//! `/docs`: the API document for people, all of it served from here.
+//! `/docs`: the API document as a page. Every part of it is served from here.
 
 use std::sync::Arc;
 
@@ -10,24 +10,23 @@ use utoipa_swagger_ui::Config;
 use super::error::ApiError;
 use super::{not_found, openapi};
 
-/// Where the document is.
 const DOCUMENT: &str = "/openapi.json";
 
-/// Scripts are files of its own; styles it also makes up while it runs.
+/// The page loads its scripts as files, but creates some styles while it runs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The document itself.
+/// The OpenAPI document.
 pub async fn document() -> HttpResponse {
     HttpResponse::Ok().json(openapi::document())
 }
 
-/// The page's links count from its directory.
+/// Redirects to the directory: the links of the page are relative to it.
 pub async fn to_page() -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, "/docs/")).finish()
 }
 
-/// The page and its parts.
+/// The page and its files.
 pub async fn file(path: Path<String>) -> Result<HttpResponse, ApiError> {
     match utoipa_swagger_ui::serve(&path, Arc::new(Config::from(DOCUMENT))) {
         Ok(Some(file)) => Ok(HttpResponse::Ok()

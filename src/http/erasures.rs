@@ -1,19 +1,18 @@
-//! `POST /v1/erasures`: forgets a number.
+//! `POST /v1/erasures`: erases a number.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Shared;
 use super::auth::Caller;
 use super::body::Json;
 use super::error::{ApiError, Problem};
-use super::verifications::{number, page_after};
-use super::view::write_cursor;
+use super::parameters::{self, write_cursor};
+use super::state::Shared;
 use crate::engine::Erasures;
 
-/// A number to forget.
+/// A number to erase.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErasureBody {
@@ -24,28 +23,28 @@ pub struct ErasureBody {
     cursor: Option<String>,
 }
 
-/// What was forgotten.
+/// What was erased.
 #[derive(Serialize, ToSchema)]
 pub struct ErasureView {
     /// How many verifications.
     #[schema(example = 3)]
     erased: usize,
-    /// There may be more than one request erases: send the next one with this as its `cursor`.
+    /// Present when more may be left: send the next request with it as `cursor`.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// Forgets the app's verifications of a number, and what else is kept of it.
+/// Erases the app's verifications of a number, and what else is kept of it.
 ///
-/// An open one is canceled first. Stays: when wrong codes were entered, for a day, without the number; and answers to
-/// idempotency keys, sealed and with the number masked, for 24 hours.
+/// Open verifications are canceled first. Two things stay: the times of wrong codes, without the number, for a day; and
+/// answers to idempotency keys, sealed and with the number masked, for 24 hours.
 #[utoipa::path(post, path = "/v1/erasures", tag = "verifications", request_body = ErasureBody,
-    responses((status = 200, description = "Forgotten; `erased` is 0 where there was none", body = ErasureView),
+    responses((status = 200, description = "Erased; `erased` is 0 if there was none", body = ErasureView),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn erase(caller: Caller, shared: Data<Shared>, body: Json<ErasureBody>) -> Result<HttpResponse, ApiError> {
     let ErasureBody { to, cursor } = body.0;
-    let (to, before) = (number(&shared, to)?, page_after(cursor.as_deref())?);
+    let (to, before) = (parameters::number(&shared, to)?, parameters::cursor(cursor.as_deref())?);
     let Erasures { count, next } = shared.engine.erase(&caller.app, &to, before, shared.plivo_wait).await?;
     Ok(HttpResponse::Ok().json(ErasureView { erased: count, next_cursor: next.map(write_cursor) }))
 }

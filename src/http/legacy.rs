@@ -1,9 +1,8 @@
-//! The routes of the seed demo: GETs without a key, numbers and codes in the path, the bodies it had. They exist
-//! only with `LEGACY_ROUTES=true`, for pages that were written against that demo.
+//! The routes of the seed demo: GETs without a key, with numbers and codes in the path, and the bodies it had.
 //!
-//! They act as app `legacy` on the engine that the API uses, and deliberately have no rules of their own: what the
-//! API would refuse they refuse, they only say less about it. They are GETs that change something, so whoever
-//! fetches pages ahead of time is turned away; no other method does anything.
+//! They exist only with `LEGACY_ROUTES=true`, for pages that were written against that demo. They act as app `legacy` on
+//! the engine of the API and deliberately have no rules of their own: they refuse what the API refuses, and only say less
+//! about it. As GETs with effects they refuse prefetches and other requests that no person asked for.
 
 use std::sync::LazyLock;
 
@@ -15,24 +14,25 @@ use serde_json::json;
 use tracing::info;
 use utoipa::ToSchema;
 
+use super::client_ip::client_ip;
 use super::create::CreateBody;
-use super::error::{ApiError, Kind, Problem};
-use super::page::Page;
-use super::verifications::{refused, settled};
-use super::{Shared, client_ip};
+use super::error::{ApiError, ErrorCode, Problem};
+use super::outcome::{accepted, triggered};
+use super::page::HtmlPage;
+use super::state::Shared;
 use crate::engine::EngineError;
 use crate::verification::{Answer, Code, Event, Refusal, Status};
 
-/// Whose verifications these are. An app of `API_KEYS` that has this name sees them.
+/// The app of these verifications. An API key of an app with this name sees them.
 const APP: &str = "legacy";
 
-/// What is answered, apart from `Error encountered`.
+/// Every answer but `Error encountered`.
 #[derive(Serialize, ToSchema)]
 pub struct LegacyBody {
     /// `success`, `rejected` or `failed`.
     #[schema(example = "success")]
     status: &'static str,
-    /// One sentence for each.
+    /// A sentence that goes with the status.
     #[schema(example = "verification initiated")]
     message: &'static str,
 }
@@ -48,45 +48,44 @@ const ERROR: &str = "Error encountered";
 /// An open verification of the number is joined: once the cooldown is over the same code is sent again.
 #[utoipa::path(get, path = "/verify/{number}", operation_id = "legacy_verify", tag = "legacy",
     params(("number" = String, Path, description = "E.164, with or without the `+`")),
-    responses((status = 200, description = "On its way", body = LegacyBody),
-        (status = 400, description = "`Error encountered`: whatever was wrong", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "The text is being sent", body = LegacyBody),
+        (status = 400, description = "`Error encountered`, for every failure", body = String, content_type = "text/plain")))]
 pub async fn verify(request: HttpRequest, shared: Data<Shared>, number: Path<String>) -> HttpResponse {
     begin(&request, &shared, &number, "auto").await
 }
 
-/// Calls with the code, now. Exists only with `LEGACY_ROUTES=true`.
+/// Calls with the code at once. Exists only with `LEGACY_ROUTES=true`.
 ///
-/// An open verification of the number is called with the code it has; while that call is under way there is
-/// nothing to do.
+/// An open verification of the number gets a call with its code. While such a call is in progress, nothing is done.
 #[utoipa::path(get, path = "/verify_voice/{number}", operation_id = "legacy_verify_voice", tag = "legacy",
     params(("number" = String, Path, description = "E.164, with or without the `+`")),
-    responses((status = 200, description = "It is about to ring", body = LegacyBody),
-        (status = 400, description = "`Error encountered`: whatever was wrong", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "The call is being placed", body = LegacyBody),
+        (status = 400, description = "`Error encountered`, for every failure", body = String, content_type = "text/plain")))]
 pub async fn verify_voice(request: HttpRequest, shared: Data<Shared>, number: Path<String>) -> HttpResponse {
     begin(&request, &shared, &number, "call").await
 }
 
-/// Compares a code. Exists only with `LEGACY_ROUTES=true`.
+/// Checks a code. Exists only with `LEGACY_ROUTES=true`.
 #[utoipa::path(get, path = "/checkcode/{number}/{code}", operation_id = "legacy_checkcode", tag = "legacy",
     params(("number" = String, Path, description = "E.164, with or without the `+`"), ("code" = String, Path)),
-    responses((status = 200, description = "Right; it is good once", body = LegacyBody),
-        (status = 404, description = "Wrong, or one too many", body = LegacyBody),
-        (status = 500, description = "No open verification of that number", body = LegacyBody),
-        (status = 400, description = "`Error encountered`: marked as a prefetch", body = String, content_type = "text/plain"),
+    responses((status = 200, description = "The code is right; it works once", body = LegacyBody),
+        (status = 404, description = "The code is wrong, or too many were entered", body = LegacyBody),
+        (status = 500, description = "The number has no open verification", body = LegacyBody),
+        (status = 400, description = "`Error encountered`, for a prefetch", body = String, content_type = "text/plain"),
         (status = 503, description = "The store does not answer", body = Problem)))]
 pub async fn check(
     request: HttpRequest,
     shared: Data<Shared>,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    if is_unasked(&request) {
+    if is_unrequested(&request) {
         return Ok(error());
     }
     let (number, code) = path.into_inner();
     let answer = match compare(&shared, &number, &code).await {
         Ok(answer) => answer,
         Err(EngineError::NotFound) => return Ok(HttpResponse::InternalServerError().json(UNKNOWN)),
-        // "Number not found" would be a lie: the code may still be good in a moment.
+        // Not "number not found": the code may be right once the store answers.
         Err(error) => return Err(error.into()),
     };
     Ok(match answer {
@@ -103,41 +102,35 @@ pub async fn check(
     })
 }
 
-/// The seed's page: a number, a code, done.
+/// The page of the seed demo.
 pub async fn page() -> HttpResponse {
-    static PAGE: LazyLock<Page> = LazyLock::new(|| Page::new(include_str!("legacy.html")));
+    static PAGE: LazyLock<HtmlPage> = LazyLock::new(|| HtmlPage::new(include_str!("legacy.html")));
     PAGE.response()
 }
 
 async fn begin(request: &HttpRequest, shared: &Shared, number: &str, channel: &str) -> HttpResponse {
-    if is_unasked(request) {
+    if is_unrequested(request) {
         return error();
     }
-    match created_or_joined(request, shared, number, channel).await {
+    match create_or_join(request, shared, number, channel).await {
         Ok(()) => HttpResponse::Ok().json(INITIATED),
         Err(why) => {
-            // The body does not say it, so here is the only place where it can be looked up.
+            // The body does not say why, so this line is the only place that does.
             info!(event = "legacy_refused", %why);
             error()
         }
     }
 }
 
-/// As if the API had been asked to create one with this channel: a creation also joins, and a join asks for the
-/// channel and is content with what is on its way.
-async fn created_or_joined(
-    request: &HttpRequest,
-    shared: &Shared,
-    number: &str,
-    channel: &str,
-) -> Result<(), ApiError> {
+/// Creates or joins a verification exactly as the API does.
+async fn create_or_join(request: &HttpRequest, shared: &Shared, number: &str, channel: &str) -> Result<(), ApiError> {
     let body = json!({ "to": e164(number), "channel": channel });
     let body: CreateBody = serde_json::from_value(body)
-        .map_err(|_| ApiError::new(Kind::MalformedRequest, "These two make no creation."))?;
+        .map_err(|_| ApiError::new(ErrorCode::MalformedRequest, "The number cannot be read."))?;
     let mut creation = body.checked(APP.to_owned(), shared)?;
-    creation.details.client_ip = client_ip::client_ip(request, &shared.trusted_proxies);
-    let applied = refused(shared.engine.create(creation).await?.applied)?;
-    let v = settled(shared, applied, false).await?;
+    creation.details.client_ip = client_ip(request, &shared.trusted_proxies);
+    let applied = accepted(shared.engine.create(creation).await?.applied)?;
+    let v = triggered(shared, applied, false).await?;
     if v.status == Status::Undeliverable { Err(Refusal::Final(v.status).into()) } else { Ok(()) }
 }
 
@@ -148,13 +141,13 @@ async fn compare(shared: &Shared, number: &str, code: &str) -> Result<Answer, En
     if let Some(code) = Code::parse(code) {
         return Ok(engine.apply_for(APP, id, &Event::CodeSubmitted(code)).await?.answer);
     }
-    // What cannot be a code is a wrong one, not counted, as long as there is one that it could have been.
+    // Text that cannot be a code is answered like a wrong code, but not counted, while a verification is open.
     let v = engine.get_for(APP, id).await?;
-    let status = v.status_at(engine.clock.now().await?);
+    let status = v.status_at(shared.clock.now().await?);
     Ok(if status.is_final() { Answer::Refused(Refusal::Final(status)) } else { Answer::Incorrect })
 }
 
-/// The one spelling that goes further; what is no number stays none.
+/// Adds the `+` where it is missing.
 fn e164(number: &str) -> String {
     format!("+{}", number.strip_prefix('+').unwrap_or(number))
 }
@@ -163,14 +156,14 @@ fn error() -> HttpResponse {
     HttpResponse::BadRequest().insert_header(ContentType::plaintext()).body(ERROR)
 }
 
-/// Whether nobody has asked for it: a browser that fetches ahead of time, or another site's page that has it fetched
-/// as an image or the like. `Sec-Purpose: prefetch;prerender` and `Sec-Fetch-…` are the Fetch standard's, `Purpose`
-/// what came before it.
-fn is_unasked(request: &HttpRequest) -> bool {
+/// Whether no person asked for this request: it is a prefetch, or another site's page loads it as an image or the like.
+///
+/// `Sec-Purpose: prefetch;prerender` and `Sec-Fetch-…` are from the Fetch standard; `Purpose` is the older form.
+fn is_unrequested(request: &HttpRequest) -> bool {
     let is = |name: &str, word: &str| {
         let values = request.headers().get_all(name).filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split([';', ','])).any(|token| token.trim().eq_ignore_ascii_case(word))
     };
-    let is_elsewhere = is("sec-fetch-site", "cross-site") && is("sec-fetch-mode", "no-cors");
-    is("sec-purpose", "prefetch") || is("purpose", "prefetch") || is_elsewhere
+    let is_embedded = is("sec-fetch-site", "cross-site") && is("sec-fetch-mode", "no-cors");
+    is("sec-purpose", "prefetch") || is("purpose", "prefetch") || is_embedded
 }

@@ -1,8 +1,9 @@
 //! Our HTTP API. [`routes`] shows every URL on one screen, for server and tests alike.
 //!
-//! A handler builds an event, has the engine apply it, and turns the result into a view. Nothing is decided
-//! here but who may ask.
+//! Requests are authenticated and read here, and numbers outside the allowed countries are refused. Everything else is
+//! the engine's: a handler builds an event, has it applied, and turns the result into a view.
 
+mod actions;
 mod auth;
 mod body;
 mod callback_proof;
@@ -13,90 +14,53 @@ mod create;
 mod demo;
 mod direct;
 mod docs;
-mod door;
 mod erasures;
 mod error;
+mod error_code;
 mod idempotency;
 mod learned_routes;
 mod legacy;
 mod middleware;
 pub mod openapi;
 mod ops;
+mod outcome;
 mod page;
+mod parameters;
+mod request_id;
+mod state;
 mod stream;
 mod timeline;
 mod verifications;
 mod view;
 
-use std::time::Duration;
-
-use actix_web::http::header::ALLOW;
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig, get, head, post, to};
 use actix_web::{HttpResponse, Resource, ResponseError};
 
-use arc_swap::ArcSwap;
-
-pub use auth::ApiKeys;
-pub use callback_proof::CallbackSecrets;
 pub use connections::{Connections, HEAD_MAX, KEEP_ALIVE};
-pub use error::{ApiError, Kind, PROBLEM};
+pub use error::{ApiError, ErrorCode, PROBLEM};
 pub use middleware::observe;
-pub use ops::Readiness;
-pub use stream::Followers;
+pub use state::{ApiKeys, CallbackSecrets, Followers, Readiness, Shared};
 
-use crate::config::{Blocked, Countries, Network, TestNumbers};
-use crate::engine::Engine;
-use crate::plivo::signature::Tokens;
-
-/// What handlers share.
-pub struct Shared {
-    /// Applies events.
-    pub engine: Engine,
-    /// Who may ask.
-    pub keys: ApiKeys,
-    /// Countries that may be texted.
-    pub countries: Countries,
-    /// Ranges that are never texted or called.
-    pub blocked: Blocked,
-    /// Countries that may be called.
-    pub countries_call: Countries,
-    /// Numbers that are never sent to.
-    pub test_numbers: TestNumbers,
-    /// How long a creation waits for Plivo.
-    pub plivo_wait: Duration,
-    /// What signs callbacks.
-    pub tokens: ArcSwap<Tokens>,
-    /// The base of callback URLs, without a slash at the end.
-    pub public_url: String,
-    /// What is in callback URLs typed in by hand.
-    pub callback_secrets: CallbackSecrets,
-    /// Whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Network>,
-    /// Whether a stop has begun.
-    pub readiness: Readiness,
-    /// Places for those who follow a verification live.
-    pub followers: Followers,
-}
-
-/// Every URL. Those of the seed demo, open to whoever comes by, only where they are wanted.
+/// Every URL. The legacy routes need no key, so they exist only on request.
 pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
-    use {callbacks as c, direct as d, legacy as l, ops as o, verifications as v};
+    use {actions as a, callbacks as c, direct as d, legacy as l, ops as o, verifications as v};
     let at = |path: &str, allow: &'static str| resource(path, allow);
-    // Around every POST under /v1.
-    let once = || from_fn(idempotency::once);
+    // Wraps every POST under /v1.
+    let once = || from_fn(idempotency::answer_once);
     app.service(at("/v1/verifications", "GET, POST").route(post().to(v::create).wrap(once())).route(get().to(v::list)))
         .service(at("/v1/verifications/search", "POST").route(post().to(v::search).wrap(once())))
         .service(at("/v1/verifications/{id}", "GET").route(get().to(v::read)))
-        .service(at("/v1/verifications/{id}/checks", "POST").route(post().to(v::check).wrap(once())))
-        .service(at("/v1/verifications/{id}/attempts", "POST").route(post().to(v::attempt).wrap(once())))
-        .service(at("/v1/verifications/{id}/cancel", "POST").route(post().to(v::cancel).wrap(once())))
-        .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(v::activity).wrap(once())))
+        .service(at("/v1/verifications/{id}/checks", "POST").route(post().to(a::check).wrap(once())))
+        .service(at("/v1/verifications/{id}/attempts", "POST").route(post().to(a::attempt).wrap(once())))
+        .service(at("/v1/verifications/{id}/cancel", "POST").route(post().to(a::cancel).wrap(once())))
+        .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(a::activity).wrap(once())))
         .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))
         .service(at("/v1/verifications/{id}/stream", "GET").route(get().to(stream::follow)))
         .service(at("/v1/erasures", "POST").route(post().to(erasures::erase).wrap(once())))
         .service(at("/v1/routes", "GET").route(get().to(learned_routes::list)))
-        .service(at("/v1/checks", "POST").route(post().to(v::check_by_number).wrap(once())))
+        .service(at("/v1/checks", "POST").route(post().to(a::check_by_number).wrap(once())))
         .service(at("/plivo/message", "GET, POST").route(get().to(c::message)).route(post().to(c::message)))
         .service(at("/plivo/call", "GET, POST").route(get().to(c::call)).route(post().to(c::call)))
         .service(at("/plivo/phlo", "GET, POST").route(get().to(c::phlo)).route(post().to(c::phlo)))
@@ -124,7 +88,7 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
                 .route(get().to(c::phlo_by_secret_and_ref))
                 .route(post().to(c::phlo_by_secret_and_ref)),
         )
-        // Monitors and load balancers like to ask without wanting the body.
+        // Monitors and load balancers often use HEAD.
         .service(at("/livez", "GET, HEAD").route(get().to(o::live)).route(head().to(o::live)))
         .service(at("/readyz", "GET, HEAD").route(get().to(o::ready)).route(head().to(o::ready)))
         .service(at("/metrics", "GET").route(get().to(o::metrics)))
@@ -137,7 +101,7 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
         app.service(at("/verify_voice/{number}", "GET").route(get().to(l::verify_voice)));
         app.service(at("/checkcode/{number}/{code}", "GET").route(get().to(l::check)));
     } else {
-        // The document names what is served here, no more.
+        // The document names only what is served.
         let document = || async { HttpResponse::Ok().json(openapi::without_legacy()) };
         app.service(at("/openapi.json", "GET").route(get().to(document)));
         if is_demo {
@@ -150,16 +114,16 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
     app.default_service(to(not_found));
 }
 
-/// A resource whose other methods are refused with a problem.
+/// A resource that refuses other methods with a problem.
 fn resource(path: &str, allow: &'static str) -> Resource {
     web::resource(path).default_service(to(move || async move {
-        let detail = format!("Allowed here: {allow}.");
-        let mut refused = ApiError::new(Kind::MethodNotAllowed, detail).error_response();
-        refused.headers_mut().insert(ALLOW, actix_web::http::header::HeaderValue::from_static(allow));
+        let detail = format!("This path allows only {allow}.");
+        let mut refused = ApiError::new(ErrorCode::MethodNotAllowed, detail).error_response();
+        refused.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         refused
     }))
 }
 
 async fn not_found() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::new(Kind::NotFound, "See /docs for what there is."))
+    Err(ApiError::new(ErrorCode::NotFound, "There is nothing at this path. See /docs for every path."))
 }

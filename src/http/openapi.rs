@@ -1,4 +1,4 @@
-//! The API document, generated from the handlers.
+//! The OpenAPI document, generated from the handlers.
 
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
@@ -8,55 +8,57 @@ use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponseBui
 use utoipa::{Modify, OpenApi};
 
 use super::error::PROBLEM;
-use super::{callbacks, direct, erasures, idempotency, learned_routes, legacy, ops, stream, verifications};
+use super::{actions, callbacks, direct, erasures, idempotency, learned_routes, legacy, ops, stream, verifications};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "phlo-2fa", description = "Phone verification through Plivo that decides by itself when to call."),
     paths(
         verifications::create, verifications::read, verifications::list, verifications::search,
-        verifications::check, verifications::check_by_number, verifications::attempt, verifications::cancel,
-        verifications::activity, verifications::timeline, stream::follow, erasures::erase,
+        actions::check, actions::check_by_number, actions::attempt, actions::cancel, actions::activity,
+        verifications::timeline, stream::follow, erasures::erase,
         callbacks::message, callbacks::message_by_secret, callbacks::call, callbacks::call_by_secret,
         direct::message, direct::call, direct::answer,
         callbacks::phlo, callbacks::phlo_by_ref, callbacks::phlo_by_secret, callbacks::phlo_by_secret_and_ref,
         learned_routes::list, ops::live, ops::ready, ops::metrics,
     ),
-    modifiers(&ApiKey, &Common, &Idempotency, &Headers),
+    modifiers(&ApiKeyScheme, &CallbacksAndProblems, &IdempotencyKeys, &ResponseHeaders),
     tags(
-        (name = "verifications", description = "Prove that a number is somebody's"),
-        (name = "checks", description = "Check the code they typed in"),
-        (name = "callbacks", description = "From Plivo to us"),
-        (name = "operations", description = "For whoever runs it"),
+        (name = "verifications", description = "Prove that a person has a phone number"),
+        (name = "checks", description = "Check the code that the person entered"),
+        (name = "callbacks", description = "From Plivo to this service"),
+        (name = "operations", description = "For the operator"),
     )
 )]
-struct Document;
+struct ApiDocument;
 
 #[derive(OpenApi)]
 #[openapi(
     paths(legacy::verify, legacy::verify_voice, legacy::check),
-    modifiers(&Common, &Headers),
+    modifiers(&CallbacksAndProblems, &ResponseHeaders),
     tags((name = "legacy", description = "The seed demo's routes, only with `LEGACY_ROUTES=true`: without a key, as app \
-        `legacy`. They are GETs that send texts and make calls, with numbers and codes in the path; one marked as a \
-        prefetch is refused"))
+        `legacy`. They are GETs that send texts and make calls, with numbers and codes in the path. Prefetches are refused"))
 )]
-struct Legacy;
+struct LegacyDocument;
 
-struct ApiKey;
+/// Describes the API key.
+struct ApiKeyScheme;
 
-impl Modify for ApiKey {
+impl Modify for ApiKeyScheme {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let bearer =
-            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A key of `API_KEYS`.")).build();
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The secret of an app, from `API_KEYS`."))
+            .build();
         let components = openapi.components.get_or_insert_with(Default::default);
         components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
     }
 }
 
-/// What every POST of the API takes and may answer besides.
-struct Idempotency;
+/// Adds `Idempotency-Key` and its problems to every POST of the API.
+struct IdempotencyKeys;
 
-impl Modify for Idempotency {
+impl Modify for IdempotencyKeys {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let posts = openapi.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/v1/"));
         for post in posts.filter_map(|(_, item)| item.post.as_mut()) {
@@ -64,15 +66,15 @@ impl Modify for Idempotency {
                 .name(idempotency::HEADER)
                 .parameter_in(ParameterIn::Header)
                 .description(Some(
-                    "1 to 255 visible ASCII characters. Sent again within 24 hours, the same request has no second \
-                     effect and gets the same answer, with `Idempotent-Replayed: true`; not remembered are \
-                     5xx, 429, 409 `call_in_progress` and `idempotency_in_progress`, 400, 401, 408, 413 and 415",
+                    "1 to 255 visible ASCII characters. If the same request is sent again within 24 hours, it has no \
+                     second effect and gets the same answer, with `Idempotent-Replayed: true`. Not replayed are 5xx, \
+                     429, 409 `call_in_progress` and `idempotency_in_progress`, 400, 401, 408, 413 and 415",
                 ))
                 .schema(Some(Object::with_type(Type::String)));
             post.parameters.get_or_insert_default().push(key.build().into());
             for (status, description) in [
-                ("409", "Refused; `idempotency_in_progress`: the first request with this key is not done"),
-                ("422", "A parameter is wrong; `idempotency_mismatch`: the key came with another request"),
+                ("409", "Refused; `idempotency_in_progress`: the first request with this key is in progress"),
+                ("422", "A parameter is wrong; `idempotency_mismatch`: the key was used with another request"),
             ] {
                 let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
                 let response = ResponseBuilder::new().description(description).content(PROBLEM, problem);
@@ -82,10 +84,10 @@ impl Modify for Idempotency {
     }
 }
 
-/// What holds wherever it applies: a problem has a media type of its own, and Plivo may be told to use GET.
-struct Common;
+/// Adds GET to the callbacks, as Plivo may be told to use it, and gives problems their own media type.
+struct CallbacksAndProblems;
 
-impl Modify for Common {
+impl Modify for CallbacksAndProblems {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut openapi.paths.paths {
             if path.starts_with("/plivo/")
@@ -108,10 +110,10 @@ impl Modify for Common {
     }
 }
 
-/// What answers carry besides their bodies.
-struct Headers;
+/// Adds the headers of answers.
+struct ResponseHeaders;
 
-impl Modify for Headers {
+impl Modify for ResponseHeaders {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut openapi.paths.paths {
             let operations = [(&mut item.get, false), (&mut item.post, path.starts_with("/v1/"))];
@@ -130,15 +132,19 @@ fn name_headers(response: &mut Response, status: &str, is_creation: bool, may_be
         let described = HeaderBuilder::new().schema(Some(Object::with_type(kind))).description(Some(description));
         response.headers.insert(header.to_owned(), described.build().into());
     };
-    name("X-Request-Id", Type::String, "The request's own, if it can stand in a log, else a new one");
+    name("X-Request-Id", Type::String, "The client's own id if it can stand in a log, else a new one");
     if matches!(status, "429" | "503") {
-        name("Retry-After", Type::Integer, "Seconds after which it makes sense to ask again");
+        name("Retry-After", Type::Integer, "Seconds to wait before the next request");
     }
     if is_creation && status == "201" {
         name("Location", Type::String, "Where the verification can be read");
     }
     if may_be_replayed && !status.starts_with('5') {
-        name("Idempotent-Replayed", Type::String, "`true` on an answer that was given before for this key");
+        name(
+            "Idempotent-Replayed",
+            Type::String,
+            "`true` if this is the stored answer to an earlier request with this key",
+        );
     }
 }
 
@@ -147,12 +153,12 @@ fn is_a_problem(content: &RefOr<Content>) -> bool {
     matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location.ends_with("/Problem"))
 }
 
-/// The document, with all that can be served.
+/// The document of every route, the legacy ones included.
 pub fn document() -> utoipa::openapi::OpenApi {
-    without_legacy().merge_from(Legacy::openapi())
+    without_legacy().merge_from(LegacyDocument::openapi())
 }
 
-/// The document of a service that has no legacy routes.
+/// The document of a service without legacy routes.
 pub fn without_legacy() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+    ApiDocument::openapi()
 }

@@ -1,4 +1,4 @@
-//! For whoever runs it: alive, ready, measured.
+//! Liveness, readiness and metrics, for the operator.
 
 use std::time::Duration;
 
@@ -6,34 +6,17 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use actix_web::web::Data;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::state::Shared;
 use crate::metrics;
 
-/// Whether new requests are wanted. False once a stop has begun.
-#[derive(Default)]
-pub struct Readiness(CancellationToken);
-
-impl Readiness {
-    /// From here on `/readyz` says no, and streams end.
-    pub fn withdraw(&self) {
-        self.0.cancel();
-    }
-
-    /// Resolves once a stop has begun.
-    pub async fn withdrawn(&self) {
-        self.0.cancelled().await;
-    }
-}
-
-/// The process answers.
+/// Tells that the process answers.
 #[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, description = "Alive")))]
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "alive" }))
 }
 
-/// Requests can be served: the store answers and no stop has begun.
+/// Tells whether requests can be served: the store answers and no stop has begun.
 #[utoipa::path(get, path = "/readyz", tag = "operations",
     responses((status = 200, description = "Ready"), (status = 503, description = "Not now")))]
 pub async fn ready(shared: Data<Shared>) -> HttpResponse {
@@ -42,20 +25,20 @@ pub async fn ready(shared: Data<Shared>) -> HttpResponse {
             .insert_header((RETRY_AFTER, "1"))
             .json(json!({ "status": "unready", "reason": why }))
     };
-    if shared.readiness.0.is_cancelled() {
+    if shared.readiness.is_withdrawn() {
         return unready("stopping");
     }
-    match tokio::time::timeout(Duration::from_secs(1), shared.engine.store.ping()).await {
+    match tokio::time::timeout(Duration::from_secs(1), shared.store.ping()).await {
         Ok(Ok(())) => HttpResponse::Ok().json(json!({ "status": "ready" })),
         Ok(Err(_)) | Err(_) => unready("the store does not answer"),
     }
 }
 
-/// Prometheus metrics.
+/// The metrics, for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "OpenMetrics text")))]
 pub async fn metrics(shared: Data<Shared>) -> HttpResponse {
-    if let Some((connections, idle)) = shared.engine.store.pool() {
-        shared.engine.metrics.pool(connections, idle);
+    if let Some((connections, idle)) = shared.store.pool() {
+        shared.metrics.pool(connections, idle);
     }
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE)).body(shared.engine.metrics.encode())
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE)).body(shared.metrics.encode())
 }

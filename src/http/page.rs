@@ -1,4 +1,4 @@
-//! Pages that stand whole in one file: they may run their own script and wear their own style, nothing else.
+//! Pages that are one file each. The browser may run only the scripts and styles that the file contains.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType};
@@ -6,14 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 
-/// One such page.
-pub struct Page {
+/// A page, and the policy that allows its own scripts and styles by hash.
+pub struct HtmlPage {
     html: &'static str,
     policy: String,
 }
 
-impl Page {
-    /// Of its text, in which each `<script>` and `<style>` is named to the browser by its hash.
+impl HtmlPage {
+    /// Hashes each `<script>` and `<style>` of the page.
     pub fn new(html: &'static str) -> Self {
         let policy = format!(
             "default-src 'none'; style-src {}; script-src {}; connect-src 'self'; img-src data:; base-uri 'none'; \
@@ -24,7 +24,7 @@ impl Page {
         Self { html, policy }
     }
 
-    /// The page as it is sent.
+    /// The page with its headers.
     pub fn response(&self) -> HttpResponse {
         HttpResponse::Ok()
             .insert_header(ContentType::html())
@@ -33,7 +33,7 @@ impl Page {
     }
 }
 
-/// What stands between each pair of such tags, hashed.
+/// The hash of the content of each such element, as a policy lists them.
 fn hashes(html: &str, tag: &str) -> String {
     let (open, close) = (format!("<{tag}"), format!("</{tag}>"));
     let parts = html.split(&open).skip(1).filter_map(|after| Some(after.split_once('>')?.1.split_once(&close)?.0));
@@ -46,8 +46,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_s_own_script_and_style_are_named_by_hash() {
-        let page = Page::new("<style>a{}</style><script type=\"module\">1</script>");
+    fn the_policy_names_the_pages_own_script_and_style_by_hash() {
+        let page = HtmlPage::new("<style>a{}</style><script type=\"module\">1</script>");
         assert!(
             page.policy.contains("script-src 'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='"),
             "{}",

@@ -1,10 +1,8 @@
 //! A verification's timeline, live, as Server-Sent Events.
 //!
-//! The store is asked twice a second: what happens, happens on any replica, and a verification lives for
-//! minutes. A browser may follow with the `client_token` of the creation instead of an API key.
+//! Each stream reads the store twice a second: events may be committed by any replica, and a verification lives for
+//! minutes only. A browser may follow with the `client_token` of the creation instead of an API key.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
@@ -13,96 +11,65 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
 use futures_util::stream;
 use utoipa::IntoParams;
 
-use super::Shared;
 use super::auth::{Caller, bearer};
 use super::error::{ApiError, Problem};
+use super::parameters::{query_parameter, verification_id};
+use super::state::{FollowerSlot, Shared};
 use super::timeline::EntryView;
-use super::verifications::{known, query_parameter};
 use super::view::VerificationView;
 use crate::engine::EngineError;
 use crate::plivo::reference::{self, Purpose};
-use crate::verification::{Verification, VerificationId};
+use crate::verification::Verification;
 
-const POLL: Duration = Duration::from_millis(500);
+const POLL_EVERY: Duration = Duration::from_millis(500);
 /// Polls without news after which a comment keeps proxies from closing the connection.
 const KEEP_ALIVE_POLLS: u32 = 30;
-/// Longer than any verification lives, so that a reader that never leaves goes all the same.
-const FOLLOW_MAX: Duration = Duration::from_secs(15 * 60);
-/// How many follow at once in this process, as each asks the store twice a second; and how many of them the same
-/// verification, lest one person's token takes every place.
-const FOLLOWERS_MAX: usize = 1000;
-const FOLLOWERS_OF_ONE_MAX: usize = 8;
+/// Longer than any verification is open: ends the stream of a client that never closes it.
+const STREAM_MAX: Duration = Duration::from_secs(15 * 60);
+const RETRY_WHEN_FULL: Duration = Duration::from_secs(5);
 
-/// Places for those who follow a verification live: how many have one, by verification.
-#[derive(Default)]
-pub struct Followers(Mutex<HashMap<VerificationId, usize>>);
-
-/// One of them, until it is dropped.
-struct Place {
-    shared: Data<Shared>,
-    id: VerificationId,
-}
-
-impl Place {
-    fn take(shared: &Data<Shared>, id: VerificationId) -> Option<Self> {
-        let mut taken = shared.followers.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, of_it) = (taken.values().sum::<usize>(), taken.get(&id).copied().unwrap_or(0));
-        if all >= FOLLOWERS_MAX || of_it >= FOLLOWERS_OF_ONE_MAX {
-            return None;
-        }
-        taken.insert(id, of_it + 1);
-        Some(Self { shared: shared.clone(), id })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.shared.followers.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match taken.get_mut(&self.id) {
-            Some(places) if *places > 1 => *places -= 1,
-            _ => drop(taken.remove(&self.id)),
-        }
-    }
-}
-
-/// Who is following, where it is not an app.
+/// The client token, where the client is not an app.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it documents what `follow` reads")]
 pub struct StreamQuery {
-    /// The `client_token` of the creation, for whoever cannot send it as a Bearer token.
+    /// The `client_token` of the creation, for clients that cannot send it as a Bearer token.
     client_token: Option<String>,
 }
 
-/// Follows a verification: an `entry` event for each line of its timeline, each time with a
-/// `verification` event that shows the state after them, until it is final.
+/// Follows a verification until its status is final.
+///
+/// Each line of the timeline is an `entry` event. After new entries a `verification` event shows the state.
 #[utoipa::path(get, path = "/v1/verifications/{id}/stream", tag = "verifications",
     params(("id" = String, Path), StreamQuery),
     responses((status = 200, description = "Server-Sent Events", content_type = "text/event-stream"),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = []), ()))]
 pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let keys = &shared.engine.keys;
-    // A browser's own reader of events sends no headers; everybody else need not put it into a URL.
-    let in_header = bearer(&request).filter(|given| reference::read(keys, given, Purpose::Client).is_some());
+    let read_token = |token: &str| reference::read(&shared.keyring, token, Purpose::Client);
+    // A browser's EventSource sends no headers; other clients can keep the token out of the URL.
+    let in_header = bearer(&request).filter(|token| read_token(token).is_some());
     let token = query_parameter(request.query_string(), "client_token")?.or(in_header.map(str::to_owned));
     let v = match &token {
         Some(token) => {
-            let id = known(&id)?;
-            let to = reference::read(keys, token, Purpose::Client).filter(|to| to.id == id);
-            shared.engine.get(to.ok_or(EngineError::NotFound)?.id).await?
+            let id = verification_id(&id)?;
+            let to = read_token(token).filter(|to| to.id == id).ok_or(EngineError::NotFound)?;
+            shared.engine.get(to.id).await?
         }
         None => {
             let caller = Caller::from_request(&request, &mut Payload::None).await?;
-            shared.engine.get_for(&caller.app, known(&id)?).await?
+            shared.engine.get_for(&caller.app, verification_id(&id)?).await?
         }
     };
+    let slot = shared.followers.follow(v.id);
+    let slot = slot.ok_or_else(|| ApiError::rate_limited("streams", "concurrent streams", RETRY_WHEN_FULL))?;
     let follower = Follower {
-        place: Place::take(&shared, v.id).ok_or_else(|| ApiError::rate_limited("streams"))?,
+        shared,
+        slot,
         is_browser: token.is_some(),
-        until: Instant::now() + FOLLOW_MAX,
-        told: 0,
-        quiet: 0,
+        until: Instant::now() + STREAM_MAX,
+        entries_sent: 0,
+        polls_without_news: 0,
         is_over: false,
     };
     let events = stream::unfold((follower, Some(v)), |(mut follower, first)| async move {
@@ -112,20 +79,20 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-store"))
-        // The token is the only credential, and it is in the URL: any page that has it may read.
+        // The token in the URL is the only credential, so any page that has it may read.
         .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(events))
 }
 
 struct Follower {
-    place: Place,
-    /// A browser does not see what the customer's back end wrote down for itself.
+    shared: Data<Shared>,
+    slot: FollowerSlot,
+    /// A browser does not see the customer's metadata.
     is_browser: bool,
     until: Instant,
-    /// Entries told so far.
-    told: usize,
-    quiet: u32,
+    entries_sent: usize,
+    polls_without_news: u32,
     is_over: bool,
 }
 
@@ -135,26 +102,25 @@ impl Follower {
         while !self.is_over && Instant::now() < self.until {
             if known.is_none() {
                 tokio::select! {
-                    () = tokio::time::sleep(POLL) => {}
-                    () = self.place.shared.readiness.withdrawn() => return None,
+                    () = tokio::time::sleep(POLL_EVERY) => {}
+                    () = self.shared.readiness.withdrawn() => return None,
                 }
-                known = match self.place.shared.engine.get(self.place.id).await {
+                known = match self.shared.engine.get(self.slot.id()).await {
                     Ok(v) => Some(v),
-                    // Forgotten: there is nothing more to tell.
                     Err(EngineError::NotFound) => return None,
-                    // The next poll may find the store again.
+                    // The store may answer the next poll.
                     Err(_) => None,
                 };
             }
             if let Some(v) = known.take()
                 && let Some(news) = self.news(&v).await
             {
-                self.quiet = 0;
+                self.polls_without_news = 0;
                 return Some(news);
             }
-            self.quiet += 1;
-            if self.quiet >= KEEP_ALIVE_POLLS {
-                self.quiet = 0;
+            self.polls_without_news += 1;
+            if self.polls_without_news >= KEEP_ALIVE_POLLS {
+                self.polls_without_news = 0;
                 return Some(": still here\n\n".to_owned());
             }
         }
@@ -162,18 +128,18 @@ impl Follower {
     }
 
     async fn news(&mut self, v: &Verification) -> Option<String> {
-        let fresh = v.timeline.get(self.told..).filter(|fresh| !fresh.is_empty())?;
-        let now = self.place.shared.engine.clock.now().await.ok()?;
+        let fresh = v.timeline.get(self.entries_sent..).filter(|fresh| !fresh.is_empty())?;
+        let now = self.shared.clock.now().await.ok()?;
         let mut out = String::new();
         for entry in fresh {
             out.push_str(&event("entry", &EntryView::of(v, entry)));
         }
-        let mut view = VerificationView::of(v, &self.place.shared.engine.rules, now);
+        let mut view = VerificationView::of(v, &self.shared.rules, now);
         if self.is_browser {
             view.metadata.clear();
         }
         out.push_str(&event("verification", &view));
-        self.told = v.timeline.len();
+        self.entries_sent = v.timeline.len();
         self.is_over = v.status.is_final();
         Some(out)
     }

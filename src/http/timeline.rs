@@ -1,4 +1,4 @@
-//! The timeline: every event and decision, with its reason and inputs, in words.
+//! The timeline in words: every event and decision of a verification, with its reason and inputs.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -11,59 +11,59 @@ use crate::verification::event::{Activity, CallReport, FailureClass, TextReport}
 use crate::verification::timeline::{Entry, Note};
 use crate::verification::{AttemptStatus, Channel, Status, Verification};
 
-/// The story of one verification.
+/// The timeline of one verification.
 #[derive(Serialize, ToSchema)]
 pub struct TimelineView {
-    /// Which.
+    /// The id of the verification.
     pub id: String,
-    /// What happened, oldest first.
+    /// Events and decisions, oldest first.
     pub entries: Vec<EntryView>,
 }
 
-/// One thing that happened or was decided.
+/// One event or decision.
 #[derive(Serialize, ToSchema)]
 pub struct EntryView {
     /// RFC 3339.
     pub at: String,
-    /// What, for a program.
+    /// Its name, for programs.
     #[schema(example = "text_reported")]
     pub event: &'static str,
-    /// What, for a person.
-    #[schema(example = "The carrier did not deliver the text (30): no text will get through.")]
+    /// A sentence, for people.
+    #[schema(example = "The carrier did not deliver the text (error 30): no text will reach this number.")]
     pub text: String,
-    /// What it was decided on.
+    /// The inputs of the decision.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub inputs: Map<String, Value>,
 }
 
 impl TimelineView {
-    /// Tells it.
+    /// The whole timeline.
     pub fn of(v: &Verification) -> Self {
         Self { id: v.id.to_string(), entries: v.timeline.iter().map(|entry| EntryView::of(v, entry)).collect() }
     }
 }
 
 impl EntryView {
-    /// Tells one entry.
+    /// One entry.
     pub fn of(v: &Verification, entry: &Entry) -> Self {
-        let (event, text, inputs) = tell(v, &entry.note);
+        let (event, text, inputs) = describe(v, &entry.note);
         let inputs = if let Value::Object(inputs) = inputs { inputs } else { Map::new() };
         Self { at: entry.at.to_string(), event, text, inputs }
     }
 }
 
-fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
+fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
     match note {
         Note::Created { mode, policy } => (
             "created",
             match mode.first_channel() {
-                Channel::Sms => format!("Verification created; when to call: {policy}."),
-                Channel::Call => "Verification created; the code goes by call.".to_owned(),
+                Channel::Sms => format!("The verification was created; its escalation policy is {policy}."),
+                Channel::Call => "The verification was created; the code is sent by call.".to_owned(),
             },
             json!({ "channel": mode.as_str(), "policy": policy.to_string() }),
         ),
-        Note::Joined => ("joined", "Another request for this number joined this verification.".to_owned(), json!({})),
+        Note::Joined => ("joined", "Another creation for this number joined this verification.".to_owned(), json!({})),
         Note::AttemptDecided { attempt, channel, reason, is_repeat, waited_ms } => (
             if *channel == Channel::Call && *reason != Some(Reason::Requested) {
                 "escalated"
@@ -85,33 +85,36 @@ fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
             json!({ "attempt": attempt, "via": via.as_str() }),
         ),
         Note::Refused { attempt, provider_status, stop } => {
-            let so = if *stop { "; no other channel would fare better" } else { "" };
+            let consequence = if *stop { "; no other channel can reach this number" } else { "" };
             (
                 "refused",
-                format!("Plivo refused the {} (HTTP {provider_status}){so}.", thing(v, *attempt)),
+                format!("Plivo refused the {} (HTTP {provider_status}){consequence}.", thing(v, *attempt)),
                 json!({ "attempt": attempt, "provider_status": provider_status }),
             )
         }
         Note::Night { until } => (
             "quiet_hours",
-            format!("It will be night at the number's place: no call before {until} unless asked for."),
+            format!("Quiet hours at the number's place: no call before {until} unless one is requested."),
             json!({ "until": until.to_string() }),
         ),
         Note::CallBarred { reason, is_repeat, scope } => (
             "call_barred",
-            format!("A call was due and is not made: the limit on {} is reached.", scope.in_words()),
+            format!("A call was due but is not made: the limit on {} is reached.", scope.in_words()),
             json!({ "reason": reason.as_str(), "is_repeat": is_repeat, "scope": scope.as_str() }),
         ),
         Note::TimedOut { attempt } => (
             "timed_out",
-            format!("Plivo gave no answer; the {} may have been sent and is not asked for again.", thing(v, *attempt)),
+            format!(
+                "Plivo did not answer; the {} may have been sent, so it is not requested again.",
+                thing(v, *attempt)
+            ),
             json!({ "attempt": attempt }),
         ),
         Note::Deferred { attempt, provider_status, retry_at } => {
             let why = provider_status.map_or("no connection".to_owned(), |status| format!("HTTP {status}"));
             (
                 "deferred",
-                format!("Plivo could not be asked for the {} now ({why}); again soon.", thing(v, *attempt)),
+                format!("Plivo did not take the {} ({why}); the request is retried soon.", thing(v, *attempt)),
                 json!({ "attempt": attempt, "provider_status": provider_status, "retry_at": retry_at.to_string() }),
             )
         }
@@ -119,18 +122,18 @@ fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
             let why = provider_status.map_or("no connection".to_owned(), |status| format!("HTTP {status}"));
             (
                 "passed_on",
-                format!("The PHLO could not be run for the {} ({why}); the direct API is asked.", thing(v, *attempt)),
+                format!("The PHLO did not run for the {} ({why}); the direct API is used instead.", thing(v, *attempt)),
                 json!({ "attempt": attempt, "provider_status": provider_status }),
             )
         }
         Note::TakenBack { attempt } => (
             "taken_back",
-            "It is all over: the call is taken back, as far as it still rings.".to_owned(),
+            "The verification has ended: its call is canceled if it still rings.".to_owned(),
             json!({ "attempt": attempt }),
         ),
         Note::TakenOver { attempt } => (
             "taken_over",
-            format!("The process that was asking for the {} is gone; it is asked for once more.", thing(v, *attempt)),
+            format!("The process that requested the {} has stopped; it is requested once more.", thing(v, *attempt)),
             json!({ "attempt": attempt }),
         ),
         Note::TextReported { attempt, report } => (
@@ -142,7 +145,7 @@ fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         Note::CallReported { attempt, report } => (
             "call_reported",
             match v.attempts.get(usize::from(*attempt)) {
-                Some(a) if a.taken_back && report.status() == AttemptStatus::Failed => "The call was taken back.",
+                Some(a) if a.taken_back && report.status() == AttemptStatus::Failed => "The call was canceled.",
                 _ => call_report(report),
             }
             .to_owned(),
@@ -150,27 +153,27 @@ fn tell(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         ),
         Note::CallSilent { attempt } => (
             "call_silent",
-            "Nothing was heard of the call for 60 s; it counts as not answered.".to_owned(),
+            "Plivo reported nothing about the call for 60 s; it counts as not answered.".to_owned(),
             json!({ "attempt": attempt }),
         ),
         Note::CodeIncorrect { checks_remaining } => (
             "code_incorrect",
-            format!("A wrong code was entered; {checks_remaining} more may be tried."),
+            format!("A wrong code was entered; {checks_remaining} checks are left."),
             json!({ "checks_remaining": checks_remaining }),
         ),
         Note::Activity { kind } => (
             "activity",
             match kind {
-                Activity::Typing => "Somebody is typing the code; nobody is rung for 10 s.",
-                Activity::Received => "The person has the text; no call unless asked for.",
-                Activity::NotReceived => "The person says that no text came.",
+                Activity::Typing => "The person is typing the code; no call is made for 10 s.",
+                Activity::Received => "The person has received the text; no call is made unless one is requested.",
+                Activity::NotReceived => "The person reports that no text has arrived.",
             }
             .to_owned(),
             json!({ "kind": kind }),
         ),
         Note::Dropped { attempt } => (
             "dropped",
-            format!("The {} had not been asked for yet, and will not be.", thing(v, *attempt)),
+            format!("The {} was not requested yet, and is dropped.", thing(v, *attempt)),
             json!({ "attempt": attempt }),
         ),
         Note::Ended { status: Status::Expired } if v.is_lost => {
@@ -193,24 +196,24 @@ fn decided(channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms:
     };
     let at = format!("{:.1} s after the first request", waited_ms as f64 / 1000.0);
     match reason {
-        _ if is_repeat => format!("Calling once more, {at}: the last call reached nobody."),
-        Reason::Requested => "Calling, as asked for.".to_owned(),
+        _ if is_repeat => format!("Calling once more, {at}: the last call was not answered."),
+        Reason::Requested => "Calling, as requested.".to_owned(),
         Reason::Undelivered => format!("Calling at once, {at}: the carrier did not deliver the text."),
         Reason::Failed => format!("Calling at once, {at}: Plivo could not send the text."),
-        Reason::Landline => format!("Calling at once, {at}: this number cannot take texts."),
+        Reason::Landline => format!("Calling at once, {at}: this number cannot receive texts."),
         Reason::RejectedByPlivo => format!("Calling at once, {at}: Plivo did not accept the text."),
         Reason::StuckQueued => format!("Calling, {at}: the text never left Plivo's queue."),
-        Reason::NoReport => format!("Calling, {at}: nothing says that the text arrived."),
+        Reason::NoReport => format!("Calling, {at}: no report says that the text arrived."),
         Reason::DeliveredUnverified => {
-            format!("Calling, {at}: the text is reported as delivered, but no code came in.")
+            format!("Calling, {at}: the text is reported as delivered, but no code was entered.")
         }
-        Reason::RouteUnreliable => format!("Calling, {at}: texts on this route have been doing badly."),
+        Reason::RouteUnreliable => format!("Calling, {at}: texts on this route have been unreliable."),
     }
 }
 
 fn text_report(report: &TextReport) -> String {
     let what = match report {
-        TextReport::Queued => "Plivo has the text in its queue",
+        TextReport::Queued => "Plivo has queued the text",
         TextReport::Sent => "The text was handed to the carrier",
         TextReport::Delivered => "The carrier reports the text as delivered",
         TextReport::Undelivered { .. } => "The carrier did not deliver the text",
@@ -218,23 +221,23 @@ fn text_report(report: &TextReport) -> String {
     };
     let Some(class) = report.class() else { return format!("{what}.") };
     let code = report.error_code().map(|code| format!(" (error {code})")).unwrap_or_default();
-    let so = match (report.error_code().and_then(outcome::alert), class) {
-        (Some(alert), FailureClass::Stop) => format!("{alert}. It is not tried by any channel"),
-        (None, FailureClass::Stop) => "it is not tried by any channel".to_owned(),
-        (_, FailureClass::Permanent) => "no text will get through".to_owned(),
-        (_, FailureClass::Transient) => "it may still arrive, so the timer goes on".to_owned(),
+    let consequence = match (report.error_code().and_then(outcome::alert), class) {
+        (Some(alert), FailureClass::Stop) => format!("{alert}. No other channel is tried"),
+        (None, FailureClass::Stop) => "no other channel is tried".to_owned(),
+        (_, FailureClass::Permanent) => "no text will reach this number".to_owned(),
+        (_, FailureClass::Transient) => "it may still arrive, so the timer keeps running".to_owned(),
     };
-    format!("{what}{code}: {so}.")
+    format!("{what}{code}: {consequence}.")
 }
 
 fn call_report(report: &CallReport) -> &'static str {
     match report {
         CallReport::Ringing => "The phone rings.",
         CallReport::Answered => "The call was answered; the code is read out.",
-        CallReport::Completed => "The call is over.",
+        CallReport::Completed => "The call has ended.",
         CallReport::Ended { end, .. } => match end {
             CallEnd::Busy => "The line was busy.",
-            CallEnd::NoAnswer => "Nobody answered the call.",
+            CallEnd::NoAnswer => "The call was not answered.",
             CallEnd::Rejected => "The call was rejected; it is not repeated.",
             CallEnd::Machine => "A machine answered; no code was spoken.",
             CallEnd::Failed => "The call could not be placed.",
@@ -250,14 +253,14 @@ fn ended(v: &Verification, status: Status) -> String {
                 Channel::Sms => "text",
                 Channel::Call => "call",
             };
-            format!("The right code was entered; the {by} brought it.")
+            format!("The right code was entered; it came by {by}.")
         }
         Status::Expired if v.is_lost => {
-            "Given up: Redis failed over, and may have lost wrong codes, or that the right one was used.".to_owned()
+            "The verification was given up: Redis failed over and may have lost checks of its code.".to_owned()
         }
-        Status::Expired => "Time is up.".to_owned(),
-        Status::Canceled => "Canceled.".to_owned(),
-        Status::MaxChecksReached => "Too many wrong codes: it is locked.".to_owned(),
+        Status::Expired => "The code has expired.".to_owned(),
+        Status::Canceled => "The verification was canceled.".to_owned(),
+        Status::MaxChecksReached => "Too many wrong codes were entered; no more are accepted.".to_owned(),
         Status::Undeliverable => "No channel is left to reach this number.".to_owned(),
     }
 }

@@ -1,19 +1,18 @@
-//! JSON shapes, apart from the domain's types: what stands here keeps its name and meaning.
+//! The JSON shapes of verifications, apart from the domain's types: a field here keeps its name and its meaning.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::store::Cursor;
 use crate::time::Timestamp;
 use crate::verification::rules::Rules;
-use crate::verification::{Attempt, Verification, VerificationId};
+use crate::verification::{Attempt, Verification};
 
 /// A verification.
 #[derive(Serialize, ToSchema)]
 pub struct VerificationView {
-    /// Its id.
+    /// The id.
     #[schema(example = "vrf_3f5d7c1a9b2e4f60718293a4b5c6d7e8f9")]
     pub id: String,
     /// `pending`, or one of the final `verified`, `expired`, `canceled`, `max_checks_reached`, `undeliverable`.
@@ -25,28 +24,28 @@ pub struct VerificationView {
     /// ISO country of the number.
     #[schema(example = "US")]
     pub country: String,
-    /// `auto`, `sms` or `call`, as asked for.
+    /// `auto`, `sms` or `call`, as requested.
     #[schema(example = "auto")]
     pub channel: &'static str,
     /// RFC 3339.
     pub created_at: String,
-    /// RFC 3339; a call moves it.
+    /// RFC 3339; a call moves it to a later time.
     pub expires_at: String,
-    /// Wrong codes it still takes.
+    /// How many wrong codes may still be entered.
     pub checks_remaining: u8,
-    /// Seconds until another attempt on its first channel can be asked for.
+    /// Seconds until another attempt on the first channel is allowed.
     pub resend_after: u64,
     /// Whether this creation joined an open verification of the same number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub joined: Option<bool>,
-    /// For a browser to follow this verification with; only in the answer to a creation.
+    /// Lets a browser follow this verification; only in the answer to a creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
     /// Texts and calls, oldest first.
     pub attempts: Vec<AttemptView>,
     /// The next planned step.
     pub next: Option<NextView>,
-    /// Whether the number is one of `TEST_NUMBERS`: nothing was sent.
+    /// Whether the number is a test number, to which nothing is sent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
     /// As given at creation.
@@ -62,7 +61,7 @@ pub struct AttemptView {
     /// `triggering`, `triggered`, `queued`, `sent`, `delivered`, `undelivered`, `failed`, `unknown`; of calls
     /// `ringing`, `answered`, `completed`, `no_answer`, `busy`, `rejected`, `machine`.
     pub status: &'static str,
-    /// Which of Plivo's doors it went through: `phlo`, or `api` for the Message or Call API; null while none has taken it.
+    /// `phlo`, or `api` for Plivo's Message or Call API; null until one of them has accepted the attempt.
     pub via: Option<&'static str>,
     /// Why a call was made.
     pub reason: Option<&'static str>,
@@ -70,7 +69,7 @@ pub struct AttemptView {
     pub provider_id: Option<String>,
     /// Plivo's error code or hangup cause.
     pub error_code: Option<String>,
-    /// When Plivo was first asked for it.
+    /// When it was first requested from Plivo.
     pub at: String,
 }
 
@@ -79,31 +78,31 @@ pub struct AttemptView {
 pub struct NextView {
     /// `call`.
     pub channel: &'static str,
-    /// When; null where QUIET_HOURS leave no time for it while the code lives.
+    /// When; null if the quiet hours last until the code expires.
     pub at: Option<String>,
-    /// Why; `quiet_hours` where that is why not.
+    /// Why; `quiet_hours` if they prevent the call.
     pub reason: &'static str,
-    /// Until when it is night at the number's place, where that puts the call off.
+    /// The end of the quiet hours at the number's place, if they defer the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_until: Option<String>,
 }
 
-/// What became of a code.
+/// The result of a check.
 #[derive(Serialize, ToSchema)]
 pub struct CheckView {
-    /// The verification.
+    /// The id of the verification.
     pub id: String,
     /// `verified` or `incorrect`.
     pub result: &'static str,
-    /// The verification's status after it.
+    /// The status of the verification after the check.
     pub status: &'static str,
     /// When it was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<String>,
-    /// The channel the success is put down to.
+    /// The channel that is credited with the success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<&'static str>,
-    /// Wrong codes it still takes.
+    /// How many wrong codes may still be entered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checks_remaining: Option<u8>,
 }
@@ -111,14 +110,14 @@ pub struct CheckView {
 /// A page of verifications, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct PageView {
-    /// What is on it.
+    /// Its verifications.
     pub verifications: Vec<VerificationView>,
     /// For the next page; null on the last.
     pub next_cursor: Option<String>,
 }
 
 impl VerificationView {
-    /// As a reader sees it at `now`.
+    /// A verification as it stands at `now`.
     pub fn of(v: &Verification, rules: &Rules, now: Timestamp) -> Self {
         let resend_at = v.newest(v.mode.first_channel()).map(|a| a.at + rules.resend_cooldown);
         Self {
@@ -168,16 +167,4 @@ impl AttemptView {
             at: a.at.to_string(),
         }
     }
-}
-
-/// A cursor as it stands in a URL: it names a verification by id, which is no secret between us and its app.
-pub fn write_cursor(cursor: Cursor) -> String {
-    format!("{}-{}", cursor.created_at.as_millis(), cursor.id)
-}
-
-/// The reverse of [`write_cursor`].
-pub fn read_cursor(text: &str) -> Option<Cursor> {
-    let (millis, id) = text.split_once('-')?;
-    let id: VerificationId = id.parse().ok()?;
-    Some(Cursor { created_at: Timestamp::from_millis(millis.parse().ok()?), id })
 }

@@ -153,7 +153,7 @@ async fn it_is_noticed(last_four: &'static str, reports: [&'static str; 2], kind
     assert!(last <= 12 && ages[0].is_none_or(|first| first >= 3 * last), "{ages:?}");
     let timeline = route.timeline(&down[19].0.id).await;
     for words in
-        ["of the codes still missing", "come within 10 s", "waiting on would cost", "this route have been doing badly"]
+        ["of the codes still missing", "come within 10 s", "waiting on would cost", "this route have been unreliable"]
     {
         assert!(timeline.iter().any(|text| text.contains(words)), "{words}: {timeline:#?}");
     }

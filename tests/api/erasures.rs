@@ -142,7 +142,7 @@ async fn a_late_report_leaves_no_link_to_what_is_gone() {
     assert!(!finds(&uuid).await);
     // The flow's node names another text of that attempt.
     let to = phlo_2fa::verification::AttemptRef { id: created.id().parse().unwrap(), attempt: 0 };
-    let reference = phlo_2fa::plivo::reference::issue(&app.engine.keys, to, phlo_2fa::plivo::reference::Purpose::Phlo);
+    let reference = phlo_2fa::plivo::reference::issue(&app.keyring, to, phlo_2fa::plivo::reference::Purpose::Phlo);
     let body = json!({ "ref": reference, "event": "sms_sent", "message_uuid": "a-late-uuid" });
     let told = app.send(app.keyless("POST", "/plivo/phlo").bearer_auth(CALLBACK_SECRET).json(&body)).await;
     assert_eq!(told.status, 200, "{told:?}");
@@ -233,7 +233,7 @@ async fn beyond_some_thousand_it_is_done_in_steps() {
     const MANY: u64 = 4_050;
     let store = Arc::new(Memory::default());
     let app = Stub::direct_on(store.clone(), Vec::new()).await;
-    let (keys, rules, now) = (&app.engine.keys, Rules::default(), app.clock.now().await.unwrap());
+    let (keys, rules, now) = (&app.keyring, Rules::default(), app.clock.now().await.unwrap());
     let to = PhoneNumber::parse(TO).unwrap();
     let number = keys.number_key("demo", &to);
     let mut previous = None;

@@ -192,8 +192,7 @@ async fn what_could_not_be_taken_down_counts_when_it_comes_again() {
     let uuid = created.body["attempts"][0]["provider_id"].as_str().unwrap().to_owned();
     app.until(created.id(), "queued", |v| v["attempts"][0]["status"] == "queued").await;
     let to = phlo_2fa::verification::AttemptRef { id: created.id().parse().unwrap(), attempt: 0 };
-    let reference =
-        phlo_2fa::plivo::reference::issue(&app.engine.keys, to, phlo_2fa::plivo::reference::Purpose::Message);
+    let reference = phlo_2fa::plivo::reference::issue(&app.keyring, to, phlo_2fa::plivo::reference::Purpose::Message);
     for (path, status) in [("/plivo/message".to_owned(), "sent"), (format!("/plivo/message/{reference}"), "delivered")]
     {
         let (params, once) = ([("MessageUUID", uuid.as_str()), ("Status", status)], nonce());

@@ -50,7 +50,7 @@ async fn every_route_says_so_within_a_second(redis_url: String) {
     let env = vec![("REDIS_URL", redis_url)];
     let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
     let to = AttemptRef { id: format!("vrf_{}", "0".repeat(34)).parse().unwrap(), attempt: 0 };
-    let reference = phlo_2fa::plivo::reference::issue(&app.engine.keys, to, phlo_2fa::plivo::reference::Purpose::Phlo);
+    let reference = phlo_2fa::plivo::reference::issue(&app.keyring, to, phlo_2fa::plivo::reference::Purpose::Phlo);
     // Nobody waits for the store twice: all at once take about as long as one alone, however slow this machine.
     let alone = Instant::now();
     app.get("/v1/verifications").await.assert_problem(503, "storage_unavailable");

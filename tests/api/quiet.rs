@@ -55,7 +55,7 @@ impl Quiet {
     /// The ref of its `attempt`th attempt, as Plivo was given it.
     pub(crate) fn reference(&self, id: &str, attempt: u8) -> String {
         let to = AttemptRef { id: id.parse().unwrap(), attempt };
-        reference::issue(&self.engine.keys, to, Purpose::Phlo)
+        reference::issue(&self.keyring, to, Purpose::Phlo)
     }
 
     /// Reports as the flow's nodes do, with ref and secret.

@@ -88,7 +88,7 @@ impl World {
 
     /// Where the number's newest verification and its wrong codes are found.
     fn index(&self, to: &str) -> String {
-        let number = self.app.engine.keys.number_key("demo", &PhoneNumber::parse(to).unwrap());
+        let number = self.app.keyring.number_key("demo", &PhoneNumber::parse(to).unwrap());
         format!("phlo2fa:{{{:02x}}}:n:{:032x}", number.shard(), u128::from_be_bytes(number.0))
     }
 
@@ -166,7 +166,7 @@ async fn nothing_outlives_its_documented_time() {
     app.post(&format!("/v1/verifications/{canceled}/cancel"), json!({})).await;
     world.reported("00000000-9dad-11d1-80b4-00c04fd430c8").await;
     app.settled().await;
-    app.engine.learner.flush(true).await.unwrap();
+    app.learner.flush(true).await.unwrap();
     let all = ["answer", "app", "count", "due", "link", "n", "parked", "v"];
     assert!(world.kinds().is_superset(&all.into()), "{:?}", world.kinds());
     assert!(world.kinds().iter().any(|kind| ["route", "prefix", "learned"].contains(kind)), "{:?}", world.kinds());

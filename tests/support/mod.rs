@@ -1,4 +1,4 @@
-//! What the tests share: a whole service on free ports, its local Plivo, and a clock that moves when told to.
+//! A whole service for tests: on free ports, with a local Plivo, and with a clock that only the test advances.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "these are tests")]
 
@@ -6,34 +6,38 @@ pub mod redis_server;
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use phlo_2fa::app::{Application, Options};
 use phlo_2fa::config::Config;
 use phlo_2fa::engine::{Clock, Engine};
+use phlo_2fa::keyring::Keyring;
+use phlo_2fa::learner::Learner;
 use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
 use phlo_2fa::store::Store;
 use phlo_2fa::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
 
-/// The secret that the test's flow has on its canvas.
+/// The callback secret that the test's flow sends.
 pub const CALLBACK_SECRET: &str = "a-callback-secret-of-tests";
 
-/// How often something is looked for, 10 ms apart, before a test gives it up: a loaded machine only takes longer.
-const POLLS: usize = 6000;
+/// How long a test waits for something before it fails. Generous, because a loaded machine is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL_EVERY: Duration = Duration::from_millis(10);
 
-/// How a test's service is set up.
+/// The configuration of a test's service.
 pub struct Setup {
-    /// Settings beside those of a demo.
+    /// Settings that replace those of the demo.
     pub env: Vec<(&'static str, String)>,
-    /// Instead of the embedded store.
+    /// Replaces the embedded store.
     pub store: Option<Arc<dyn Store>>,
-    /// How much faster the local Plivo's time runs.
+    /// The speed of the local Plivo's time.
     pub speed: f64,
-    /// The token that the local Plivo goes by, if it is not the service's.
+    /// The local Plivo's auth token, if it is not the service's.
     pub plivo_token: Option<&'static str>,
-    /// Where the flow's reports go, if not to the service.
+    /// The URL that the flow reports to, if it is not the service's.
     pub canvas_url: Option<String>,
 }
 
@@ -43,19 +47,25 @@ impl Default for Setup {
     }
 }
 
-/// A service that runs, with everything around it. Ends when dropped.
+/// A running service with its local Plivo. Stops when dropped.
 pub struct TestApp {
-    /// Where it listens, `http://127.0.0.1:PORT`.
+    /// Its URL, `http://127.0.0.1:PORT`.
     pub url: String,
-    /// Where its local Plivo listens.
+    /// The URL of its local Plivo.
     pub plivo_url: String,
-    /// The service's clock: it stands still until [`TestApp::advance`].
+    /// The service's clock; it stands still until [`TestApp::advance`].
     pub clock: Clock,
     /// The service's engine.
     pub engine: Engine,
-    /// Whether it goes through a PHLO.
+    /// The service's keys, for a test that issues refs.
+    pub keyring: Arc<Keyring>,
+    /// What the service has learned of routes.
+    pub learner: Arc<Learner>,
+    /// Effects and other detached tasks.
+    pub tasks: TaskTracker,
+    /// Whether it sends through a PHLO.
     pub has_phlo: bool,
-    /// The secret of its app.
+    /// The API key of its app.
     pub key: String,
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
@@ -66,11 +76,11 @@ pub struct TestApp {
 /// An answer of the API.
 #[derive(Debug)]
 pub struct Answer {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// The headers.
+    /// The HTTP headers.
     pub headers: reqwest::header::HeaderMap,
-    /// The body as JSON; null when there is none.
+    /// The body as JSON; null if it is not JSON.
     pub body: Value,
 }
 
@@ -80,12 +90,12 @@ impl Answer {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// A header; empty when there is none.
+    /// A header; empty if it is absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Asserts that it is a problem, with everything that a problem has.
+    /// Asserts that it is a complete problem with this status and code.
     #[track_caller]
     pub fn assert_problem(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code()), (status, code), "{self:?}");
@@ -128,12 +138,12 @@ fn free_port() -> (TcpListener, String) {
 }
 
 impl TestApp {
-    /// A service on the embedded store.
+    /// Starts a service with the demo's settings.
     pub async fn spawn() -> Self {
         Self::spawn_with(Setup::default()).await
     }
 
-    /// A service set up so.
+    /// Starts a service with this configuration.
     pub async fn spawn_with(setup: Setup) -> Self {
         let ((listener, url), (plivo_listener, plivo_url)) = (free_port(), free_port());
         let mut env: Vec<(String, String)> = vec![
@@ -141,9 +151,9 @@ impl TestApp {
             ("PLIVO_PHLO_URL".into(), plivo_url.clone()),
             ("PUBLIC_URL".into(), url.clone()),
             ("CALLBACK_SECRET".into(), CALLBACK_SECRET.into()),
-            // What most stories are about must not depend on what a route has taught.
+            // Most tests must not depend on what the service learns of a route,
             ("ESCALATION".into(), "fixed+fail:35".into()),
-            // Nor on what calls cost anywhere.
+            // nor on the price of a call.
             ("COST_CALL".into(), "0.025".into()),
         ];
         for (name, value) in setup.env {
@@ -168,39 +178,41 @@ impl TestApp {
         let server = sandbox.serve(plivo_listener).unwrap();
         let plivo = server.handle();
         tokio::spawn(server);
-        // The store forgets by its own clock, so the service's begins with it.
+        // The store expires keys by its own clock, so the service's clock starts at the same time.
         let clock = Clock::manual(Timestamp::from_millis(jiff::Timestamp::now().as_millisecond()));
         let options = Options { store: setup.store, clock: Some(clock.clone()), sandbox: None };
         let app = Application::start(&config, listener, options).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let engine = app.engine.clone();
+        let (engine, tasks) = (app.engine.clone(), app.tasks.clone());
+        let (keyring, learner) = (Arc::clone(&app.shared.keyring), Arc::clone(&app.shared.learner));
         tokio::spawn(app.run_until(async {
             let _ = stopped.await;
         }));
         let http = client();
-        Self { url, plivo_url, clock, engine, has_phlo, key: "demo".into(), http, stop: Some(stop), sandbox, plivo }
+        let (key, stop) = ("demo".into(), Some(stop));
+        Self { url, plivo_url, clock, engine, keyring, learner, tasks, has_phlo, key, http, stop, sandbox, plivo }
     }
 
-    /// Moves the service's clock on and lets everything due happen. What the service's own escalator was faster
-    /// to claim may take a moment longer: wait for it with [`TestApp::until`].
+    /// Advances the service's clock and performs everything that is due.
+    ///
+    /// The service's own timers may have claimed some of it first: wait for that with [`TestApp::until`].
     pub async fn advance(&self, seconds: f64) {
         self.clock.advance(Duration::from_secs_f64(seconds));
         self.engine.wake_due().await.unwrap();
     }
 
-    /// Waits until nothing that was begun is under way, so that moving the clock on takes nobody's lease away.
+    /// Waits until no effect is in flight, so that advancing the clock expires no lease.
     pub async fn settled(&self) {
-        for n in 0..POLLS {
-            if self.engine.tasks.is_empty() {
-                return;
-            }
-            // Most are done in no time.
-            tokio::time::sleep(Duration::from_millis(if n < 20 { 1 } else { 10 })).await;
+        let start = Instant::now();
+        while !self.tasks.is_empty() {
+            assert!(start.elapsed() < PATIENCE, "{} effects are still in flight", self.tasks.len());
+            // Most effects take a millisecond.
+            let is_early = start.elapsed() < Duration::from_millis(20);
+            tokio::time::sleep(if is_early { Duration::from_millis(1) } else { POLL_EVERY }).await;
         }
-        panic!("{} effects are still under way", self.engine.tasks.len());
     }
 
-    /// What is sent to the API, and the answer.
+    /// Sends a request and reads the answer.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -208,25 +220,26 @@ impl TestApp {
         Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
     }
 
-    /// A request to some path with the app's key, for the test to complete.
+    /// Starts a request with the app's key.
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.keyless(method, path).bearer_auth(&self.key)
     }
 
-    /// The same without a key.
+    /// Starts a request without a key.
     pub fn keyless(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method.parse().unwrap(), format!("{}{path}", self.url))
     }
 
-    /// Sends bytes as they are and returns all that comes back until the other side closes. For requests that no
-    /// client makes; they should ask for the connection to be closed.
+    /// Sends raw bytes and returns everything that is answered until the service closes the connection.
+    ///
+    /// For requests that no HTTP client makes; they should ask for the connection to be closed.
     pub async fn raw(&self, request: impl Into<Vec<u8>>) -> String {
         use std::io::{Read, Write};
         let (address, request) = (self.url.trim_start_matches("http://").to_owned(), request.into());
         let talk = move || {
             let mut stream = std::net::TcpStream::connect(address).unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
-            // It may be refused before all of it is written.
+            // The service may refuse the request before all of it is written.
             let _ = stream.write_all(&request);
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer);
@@ -267,55 +280,41 @@ impl TestApp {
         self.post(&format!("/v1/verifications/{id}/attempts"), json!({ "channel": channel })).await
     }
 
-    /// What reached `+1 415 555 <last four>`.
+    /// What the handset of `+1 415 555 <last four>` received.
     pub async fn handset(&self, last_four: &str) -> Value {
         let url = format!("{}/handset/1415555{last_four}", self.plivo_url);
         self.send(self.http.get(url)).await.body
     }
 
-    /// Every request that the local Plivo took.
+    /// Every request that the local Plivo received.
     pub async fn whole_plivo_log(&self) -> Vec<Value> {
         let log = self.send(self.http.get(format!("{}/log", self.plivo_url))).await.body;
         log.as_array().unwrap().clone()
     }
 
-    /// Every request that the local Plivo took for `+1 415 555 <last four>`.
+    /// Every request that the local Plivo received for `+1 415 555 <last four>`.
     pub async fn plivo_log(&self, last_four: &str) -> Vec<Value> {
         let to = format!("1415555{last_four}");
         self.whole_plivo_log().await.into_iter().filter(|entry| entry["to"] == to.as_str()).collect()
     }
 
-    /// Polls a verification until it is as wanted; the local Plivo's reports take a moment of real time.
+    /// Reads a verification until it is as wanted, and returns it.
     pub async fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..POLLS {
-            let v = self.read(id).await;
-            if wanted(&v) {
-                return v;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("not {what}: {:#}", self.read(id).await);
+        poll(what, wanted, || self.read(id)).await
     }
 
-    /// Polls a handset until it is as wanted.
+    /// Reads a handset until it is as wanted, and returns it.
     pub async fn until_handset(&self, last_four: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..POLLS {
-            let handset = self.handset(last_four).await;
-            if wanted(&handset) {
-                return handset;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("not {what}: {:#}", self.handset(last_four).await);
+        poll(what, wanted, || self.handset(last_four)).await
     }
 
-    /// The code of the newest text, once one is there.
+    /// Waits for a text and returns the code of the newest one.
     pub async fn texted_code(&self, last_four: &str) -> String {
         let handset = self.until_handset(last_four, "texted", |h| h["messages"][0]["code"].is_string()).await;
         handset["messages"].as_array().unwrap().last().unwrap()["code"].as_str().unwrap().to_owned()
     }
 
-    /// The code of a call, once one is spoken.
+    /// Waits for a call that speaks a code and returns the code.
     pub async fn spoken_code(&self, last_four: &str) -> String {
         let spoken =
             |h: &Value| h["calls"].as_array().unwrap().iter().find_map(|c| c["code"].as_str().map(str::to_owned));
@@ -334,7 +333,20 @@ impl Drop for TestApp {
     }
 }
 
-/// A code that is not this one.
+/// Reads a value until it is as wanted, and returns it: the local Plivo's reports take a moment of real time.
+async fn poll<F: Future<Output = Value>>(what: &str, wanted: impl Fn(&Value) -> bool, read: impl Fn() -> F) -> Value {
+    let start = Instant::now();
+    loop {
+        let value = read().await;
+        if wanted(&value) {
+            return value;
+        }
+        assert!(start.elapsed() < PATIENCE, "not {what}: {value:#}");
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
+/// A code that differs from this one.
 pub fn wrong(code: &str) -> String {
     let first = if code.starts_with('0') { '1' } else { '0' };
     format!("{first}{}", &code[1..])

@@ -1,4 +1,4 @@
-//! A real `redis-server` for one test: on a free port, in a directory of its own, ended with the test.
+//! A real `redis-server` for one test: on a free port, in its own directory, stopped with the test.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -9,9 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// What it is started as.
+/// The role that a server is started in.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Role {
     Standalone,
     Cluster,
     Sentinel,
@@ -19,38 +19,38 @@ enum Kind {
 
 /// A running server.
 pub(crate) struct RedisServer {
-    /// Where it listens, on 127.0.0.1.
+    /// Its port on 127.0.0.1.
     pub(crate) port: u16,
-    kind: Kind,
+    role: Role,
     dir: PathBuf,
     args: Vec<String>,
     child: Option<Child>,
 }
 
 impl RedisServer {
-    /// One server on its own.
+    /// Starts a standalone server.
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// One server on its own, with more arguments (`["--requirepass", "secret"]`).
+    /// Starts a standalone server with more arguments, such as `["--requirepass", "secret"]`.
     pub(crate) fn start_with(args: &[&str]) -> Self {
-        Self::launch(Kind::Standalone, args)
+        Self::launch(Role::Standalone, args)
     }
 
-    /// One node that holds all slots of a cluster: it refuses whatever crosses slots.
+    /// Starts a cluster of one node that holds all slots: it refuses commands that cross slots.
     pub(crate) fn start_cluster() -> Self {
-        let server = Self::launch(Kind::Cluster, &["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]);
+        let server = Self::launch(Role::Cluster, &["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]);
         server.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-        server.wait_for("a cluster that is up", || server.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        server.wait_for("a running cluster", || server.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
         server
     }
 
-    /// Three primaries, each with a third of the slots; the others go on when one is away.
+    /// Starts three primaries, each with a third of the slots; the others keep serving if one is down.
     pub(crate) fn start_cluster_of_three() -> [Self; 3] {
         let args =
             ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-require-full-coverage", "no"];
-        let servers = [(); 3].map(|()| Self::launch(Kind::Cluster, &args));
+        let servers = [(); 3].map(|()| Self::launch(Role::Cluster, &args));
         for (n, (server, slots)) in
             servers.iter().zip([["0", "5460"], ["5461", "10922"], ["10923", "16383"]]).enumerate()
         {
@@ -61,7 +61,7 @@ impl RedisServer {
             servers[0].command(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string()]);
         }
         for server in &servers {
-            server.wait_for("three that know each other", || {
+            server.wait_for("three nodes that know each other", || {
                 let info = server.command(&["CLUSTER", "INFO"]);
                 let is_whole = info.contains("cluster_slots_assigned:16384") && info.contains("cluster_size:3");
                 is_whole && info.contains("cluster_state:ok")
@@ -70,21 +70,21 @@ impl RedisServer {
         servers
     }
 
-    /// A sentinel that watches `master` under the name `main`.
+    /// Starts a sentinel that watches `master` under the name `main`.
     pub(crate) fn start_sentinel(master: &Self) -> Self {
-        let server = Self::launch(Kind::Sentinel, &[]);
+        let server = Self::launch(Role::Sentinel, &[]);
         server.command(&["SENTINEL", "MONITOR", "main", "127.0.0.1", &master.port.to_string(), "1"]);
         server
     }
 
-    fn launch(kind: Kind, args: &[&str]) -> Self {
+    fn launch(role: Role, args: &[&str]) -> Self {
         // Between finding a free port and binding it another test may take it.
         for _ in 0..20 {
             let port = free_port();
             let dir = std::env::temp_dir().join(format!("phlo2fa-test-redis-{}-{port}", std::process::id()));
             std::fs::create_dir_all(&dir).expect("a directory for redis-server");
             let args = args.iter().map(|&arg| arg.to_owned()).collect();
-            let mut server = Self { port, kind, dir, args, child: None };
+            let mut server = Self { port, role, dir, args, child: None };
             if server.spawn() {
                 return server;
             }
@@ -92,10 +92,10 @@ impl RedisServer {
         panic!("redis-server did not start on any of 20 ports");
     }
 
-    /// Whether it is up, and it is ours that answers.
+    /// Whether the server answers and is our own process.
     fn spawn(&mut self) -> bool {
         let mut command = Command::new("redis-server");
-        if self.kind == Kind::Sentinel {
+        if self.role == Role::Sentinel {
             let config = self.dir.join("sentinel.conf");
             std::fs::write(&config, "").expect("a configuration for the sentinel");
             command.arg(config).arg("--sentinel");
@@ -122,43 +122,43 @@ impl RedisServer {
         false
     }
 
-    /// A URL that reaches it.
+    /// Its URL for `REDIS_URL`.
     pub(crate) fn url(&self) -> String {
-        match self.kind {
-            Kind::Standalone => format!("redis://127.0.0.1:{}", self.port),
-            Kind::Cluster => format!("redis+cluster://127.0.0.1:{}", self.port),
-            Kind::Sentinel => format!("redis+sentinel://127.0.0.1:{}/main", self.port),
+        match self.role {
+            Role::Standalone => format!("redis://127.0.0.1:{}", self.port),
+            Role::Cluster => format!("redis+cluster://127.0.0.1:{}", self.port),
+            Role::Sentinel => format!("redis+sentinel://127.0.0.1:{}/main", self.port),
         }
     }
 
-    /// Ends it at once, as a crash would.
+    /// Kills the server, as a crash would.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().expect("redis-server can be ended");
-            child.wait().expect("redis-server ends");
+            child.kill().expect("redis-server can be killed");
+            child.wait().expect("redis-server exits");
         }
     }
 
-    /// Ends it and starts it again on the same port, empty.
+    /// Kills the server and starts it again on the same port. Without persistence it is empty.
     pub(crate) fn restart(&mut self) {
         self.kill();
         assert!(self.spawn(), "redis-server did not start again on port {}", self.port);
-        if self.kind == Kind::Cluster {
-            self.wait_for("a cluster that is up", || self.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        if self.role == Role::Cluster {
+            self.wait_for("a running cluster", || self.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
         }
     }
 
-    /// One command over a connection of its own, and what it answers; the parts of a list a line each.
+    /// Sends one command over its own connection and returns the answer, a list as one line per element.
     pub(crate) fn command(&self, words: &[&str]) -> String {
         self.try_command(words).expect("redis-server answers")
     }
 
-    /// The same while the server may be cutting connections off, as when it takes another role.
+    /// Sends one command while the server may close connections, as when its role changes.
     pub(crate) fn try_command(&self, words: &[&str]) -> std::io::Result<String> {
         read_answer(&mut BufReader::new(self.send(words)))
     }
 
-    /// One command over a connection of its own, whose answer may be read or not.
+    /// Sends one command over its own connection and leaves the answer to the caller.
     pub(crate) fn send(&self, words: &[&str]) -> TcpStream {
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
@@ -169,7 +169,7 @@ impl RedisServer {
         stream
     }
 
-    /// Every key and every value, as it is: a line each, or several.
+    /// Every key with its value, as text.
     pub(crate) fn everything(&self) -> String {
         let mut all = String::new();
         for key in self.command(&["KEYS", "*"]).lines() {
@@ -179,7 +179,7 @@ impl RedisServer {
                 "zset" => &["ZRANGE", key, "0", "-1"],
                 "hash" => &["HGETALL", key],
                 "set" => &["SMEMBERS", key],
-                // It was due between the two questions.
+                // It expired between the two commands.
                 "none" => continue,
                 kind => panic!("{key} is a {kind}, which these tests cannot read"),
             };
@@ -188,7 +188,7 @@ impl RedisServer {
         all
     }
 
-    /// The keys that would stay for ever.
+    /// The keys without an expiry.
     pub(crate) fn everlasting(&self) -> Vec<String> {
         let script = "local stay = {} for _, key in ipairs(redis.call('KEYS', '*')) do \
             if redis.call('PTTL', key) == -1 then stay[#stay + 1] = key end end return stay";
@@ -198,7 +198,7 @@ impl RedisServer {
     fn wait_for(&self, what: &str, mut is_so: impl FnMut() -> bool) {
         let start = Instant::now();
         while !is_so() {
-            assert!(start.elapsed() < Duration::from_secs(20), "waited in vain for {what}");
+            assert!(start.elapsed() < Duration::from_secs(20), "never saw {what}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -214,7 +214,7 @@ impl Drop for RedisServer {
     }
 }
 
-/// Below the ports that outgoing connections get, so that nobody takes it while its server is down.
+/// Below the ephemeral range, so that no outgoing connection takes the port while its server is down.
 fn free_port() -> u16 {
     // A cluster node also takes the port 10,000 above its own.
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -1,5 +1,6 @@
-//! A verification told as a story: what happens at which second, and what comes of it. Everything goes through
-//! `open` and `decide`; nothing else is touched.
+//! A verification as a sequence of events, each at its second, and the decision that each brings.
+//!
+//! It uses `open` and `decide` alone: no engine, no store, no HTTP.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -22,16 +23,16 @@ use phlo_2fa::verification::{
     VerificationId, decide, open,
 };
 
-/// A number that may be a mobile. Reading one is slow.
+/// A number that may be a mobile. Shared, because parsing one is slow.
 pub static NUMBER: LazyLock<PhoneNumber> = LazyLock::new(|| PhoneNumber::parse("+14155550112").unwrap());
 
-/// When every story begins.
+/// The time of every creation.
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-/// The right code of every story.
+/// The right code of every verification.
 pub const RIGHT: &str = "042917";
 
-/// One verification and what the last event brought.
+/// One verification and the decision on its last event.
 #[derive(Clone, Debug)]
 pub struct Story {
     pub v: Verification,
@@ -43,7 +44,7 @@ pub struct Story {
 }
 
 impl Story {
-    /// Begins one under the rules' defaults and a policy.
+    /// Creates a verification under the default rules and a policy.
     pub fn new(mode: Mode, policy: &str) -> Self {
         Self::with(Rules::default(), |request| {
             request.mode = mode;
@@ -51,7 +52,7 @@ impl Story {
         })
     }
 
-    /// Begins one after changing the request.
+    /// Creates a verification from a changed request.
     pub fn with(rules: Rules, change: impl FnOnce(&mut Request)) -> Self {
         let mut request = Request {
             id: VerificationId::new(7, 7),
@@ -71,12 +72,12 @@ impl Story {
         Self { v: after, rules, now: START, effects, lessons, answer }
     }
 
-    /// What one event brings `seconds` after the start.
+    /// Decides an event `seconds` after the creation.
     pub fn at(&mut self, seconds: u64, event: Event) -> &mut Self {
         self.at_ms(seconds * 1000, event)
     }
 
-    /// The same, to the millisecond.
+    /// Decides an event `ms` milliseconds after the creation.
     pub fn at_ms(&mut self, ms: u64, event: Event) -> &mut Self {
         self.now = START + Duration::from_millis(ms);
         let Decision { after, effects, lessons, answer } = decide(&self.v, &event, &self.rules, self.now);
@@ -84,17 +85,17 @@ impl Story {
         self
     }
 
-    /// The statuses of all attempts.
+    /// The status of each attempt.
     pub fn attempts(&self) -> Vec<AttemptStatus> {
         self.v.attempts.iter().map(|a| a.status).collect()
     }
 
-    /// Why the next call is planned, and how many milliseconds after the start.
+    /// The next planned call, in milliseconds after the creation, and its reason.
     pub fn next(&self) -> Option<(u64, Reason)> {
         self.v.next_call().map(|call| (ms_after_start(call.at), call.reason))
     }
 
-    /// Where it stands.
+    /// The status of the verification.
     pub fn status(&self) -> Status {
         self.v.status
     }

@@ -1,0 +1,154 @@
+//! What can be done to an open verification: check a code, ask for an attempt, cancel, report activity.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::auth::Caller;
+use super::body::Json;
+use super::error::{ApiError, Problem};
+use super::outcome::{accepted, triggered, view};
+use super::parameters::{self, verification_id};
+use super::state::Shared;
+use super::view::{CheckView, VerificationView};
+use crate::engine::Applied;
+use crate::verification::event::Activity;
+use crate::verification::{Answer, Channel, Event};
+
+/// A code that was typed in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckBody {
+    /// The digits, as typed.
+    #[schema(example = "042917", value_type = String, pattern = "^[0-9]{4,10}$")]
+    code: Option<String>,
+}
+
+/// A code and the number it was sent to.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckByNumberBody {
+    /// E.164.
+    #[schema(example = "+14155550112", value_type = String, pattern = r"^\+[1-9][0-9]{6,14}$")]
+    to: Option<String>,
+    /// The digits, as typed.
+    #[schema(example = "042917", value_type = String, pattern = "^[0-9]{4,10}$")]
+    code: Option<String>,
+}
+
+/// Another attempt.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptBody {
+    /// `sms` or `call` (`voice` is accepted for it).
+    #[schema(example = "call", value_type = String, pattern = "^(sms|call|voice)$")]
+    channel: Option<String>,
+}
+
+/// What the person does at the moment.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActivityBody {
+    /// `typing`, `received` or `not_received`.
+    #[schema(example = "typing", value_type = String, pattern = "^(typing|received|not_received)$")]
+    kind: Option<String>,
+}
+
+/// Checks a code. A wrong code is a normal answer; a final state is a problem.
+#[utoipa::path(post, path = "/v1/verifications/{id}/checks", tag = "checks", params(("id" = String, Path)),
+    request_body = CheckBody,
+    responses((status = 200, body = CheckView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+    security(("api_key" = [])))]
+pub async fn check(
+    caller: Caller,
+    shared: Data<Shared>,
+    id: Path<String>,
+    body: Json<CheckBody>,
+) -> Result<HttpResponse, ApiError> {
+    let id = verification_id(&id)?;
+    let event = Event::CodeSubmitted(parameters::code(body.0.code)?);
+    respond_to_check(shared.engine.apply_for(&caller.app, id, &event).await?)
+}
+
+/// Checks a code against the newest verification of a number.
+#[utoipa::path(post, path = "/v1/checks", tag = "checks", request_body = CheckByNumberBody,
+    responses((status = 200, body = CheckView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+    security(("api_key" = [])))]
+pub async fn check_by_number(
+    caller: Caller,
+    shared: Data<Shared>,
+    body: Json<CheckByNumberBody>,
+) -> Result<HttpResponse, ApiError> {
+    let CheckByNumberBody { to, code } = body.0;
+    let (to, event) = (parameters::number(&shared, to)?, Event::CodeSubmitted(parameters::code(code)?));
+    let id = shared.engine.newest_of(&caller.app, &to).await?;
+    respond_to_check(shared.engine.apply_for(&caller.app, id, &event).await?)
+}
+
+/// Sends the code again, or calls now.
+#[utoipa::path(post, path = "/v1/verifications/{id}/attempts", tag = "verifications", params(("id" = String, Path)),
+    request_body = AttemptBody,
+    responses((status = 201, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+    security(("api_key" = [])))]
+pub async fn attempt(
+    caller: Caller,
+    shared: Data<Shared>,
+    id: Path<String>,
+    body: Json<AttemptBody>,
+) -> Result<HttpResponse, ApiError> {
+    let id = verification_id(&id)?;
+    let channel = match body.0.channel.as_deref() {
+        Some("sms") => Channel::Sms,
+        Some("call" | "voice") => Channel::Call,
+        _ => return Err(ApiError::parameter("channel", "must be sms or call")),
+    };
+    let applied = shared.engine.apply_for(&caller.app, id, &Event::AttemptRequested(channel)).await?;
+    let v = triggered(&shared, accepted(applied)?, false).await?;
+    Ok(HttpResponse::Created().json(view(&shared, &v).await?))
+}
+
+/// Cancels a verification.
+#[utoipa::path(post, path = "/v1/verifications/{id}/cancel", tag = "verifications", params(("id" = String, Path)),
+    responses((status = 200, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+    security(("api_key" = [])))]
+pub async fn cancel(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let applied = accepted(shared.engine.apply_for(&caller.app, verification_id(&id)?, &Event::Cancel).await?)?;
+    Ok(HttpResponse::Ok().json(view(&shared, &applied.verification).await?))
+}
+
+/// Reports what the person does: no call is made within 10 s of typing, and one is made now if no text came.
+#[utoipa::path(post, path = "/v1/verifications/{id}/activity", tag = "verifications", params(("id" = String, Path)),
+    request_body = ActivityBody,
+    responses((status = 200, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+    security(("api_key" = [])))]
+pub async fn activity(
+    caller: Caller,
+    shared: Data<Shared>,
+    id: Path<String>,
+    body: Json<ActivityBody>,
+) -> Result<HttpResponse, ApiError> {
+    let id = verification_id(&id)?;
+    let activity = match body.0.kind.as_deref() {
+        Some("typing") => Activity::Typing,
+        Some("received") => Activity::Received,
+        Some("not_received") => Activity::NotReceived,
+        _ => return Err(ApiError::parameter("kind", "must be typing, received or not_received")),
+    };
+    let applied = accepted(shared.engine.apply_for(&caller.app, id, &Event::Activity(activity)).await?)?;
+    Ok(HttpResponse::Ok().json(view(&shared, &applied.verification).await?))
+}
+
+fn respond_to_check(applied: Applied) -> Result<HttpResponse, ApiError> {
+    let applied = accepted(applied)?;
+    let v = &applied.verification;
+    let is_correct = applied.answer == Answer::Correct;
+    Ok(HttpResponse::Ok().json(CheckView {
+        id: v.id.to_string(),
+        result: if is_correct { "verified" } else { "incorrect" },
+        status: v.status.as_str(),
+        verified_at: v.ended_at.filter(|_| is_correct).map(|at| at.to_string()),
+        channel: is_correct.then(|| v.verified_by().as_str()),
+        checks_remaining: (!is_correct).then(|| v.checks_remaining()),
+    }))
+}

@@ -1,0 +1,54 @@
+//! From what the engine returns to what the client sees.
+
+use std::time::Duration;
+
+use super::error::ApiError;
+use super::state::Shared;
+use super::view::VerificationView;
+use crate::engine::Applied;
+use crate::verification::{Answer, AttemptStatus, Status, Verification};
+
+/// How long a request waits for Plivo while Plivo does not answer others.
+const WAIT_IN_OUTAGE: Duration = Duration::from_millis(500);
+
+/// Turns a refusal of the event into a problem.
+pub fn accepted(applied: Applied) -> Result<Applied, ApiError> {
+    match applied.answer {
+        Answer::Refused(refusal) => Err(refusal.into()),
+        Answer::Noted | Answer::Correct | Answer::Incorrect | Answer::Repeated { .. } => Ok(applied),
+    }
+}
+
+/// Waits for Plivo's answer to an attempt, at most `PLIVO_WAIT`.
+///
+/// # Errors
+/// 502 when Plivo has left the verification without a channel.
+pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Result<Verification, ApiError> {
+    let Applied { verification, performance, .. } = applied;
+    let is_troubled = shared.plivo.is_troubled(verification.mode.first_channel());
+    let wait = if is_troubled { shared.plivo_wait.min(WAIT_IN_OUTAGE) } else { shared.plivo_wait };
+    let v = match performance {
+        Some(performance) if !is_async => tokio::select! {
+            v = performance.settled(wait) => with_reports(shared, v).await,
+            // A stopping process does not wait; the effect itself goes on and is recorded.
+            () = shared.readiness.withdrawn() => verification,
+        },
+        _ => verification,
+    };
+    match v.attempts.iter().rev().find_map(|a| a.refused) {
+        Some(status) if v.status == Status::Undeliverable => Err(ApiError::rejected_by_plivo(v.id, status)),
+        _ => Ok(v),
+    }
+}
+
+/// Reads the verification again if Plivo did not answer in time: its reports may have arrived meanwhile.
+async fn with_reports(shared: &Shared, v: Verification) -> Verification {
+    let is_waiting = v.attempts.iter().any(|a| a.status == AttemptStatus::Triggering);
+    let found = if is_waiting { shared.engine.get(v.id).await.ok() } else { None };
+    found.unwrap_or(v)
+}
+
+/// The verification as the client sees it now.
+pub async fn view(shared: &Shared, v: &Verification) -> Result<VerificationView, ApiError> {
+    Ok(VerificationView::of(v, &shared.rules, shared.clock.now().await?))
+}

@@ -1,0 +1,217 @@
+//! [`Shared`]: what every handler may use.
+//!
+//! The wiring builds it once. Secrets in it are replaced in place while the service runs, so that a rotation drops no
+//! request. Nothing here reads a request or builds an answer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{ApiKey, Blocked, Countries, Network, TestNumbers};
+use crate::engine::{Clock, Engine};
+use crate::keyring::Keyring;
+use crate::learner::Learner;
+use crate::metrics::Metrics;
+use crate::plivo::Plivo;
+use crate::plivo::signature::Tokens;
+use crate::store::Store;
+use crate::verification::{Rules, VerificationId};
+
+/// How many streams one process serves: each reads the store twice a second.
+const STREAMS_MAX: usize = 1000;
+/// How many of them may follow one verification, so that one `client_token` cannot use up all of them.
+const STREAMS_PER_VERIFICATION_MAX: usize = 8;
+
+/// What handlers share.
+pub struct Shared {
+    /// Creates, changes, reads, lists and erases verifications.
+    pub engine: Engine,
+    /// Keeps idempotent answers; `/readyz` pings it.
+    pub store: Arc<dyn Store>,
+    /// Signs refs and client tokens, seals idempotent answers.
+    pub keyring: Arc<Keyring>,
+    /// The store's time.
+    pub clock: Clock,
+    /// Counters and histograms.
+    pub metrics: Arc<Metrics>,
+    /// The rules of new verifications.
+    pub rules: Rules,
+    /// What has been learned of each route.
+    pub learner: Arc<Learner>,
+    /// What a call says, and whether Plivo answers at the moment.
+    pub plivo: Arc<Plivo>,
+    /// The API keys in force.
+    pub api_keys: ApiKeys,
+    /// Countries that may be texted.
+    pub countries: Countries,
+    /// Countries that may be called.
+    pub countries_call: Countries,
+    /// Ranges that are never texted or called.
+    pub blocked: Blocked,
+    /// Numbers that are never sent to, each with its fixed code.
+    pub test_numbers: TestNumbers,
+    /// How long a creation waits for Plivo.
+    pub plivo_wait: Duration,
+    /// The tokens that Plivo signs callbacks with.
+    pub signing_tokens: ArcSwap<Tokens>,
+    /// The base of callback URLs, without a slash at the end.
+    pub public_url: String,
+    /// The secrets in callback URLs that were typed in by hand.
+    pub callback_secrets: CallbackSecrets,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether a stop has begun.
+    pub readiness: Readiness,
+    /// The streams being served.
+    pub followers: Followers,
+}
+
+/// The API keys in force, as hashes.
+pub struct ApiKeys(ArcSwap<Vec<([u8; 32], String)>>);
+
+impl ApiKeys {
+    /// Hashes the keys of the settings.
+    pub fn new(keys: &[ApiKey]) -> Self {
+        Self(ArcSwap::from_pointee(hashed(keys)))
+    }
+
+    /// Replaces all keys.
+    pub fn replace(&self, keys: &[ApiKey]) {
+        self.0.store(Arc::new(hashed(keys)));
+    }
+
+    /// The app that a secret belongs to. Compares with every key, so that the time taken tells nothing.
+    pub fn app_of(&self, secret: &str) -> Option<String> {
+        let (keys, given) = (self.0.load(), digest(secret.as_bytes()));
+        let (mut found, mut at) = (Choice::from(0), 0u32);
+        for (i, (hash, _)) in (0u32..).zip(keys.iter()) {
+            let hit = hash.ct_eq(&given);
+            at.conditional_assign(&i, hit);
+            found |= hit;
+        }
+        bool::from(found).then(|| keys[at as usize].1.clone())
+    }
+}
+
+fn hashed(keys: &[ApiKey]) -> Vec<([u8; 32], String)> {
+    keys.iter().map(|key| (digest(key.secret.expose_secret().as_bytes()), key.app.clone())).collect()
+}
+
+/// A plain hash is enough: API secrets are long and random, and the settings refuse short ones.
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// The secrets in callback URLs that were typed in by hand; several during a rotation.
+pub struct CallbackSecrets(ArcSwap<Vec<SecretString>>);
+
+impl CallbackSecrets {
+    /// With an empty list no path with a secret is accepted.
+    pub fn new(secrets: Vec<SecretString>) -> Self {
+        Self(ArcSwap::from_pointee(secrets))
+    }
+
+    /// Replaces all secrets.
+    pub fn replace(&self, secrets: Vec<SecretString>) {
+        self.0.store(Arc::new(secrets));
+    }
+
+    /// Whether there is any secret.
+    pub fn is_set(&self) -> bool {
+        !self.0.load().is_empty()
+    }
+
+    /// Whether `given` is one of them. Takes the same time for every text of one length.
+    pub fn contains(&self, given: &str) -> bool {
+        let hit = |secret: &SecretString| secret.expose_secret().as_bytes().ct_eq(given.as_bytes());
+        self.0.load().iter().fold(Choice::from(0), |any, secret| any | hit(secret)).into()
+    }
+}
+
+/// Whether new requests are wanted: no longer, once a stop has begun.
+#[derive(Default)]
+pub struct Readiness(CancellationToken);
+
+impl Readiness {
+    /// From here on `/readyz` answers 503, and streams end.
+    pub fn withdraw(&self) {
+        self.0.cancel();
+    }
+
+    /// Whether a stop has begun.
+    pub fn is_withdrawn(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// Resolves once a stop has begun.
+    pub async fn withdrawn(&self) {
+        self.0.cancelled().await;
+    }
+}
+
+/// How many streams follow each verification in this process.
+#[derive(Clone, Default)]
+pub struct Followers(Arc<Mutex<HashMap<VerificationId, usize>>>);
+
+/// The place of one stream, until it is dropped.
+pub struct FollowerSlot {
+    followers: Followers,
+    id: VerificationId,
+}
+
+impl Followers {
+    /// Takes a place for a stream; `None` when all are taken.
+    pub fn follow(&self, id: VerificationId) -> Option<FollowerSlot> {
+        let mut counts = self.counts();
+        let (all, of_this) = (counts.values().sum::<usize>(), counts.get(&id).copied().unwrap_or(0));
+        if all >= STREAMS_MAX || of_this >= STREAMS_PER_VERIFICATION_MAX {
+            return None;
+        }
+        counts.insert(id, of_this + 1);
+        Some(FollowerSlot { followers: self.clone(), id })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<VerificationId, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FollowerSlot {
+    /// The verification that the stream follows.
+    pub fn id(&self) -> VerificationId {
+        self.id
+    }
+}
+
+impl Drop for FollowerSlot {
+    fn drop(&mut self) {
+        let mut counts = self.followers.counts();
+        match counts.get_mut(&self.id) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(counts.remove(&self.id)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_names_its_app_and_no_other_secret_does() {
+        let key = |app: &str, secret: &str| ApiKey { app: app.into(), secret: secret.to_owned().into() };
+        let keys = ApiKeys::new(&[key("shop", "one"), key("bank", "two"), key("shop", "three")]);
+        assert_eq!(keys.app_of("one").as_deref(), Some("shop"));
+        assert_eq!(keys.app_of("two").as_deref(), Some("bank"));
+        assert_eq!(keys.app_of("three").as_deref(), Some("shop"));
+        for secret in ["", "on", "one ", "four"] {
+            assert_eq!(keys.app_of(secret), None, "{secret:?}");
+        }
+    }
+}
