@@ -1,8 +1,8 @@
-//! What can be done to a verification under way: attempts, cancel, activity; and its timeline.
+//! Attempts, cancel and activity of an open verification, and its timeline.
 
 use serde_json::{Value, json};
 
-use crate::quiet::Quiet;
+use crate::silent::Silent;
 use crate::support::{Answer, TestApp};
 
 fn attempts(v: &Value) -> usize {
@@ -19,14 +19,14 @@ async fn activity(app: &TestApp, id: &str, kind: &str) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resend_waits_for_the_cooldown_of_its_channel_alone() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "escalation": "never" })).await;
     let early = app.attempt(created.id(), "sms").await;
     early.assert_problem(429, "resend_cooldown");
     assert_eq!(early.header("retry-after"), "30");
     app.advance(12.5).await;
     let early = app.attempt(created.id(), "sms").await;
-    assert_eq!(early.header("retry-after"), "18", "rounded up, or it would come too early again");
+    assert_eq!(early.header("retry-after"), "18", "rounded up, or the retry would be too early again");
     assert_eq!(app.read(created.id()).await["resend_after"], 18);
 
     let call = app.attempt(created.id(), "call").await;
@@ -38,8 +38,8 @@ async fn a_resend_waits_for_the_cooldown_of_its_channel_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_called_who_is_on_the_phone() {
-    let app = Quiet::spawn().await;
+async fn no_second_call_is_made_during_a_call() {
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "channel": "call" })).await;
     app.attempt(created.id(), "call").await.assert_problem(409, "call_in_progress");
     app.flow_says(created.id(), 0, "call_answered", json!({})).await;
@@ -50,8 +50,8 @@ async fn nobody_is_called_who_is_on_the_phone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn attempts_have_an_end() {
-    let app = Quiet::spawn().await;
+async fn a_verification_has_a_limited_number_of_attempts() {
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "escalation": "never", "ttl": 600 })).await;
     for expected in 2..=5 {
         app.advance(31.0).await;
@@ -64,7 +64,7 @@ async fn attempts_have_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn call_me_now_speaks_the_code_of_the_text() {
+async fn a_requested_call_speaks_the_code_of_the_text() {
     let app = TestApp::spawn().await;
     let created = app.create("0100").await;
     let texted = app.texted_code("0100").await;
@@ -75,14 +75,14 @@ async fn call_me_now_speaks_the_code_of_the_text() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canceled_verification_stays_canceled_and_nothing_more_is_sent() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "escalation": "fixed+fail:20", "code": "042917" })).await;
     let canceled = cancel(&app, created.id()).await;
     assert_eq!(
         (canceled.status, &canceled.body["status"], &canceled.body["next"]),
         (200, &json!("canceled"), &Value::Null)
     );
-    assert_eq!(cancel(&app, created.id()).await.status, 200, "canceling twice is canceling");
+    assert_eq!(cancel(&app, created.id()).await.status, 200, "canceling is idempotent");
     app.advance(120.0).await;
     app.check(created.id(), "042917").await.assert_problem(409, "verification_canceled");
     app.attempt(created.id(), "sms").await.assert_problem(409, "verification_canceled");
@@ -95,8 +95,8 @@ async fn a_canceled_verification_stays_canceled_and_nothing_more_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_rung_within_ten_seconds_of_typing() {
-    let app = Quiet::spawn().await;
+async fn no_call_is_made_within_ten_seconds_of_typing() {
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "escalation": "fixed:20" })).await;
     app.advance(18.0).await;
     assert_eq!(activity(&app, created.id(), "typing").await.status, 200);
@@ -110,8 +110,8 @@ async fn nobody_is_rung_within_ten_seconds_of_typing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_not_received_the_text_is_called_now() {
-    let app = Quiet::spawn().await;
+async fn a_person_without_the_text_is_called_at_once() {
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "escalation": "fixed:600", "ttl": 300 })).await;
     let v = activity(&app, created.id(), "not_received").await;
     assert_eq!((v.status, attempts(&v.body), &v.body["attempts"][1]["channel"]), (200, 2, &json!("call")), "{v:?}");
@@ -124,8 +124,8 @@ async fn who_has_not_received_the_text_is_called_now() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_the_text_is_not_called() {
-    let app = Quiet::spawn().await;
+async fn a_person_with_the_text_is_not_called() {
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "escalation": "fixed:20" })).await;
     let v = activity(&app, created.id(), "received").await;
     assert_eq!((v.status, &v.body["next"]), (200, &Value::Null));
@@ -134,7 +134,7 @@ async fn who_has_the_text_is_not_called() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_timeline_tells_the_whole_story_without_a_code_or_a_number() {
+async fn the_timeline_has_every_event_and_neither_code_nor_number() {
     let app = TestApp::spawn().await;
     let created = app.create("0107").await;
     app.until(created.id(), "busy", |v| v["attempts"][1]["status"] == "busy").await;

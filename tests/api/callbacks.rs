@@ -1,17 +1,17 @@
-//! Plivo's callbacks: no effect without proof, one effect with it, however often and in whatever order.
+//! Plivo's callbacks: without proof no effect, with proof one effect, repeated or reordered.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::quiet::{Quiet, TOKEN, signed_v2, signed_v3};
+use crate::silent::{Silent, TOKEN, signed_v2, signed_v3};
 use crate::support::{Answer, CALLBACK_SECRET};
 
 fn uuid() -> String {
     Uuid::new_v4().to_string()
 }
 
-/// A verification whose text Plivo knows as the UUID.
-async fn texted(app: &Quiet) -> (Answer, String) {
+/// A verification and the UUID that Plivo reports for its text.
+async fn texted(app: &Silent) -> (Answer, String) {
     let (created, uuid) = (app.open(json!({ "escalation": "fixed+fail:60" })).await, uuid());
     let told = app.flow_says(created.id(), 0, "sms_sent", json!({ "message_uuid": uuid })).await;
     assert_eq!(told.status, 200, "{told:?}");
@@ -20,13 +20,13 @@ async fn texted(app: &Quiet) -> (Answer, String) {
     (created, uuid)
 }
 
-async fn status(app: &Quiet, id: &str, attempt: usize) -> Value {
+async fn status(app: &Silent, id: &str, attempt: usize) -> Value {
     app.read(id).await["attempts"][attempt]["status"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_without_proof_has_no_effect() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let (created, uuid) = texted(&app).await;
     let before = app.read(created.id()).await;
     let params = [("MessageUUID", uuid.as_str()), ("Status", "undelivered"), ("ErrorCode", "30")];
@@ -93,8 +93,8 @@ async fn a_report_without_proof_has_no_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signature_over_a_query_does_not_cover_a_body_that_was_put_under_it() {
-    let app = Quiet::spawn().await;
+async fn a_signature_over_a_query_does_not_cover_an_added_body() {
+    let app = Silent::spawn().await;
     let (created, uuid) = texted(&app).await;
     let path = format!("/plivo/message?MessageUUID={uuid}&Status=sent&ErrorCode=");
     let url = format!("{}{path}", app.url);
@@ -108,8 +108,8 @@ async fn a_signature_over_a_query_does_not_cover_a_body_that_was_put_under_it() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_is_taken_by_signature_or_secret_as_post_or_get_form_or_json() {
-    let app = Quiet::spawn().await;
+async fn a_proved_report_is_accepted_as_post_or_get_form_or_json() {
+    let app = Silent::spawn().await;
     let message = format!("{}/plivo/message", app.url);
     for way in
         ["V3", "V3 of two", "V3 in a query", "secret", "secret in a query", "secret and JSON", "V3 and more fields"]
@@ -152,8 +152,8 @@ async fn a_report_is_taken_by_signature_or_secret_as_post_or_get_form_or_json() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn repeated_and_disordered_reports_change_nothing() {
-    let app = Quiet::spawn().await;
+async fn repeated_and_reordered_reports_change_nothing() {
+    let app = Silent::spawn().await;
     let (created, uuid) = texted(&app).await;
     let say = |status: &'static str| {
         let (app, uuid) = (&app, uuid.clone());
@@ -172,8 +172,8 @@ async fn repeated_and_disordered_reports_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_unknown_is_taken_and_ignored() {
-    let app = Quiet::spawn().await;
+async fn an_unknown_report_is_accepted_and_ignored() {
+    let app = Silent::spawn().await;
     let (created, uuid) = texted(&app).await;
     let before = app.read(created.id()).await;
     for params in [
@@ -193,13 +193,17 @@ async fn what_is_unknown_is_taken_and_ignored() {
     assert_eq!(app.plivo_says("message", &[("MessageUUID", &long), ("Status", "delivered")]).await.status, 200);
     assert_eq!(app.flow_says(created.id(), 0, "sms_teleported", json!({ "more": [1] })).await.status, 200);
     assert_eq!(app.flow_says(created.id(), 7, "sms_failed", json!({})).await.status, 200);
-    assert_eq!(app.flow_says(created.id(), 0, "call_failed", json!({})).await.status, 200, "it is no call");
+    assert_eq!(
+        app.flow_says(created.id(), 0, "call_failed", json!({})).await.status,
+        200,
+        "a report of a call about a text is accepted"
+    );
     assert_eq!(app.read(created.id()).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_that_comes_before_its_attempt_is_known_counts_once_it_is() {
-    let app = Quiet::spawn().await;
+async fn a_report_that_arrives_before_its_link_is_applied_later() {
+    let app = Silent::spawn().await;
     let (created, uuid) = (app.open(json!({ "escalation": "never" })).await, uuid());
     assert_eq!(app.plivo_says("message", &[("MessageUUID", &uuid), ("Status", "delivered")]).await.status, 200);
     assert_eq!(status(&app, created.id(), 0).await, "triggering");
@@ -208,8 +212,8 @@ async fn a_report_that_comes_before_its_attempt_is_known_counts_once_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_flows_word_needs_ref_and_secret() {
-    let app = Quiet::spawn().await;
+async fn a_report_of_the_flow_needs_ref_and_secret() {
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "channel": "call" })).await;
     let (id, reference) = (created.id(), app.reference(created.id(), 0));
     let before = app.read(id).await;
@@ -251,8 +255,8 @@ async fn the_flows_word_needs_ref_and_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_flows_word_is_taken_by_every_way_there_is() {
-    let app = Quiet::spawn().await;
+async fn a_report_of_the_flow_is_accepted_on_every_documented_route() {
+    let app = Silent::spawn().await;
     for way in 0..7 {
         let created = app.open(json!({ "channel": "call" })).await;
         let reference = app.reference(created.id(), 0);
@@ -275,7 +279,7 @@ async fn the_flows_word_is_taken_by_every_way_there_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_found_by_either_of_its_ids() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     for name in ["CallUUID", "RequestUUID"] {
         let (created, uuid) = (app.open(json!({ "channel": "call" })).await, uuid());
         app.flow_says(created.id(), 0, "call_answered", json!({ "call_uuid": uuid })).await;
@@ -288,8 +292,8 @@ async fn a_call_is_found_by_either_of_its_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reports_on_what_is_over_are_taken_down_and_start_nothing() {
-    let app = Quiet::spawn().await;
+async fn reports_after_the_end_are_recorded_and_start_nothing() {
+    let app = Silent::spawn().await;
     let (created, uuid) = texted(&app).await;
     app.post(&format!("/v1/verifications/{}/cancel", created.id()), json!({})).await;
     app.plivo_says("message", &[("MessageUUID", &uuid), ("Status", "undelivered"), ("ErrorCode", "30")]).await;
@@ -301,7 +305,7 @@ async fn reports_on_what_is_over_are_taken_down_and_start_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_forged_callbacks_change_nothing() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let (created, uuid) = texted(&app).await;
     let before = app.read(created.id()).await;
     let url = format!("{}/plivo/message", app.url);
@@ -316,10 +320,10 @@ async fn a_thousand_forged_callbacks_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_secrets_and_tokens_rotate_both_are_good() {
+async fn during_a_rotation_old_and_new_secrets_are_accepted() {
     let (new, old) = ("the-new-callback-secret-of-tests", "the-old-callback-secret-of-tests");
     let env = vec![("CALLBACK_SECRET", format!("{new},{old}")), ("PLIVO_AUTH_TOKEN", "new-token,old-token".into())];
-    let app = Quiet::spawn_with(env).await;
+    let app = Silent::spawn_with(env).await;
     let created = app.open(json!({ "escalation": "never" })).await;
     let reference = app.reference(created.id(), 0);
     for (i, secret) in [new, old].into_iter().enumerate() {

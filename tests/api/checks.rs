@@ -1,21 +1,21 @@
-//! Submitting codes: `/v1/verifications/{id}/checks` and `/v1/checks`.
+//! Checks: `/v1/verifications/{id}/checks` and `/v1/checks`.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::quiet::Quiet;
+use crate::silent::Silent;
 use crate::support::{Answer, TestApp, wrong};
 
-/// The code of these stories, the customer's own.
+/// The code of these tests, given at the creation.
 const CODE: &str = "042917";
 
-async fn open(app: &Quiet) -> Answer {
+async fn open(app: &Silent) -> Answer {
     app.open(json!({ "code": CODE })).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_code_tells_what_it_verified_and_by_which_channel() {
-    let app = Quiet::spawn().await;
+async fn a_right_code_names_its_verification_and_channel() {
+    let app = Silent::spawn().await;
     let created = open(&app).await;
     app.flow_says(created.id(), 0, "sms_sent", json!({})).await;
     let verified = app.check(created.id(), CODE).await;
@@ -28,8 +28,8 @@ async fn a_right_code_tells_what_it_verified_and_by_which_channel() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_finds_its_verification_as_an_id_does() {
-    let app = Quiet::spawn().await;
+async fn a_check_by_number_finds_its_verification() {
+    let app = Silent::spawn().await;
     let created = open(&app).await;
     let by_number = |code: &str| app.post("/v1/checks", json!({ "to": "+14155550103", "code": code }));
     let incorrect = by_number("111111").await;
@@ -42,8 +42,8 @@ async fn a_number_finds_its_verification_as_an_id_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_the_codes_digits_is_refused_and_not_counted() {
-    let app = Quiet::spawn().await;
+async fn text_that_is_no_code_is_refused_and_not_counted() {
+    let app = Silent::spawn().await;
     let created = open(&app).await;
     for code in [
         json!("04291"),
@@ -84,8 +84,8 @@ async fn what_is_not_the_codes_digits_is_refused_and_not_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_wrong_code_locks_and_the_right_one_is_refused_then() {
-    let app = Quiet::spawn().await;
+async fn after_the_last_wrong_code_the_right_one_is_refused() {
+    let app = Silent::spawn().await;
     let created = open(&app).await;
     for left in (1..5).rev() {
         let incorrect = app.check(created.id(), &wrong(CODE)).await;
@@ -107,7 +107,7 @@ async fn the_last_wrong_code_locks_and_the_right_one_is_refused_then() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resend_gives_no_new_guesses() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let created = open(&app).await;
     for _ in 0..3 {
         app.check(created.id(), &wrong(CODE)).await;
@@ -120,7 +120,7 @@ async fn a_resend_gives_no_new_guesses() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_final_state_has_its_problem() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let canceled = open(&app).await;
     app.post(&format!("/v1/verifications/{}/cancel", canceled.id()), json!({})).await;
     app.check(canceled.id(), CODE).await.assert_problem(409, "verification_canceled");
@@ -134,7 +134,7 @@ async fn each_final_state_has_its_problem() {
 
     let expired = open(&app).await;
     app.clock.advance(std::time::Duration::from_secs(300));
-    // Nobody has looked at it since: time alone ends it.
+    // No request and no timer has ended it: the time alone counts.
     app.check(expired.id(), CODE).await.assert_problem(410, "verification_expired");
     let v = app.read(expired.id()).await;
     assert_eq!((&v["status"], &v["next"]), (&json!("expired"), &Value::Null));
@@ -144,8 +144,8 @@ async fn each_final_state_has_its_problem() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_good_to_the_last_moment_of_its_life() {
-    let app = Quiet::spawn().await;
+async fn a_code_is_valid_until_the_moment_it_expires() {
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "code": CODE, "ttl": 60, "escalation": "never" })).await;
     app.advance(59.999).await;
     assert_eq!(app.check(created.id(), CODE).await.body["result"], "verified");
@@ -156,7 +156,7 @@ async fn a_code_is_good_to_the_last_moment_of_its_life() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_right_codes_at_once_one_verifies() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let created = open(&app).await;
     let answers = join_all((0..50).map(|_| app.check(created.id(), CODE))).await;
     let (right, others): (Vec<_>, Vec<_>) = answers.iter().partition(|a| a.status == 200);
@@ -166,7 +166,7 @@ async fn of_fifty_right_codes_at_once_one_verifies() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_wrong_codes_at_once_five_are_compared() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let created = open(&app).await;
     let answers = join_all((0..50).map(|i| {
         let (app, id) = (&app, created.id());
@@ -180,7 +180,7 @@ async fn of_fifty_wrong_codes_at_once_five_are_compared() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_good_for_its_own_verification_alone() {
+async fn a_code_verifies_only_its_own_verification() {
     let app = TestApp::spawn().await;
     let (first, second) = (app.create("0100").await, app.create("0114").await);
     let code = app.texted_code("0100").await;

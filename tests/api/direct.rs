@@ -1,4 +1,4 @@
-//! The Message and Call APIs: what Plivo is asked, what it may tell back and who believes it, and what a call says.
+//! The Message and Call APIs: requests to Plivo, proof of its callbacks, and what a call says.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::stub::{Says, Stub};
 
 const OWN: &str = "8675309";
 
-/// A verification by `channel` with a code that is found wherever it stands.
+/// A verification by `channel` with a code that no other digits contain by chance.
 async fn opened(app: &Stub, channel: &str) -> String {
     app.open(json!({ "channel": channel, "code": OWN })).await.id().to_owned()
 }
@@ -16,7 +16,7 @@ async fn attempt(app: &Stub, id: &str, index: usize) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_is_asked_for_with_its_report_url_and_kept_out_of_logs() {
+async fn a_text_is_requested_with_its_report_url_and_without_logging() {
     let app = Stub::direct(vec![("BRAND", "Acme".into())]).await;
     let id = opened(&app, "auto").await;
     let asked = app.last("message");
@@ -58,14 +58,14 @@ async fn each_country_has_its_sender() {
     };
     assert_eq!(call("+447400123458").await, "+447400123456");
     for to in ["+919876543211", "+33612345679"] {
-        assert_eq!(call(to).await, "+14155550100", "neither a name nor a pool can call");
+        assert_eq!(call(to).await, "+14155550100", "neither a sender name nor a pool can place a call");
     }
 
     let app = Stub::spawn(env).await;
     app.open(json!({ "to": "+919876543210" })).await;
     assert_eq!(app.last("phlo").body["from"], "PLIVOX");
     app.open(json!({ "to": "+33612345678" })).await;
-    assert_eq!(app.last("phlo").body["from"], "+14155550100", "a flow's node takes no pool");
+    assert_eq!(app.last("phlo").body["from"], "+14155550100", "a flow's node accepts no pool");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +86,7 @@ async fn text_and_call_are_in_the_persons_language() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_phones_look_for_stands_last() {
+async fn app_hash_and_web_origin_end_the_text() {
     let app = Stub::direct(Vec::new()).await;
     let text = async |body: Value| {
         app.open(body).await;
@@ -116,7 +116,7 @@ async fn a_report_needs_a_ref_of_its_kind_and_a_signature() {
     app.plivo_posts(&format!("/plivo/phlo/{reference}"), &params).await.assert_problem(401, "invalid_signature");
     assert_eq!(attempt(&app, &id, 0).await["status"], "triggered");
 
-    // The path is proof of which attempt, so here V2 will do.
+    // The ref names the attempt, so V2 is enough here.
     assert_eq!(app.plivo_posts_v2(&path, &[("MessageUUID", "m1"), ("Status", "queued")]).await.status, 200);
     assert_eq!(attempt(&app, &id, 0).await["status"], "queued");
     assert_eq!(app.plivo_posts(&path, &params).await.status, 200);
@@ -130,7 +130,7 @@ async fn a_report_needs_a_ref_of_its_kind_and_a_signature() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_answered_speaks_the_code_and_again_and_ends() {
+async fn an_answered_call_speaks_the_code_and_repeats_it_on_request() {
     let app = Stub::direct(vec![("BRAND", "Tom & Co".into())]).await;
     let id = opened(&app, "call").await;
     let body = app.last("call").body;
@@ -162,15 +162,15 @@ async fn a_call_that_is_answered_speaks_the_code_and_again_and_ends() {
     assert_eq!(app.plivo_posts(&report, &[&ids[..], &ended].concat()).await.status, 200);
     assert_eq!(attempt(&app, &id, 0).await["status"], "completed");
     let late = app.plivo_fetches(&answer, &pressed).await;
-    assert_eq!((late.0, digits(&late.2)), (200, String::new()), "a call that is over hears nothing more");
+    assert_eq!((late.0, digits(&late.2)), (200, String::new()), "a call that has ended speaks no code");
     let verified = app.check(&id, OWN).await;
     assert_eq!(verified.body["channel"], "call");
-    assert!(!app.plivo_fetches(&answer, &started).await.2.contains("say-as"), "nor does a code that is used");
+    assert!(!app.plivo_fetches(&answer, &started).await.2.contains("say-as"), "a code that was used is not spoken");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn how_a_call_ends_decides_what_follows() {
-    // Status, code, duration, and: what the attempt becomes, whether it is repeated, and how it ends if not.
+    // Status, hangup code, duration; then the attempt's status, and whether it is repeated.
     for (status, code, duration, becomes, is_repeated) in [
         ("busy", "3010", "0", "busy", true),
         ("no-answer", "3000", "0", "no_answer", true),
@@ -189,14 +189,14 @@ async fn how_a_call_ends_decides_what_follows() {
         assert_eq!(app.plivo_posts(&report, &params).await.status, 200);
         assert_eq!(attempt(&app, &id, 0).await["status"], becomes, "{status} {code}");
         app.advance(19.0).await;
-        assert_eq!(app.doors().len(), 1, "{status} {code}");
+        assert_eq!(app.requested().len(), 1, "{status} {code}");
         app.advance(1.0).await;
         if is_repeated {
             app.until_asked(2).await;
             assert_eq!(app.read(&id).await["status"], "pending", "{status} {code}");
         } else {
             assert_eq!(app.read(&id).await["status"], "undeliverable", "{status} {code}");
-            assert_eq!(app.doors().len(), 1, "{status} {code}");
+            assert_eq!(app.requested().len(), 1, "{status} {code}");
         }
     }
 }
@@ -211,7 +211,7 @@ async fn with_voice_confirm_nothing_is_spoken_before_a_key_is_pressed() {
     let (_, _, xml) = app.plivo_fetches(&answer, &[("CallUUID", "c1"), ("Digits", "9")]).await;
     assert!(!xml.contains("say-as"), "another key: {xml}");
     assert_ne!(attempt(&app, &id, 0).await["status"], "answered");
-    // A mailbox listens to the question and is hung up on.
+    // A voicemail box picks up, presses no key, and the call ends.
     let ended = [("CallUUID", "c1"), ("CallStatus", "completed"), ("HangupCauseCode", "4010"), ("Duration", "20")];
     app.plivo_posts(&report, &ended).await;
     assert_eq!(attempt(&app, &id, 0).await["status"], "no_answer");
@@ -225,11 +225,11 @@ async fn with_voice_confirm_nothing_is_spoken_before_a_key_is_pressed() {
     let verified = app.check(&id, OWN).await;
     assert_eq!(verified.body["channel"], "call");
     let (_, _, xml) = app.plivo_fetches(&answer, &[("CallUUID", "c2"), ("Event", "StartApp")]).await;
-    assert!(!xml.contains("say-as") && !xml.contains("GetDigits"), "it is over: {xml}");
+    assert!(!xml.contains("say-as") && !xml.contains("GetDigits"), "the verification has ended: {xml}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_that_the_answer_url_is_told_of_hears_no_code() {
+async fn a_machine_hears_no_code() {
     let app = Stub::direct(Vec::new()).await;
     let id = opened(&app, "call").await;
     let answer = app.callback("call", "answer_url");
@@ -239,7 +239,7 @@ async fn a_machine_that_the_answer_url_is_told_of_hears_no_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_is_entered_while_it_rings_takes_the_call_back() {
+async fn a_code_entered_while_the_phone_rings_cancels_the_call() {
     let app = Stub::direct(Vec::new()).await;
     let id = opened(&app, "call").await;
     let uuid = attempt(&app, &id, 0).await["provider_id"].as_str().unwrap().to_owned();
@@ -249,7 +249,7 @@ async fn a_code_that_is_entered_while_it_rings_takes_the_call_back() {
     let account = "/v1/Account/MADEMO00000000000000";
     assert_eq!((asked.method.as_str(), asked.path), ("DELETE", format!("{account}/Request/{uuid}/")));
 
-    // Where Plivo knows only the call, that is taken back; and what it cannot do now is done again.
+    // A request that Plivo no longer knows is canceled as a call, and a failed cancellation is retried.
     let app = Stub::direct(Vec::new()).await;
     let id = opened(&app, "call").await;
     let not_found = Says::Status(404, Value::Null);
@@ -258,7 +258,7 @@ async fn a_code_that_is_entered_while_it_rings_takes_the_call_back() {
     app.until_asked(2).await;
     for _ in 0..6000 {
         app.settled().await;
-        if app.doors().len() == 4 {
+        if app.requested().len() == 4 {
             break;
         }
         app.advance(1.0).await;
@@ -266,20 +266,20 @@ async fn a_code_that_is_entered_while_it_rings_takes_the_call_back() {
     let paths: Vec<_> = app.asked()[1..].iter().map(|asked| asked.path.split('/').nth(4).unwrap().to_owned()).collect();
     assert_eq!(paths, ["Request", "Request", "Call"]);
     app.advance(70.0).await;
-    assert_eq!(app.doors().len(), 4, "a call that is over is as good as taken back");
+    assert_eq!(app.requested().len(), 4, "a call that has ended needs no cancellation");
 
-    // Whoever is listening is not cut off.
+    // A call that is being heard is not cut off.
     let app = Stub::direct(Vec::new()).await;
     let id = opened(&app, "call").await;
     let answer = app.callback("call", "answer_url");
     app.plivo_fetches(&answer, &[("CallUUID", "c1"), ("Event", "StartApp")]).await;
     assert_eq!(app.check(&id, OWN).await.status, 200);
     app.advance(20.0).await;
-    assert_eq!(app.doors(), ["call"]);
+    assert_eq!(app.requested(), ["call"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_number_has_its_code_and_is_never_sent_to() {
+async fn a_test_number_has_a_fixed_code_and_nothing_is_sent_to_it() {
     let env = vec![
         ("TEST_NUMBERS", "+15555550100:000000,+14155550188:1234".into()),
         ("COUNTRIES", "GB".into()),

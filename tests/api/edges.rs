@@ -1,4 +1,4 @@
-//! What hides between two features: joins, replays, outages and calls that meet each other.
+//! Cases between two features: joins, replays, outages and calls that coincide.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::support::{Setup, TestApp};
 const OWN: &str = "8675309";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_country_that_may_not_be_called_leaves_a_text_that_arrived_alone() {
+async fn a_delivered_text_stays_valid_if_its_country_cannot_be_called() {
     let app = Stub::direct(Vec::new()).await;
     let id = app.open(json!({ "code": OWN, "escalation": "fixed+fail:35" })).await.id().to_owned();
     let path = app.callback("message", "url");
@@ -27,7 +27,7 @@ async fn a_country_that_may_not_be_called_leaves_a_text_that_arrived_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_press_under_a_signature_that_does_not_cover_it_is_none() {
+async fn a_key_press_without_a_signature_over_it_is_ignored() {
     let app = Stub::direct(vec![("VOICE_CONFIRM", "true".into())]).await;
     app.open(json!({ "channel": "call", "code": OWN })).await;
     let path = app.callback("call", "answer_url");
@@ -47,12 +47,12 @@ async fn a_key_press_under_a_signature_that_does_not_cover_it_is_none() {
     assert!(!ask(&[("CallUUID", "c1")]).await.contains("say-as"));
     assert!(
         !ask(&[("CallUUID", "c1"), ("Digits", "1")]).await.contains("say-as"),
-        "used nonce with another body pressed the key"
+        "a used nonce with another body counted as a key press"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_that_became_a_test_number_is_not_sent_to() {
+async fn nothing_is_sent_to_a_number_that_became_a_test_number() {
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let key = vec![("SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned())];
     let a = TestApp::spawn_with(Setup { env: key.clone(), store: Some(store.clone()), ..Setup::default() }).await;
@@ -83,7 +83,7 @@ async fn a_number_that_was_a_test_number_has_no_fixed_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_question_that_nobody_answered_is_no_call_that_was_heard_whoever_told_first() {
+async fn an_unconfirmed_call_is_unanswered_whichever_report_comes_first() {
     let app = Stub::direct(vec![
         ("VOICE_CONFIRM", "true".into()),
         ("PLIVO_WAIT", "0".into()),
@@ -109,21 +109,21 @@ async fn joining_while_a_landline_is_called_sends_no_text_to_it() {
     let again = app.post("/v1/verifications", json!({ "to": to })).await;
     assert_eq!(again.status, 200);
     app.settled().await;
-    assert_eq!(app.doors(), ["call"], "a text to a landline while it rings");
+    assert_eq!(app.requested(), ["call"], "a text was sent to a landline while it rings");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn joining_by_auto_while_its_call_is_under_way_sends_nothing() {
+async fn joining_during_a_call_sends_nothing() {
     let app = Stub::direct(Vec::new()).await;
     app.open(json!({ "channel": "call" })).await;
     let again = app.post("/v1/verifications", json!({ "to": "+14155550103" })).await;
     assert_eq!(again.status, 200);
     app.settled().await;
-    assert_eq!(app.doors(), ["call"]);
+    assert_eq!(app.requested(), ["call"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_429_to_a_hang_up_is_tried_again_soon() {
+async fn a_429_to_a_hang_up_is_retried_soon() {
     let app = Stub::direct(Vec::new()).await;
     let id = app.open(json!({ "channel": "call", "code": OWN })).await.id().to_owned();
     app.says("hangup", &[Says::Status(429, Value::Null), Says::Well]);
@@ -134,7 +134,7 @@ async fn a_429_to_a_hang_up_is_tried_again_soon() {
         app.advance(1.0).await;
         app.settled().await;
     }
-    assert_eq!(app.doors().len(), 3, "10 s later it was not tried again, it rings for 30");
+    assert_eq!(app.requested().len(), 3, "the cancellation was not retried within 10 s; the phone rings for 30 s");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,19 +147,19 @@ async fn a_phlo_that_refused_for_good_is_not_asked_again() {
     app.advance(5.0).await;
     app.until_asked(3).await;
     app.settled().await;
-    assert_eq!(app.doors().iter().filter(|d| **d == "phlo").count(), 1, "{:?}", app.doors());
+    assert_eq!(app.requested().iter().filter(|d| **d == "phlo").count(), 1, "{:?}", app.requested());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_runner_that_redirects_is_passed_on() {
+async fn a_redirect_of_the_phlo_runner_leads_to_the_direct_api() {
     let app = Stub::spawn(vec![]).await;
     app.answers("phlo", 308);
     let a = app.post("/v1/verifications", json!({ "to": "+14155550103", "channel": "sms" })).await;
-    assert_eq!(app.doors(), ["phlo", "message"], "{} {}", a.status, a.body);
+    assert_eq!(app.requested(), ["phlo", "message"], "{} {}", a.status, a.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_who_listens_to_the_question_is_not_silent() {
+async fn a_call_that_waits_for_a_key_is_not_silent() {
     let app = Stub::direct(vec![("VOICE_CONFIRM", "true".into()), ("CODE_TTL", "600".into())]).await;
     let id = app.open(json!({ "channel": "call", "code": OWN })).await.id().to_owned();
     let report = app.callback("call", "hangup_url");
@@ -170,18 +170,18 @@ async fn somebody_who_listens_to_the_question_is_not_silent() {
     let (answer, report) = (app.callback("call", "answer_url"), app.callback("call", "ring_url"));
     app.advance(3.0).await;
     app.plivo_posts(&report, &[("CallUUID", "c2"), ("CallStatus", "ringing"), ("Event", "Ring")]).await;
-    // Picked up; a machine was listened for.
+    // The call is answered after machine detection.
     app.advance(32.0).await;
     app.plivo_fetches(&answer, &[("CallUUID", "c2"), ("Event", "StartApp")]).await;
-    // The second time round.
+    // The question is repeated.
     app.advance(29.0).await;
     let v = app.read(&id).await;
     let (_, _, xml) = app.plivo_fetches(&answer, &[("CallUUID", "c2"), ("Digits", "1")]).await;
-    assert!(xml.contains("say-as"), "a callback came 29 s ago: {} {}", v["status"], v["attempts"][1]["status"]);
+    assert!(xml.contains("say-as"), "a callback arrived 29 s ago: {} {}", v["status"], v["attempts"][1]["status"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_breaker_turns_away_is_no_request() {
+async fn a_request_that_the_breaker_rejects_is_not_counted() {
     let app = Stub::direct(vec![("PLIVO_TIMEOUT", "1".into())]).await;
     app.answers("message", 503);
     for n in 0..9 {
@@ -190,11 +190,15 @@ async fn what_the_breaker_turns_away_is_no_request() {
     app.settled().await;
     let page = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
     let line = page.lines().find(|l| l.starts_with("phlo2fa_plivo_request_duration_seconds_count")).unwrap().to_owned();
-    assert!(line.ends_with(&format!(" {}", app.doors().len())), "asked {} times, counted {line}", app.doors().len());
+    assert!(
+        line.ends_with(&format!(" {}", app.requested().len())),
+        "{} requests, counted {line}",
+        app.requested().len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_second_call_while_our_own_still_speaks() {
+async fn no_second_call_is_made_while_the_first_still_speaks() {
     let app = Stub::direct(vec![]).await;
     let id = app.open(json!({ "channel": "call", "code": OWN })).await.id().to_owned();
     let answer = app.callback("call", "answer_url");
@@ -204,7 +208,7 @@ async fn no_second_call_while_our_own_still_speaks() {
     assert!(xml.contains("say-as"));
     app.advance(22.0).await;
     let r = app.attempt(&id, "call").await;
-    assert_eq!(r.status, 409, "its call was heard of 22 s ago and is being spoken: {} {:?}", r.status, app.doors());
+    assert_eq!(r.status, 409, "its call reported 22 s ago that it speaks: {} {:?}", r.status, app.requested());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,10 +224,10 @@ async fn resends_during_an_outage_do_not_pile_up() {
     }
     app.settled().await;
     app.says("message", &[Says::Well]);
-    let before = app.doors().len();
+    let before = app.requested().len();
     app.advance(16.0).await;
     app.settled().await;
     app.advance(1.0).await;
     app.settled().await;
-    assert_eq!(app.doors().len() - before, 1, "texts with one code sent at once");
+    assert_eq!(app.requested().len() - before, 1, "one text is sent after the outage");
 }

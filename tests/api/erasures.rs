@@ -1,4 +1,4 @@
-//! `POST /v1/erasures`: a number is forgotten, and nothing that comes later brings it back.
+//! `POST /v1/erasures`: a number is erased, and no later event restores it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use phlo_2fa::verification::state::Details;
 use phlo_2fa::verification::{Code, Event, Mode, Request, VerificationId, decide, open};
 use serde_json::{Value, json};
 
-use crate::quiet::Quiet;
+use crate::silent::Silent;
 use crate::stub::{Says, Stub};
 use crate::support::{Answer, CALLBACK_SECRET, Setup, TestApp, wrong};
 
@@ -29,8 +29,8 @@ async fn search(app: &TestApp, to: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_is_forgotten_by_the_app_that_asks_and_by_no_other() {
-    let app = Quiet::spawn_with(vec![("API_KEYS", "shop:the-secret-of-shop-000,bank:the-secret-of-bank-000".into())]);
+async fn an_erasure_affects_only_the_app_that_requests_it() {
+    let app = Silent::spawn_with(vec![("API_KEYS", "shop:the-secret-of-shop-000,bank:the-secret-of-bank-000".into())]);
     let app = app.await;
     let by = |secret: &'static str, method: &'static str, path: &str, body: Value| {
         app.send(app.keyless(method, path).bearer_auth(secret).json(&body))
@@ -71,16 +71,16 @@ async fn a_number_is_forgotten_by_the_app_that_asks_and_by_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_open_is_given_up_and_its_call_taken_back() {
+async fn an_erasure_cancels_the_open_verification_and_its_call() {
     let app = Stub::direct(vec![("PLIVO_WAIT", "20".into())]).await;
     let created = app.open(json!({ "channel": "call", "code": "042917" })).await;
     let uuid = created.body["attempts"][0]["provider_id"].as_str().unwrap().to_owned();
     let (answer, report) = (app.callback("call", "answer_url"), app.callback("call", "hangup_url"));
     assert_eq!(erase(&app, TO).await, json!({ "erased": 1 }));
-    assert_eq!(app.doors(), ["call", "hangup"]);
+    assert_eq!(app.requested(), ["call", "hangup"]);
     assert!(app.last("hangup").path.contains(&uuid));
 
-    // What Plivo says of it later is taken, and nothing comes of it.
+    // Later callbacks are accepted without effect.
     let ended = [("CallUUID", uuid.as_str()), ("CallStatus", "no-answer"), ("Direction", "outbound")];
     assert_eq!(app.plivo_posts(&report, &ended).await.status, 200);
     assert_eq!(app.plivo_posts(&format!("/plivo/{CALLBACK_SECRET}/call"), &ended).await.status, 200);
@@ -90,13 +90,13 @@ async fn what_is_open_is_given_up_and_its_call_taken_back() {
         app.advance(15.0).await;
     }
     app.settled().await;
-    assert_eq!(app.doors(), ["call", "hangup"]);
+    assert_eq!(app.requested(), ["call", "hangup"]);
     assert_eq!(search(&app, TO).await, json!([]));
     app.get(&format!("/v1/verifications/{}", created.id())).await.assert_problem(404, "verification_not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_under_way_brings_nothing_back() {
+async fn after_an_erasure_a_request_in_flight_restores_nothing() {
     for channel in ["sms", "call"] {
         let store = Arc::new(Memory::default());
         let app = Stub::direct_on(store.clone(), vec![("PLIVO_WAIT", "0".into())]).await;
@@ -107,9 +107,9 @@ async fn a_request_under_way_brings_nothing_back() {
         assert_eq!(created.body["attempts"][0]["status"], "triggering");
         assert_eq!(erase(&app, TO).await, json!({ "erased": 1 }));
         app.settled().await;
-        // A call that nobody knows of any more would ring all the same.
-        let doors = app.doors();
-        assert_eq!(doors, if channel == "sms" { vec!["message"] } else { vec!["call", "hangup"] });
+        // The call would still ring, so it is canceled.
+        let apis = app.requested();
+        assert_eq!(apis, if channel == "sms" { vec!["message"] } else { vec!["call", "hangup"] });
         assert_eq!(search(&app, TO).await, json!([]));
         app.get(&format!("/v1/verifications/{}", created.id())).await.assert_problem(404, "verification_not_found");
         assert_eq!(store.claim_due(far(), std::time::Duration::ZERO, 9).await.unwrap().ids, []);
@@ -117,18 +117,18 @@ async fn a_request_under_way_brings_nothing_back() {
             let path = app.last("hangup").path;
             let uuid = path.trim_end_matches('/').rsplit('/').next().unwrap();
             let report = Parked::Text(TextReport::Sent, Facts::default());
-            assert_eq!(store.find_or_park(uuid, &report).await.unwrap(), None, "not found by what Plivo named it");
+            assert_eq!(store.find_or_park(uuid, &report).await.unwrap(), None, "the call's UUID still leads to it");
         }
     }
 }
 
-/// Later than anything is due.
+/// Later than any due time.
 fn far() -> phlo_2fa::time::Timestamp {
     phlo_2fa::time::Timestamp::from_millis(i64::MAX / 1000)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_late_report_leaves_no_link_to_what_is_gone() {
+async fn a_late_report_leaves_no_link_to_an_erased_verification() {
     let store = Arc::new(Memory::default());
     let app = TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
     let created = app.create("0103").await;
@@ -140,7 +140,7 @@ async fn a_late_report_leaves_no_link_to_what_is_gone() {
         store.find_or_park(uuid, &Parked::Text(TextReport::Sent, Facts::default())).await.unwrap().is_some()
     };
     assert!(!finds(&uuid).await);
-    // The flow's node names another text of that attempt.
+    // The flow's node reports another text of that attempt.
     let to = phlo_2fa::verification::AttemptRef { id: created.id().parse().unwrap(), attempt: 0 };
     let reference = phlo_2fa::plivo::reference::issue(&app.keyring, to, phlo_2fa::plivo::reference::Purpose::Phlo);
     let body = json!({ "ref": reference, "event": "sms_sent", "message_uuid": "a-late-uuid" });
@@ -150,9 +150,9 @@ async fn a_late_report_leaves_no_link_to_what_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_erasure_makes_room_for_neither_texts_nor_guesses() {
+async fn an_erasure_resets_neither_limits_nor_guesses() {
     let limits = vec![("LIMIT_NUMBER", "6/10m".into()), ("LIMIT_GUESSES", "3/1d".into())];
-    let app = Quiet::spawn_with(limits).await;
+    let app = Silent::spawn_with(limits).await;
     let create = async || app.post("/v1/verifications", json!({ "to": TO, "code": "042917" })).await;
     let guess = async |v: &Answer| app.check(v.id(), &wrong("042917")).await;
     for _ in 0..2 {
@@ -162,8 +162,8 @@ async fn an_erasure_makes_room_for_neither_texts_nor_guesses() {
     }
     assert_eq!(erase(&app, TO).await, json!({ "erased": 2 }));
     let v = create().await;
-    assert_eq!((v.status, guess(&v).await.status), (201, 200), "the third");
-    // However often it is forgotten, and while it is open.
+    assert_eq!((v.status, guess(&v).await.status), (201, 200), "the third verification");
+    // Neither repeated erasures nor an open verification change that.
     for _ in 0..3 {
         assert_eq!(erase(&app, TO).await, json!({ "erased": 1 }));
         let v = create().await;
@@ -182,7 +182,7 @@ async fn an_erasure_makes_room_for_neither_texts_nor_guesses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_older_key_wrote_is_forgotten_with_the_rest() {
+async fn an_erasure_includes_records_under_an_older_key() {
     let (store, keys) = (Arc::new(Memory::default()), ["b2xk", "bmV3"].map(|half| half.repeat(11)));
     let spawn = async |key: usize, previous: &str| {
         let env = vec![
@@ -201,7 +201,7 @@ async fn what_an_older_key_wrote_is_forgotten_with_the_rest() {
     before.settled().await;
 
     let after = spawn(1, &keys[0]).await;
-    // Guessed under the new key for what lies under the old one.
+    // A check under the new key of a record under the old one.
     assert_eq!(after.check(open.id(), &wrong("042917")).await.status, 200);
     assert_eq!(erase(&after, TO).await, json!({ "erased": 2 }));
     for id in [ended.id(), open.id()] {
@@ -215,7 +215,7 @@ async fn what_an_older_key_wrote_is_forgotten_with_the_rest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_pages_of_a_number_are_erased() {
-    let app = Quiet::spawn_with(vec![("TEST_NUMBERS", format!("{TO}:000000"))]).await;
+    let app = Silent::spawn_with(vec![("TEST_NUMBERS", format!("{TO}:000000"))]).await;
     for _ in 0..230 {
         let v = app.post("/v1/verifications", json!({ "to": TO })).await;
         assert_eq!(app.check(v.id(), "000000").await.body["result"], "verified");
@@ -229,7 +229,7 @@ async fn all_pages_of_a_number_are_erased() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn beyond_some_thousand_it_is_done_in_steps() {
+async fn thousands_of_verifications_are_erased_in_steps() {
     const MANY: u64 = 4_050;
     let store = Arc::new(Memory::default());
     let app = Stub::direct_on(store.clone(), Vec::new()).await;
@@ -277,8 +277,8 @@ async fn beyond_some_thousand_it_is_done_in_steps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn erasures_side_by_side_with_creations_forget_whatever_they_meet() {
-    let app = Quiet::spawn_with(vec![("LIMIT_NUMBER", "none".into()), ("LIMIT_PREFIX", "none".into())]).await;
+async fn concurrent_erasures_and_creations_leave_nothing_behind() {
+    let app = Silent::spawn_with(vec![("LIMIT_NUMBER", "none".into()), ("LIMIT_PREFIX", "none".into())]).await;
     let (mut created, mut erased) = (0, 0);
     for _ in 0..10 {
         let create = || app.post("/v1/verifications", json!({ "to": TO }));
@@ -294,13 +294,13 @@ async fn erasures_side_by_side_with_creations_forget_whatever_they_meet() {
         }
     }
     erased += erase(&app, TO).await["erased"].as_u64().unwrap() as usize;
-    assert_eq!(erased, created, "each once");
+    assert_eq!(erased, created, "each verification is erased once");
     assert_eq!(search(&app, TO).await, json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_erasure_is_asked_for_like_everything_else() {
-    let app = Quiet::spawn_with(vec![("TEST_NUMBERS", "+15555550142:000000".into())]).await;
+async fn an_erasure_checks_key_parameters_and_idempotency() {
+    let app = Silent::spawn_with(vec![("TEST_NUMBERS", "+15555550142:000000".into())]).await;
     for to in ["4155550103", "+1 415 555 0103", "+999999999999", "", "+1415555010\u{0663}"] {
         app.post(ERASURES, json!({ "to": to })).await.assert_problem(422, "invalid_number");
     }

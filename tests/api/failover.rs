@@ -1,4 +1,4 @@
-//! Which way an attempt goes, and what may be repeated: the contract's "What may be repeated", door by door.
+//! Which API an attempt uses, and what may be repeated: the contract's "What may be repeated" for each API.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn env() -> Vec<(&'static str, String)> {
     vec![("PLIVO_TIMEOUT", "1".into())]
 }
 
-/// Creates one by `channel`, and says how that was answered: the attempt's status and way, or the problem.
+/// Creates a verification by `channel` and returns the attempt's status and API, or the problem.
 async fn outcome(app: &Stub, channel: &str) -> String {
     let answer = app.post("/v1/verifications", json!({ "to": "+14155550103", "channel": channel })).await;
     match answer.status {
@@ -24,9 +24,9 @@ async fn outcome(app: &Stub, channel: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_phlo_does_not_take_the_direct_api_is_asked_for_once() {
+async fn what_the_phlo_rejects_goes_to_the_direct_api_once() {
     let failed = json!({ "message": "stopped. next node uuid not found with output state: failed" });
-    for (channel, status, doors, expected) in [
+    for (channel, status, apis, expected) in [
         ("sms", WELL, &["phlo"][..], "triggered phlo"),
         ("sms", 400, &["phlo", "message"], "triggered api"),
         ("sms", 403, &["phlo", "message"], "triggered api"),
@@ -45,7 +45,7 @@ async fn what_the_phlo_does_not_take_the_direct_api_is_asked_for_once() {
         ("call", 404, &["phlo", "call"], "triggered api"),
         ("call", 429, &["phlo", "call"], "triggered api"),
         ("call", 503, &["phlo", "call"], "triggered api"),
-        // It may be ringing.
+        // The phone may be ringing.
         ("call", 500, &["phlo"], "unknown phlo"),
         ("call", 502, &["phlo"], "unknown phlo"),
         ("call", 504, &["phlo"], "unknown phlo"),
@@ -60,12 +60,12 @@ async fn what_the_phlo_does_not_take_the_direct_api_is_asked_for_once() {
             status => app.answers("phlo", status),
         }
         assert_eq!(outcome(&app, channel).await, expected, "{channel} {status}");
-        assert_eq!(app.doors(), doors, "{channel} {status}");
+        assert_eq!(app.requested(), apis, "{channel} {status}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_direct_api_refuses_for_good_or_is_asked_again() {
+async fn a_failure_of_the_direct_api_is_final_or_retried() {
     for (channel, status, expected) in [
         ("sms", WELL, "triggered api"),
         ("sms", 400, "502 rejected_by_plivo"),
@@ -87,27 +87,27 @@ async fn the_direct_api_refuses_for_good_or_is_asked_again() {
         ("call", 1, "unknown api"),
     ] {
         let app = Stub::direct(env()).await;
-        let door = if channel == "sms" { "message" } else { "call" };
+        let api = if channel == "sms" { "message" } else { "call" };
         match status {
             WELL => {}
-            1 => app.says(door, &[Says::Nothing]),
-            status => app.answers(door, status),
+            1 => app.says(api, &[Says::Nothing]),
+            status => app.answers(api, status),
         }
         assert_eq!(outcome(&app, channel).await, expected, "{channel} {status}");
-        assert_eq!(app.doors(), [door], "{channel} {status}");
+        assert_eq!(app.requested(), [api], "{channel} {status}");
         let is_put_off = expected == "triggering -";
         app.settled().await;
         app.advance(5.0).await;
         if is_put_off {
             app.until_asked(2).await;
         }
-        assert_eq!(app.doors().len(), if is_put_off { 2 } else { 1 }, "{channel} {status}");
+        assert_eq!(app.requested().len(), if is_put_off { 2 } else { 1 }, "{channel} {status}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_is_refused_becomes_a_call_unless_the_account_is() {
-    for (status, expected, doors) in [
+async fn a_refused_text_becomes_a_call_unless_the_account_is_refused() {
+    for (status, expected, apis) in [
         (400, "201", &["message", "call"][..]),
         (403, "201", &["message", "call"]),
         (404, "201", &["message", "call"]),
@@ -122,18 +122,18 @@ async fn a_text_that_is_refused_becomes_a_call_unless_the_account_is() {
             told => assert_eq!(format!("{told} {}", answer.code()), expected, "{status}"),
         }
         assert!(expected.starts_with(&answer.status.to_string()), "{status}: {answer:?}");
-        assert_eq!(app.doors(), doors, "{status}");
+        assert_eq!(app.requested(), apis, "{status}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_both_doors_shut_both_are_tried_again_until_one_opens() {
+async fn while_phlo_and_direct_api_fail_both_are_retried() {
     let app = Stub::spawn(env()).await;
     app.answers("phlo", 503);
     app.answers("message", 503);
     let created = app.open(json!({ "escalation": "never" })).await;
     assert_eq!(created.body["attempts"][0]["status"], "triggering");
-    assert_eq!(app.doors(), ["phlo", "message"]);
+    assert_eq!(app.requested(), ["phlo", "message"]);
     app.advance(15.0).await;
     app.until_asked(4).await;
     app.settled().await;
@@ -147,31 +147,31 @@ async fn with_both_doors_shut_both_are_tried_again_until_one_opens() {
     }
     let v = app.read(created.id()).await;
     assert_eq!((&v["attempts"][0]["via"], v["attempts"].as_array().unwrap().len()), (&json!("api"), 1));
-    let doors = app.doors();
-    assert!(doors.chunks(2).all(|pair| pair == ["phlo", "message"]), "{doors:?}");
+    let apis = app.requested();
+    assert!(apis.chunks(2).all(|pair| pair == ["phlo", "message"]), "{apis:?}");
     let entries = app.get(&format!("/v1/verifications/{}/timeline", created.id())).await.body;
     let events: Vec<_> = entries["entries"].as_array().unwrap().iter().map(|e| e["event"].as_str().unwrap()).collect();
     assert_eq!(events[..4], ["created", "attempt_decided", "passed_on", "deferred"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_of_both_ends_a_text_and_is_followed_by_a_call_where_one_may_be_made() {
+async fn a_text_refused_by_phlo_and_direct_api_becomes_a_call_if_allowed() {
     let app = Stub::spawn(env()).await;
     app.answers("phlo", 404);
     app.answers("message", 400);
     let created = app.open(json!({})).await;
     let v = app.until(created.id(), "called", |v| v["attempts"][1]["status"] == "triggered").await;
     assert_eq!(v["attempts"][1]["reason"], "rejected_by_plivo");
-    assert_eq!(app.doors(), ["phlo", "message", "phlo", "call"]);
+    assert_eq!(app.requested(), ["phlo", "message", "phlo", "call"]);
     let barred = json!({ "error": "Geo permission to this country is not enabled" });
     app.says("message", &[Says::Status(403, barred)]);
     let answer = app.post("/v1/verifications", json!({ "to": "+14155550104" })).await;
     answer.assert_problem(502, "rejected_by_plivo");
-    assert_eq!(app.doors()[4..], ["phlo", "message"], "a country that is barred is not called either");
+    assert_eq!(app.requested()[4..], ["phlo", "message"], "a country that Plivo bars is not called either");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_waits_for_a_door_that_has_not_been_answering() {
+async fn an_api_that_does_not_answer_is_skipped() {
     let app = Stub::spawn(env()).await;
     app.says("phlo", &[Says::Nothing]);
     for number in 0..5 {
@@ -181,9 +181,9 @@ async fn nobody_waits_for_a_door_that_has_not_been_answering() {
     }
     let created = app.open(json!({})).await;
     assert_eq!(created.body["attempts"][0]["via"], "api");
-    assert_eq!(app.doors()[5..], ["message"], "the PHLO is not even asked");
+    assert_eq!(app.requested()[5..], ["message"], "the PHLO is skipped");
 
-    // The same of the direct API, and then nobody is left to ask.
+    // With the direct API unresponsive as well, no API is left.
     let app = Stub::direct(vec![("PLIVO_TIMEOUT", "1".into()), ("PLIVO_WAIT", "60".into())]).await;
     app.answers("message", 503);
     for number in 0..5 {
@@ -191,13 +191,13 @@ async fn nobody_waits_for_a_door_that_has_not_been_answering() {
     }
     let created = app.open(json!({})).await;
     assert_eq!(created.body["attempts"][0]["status"], "triggering");
-    assert_eq!(app.doors().len(), 5);
+    assert_eq!(app.requested().len(), 5);
     let called = app.open(json!({ "to": "+14155550104", "channel": "call" })).await;
-    assert_eq!(called.body["attempts"][0]["status"], "triggered", "calls have a door of their own");
+    assert_eq!(called.body["attempts"][0]["status"], "triggered", "calls have their own breaker");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_or_a_429_shuts_no_door() {
+async fn neither_a_refusal_nor_a_429_opens_the_breaker() {
     let app = Stub::direct(env()).await;
     for status in [429, 400] {
         app.answers("message", status);
@@ -206,11 +206,11 @@ async fn a_refusal_or_a_429_shuts_no_door() {
             app.post("/v1/verifications", json!({ "to": to, "escalation": "never" })).await;
         }
     }
-    assert_eq!(app.doors().len(), 14);
+    assert_eq!(app.requested().len(), 14);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_tells_no_uuid_is_asked_for_it_and_reports_that_came_early_count() {
+async fn a_run_without_a_uuid_is_read_later_and_early_reports_count() {
     let app = Stub::spawn(env()).await;
     let created = app.open(json!({ "escalation": "fixed+fail:60" })).await;
     assert_eq!(created.body["attempts"][0]["provider_id"], Value::Null);
@@ -220,15 +220,15 @@ async fn a_run_that_tells_no_uuid_is_asked_for_it_and_reports_that_came_early_co
     assert_eq!(early.status, 200);
     assert_eq!(app.read(created.id()).await["attempts"][0]["status"], "triggered");
     app.advance(1.0).await;
-    assert_eq!(app.doors(), ["phlo"], "a node of the flow has its time to tell");
-    // The run has not got that far the first time.
+    assert_eq!(app.requested(), ["phlo"], "the flow's node has time to report first");
+    // The first read of the run finds no UUID yet.
     let found = json!({ "message_uuids": [uuid], "call_uuids": [] });
     app.says("run", &[Says::Well, Says::Status(200, found)]);
     app.advance(1.0).await;
     app.until_asked(2).await;
     for _ in 0..6000 {
         app.settled().await;
-        if app.doors().len() == 3 {
+        if app.requested().len() == 3 {
             break;
         }
         app.advance(1.0).await;
@@ -236,11 +236,11 @@ async fn a_run_that_tells_no_uuid_is_asked_for_it_and_reports_that_came_early_co
     let v = app.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
     assert_eq!(v["attempts"][0]["provider_id"], uuid);
     app.advance(20.0).await;
-    assert_eq!(app.doors(), ["phlo", "run", "run"], "what is known is not asked for");
+    assert_eq!(app.requested(), ["phlo", "run", "run"], "a known UUID is not looked for");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_never_tells_is_asked_a_few_times() {
+async fn a_run_that_never_names_a_uuid_is_read_four_times() {
     let app = Stub::spawn(env()).await;
     let created = app.open(json!({ "escalation": "never" })).await;
     for _ in 0..30 {
@@ -249,9 +249,9 @@ async fn a_run_that_never_tells_is_asked_a_few_times() {
         app.settled().await;
     }
     assert_eq!(app.read(created.id()).await["status"], "pending");
-    let runs = app.doors().into_iter().filter(|door| *door == "run").count();
+    let runs = app.requested().into_iter().filter(|api| *api == "run").count();
     assert_eq!(runs, 4);
-    // A flow that tells by its own node is not asked at all.
+    // The run of a flow whose node has reported is not read at all.
     let app = Stub::spawn(env()).await;
     let created = app.open(json!({})).await;
     let reference = app.last("phlo").body["ref"].as_str().unwrap().to_owned();
@@ -259,5 +259,5 @@ async fn a_run_that_never_tells_is_asked_a_few_times() {
     app.send(app.keyless("POST", "/plivo/phlo").bearer_auth(CALLBACK_SECRET).json(&told)).await;
     app.advance(5.0).await;
     assert_eq!(app.read(created.id()).await["attempts"][0]["provider_id"], "8b1f0001");
-    assert_eq!(app.doors(), ["phlo"]);
+    assert_eq!(app.requested(), ["phlo"]);
 }

@@ -1,4 +1,4 @@
-//! Another app's verification is as unknown as one that does not exist, whichever way one looks.
+//! Another app's verification cannot be told from an unknown one, on any route.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::support::{Answer, Setup, TestApp};
 const OTHER: &str = "another-apps-secret-of-thirty-two";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_another_app_costs_the_store_what_an_unknown_one_does() {
+async fn another_apps_id_costs_the_store_as_much_as_an_unknown_one() {
     let store = Arc::new(Fragile::default());
     let env = vec![("API_KEYS", format!("other:{OTHER}"))];
     let app = TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await;
@@ -32,7 +32,7 @@ async fn one_of_another_app_costs_the_store_what_an_unknown_one_does() {
         let look = async |id: &str| -> (Answer, usize) {
             let request = app.keyless(method, &format!("/v1/verifications/{id}{action}")).bearer_auth(OTHER);
             let request = if body.is_null() { request } else { request.json(&body) };
-            // The escalator looks for what is due now and then: the least of a few counts is the request's own.
+            // Timers read the store as well: the lowest of a few counts is that of the request.
             let (mut answer, mut least) = (None, usize::MAX);
             for _ in 0..5 {
                 let before = store.asked.load(Ordering::SeqCst);
@@ -50,6 +50,6 @@ async fn one_of_another_app_costs_the_store_what_an_unknown_one_does() {
             (answer.status, body, names)
         };
         assert_eq!(shown(&foreign), shown(&unknown), "{method} {action}");
-        assert_eq!(for_foreign, for_unknown, "{method} {action}: how often the store was asked");
+        assert_eq!(for_foreign, for_unknown, "{method} {action}: requests to the store");
     }
 }

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a request that is sent again has one effect and one answer.
+//! `Idempotency-Key`: a repeated request has one effect and one answer.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,13 +8,13 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::outage::Fragile;
-use crate::quiet::Quiet;
+use crate::silent::Silent;
 use crate::stub::{Says, Stub};
 use crate::support::{Answer, Setup, TestApp, wrong};
 
 const CREATE: &str = "/v1/verifications";
 
-/// A POST with a key.
+/// Sends a POST with a key.
 async fn keyed(app: &TestApp, key: &str, path: &str, body: Value) -> Answer {
     app.send(app.request("POST", path).header("Idempotency-Key", key).json(&body)).await
 }
@@ -26,7 +26,7 @@ async fn until_created(app: &TestApp) {
     }
 }
 
-/// Asserts that it is the same answer, told once more.
+/// Asserts that `again` is the stored answer of `first`.
 #[track_caller]
 fn assert_again(first: &Answer, again: &Answer) {
     assert_eq!((again.status, &again.body), (first.status, &first.body));
@@ -38,7 +38,7 @@ fn assert_again(first: &Answer, again: &Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_creation_that_is_sent_again_is_answered_again_and_sends_nothing() {
+async fn a_repeated_creation_gets_the_same_answer_and_sends_nothing() {
     let app = Stub::direct(Vec::new()).await;
     let body = json!({ "to": "+14155550103", "metadata": { "purpose": "signup" } });
     let first = keyed(&app, "k-1", CREATE, body.clone()).await;
@@ -49,8 +49,8 @@ async fn a_creation_that_is_sent_again_is_answered_again_and_sends_nothing() {
         assert_again(&first, &keyed(&app, "k-1", CREATE, body.clone()).await);
     }
     app.until_asked(2).await;
-    assert_eq!(app.doors(), ["message", "call"], "the second is the escalation's");
-    // Without a key, or with another, it is a request of its own.
+    assert_eq!(app.requested(), ["message", "call"], "the second request is the escalation's");
+    // Without a key, or with another one, the request is a new one.
     assert_eq!(keyed(&app, "k-2", CREATE, body.clone()).await.body["joined"], true);
     assert_eq!(app.post(CREATE, body).await.header("idempotent-replayed"), "");
 }
@@ -70,14 +70,14 @@ async fn a_key_belongs_to_one_request_of_one_app() {
     by(shop, "k", "/v1/verifications/search", &body).await.assert_problem(422, "idempotency_mismatch");
     by(shop, "k", &format!("{CREATE}?a=b"), &body).await.assert_problem(422, "idempotency_mismatch");
     let other = by(bank, "k", CREATE, &body).await;
-    assert_eq!((other.status, other.id() == first.id(), app.doors().len()), (201, false, 2), "{other:?}");
-    by("nobody", "k", CREATE, &body).await.assert_problem(401, "unauthenticated");
+    assert_eq!((other.status, other.id() == first.id(), app.requested().len()), (201, false, 2), "{other:?}");
+    by("unknown", "k", CREATE, &body).await.assert_problem(401, "unauthenticated");
     assert_again(&first, &by(shop, "k", CREATE, &body).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_visible_ascii_and_given_once() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let longest = "k".repeat(255);
     for (key, status) in [("", 422), ("a b", 422), ("\u{e9}", 422), (&*format!("{longest}k"), 422), (&longest, 201)] {
         let request = app.request("POST", CREATE).json(&json!({ "to": "+14155550103" }));
@@ -91,8 +91,8 @@ async fn a_key_is_visible_ascii_and_given_once() {
     }
     let twice = app.request("POST", CREATE).header("Idempotency-Key", "a").header("Idempotency-Key", "a");
     app.send(twice.json(&json!({ "to": "+14155550103" }))).await.assert_problem(422, "invalid_parameter");
-    let nobody = app.keyless("POST", CREATE).header("Idempotency-Key", "");
-    app.send(nobody).await.assert_problem(401, "unauthenticated");
+    let unauthenticated = app.keyless("POST", CREATE).header("Idempotency-Key", "");
+    app.send(unauthenticated).await.assert_problem(401, "unauthenticated");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,14 +112,14 @@ async fn every_post_has_one_effect_however_often_it_is_sent() {
     first.assert_problem(422, "invalid_parameter");
     let first = keyed(&app, "by-number", "/v1/checks", by_number.clone()).await;
     assert_again(&first, &keyed(&app, "by-number", "/v1/checks", by_number).await);
-    assert_eq!(app.read(created.id()).await["checks_remaining"], 3, "each key is one guess");
+    assert_eq!(app.read(created.id()).await["checks_remaining"], 3, "each key counts as one check");
 
     let call = json!({ "channel": "call" });
     let first = keyed(&app, "call", &of("attempts"), call.clone()).await;
     assert_eq!(first.status, 201, "{first:?}");
     assert_again(&first, &keyed(&app, "call", &of("attempts"), call.clone()).await);
-    assert_eq!(app.doors(), ["message", "call"]);
-    // It will not ring for ever.
+    assert_eq!(app.requested(), ["message", "call"]);
+    // This refusal is about the moment, so it is not stored.
     for _ in 0..2 {
         let refused = keyed(&app, "another-call", &of("attempts"), call.clone()).await;
         refused.assert_problem(409, "call_in_progress");
@@ -136,14 +136,14 @@ async fn every_post_has_one_effect_however_often_it_is_sent() {
     let first = cancel().await;
     assert_eq!(first.body["status"], "canceled");
     assert_again(&first, &cancel().await);
-    // A refusal that is not about the moment is an answer like any other.
+    // Any other refusal is stored like a success.
     let refused = keyed(&app, "another-call", &of("attempts"), call.clone()).await;
     refused.assert_problem(409, "verification_canceled");
     assert_again(&refused, &keyed(&app, "another-call", &of("attempts"), call).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twins_wait_for_the_first_and_get_its_answer() {
+async fn concurrent_repetitions_wait_for_the_first_and_get_its_answer() {
     let app = Stub::direct(vec![("PLIVO_WAIT", "20".into()), ("PLIVO_TIMEOUT", "2".into())]).await;
     app.says("message", &[Says::Nothing]);
     let body = json!({ "to": "+14155550103", "escalation": "never" });
@@ -152,11 +152,11 @@ async fn twins_wait_for_the_first_and_get_its_answer() {
     let first: Vec<_> = answers.iter().filter(is_first).collect();
     assert_eq!((first.len(), first[0].status), (1, 201), "{first:?}");
     answers.iter().filter(|answer| !is_first(answer)).for_each(|answer| assert_again(first[0], answer));
-    assert_eq!(app.doors(), ["message"]);
+    assert_eq!(app.requested(), ["message"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twins_do_not_wait_for_ever() {
+async fn a_repetition_waits_for_a_limited_time() {
     let store = Arc::new(Fragile::default());
     let env = vec![("PLIVO_WAIT", "0".into())];
     let app = Arc::new(TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await);
@@ -168,7 +168,7 @@ async fn twins_do_not_wait_for_ever() {
     };
     until_created(&app).await;
     let asked = Instant::now();
-    // Long enough for the claim to be renewed.
+    // Longer than one renewal of the claim.
     for _ in 0..2 {
         let twin = keyed(&app, "k", CREATE, body.clone()).await;
         twin.assert_problem(409, "idempotency_in_progress");
@@ -183,7 +183,7 @@ async fn twins_do_not_wait_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_asks_to_be_tried_again_is_not_remembered() {
+async fn an_answer_that_asks_for_a_retry_is_not_stored() {
     let store = Arc::new(Fragile::default());
     let app = TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
     let body = json!({ "to": "+14155550103", "code": "042917" });
@@ -196,7 +196,7 @@ async fn what_asks_to_be_tried_again_is_not_remembered() {
     assert_eq!((created.status, created.header("idempotent-replayed")), (201, ""), "{created:?}");
     assert_again(&created, &keyed(&app, "k", CREATE, body).await);
 
-    // Nor is a moment that passes, or what could not be read.
+    // A refusal about the moment and an unreadable request are not stored either.
     let attempts = format!("{CREATE}/{}/attempts", created.id());
     let text = json!({ "channel": "sms" });
     keyed(&app, "text", &attempts, text.clone()).await.assert_problem(429, "resend_cooldown");
@@ -210,18 +210,18 @@ async fn what_asks_to_be_tried_again_is_not_remembered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_of_plivo_is_asked_for_anew() {
+async fn a_refusal_by_plivo_is_not_stored() {
     let app = Stub::direct(Vec::new()).await;
     app.answers("message", 400);
     let body = json!({ "to": "+14155550103", "channel": "sms" });
     keyed(&app, "k", CREATE, body.clone()).await.assert_problem(502, "rejected_by_plivo");
     app.says("message", &[Says::Well]);
     assert_eq!(keyed(&app, "k", CREATE, body).await.status, 201);
-    assert_eq!(app.doors(), ["message", "message"]);
+    assert_eq!(app.requested(), ["message", "message"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_hangs_up_gets_the_answer_later() {
+async fn a_client_that_disconnects_gets_the_answer_later() {
     let store = Arc::new(Fragile::default());
     let app = Arc::new(TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await);
     store.is_slow.store(true, Ordering::SeqCst);
@@ -233,7 +233,7 @@ async fn whoever_hangs_up_gets_the_answer_later() {
     until_created(&app).await;
     hasty.abort();
     hasty.await.unwrap_err();
-    // Long enough for the service to see that nobody listens.
+    // Long enough for the service to notice the disconnect.
     tokio::time::sleep(Duration::from_millis(100)).await;
     store.is_slow.store(false, Ordering::SeqCst);
     let later = keyed(&app, "k", CREATE, body).await;
@@ -243,7 +243,7 @@ async fn whoever_hangs_up_gets_the_answer_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_cannot_be_written_down_is_so_as_soon_as_the_store_is_back() {
+async fn an_unstored_answer_is_stored_once_the_store_is_back() {
     let store = Arc::new(Fragile::default());
     let app = Arc::new(TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await);
     let created = app.post(CREATE, json!({ "to": "+14155550103", "code": "042917" })).await;
@@ -253,9 +253,9 @@ async fn an_answer_that_cannot_be_written_down_is_so_as_soon_as_the_store_is_bac
         let (app, checks) = (app.clone(), checks.clone());
         tokio::spawn(async move { keyed(&app, "k", &checks, json!({ "code": "111111" })).await })
     };
-    app.until(created.id(), "compared", |v| v["checks_remaining"] == 4).await;
+    app.until(created.id(), "checked", |v| v["checks_remaining"] == 4).await;
     store.away.store(true, Ordering::SeqCst);
-    // As long as that takes, the claim may have run out.
+    // Meanwhile the claim may expire.
     store.loses_a_memo.store(true, Ordering::SeqCst);
     store.is_slow.store(false, Ordering::SeqCst);
     let first = checking.await.unwrap();
@@ -267,7 +267,7 @@ async fn an_answer_that_cannot_be_written_down_is_so_as_soon_as_the_store_is_bac
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_names_the_header_on_every_post_and_its_refusals() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let document = app.send(app.keyless("GET", "/openapi.json")).await.body;
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(post) = item.get("post") else { continue };

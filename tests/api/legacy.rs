@@ -1,4 +1,4 @@
-//! The seed demo's routes: its stories and its bodies, on the engine of the API.
+//! The seed demo's routes, with its bodies, on the engine of the API.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +17,7 @@ const MISMATCH: (u16, &str) = (404, r#"{"status":"rejected","message":"codes do 
 const UNKNOWN: (u16, &str) = (500, r#"{"status":"failed","message":"number not found"}"#);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_arrives_and_its_code_is_good_once() {
+async fn a_texted_code_works_once() {
     let app = spawn().await;
     assert_eq!(asked(&app, "/verify/14155550100").await, INITIATED);
     let code = app.texted_code("0100").await;
@@ -52,7 +52,7 @@ async fn a_call_reads_out_the_code_of_the_text() {
     assert_eq!(asked(&app, "/verify/14155550100").await, INITIATED);
     let code = app.texted_code("0100").await;
     for _ in 0..2 {
-        // The second finds a call that is under way, or only just over: there is nothing to do.
+        // The second request finds a call in progress, or one that has just ended, and does nothing.
         assert_eq!(asked(&app, "/verify_voice/14155550100").await, INITIATED);
     }
     assert_eq!(app.spoken_code("0100").await, code);
@@ -72,7 +72,7 @@ async fn a_call_without_a_text_before_it_begins_a_verification() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_keeps_a_code_from_being_sent_is_an_error_encountered() {
+async fn every_failure_to_send_is_an_error_encountered() {
     let app = spawn_with(&[("COUNTRIES", "US,GB"), ("COUNTRIES_CALL", "US"), ("MAX_ATTEMPTS", "1")]).await;
     for number in
         ["1", "+", "++14155550100", "0014155550100", "19999999999", "abc", "4915123456789", "1415555010%30%00"]
@@ -80,7 +80,7 @@ async fn whatever_keeps_a_code_from_being_sent_is_an_error_encountered() {
         assert_eq!(asked(&app, &format!("/verify/{number}")).await, ERROR, "{number}");
         assert_eq!(asked(&app, &format!("/verify_voice/{number}")).await, ERROR, "{number}");
     }
-    // May be texted, but not called.
+    // This country may be texted, but not called.
     assert_eq!(asked(&app, "/verify/447400123456").await, INITIATED);
     assert_eq!(asked(&app, "/verify_voice/447400123456").await, ERROR);
     // No attempts are left.
@@ -102,14 +102,14 @@ async fn a_refusal_by_plivo_is_an_error_encountered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_code_is_wrong_and_what_is_not_open_is_not_found() {
+async fn a_wrong_code_does_not_match_and_a_closed_verification_is_not_found() {
     let app = spawn_with(&[("MAX_CHECKS", "2")]).await;
     for path in ["/checkcode/14155550100/123456", "/checkcode/14155550100/abc", "/checkcode/abc/123456"] {
         assert_eq!(asked(&app, path).await, UNKNOWN, "{path}");
     }
     assert_eq!(asked(&app, "/verify/14155550100").await, INITIATED);
     let code = app.texted_code("0100").await;
-    // Of another length, or no code at all: wrong, and not counted.
+    // A code of another length, or no code at all, is wrong and not counted.
     for shape in
         ["1", "12345", "1234567", "1234567890123", "abc", &format!("%20{code}"), "%D9%A1%D9%A2%D9%A3%D9%A4%D9%A5%D9%A6"]
     {
@@ -119,11 +119,11 @@ async fn a_wrong_code_is_wrong_and_what_is_not_open_is_not_found() {
     for _ in 0..2 {
         assert_eq!(asked(&app, &format!("/checkcode/14155550100/{}", wrong(&code))).await, MISMATCH);
     }
-    // Too many were tried: now the right one is wrong as well, and so is what cannot be one.
+    // After too many wrong codes the right one is wrong as well.
     assert_eq!(own(&app).await["status"], "max_checks_reached");
     assert_eq!(asked(&app, &format!("/checkcode/14155550100/{code}")).await, MISMATCH);
 
-    // Lists go by the moment of creation.
+    // Lists are ordered by creation time.
     app.clock.advance(Duration::from_secs(1));
     assert_eq!(asked(&app, "/verify/14155550100").await, INITIATED);
     let id = own(&app).await["id"].as_str().unwrap().to_owned();
@@ -153,7 +153,7 @@ async fn all_spellings_of_a_number_are_one_number() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_fetched_ahead_of_time_changes_nothing() {
+async fn a_prefetch_changes_nothing() {
     let app = spawn().await;
     let prefetches = [("Sec-Purpose", "prefetch"), ("Sec-Purpose", "prefetch;prerender"), ("Purpose", "Prefetch")];
     for header in prefetches {
@@ -162,7 +162,7 @@ async fn what_is_fetched_ahead_of_time_changes_nothing() {
             assert_eq!((status, body.as_str()), ERROR, "{path} {header:?}");
         }
     }
-    // Another site's page that has it fetched as an image.
+    // Another site's page loads it as an image.
     let image = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")];
     let (status, body, _) = get(&app, "/verify/14155550103", &image).await;
     assert_eq!((status, body.as_str()), ERROR);
@@ -185,7 +185,7 @@ async fn no_other_method_does_anything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_setting_there_are_none_of_them() {
+async fn without_the_setting_the_routes_do_not_exist() {
     let app = TestApp::spawn().await;
     for path in ["/", "/verify/14155550103", "/verify_voice/14155550103", "/checkcode/14155550103/123456"] {
         app.send(app.keyless("GET", path)).await.assert_problem(404, "not_found");
@@ -194,7 +194,7 @@ async fn without_the_setting_there_are_none_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_is_whole_in_itself_and_may_load_nothing_else() {
+async fn the_page_is_one_file_and_may_load_nothing_else() {
     let app = spawn().await;
     let (status, page, headers) = get(&app, "/", &[]).await;
     assert_eq!((status, &headers["content-type"]), (200, &"text/html; charset=utf-8".parse().unwrap()));
@@ -209,7 +209,7 @@ async fn the_page_is_whole_in_itself_and_may_load_nothing_else() {
     for route in ["`verify/${", "`verify_voice/${", "`checkcode/${"] {
         assert!(page.contains(route), "{route}");
     }
-    // The namespace of SVG is a name, nothing that is loaded.
+    // The SVG namespace is only a name; browsers do not load it.
     let links: Vec<_> = page.split("http").skip(1).filter(|rest| !rest.starts_with("://www.w3.org/2000/svg")).collect();
     assert_eq!(links, Vec::<&str>::new());
     let head = app.send(app.keyless("HEAD", "/")).await;
@@ -217,7 +217,7 @@ async fn the_page_is_whole_in_itself_and_may_load_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_away_is_said_to_be_away() {
+async fn an_unreachable_store_is_reported_as_such() {
     let redis = crate::support::redis_server::RedisServer::start();
     let app = spawn_with(&[("REDIS_URL", &format!("redis://127.0.0.1:{}", redis.port))]).await;
     assert_eq!(asked(&app, "/verify/14155550100").await, INITIATED);
@@ -229,7 +229,7 @@ async fn a_store_that_is_away_is_said_to_be_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_address_of_whoever_asks_is_taken_down() {
+async fn the_clients_address_is_recorded() {
     let app = spawn_with(&[("TRUSTED_PROXIES", "127.0.0.0/8")]).await;
     let forwarded = [("X-Forwarded-For", "198.51.100.1, 203.0.113.9")];
     assert_eq!(get(&app, "/verify/14155550103", &forwarded).await.0, 200);
@@ -238,7 +238,7 @@ async fn the_address_of_whoever_asks_is_taken_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_document_names_them_where_they_are() {
+async fn the_api_document_names_the_routes_only_where_they_exist() {
     let paths = ["/verify/{number}", "/verify_voice/{number}", "/checkcode/{number}/{code}"];
     for (app, are_there) in [(spawn().await, true), (TestApp::spawn().await, false)] {
         let document = app.get("/openapi.json").await.body;
@@ -250,12 +250,12 @@ async fn the_api_document_names_them_where_they_are() {
     }
 }
 
-/// Everything that can be logged, of the real program: it has routes, and no paths.
+/// Runs the real program at trace level: its log names route patterns, no paths.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_number_and_no_code_of_a_path_is_logged() {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_phlo-2fa"));
     demo.args(["demo", "--speed", "50"]).env_clear().current_dir(std::env::temp_dir());
-    // Nine digits of a code look like no part of a timestamp by chance.
+    // No timestamp contains a code of nine digits by chance.
     demo.envs([("BIND", "127.0.0.1:0"), ("LEGACY_ROUTES", "true"), ("CODE_LENGTH", "9"), ("RUST_LOG", "trace")]);
     let mut demo = Running(demo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
     let log = reading(demo.0.stderr.take().unwrap());
@@ -284,7 +284,7 @@ async fn no_number_and_no_code_of_a_path_is_logged() {
     for (path, status) in &answers {
         assert_eq!(get(path).await.status(), *status, "{path}");
     }
-    // On the demo, too, the root is the seed's page now, and the demo stays where it is.
+    // In the demo, too, the root is the seed's page, and `/demo` stays the demo.
     assert_eq!(get("/").await.status(), 200);
     assert_eq!(get("/demo").await.status(), 200);
     drop(demo);
@@ -294,7 +294,7 @@ async fn no_number_and_no_code_of_a_path_is_logged() {
     {
         assert!(log.contains(told), "{told}: {log}");
     }
-    // `/handset/…` is the local Plivo's, asked by this test.
+
     for secret in ["4155550100", "0005550134", &code, &wrong(&code)] {
         let leak = log.lines().find(|line| line.contains(secret));
         assert_eq!(leak, None, "{secret}");
@@ -307,7 +307,7 @@ async fn spawn() -> TestApp {
     spawn_with(&[]).await
 }
 
-/// With the routes, and a key that sees what they do.
+/// Starts a service with the legacy routes, and a key of their app.
 async fn spawn_with(settings: &[(&'static str, &str)]) -> TestApp {
     let mut env = vec![("LEGACY_ROUTES", "true".to_owned()), ("API_KEYS", "legacy:legacy".to_owned())];
     env.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
@@ -326,14 +326,14 @@ async fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> (u16, Strin
     (status, answer.text().await.unwrap(), headers)
 }
 
-/// Status and body of a GET, byte for byte.
+/// The status and the exact body of a GET.
 async fn asked(app: &TestApp, path: &str) -> (u16, &'static str) {
     let (status, body, _) = get(app, path, &[]).await;
     let known = [INITIATED, ERROR, MATCH, MISMATCH, UNKNOWN].into_iter().find(|(_, known)| *known == body);
     (status, known.unwrap_or_else(|| panic!("{path} answered {status} {body}")).1)
 }
 
-/// The newest verification of these routes, as an API key of their app's name sees it.
+/// The newest verification of the legacy routes.
 async fn own(app: &TestApp) -> Value {
     app.get("/v1/verifications").await.body["verifications"][0].clone()
 }
@@ -347,7 +347,7 @@ impl Drop for Running {
     }
 }
 
-/// All that comes out of a pipe, once it ends.
+/// Everything that a pipe delivers until it ends.
 fn reading(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (all, read) = mpsc::channel();
     std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! The guard, as its callers meet it.
+//! The guard's limits, as clients see them.
 
 use std::time::Duration;
 
@@ -23,13 +23,13 @@ fn assert_limited(answer: &Answer, scope: &str) {
     assert_eq!(answer.body["scope"], scope, "{answer:?}");
 }
 
-/// How often Plivo was asked, which is known as soon as nothing is under way; a text is on its way for longer.
+/// How many requests Plivo received for a number; complete once the service has settled.
 async fn asked(app: &TestApp, last_four: &str) -> usize {
     app.plivo_log(last_four).await.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_is_texted_so_often_and_not_more_whatever_verification_it_is_for() {
+async fn the_limit_of_a_number_spans_its_verifications() {
     let app = app(&[("LIMIT_NUMBER", "3/10m"), ("RESEND_COOLDOWN", "0"), ("LIMIT_IP", "100/1m")]).await;
     let first = app.create("0100").await;
     assert_eq!(
@@ -44,7 +44,7 @@ async fn a_number_is_texted_so_often_and_not_more_whatever_verification_it_is_fo
     app.post(&format!("/v1/verifications/{}/cancel", second.id()), json!({})).await;
     let third = app.create("0100").await;
     assert_limited(&third, "number");
-    // Another number of the same range is nobody's business, and neither is another app.
+    // The limit does not affect another number of the same range.
     assert_eq!(app.create("0101").await.status, 201);
     app.settled().await;
     assert_eq!(asked(&app, "0100").await, 3);
@@ -60,7 +60,7 @@ async fn of_many_creations_at_once_for_one_number_one_sends_and_all_are_served()
     let app = app(&[("LIMIT_NUMBER", "2/10m")]).await;
     let answers = join_all((0..60).map(|_| app.create("0100"))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
-    assert!(answers.iter().all(|answer| answer.id() == answers[0].id()), "the others join it");
+    assert!(answers.iter().all(|answer| answer.id() == answers[0].id()), "the other creations join it");
     app.settled().await;
     assert_eq!(asked(&app, "0100").await, 1);
 }
@@ -79,7 +79,7 @@ async fn numbers_of_one_range_share_a_limit_and_other_customers_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn addresses_countries_apps_and_all_have_limits_of_their_own() {
+async fn addresses_countries_apps_and_the_total_have_their_own_limits() {
     for (name, scope) in
         [("LIMIT_IP", "ip"), ("LIMIT_COUNTRY", "country"), ("LIMIT_APP", "app"), ("LIMIT_TOTAL", "total")]
     {
@@ -90,7 +90,11 @@ async fn addresses_countries_apps_and_all_have_limits_of_their_own() {
         }
         assert_limited(&create(&app, "+14155550102", ip(2)).await, scope);
         if scope == "ip" {
-            assert_eq!(create(&app, "+14155550102", json!({})).await.status, 201, "none given is not counted");
+            assert_eq!(
+                create(&app, "+14155550102", json!({})).await.status,
+                201,
+                "a creation without client_ip is not counted"
+            );
         }
         if scope == "country" {
             assert_eq!(create(&app, "+447400123456", json!({})).await.status, 201);
@@ -99,7 +103,7 @@ async fn addresses_countries_apps_and_all_have_limits_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_due_and_over_a_limit_stands_in_the_timeline_and_next_is_null() {
+async fn a_due_call_over_a_limit_is_in_the_timeline_and_next_is_null() {
     let app = app(&[("LIMIT_NUMBER_CALL", "1/10m")]).await;
     let first = create(&app, "+14155550101", json!({})).await;
     app.until(first.id(), "called", |v| v["attempts"].as_array().unwrap().len() == 2).await;
@@ -121,7 +125,7 @@ async fn a_call_that_is_due_and_over_a_limit_stands_in_the_timeline_and_next_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_guard_that_monitors_counts_and_lets_through() {
+async fn a_monitoring_guard_counts_and_admits() {
     let app = app(&[("GUARD", "monitor"), ("LIMIT_NUMBER", "1/10m"), ("LIMIT_PREFIX", "1/10m")]).await;
     for last_four in ["0100", "0103", "0104"] {
         assert_eq!(app.create(last_four).await.status, 201);
@@ -131,7 +135,7 @@ async fn the_guard_that_monitors_counts_and_lets_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn beyond_the_budget_nothing_begins_and_what_is_under_way_goes_on() {
+async fn beyond_the_budget_only_open_verifications_continue() {
     let app = app(&[("DAILY_BUDGET", "0.02"), ("GUARD", "monitor")]).await;
     let first = create(&app, "+14155550101", json!({})).await;
     assert_eq!(first.status, 201);
@@ -145,8 +149,8 @@ async fn beyond_the_budget_nothing_begins_and_what_is_under_way_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_plivo_refuses_or_nobody_answers_is_not_spent() {
-    // Enough for two texts, or for one and a call.
+async fn refused_texts_and_unanswered_calls_are_not_spent() {
+    // The budget covers two texts, or one text and a call.
     let app = app(&[("DAILY_BUDGET", "0.021"), ("COUNTRIES", "*")]).await;
     for _ in 0..5 {
         let refused = create(&app, "+14155550110", json!({ "channel": "sms" })).await;
@@ -167,13 +171,13 @@ async fn what_plivo_refuses_or_nobody_answers_is_not_spent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_prefix_that_nobody_verifies_is_stopped_and_one_that_does_is_not() {
+async fn a_prefix_without_successes_is_stopped_and_one_with_them_is_not() {
     let app = app(&[("LIMIT_UNVERIFIED", "4/1h")]).await;
     for n in 3000..3004 {
         assert_eq!(create(&app, &format!("+1415555{n}"), json!({ "code": "042917" })).await.status, 201);
     }
     assert_limited(&create(&app, "+14155553004", json!({})).await, "unverified");
-    // A success makes up for five.
+    // One success offsets five unverified texts.
     let other = create(&app, "+12125553000", json!({ "code": "042917" })).await;
     assert_eq!(app.check(other.id(), "042917").await.body["result"], "verified");
     app.settled().await;
@@ -185,10 +189,15 @@ async fn a_prefix_that_nobody_verifies_is_stopped_and_one_that_does_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ranges_that_somebody_earns_with_are_refused_unless_allowed() {
+async fn revenue_share_ranges_are_refused_unless_allowed() {
     let refusing = app(&[("GUARD", "monitor"), ("BLOCKED_RANGES", "premium,+1415555")]).await;
-    for to in ["+19002345678", "+14155550100"] {
-        create(&refusing, to, json!({})).await.assert_problem(403, "destination_blocked");
+    for (to, detail) in [
+        ("+19002345678", "This kind of number (premium rate) cannot be verified. Ask for a mobile number."),
+        ("+14155550100", "Numbers that begin like this one cannot be verified. Ask for another number."),
+    ] {
+        let refused = create(&refusing, to, json!({})).await;
+        refused.assert_problem(403, "destination_blocked");
+        assert_eq!(refused.body["detail"], detail);
     }
     assert_eq!(create(&refusing, "+881612345678", json!({})).await.status, 201);
     let usual = app(&[]).await;
@@ -217,13 +226,13 @@ async fn wrong_codes_are_counted_for_the_number_over_all_its_verifications() {
         last = right.body.clone();
         app.post(&format!("/v1/verifications/{}/cancel", v.id()), json!({})).await;
     }
-    assert_eq!((evaluated, refused), (7, 8), "the right code is not compared either");
+    assert_eq!((evaluated, refused), (7, 8), "beyond the limit the right code is refused as well");
     let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
-    // Three right codes besides; those of the first two verifications came when all was over.
+    // Three right codes count as well; the first two verifications had ended before theirs.
     let counted = metrics.lines().find_map(|l| l.strip_prefix(r#"phlo2fa_guard_refusals_total{scope="guesses"} "#));
     assert!(counted.is_some_and(|n| n.parse::<u32>().unwrap() >= 8), "{counted:?}");
     assert_eq!(last["scope"], "guesses");
-    // Another number of the app is not concerned; and within the day five more may be tried.
+    // The limit does not affect another number. Within the day five more wrong codes are accepted.
     assert_eq!(app.check(create(&app, "+14155550101", json!({})).await.id(), "000000").await.status, 200);
     app.advance(3700.0).await;
     let v = create(&app, "+14155550100", json!({ "code": "042917" })).await;
@@ -236,7 +245,7 @@ async fn wrong_codes_are_counted_for_the_number_over_all_its_verifications() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guesses_are_remembered_longer_than_the_verification_they_were_made_for() {
+async fn guesses_are_kept_longer_than_their_verification() {
     let app = app(&[("LIMIT_GUESSES", "1/1h"), ("RETENTION", "1")]).await;
     let first = create(&app, "+14155550100", json!({ "code": "042917", "ttl": 1 })).await;
     assert_eq!(app.check(first.id(), &wrong("042917")).await.status, 200);
@@ -254,7 +263,7 @@ async fn guesses_are_remembered_longer_than_the_verification_they_were_made_for(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_night_nobody_is_called_who_has_not_asked_for_it() {
+async fn during_quiet_hours_only_requested_calls_are_made() {
     let app = app(&[("QUIET_HOURS", "00:00-18:00")]).await;
     // 08:00 in New York.
     let start: jiff::Timestamp = "2027-01-15T13:00:00Z".parse().unwrap();

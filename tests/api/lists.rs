@@ -1,10 +1,10 @@
-//! Lists and search: an app sees its own verifications, all of them, and no other.
+//! Lists and search: an app sees all its own verifications and no others.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::quiet::Quiet;
+use crate::silent::Silent;
 use crate::support::Answer;
 
 const OTHER: &str = "another-apps-secret-of-thirty-two";
@@ -14,11 +14,11 @@ fn ids(page: &Answer) -> Vec<String> {
     page.body["verifications"].as_array().unwrap().iter().map(|v| v["id"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn spawn() -> Quiet {
-    Quiet::spawn_with(vec![("API_KEYS", format!("other:{OTHER}"))]).await
+async fn spawn() -> Silent {
+    Silent::spawn_with(vec![("API_KEYS", format!("other:{OTHER}"))]).await
 }
 
-async fn create(app: &Quiet, i: usize) -> String {
+async fn create(app: &Silent, i: usize) -> String {
     let created = app.post("/v1/verifications", json!({ "to": format!("+1415555{:04}", 1000 + i) })).await;
     app.advance(0.001).await;
     created.id().to_owned()
@@ -53,7 +53,7 @@ async fn pages_follow_each_other_newest_first_and_miss_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_status_filters_as_it_is_now() {
+async fn a_status_filter_uses_the_status_at_this_moment() {
     let app = spawn().await;
     let (a, b, c) = (create(&app, 0).await, create(&app, 1).await, create(&app, 2).await);
     app.post(&format!("/v1/verifications/{b}/cancel"), json!({})).await;
@@ -61,7 +61,7 @@ async fn a_status_filters_as_it_is_now() {
     assert_eq!(ids(&app.get("/v1/verifications?status=pending").await), [c.clone(), a.clone()]);
     assert!(ids(&app.get("/v1/verifications?status=verified&limit=100").await).is_empty());
     assert_eq!(ids(&app.get("/v1/verifications?status=").await).len(), 3);
-    // Nobody has written it down yet, and it is so all the same.
+    // The expiry is not committed yet, but counts.
     app.clock.advance(std::time::Duration::from_secs(601));
     assert_eq!(ids(&app.get("/v1/verifications?status=expired").await), [c, a]);
 }

@@ -1,4 +1,4 @@
-//! The log of a whole story, down to debug level: it names what happened, and gives nothing away.
+//! The log of a whole verification at debug level: it names every event and no secret.
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{CALLBACK_SECRET, Setup, TestApp};
 
-/// Longer than chance would put together of other figures.
+/// Too long to appear in other numbers by chance.
 const CODE: &str = "8675309123";
 const NONCE: &str = "a-nonce-that-came-twice-0123456789";
 const KEY: &str = "a-key-that-no-log-may-show-0123456789";
@@ -27,7 +27,7 @@ impl Write for Logged {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_tells_what_happened_without_code_number_key_ref_or_secret() {
+async fn the_log_names_every_event_and_no_code_number_key_ref_or_secret() {
     let filter = tracing_subscriber::EnvFilter::new("debug");
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(|| Logged).init();
     let env = vec![("API_KEYS", format!("shop:{KEY}"))];
@@ -50,18 +50,18 @@ async fn a_log_tells_what_happened_without_code_number_key_ref_or_secret() {
     for status in ["seen", "read"] {
         let params = [("MessageUUID", "none"), ("To", "14155550107"), ("Status", status)];
         let request = app.keyless("POST", "/plivo/message").form(&params);
-        app.send(crate::quiet::signed_v3_with(request, "demo", "POST", &url, &params, NONCE)).await;
+        app.send(crate::silent::signed_v3_with(request, "demo", "POST", &url, &params, NONCE)).await;
     }
     app.get("/v1/verifications/+14155550107").await;
     app.get("/checkcode/+14155550107/8675309123").await;
-    // A method is any word.
+    // A client may send any word as the method.
     app.send(app.keyless("14155550107", "/v1/none")).await;
     app.send(app.keyless("GET", "/v1/none").header("X-Request-Id", "1-415-555-0107")).await;
     assert_eq!(app.check(created.id(), CODE).await.status, 200);
     drop(following);
 
     let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
-    // The local Plivo is no part of the service.
+    // The local Plivo is not part of the service.
     let lines: Vec<_> = log.lines().filter(|line| !line.contains("phlo_2fa::sandbox")).collect();
     let refused = ["callback_unproved", "callback_replayed"];
     for event in ["verification_created", "code_incorrect", "escalation", "verification_ended"].iter().chain(&refused) {

@@ -1,4 +1,4 @@
-//! A fail-over of Redis: what the new primary may lack is not gone on with.
+//! A fail-over of Redis: verifications that may lack commits are given up.
 
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,9 @@ async fn app(redis: &RedisServer) -> TestApp {
     TestApp::spawn_with(Setup { env, ..Setup::default() }).await
 }
 
-/// A primary that goes on answering, and its replica, which is made the primary before it has heard of the last things
-/// that were answered. A service on each.
+/// A primary and a replica that is promoted before it has received the last commits.
+///
+/// A service runs on each of them.
 struct Split {
     primary: RedisServer,
     replica: RedisServer,
@@ -35,7 +36,7 @@ impl Split {
         replica.command(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
         let start = Instant::now();
         while !replica.command(&["INFO", "replication"]).contains("master_link_status:up") {
-            assert!(start.elapsed() < Duration::from_secs(30), "the replica never finds its primary");
+            assert!(start.elapsed() < Duration::from_secs(30), "the replica does not connect to its primary");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let before = app(&primary).await;
@@ -49,7 +50,7 @@ impl Split {
         created.id().to_owned()
     }
 
-    /// From here on the replica hears of nothing any more.
+    /// Stops the replication and promotes the replica.
     async fn part(&self) {
         self.before.settled().await;
         let offset = |server: &RedisServer, name: &str| {
@@ -58,19 +59,19 @@ impl Split {
         };
         let start = Instant::now();
         while offset(&self.primary, "master_repl_offset:") != offset(&self.replica, "slave_repl_offset:") {
-            assert!(start.elapsed() < Duration::from_secs(30), "the replica never has all of it");
+            assert!(start.elapsed() < Duration::from_secs(30), "the replica does not catch up");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.replica.command(&["REPLICAOF", "NO", "ONE"]);
     }
 
-    /// The service as it finds the replica as its primary.
+    /// A service whose primary is the promoted replica.
     async fn fail_over(&self) -> TestApp {
         app(&self.replica).await
     }
 }
 
-/// Whether its story ends, once, with that.
+/// Asserts that the timeline ends once, as lost.
 async fn assert_lost(app: &TestApp, id: &str) {
     let timeline = app.get(&format!("/v1/verifications/{id}/timeline")).await.body;
     let ends: Vec<_> = timeline["entries"].as_array().unwrap().iter().filter(|e| e["event"] == "ended").collect();
@@ -78,7 +79,7 @@ async fn assert_lost(app: &TestApp, id: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_was_used_before_a_fail_over_is_not_good_after_it() {
+async fn a_code_used_before_a_fail_over_is_refused_after_it() {
     let split = Split::start().await;
     let (used, open, over) = (split.create("0100").await, split.create("0103").await, split.create("0104").await);
     assert_eq!(split.before.check(&over, CODE).await.body["result"], "verified");
@@ -98,7 +99,7 @@ async fn a_code_that_was_used_before_a_fail_over_is_not_good_after_it() {
         assert_eq!((&v["status"], &v["next"]), (&json!("expired"), &Value::Null), "{v}");
         assert_lost(&after, id).await;
     }
-    // What had ended is as it was.
+    // A verification that had ended is unchanged.
     assert_eq!(after.read(&over).await["status"], "verified");
     after.check(&over, CODE).await.assert_problem(409, "already_verified");
 }
@@ -118,11 +119,11 @@ async fn a_fail_over_gives_no_guesses_back() {
 
     let after = split.fail_over().await;
     guess(&after, &ids[0].1).await.assert_problem(410, "verification_lost");
-    // Of one of them nobody asks before its time is up.
+    // One of them gets no request before it expires.
     after.advance(301.0).await;
     for (last_four, id) in &ids {
         after.check(id, CODE).await.assert_problem(410, "verification_lost");
-        // All five that it would have taken count; two more make the seven of an hour.
+        // All five checks it allowed count as used; two more reach the limit of seven an hour.
         let to = format!("+1415555{last_four}");
         let next = after.post("/v1/verifications", json!({ "to": to, "code": CODE })).await;
         assert_eq!((next.status, &next.body["joined"]), (201, &json!(false)), "{next:?}");
@@ -136,7 +137,7 @@ async fn a_fail_over_gives_no_guesses_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_fail_over_nobody_is_called_for_what_is_lost_and_new_ones_go_on() {
+async fn after_a_fail_over_lost_verifications_are_not_called_and_new_ones_work() {
     let split = Split::start().await;
     let (due, joined) = (split.create("0103").await, split.create("0104").await);
     split.part().await;
@@ -151,8 +152,8 @@ async fn after_a_fail_over_nobody_is_called_for_what_is_lost_and_new_ones_go_on(
         assert_lost(&after, id).await;
     }
     after.settled().await;
-    assert_eq!(after.plivo_log("0103").await, [] as [Value; 0], "nobody was called");
-    // One that began after it is texted, called and verified as any other.
+    assert_eq!(after.plivo_log("0103").await, [] as [Value; 0], "a call was made");
+    // A verification created after the fail-over works normally.
     after.until(created.id(), "called", |v| v["attempts"].as_array().unwrap().len() == 2).await;
     assert_eq!(after.check(created.id(), CODE).await.body["result"], "verified");
     let metrics = after.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
@@ -160,7 +161,7 @@ async fn after_a_fail_over_nobody_is_called_for_what_is_lost_and_new_ones_go_on(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_of_redis_with_all_that_was_answered_loses_none() {
+async fn a_restart_of_redis_with_persistence_loses_nothing() {
     let mut redis = RedisServer::start_with(&["--appendonly", "yes"]);
     let app = app(&redis).await;
     let created = app.post("/v1/verifications", json!({ "to": "+14155550103", "code": CODE })).await;
@@ -168,7 +169,7 @@ async fn a_restart_of_redis_with_all_that_was_answered_loses_none() {
     app.settled().await;
     redis.restart();
     let mut answer = app.check(created.id(), WRONG).await;
-    // The first may find the connections gone.
+    // The first request may find the connections closed.
     for _ in 0..50 {
         if answer.status == 200 {
             break;

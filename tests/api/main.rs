@@ -1,4 +1,4 @@
-//! The API as its callers see it. Files mirror routes.
+//! The API as clients see it. Most files mirror routes.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 #[path = "../support/mod.rs"]
@@ -24,9 +24,9 @@ mod nonces;
 mod ops;
 mod outage;
 mod problems;
-mod quiet;
 mod retention;
 mod rotation;
+mod silent;
 mod sockets;
 mod stream;
 mod stub;

@@ -1,4 +1,4 @@
-//! A signed callback counts once: its nonce works once, and for the body it came with.
+//! Nonces of signed callbacks: each works once, for one body.
 
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use phlo_2fa::verification::Verification;
 use serde_json::{Value, json};
 
 use crate::outage::Fragile;
-use crate::quiet::{Quiet, TOKEN, nonce, signed_v2_with, signed_v3_with};
+use crate::silent::{Silent, TOKEN, nonce, signed_v2_with, signed_v3_with};
 use crate::stub::Stub;
 use crate::support::redis_server::RedisServer;
 use crate::support::{Answer, Setup, TestApp};
@@ -19,19 +19,19 @@ const OWN: &str = "8675309";
 
 type Params<'a> = &'a [(&'a str, &'a str)];
 
-/// A callback in V3 under this nonce.
+/// Sends a callback signed in V3 with this nonce.
 async fn told(app: &TestApp, path: &str, params: Params<'_>, nonce: &str) -> Answer {
     let request = app.keyless("POST", path).form(params);
     app.send(signed_v3_with(request, TOKEN, "POST", &format!("{}{path}", app.url), params, nonce)).await
 }
 
-/// The same in V2, whose signature is good for any body.
+/// Sends a callback signed in V2, which covers no body.
 async fn told_v2(app: &TestApp, path: &str, params: Params<'_>, nonce: &str) -> Answer {
     let request = app.keyless("POST", path).form(params);
     app.send(signed_v2_with(request, TOKEN, &format!("{}{path}", app.url), nonce)).await
 }
 
-/// All that is known of a verification.
+/// The whole record of a verification.
 async fn whole(app: &TestApp, id: &str) -> Verification {
     app.engine.get(id.parse().unwrap()).await.unwrap()
 }
@@ -42,14 +42,14 @@ async fn counted(app: &TestApp, kind: &str, result: &str) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(&sample)?.parse().ok()).unwrap_or_else(|| panic!("no {sample}"))
 }
 
-/// A text that was asked for at the Message API, and where its reports go.
+/// A verification texted through the Message API, and the path of its reports.
 async fn texted(app: &Stub) -> (String, String) {
     let created = app.open(json!({ "code": OWN, "escalation": "fixed+fail:500" })).await;
     (created.id().to_owned(), app.callback("message", "url"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_callback_that_is_repeated_is_taken_and_changes_nothing() {
+async fn a_repeated_callback_is_accepted_and_changes_nothing() {
     let app = Stub::direct(Vec::new()).await;
     let (id, path) = texted(&app).await;
     let (sent, once) = ([("MessageUUID", "m1"), ("Status", "sent"), ("Sequence", "2")], nonce());
@@ -66,7 +66,7 @@ async fn a_callback_that_is_repeated_is_taken_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_nonce_that_comes_with_another_body_is_refused_and_reported() {
+async fn a_nonce_with_another_body_is_refused_and_counted() {
     let app = Stub::direct(Vec::new()).await;
     let (id, path) = texted(&app).await;
     let (in_v3, in_v2, unknown) = (nonce(), nonce(), nonce());
@@ -76,8 +76,8 @@ async fn a_nonce_that_comes_with_another_body_is_refused_and_reported() {
     assert_eq!(told_v2(&app, &path, &[("Status", "read")], &unknown).await.status, 200);
     let before = whole(&app, &id).await;
 
-    // A signature in V3 covers characters, not where a key ends; one in V2 none of them. Without its V3 headers a
-    // callback has a V2 pair that is good.
+    // V3 signs the characters but not where a key ends; V2 signs no parameter at all. A callback whose V3 headers
+    // are stripped still has a valid V2 signature.
     let shifted = [("MessageUUIDm", "1"), ("Status", "sent"), ("Units", "1")];
     let stop = [("MessageUUID", "m1"), ("Status", "failed"), ("ErrorCode", "450")];
     let in_query = format!("{path}?a=b");
@@ -95,13 +95,13 @@ async fn a_nonce_that_comes_with_another_body_is_refused_and_reported() {
     }
     assert_eq!(counted(&app, "message", "replayed").await, attacks.len() as u64);
     assert_eq!(whole(&app, &id).await, before);
-    // What Plivo signs anew counts.
+    // A callback with a new nonce counts.
     assert_eq!(told(&app, &path, &[("MessageUUID", "m1"), ("Status", "delivered")], &nonce()).await.status, 200);
     assert_eq!(whole(&app, &id).await.attempts[0].status.as_str(), "delivered");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_v3_is_present_a_good_v2_pair_does_not_replace_it() {
+async fn a_valid_v2_signature_does_not_replace_an_invalid_v3_one() {
     let app = Stub::direct(Vec::new()).await;
     let (id, path) = texted(&app).await;
     let before = whole(&app, &id).await;
@@ -119,7 +119,7 @@ async fn where_v3_is_present_a_good_v2_pair_does_not_replace_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_v2_pair_that_came_beside_v3_is_worth_nothing_without_it() {
+async fn a_v2_signature_sent_beside_v3_is_refused_without_it() {
     let app = Stub::direct(Vec::new()).await;
     let (id, path) = texted(&app).await;
     let (url, params) = (format!("{}{path}", app.url), [("MessageUUID", "m1"), ("Status", "sent")]);
@@ -133,13 +133,13 @@ async fn a_v2_pair_that_came_beside_v3_is_worth_nothing_without_it() {
     let stop = [("MessageUUID", "m1"), ("Status", "failed"), ("ErrorCode", "450")];
     told_v2(&app, &path, &stop, &v2).await.assert_problem(401, "invalid_signature");
     told_v2(&app, &path, &params, &v2).await.assert_problem(401, "invalid_signature");
-    assert_eq!(app.send(genuine()).await.status, 200, "Plivo may send it again");
+    assert_eq!(app.send(genuine()).await.status, 200, "Plivo may repeat it");
     assert_eq!(whole(&app, &id).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_a_fixed_url_a_nonce_is_good_for_one_body_whatever_it_is_about() {
-    let app = Quiet::spawn().await;
+async fn at_a_fixed_url_a_nonce_works_for_one_body() {
+    let app = Silent::spawn().await;
     let (mine, other, never) = ("6f1c-mine", "6f1c-other", "6f1c-never");
     let mut ids = Vec::new();
     for (to, uuid) in [("+14155550103", mine), ("+14155550104", other)] {
@@ -170,13 +170,13 @@ async fn at_a_fixed_url_a_nonce_is_good_for_one_body_whatever_it_is_about() {
     }
     assert_eq!([whole(&app, &ids[0]).await, whole(&app, &ids[1]).await], before);
     assert_eq!(counted(&app, "message", "replayed").await, 12);
-    // What was parked is applied once its text is known, and no more.
+    // A parked report is applied once, when its text becomes known.
     app.flow_says(&ids[1], 0, "sms_sent", json!({ "message_uuid": never })).await;
     assert_eq!(whole(&app, &ids[1]).await.attempts[0].status.as_str(), "sent");
     let before = app.read(&ids[1]).await;
     assert_eq!(told(&app, path, &report(never, "sent"), &parked).await.status, 200);
     assert_eq!(app.read(&ids[1]).await, before);
-    // By the secret in the path a signature is not asked for, but one that is there counts.
+    // With the secret in the path no signature is needed, but the nonce of a given one counts.
     let by_secret = format!("/plivo/{}/message", crate::support::CALLBACK_SECRET);
     let once = nonce();
     assert_eq!(told(&app, &by_secret, &report(mine, "delivered"), &once).await.status, 200);
@@ -184,7 +184,7 @@ async fn at_a_fixed_url_a_nonce_is_good_for_one_body_whatever_it_is_about() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_could_not_be_taken_down_counts_when_it_comes_again() {
+async fn a_callback_that_was_not_committed_counts_when_repeated() {
     let store = Arc::new(Fragile::default());
     let env = vec![("PHLO_ID", String::new()), ("PLIVO_WAIT", "30".into())];
     let app = TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await;
@@ -202,7 +202,7 @@ async fn what_could_not_be_taken_down_counts_when_it_comes_again() {
             broken.store(false, Ordering::SeqCst);
         }
         assert_ne!(app.read(created.id()).await["attempts"][0]["status"], status);
-        // Claimed or not, it is good for its own body alone.
+        // Whether the nonce was claimed or not, it works for its own body only.
         assert_eq!(told(&app, &path, &params, &once).await.status, 200);
         assert_eq!(app.read(created.id()).await["attempts"][0]["status"], status);
         let swapped = [("MessageUUID", uuid.as_str()), ("Status", "failed")];
@@ -251,11 +251,11 @@ async fn thousands_of_replayed_swapped_and_forged_callbacks_have_no_effect() {
     }
     assert_eq!(whole(&app, &id).await, before);
     app.advance(60.0).await;
-    assert_eq!((app.doors(), app.read(&id).await["status"].clone()), (vec!["message"], json!("pending")));
+    assert_eq!((app.requested(), app.read(&id).await["status"].clone()), (vec!["message"], json!("pending")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_told_again_to_plivo_and_not_to_who_has_its_words() {
+async fn a_repeated_answer_request_gets_the_code_for_a_few_seconds_only() {
     let app = Stub::direct(Vec::new()).await;
     let id = app.open(json!({ "channel": "call", "code": OWN })).await.id().to_owned();
     let (answer, report) = (app.callback("call", "answer_url"), app.callback("call", "hangup_url"));
@@ -270,15 +270,15 @@ async fn a_code_is_told_again_to_plivo_and_not_to_who_has_its_words() {
     assert_eq!(fetch(&started, &first).await, (200, true));
     let before = whole(&app, &id).await;
     app.advance(14.0).await;
-    assert_eq!(fetch(&started, &first).await, (200, true), "what Plivo may not have got");
+    assert_eq!(fetch(&started, &first).await, (200, true), "the first answer may have been lost");
     let swapped = [("CallUUID", "c1"), ("Digits", "1")];
     assert_eq!(fetch(&swapped, &first).await, (401, false), "another body");
     app.advance(2.0).await;
-    assert_eq!(fetch(&started, &first).await, (200, false), "somebody else, with its words");
+    assert_eq!(fetch(&started, &first).await, (200, false), "a replay by another sender");
     assert_eq!(whole(&app, &id).await, before);
     assert_eq!(before.attempts[0].status.as_str(), "answered");
 
-    // A key that is pressed, and a retry that is signed anew, are Plivo's own.
+    // A key press and a retry with a new signature are answered with the code.
     assert_eq!(fetch(&swapped, &pressed).await, (200, true));
     assert_eq!(fetch(&started, &nonce()).await, (200, true));
     assert_eq!(
@@ -288,11 +288,11 @@ async fn a_code_is_told_again_to_plivo_and_not_to_who_has_its_words() {
     let ended = [("CallUUID", "c1"), ("CallStatus", "completed"), ("HangupCauseCode", "4010"), ("Duration", "17")];
     assert_eq!(told(&app, &report, &ended, &nonce()).await.status, 200);
     assert_eq!((fetch(&started, &first).await, fetch(&swapped, &pressed).await), ((200, false), (200, false)));
-    assert_eq!(fetch(&started, &nonce()).await, (200, false), "the call is over");
+    assert_eq!(fetch(&started, &nonce()).await, (200, false), "the call has ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_get_is_known_by_its_query() {
+async fn a_get_callback_is_recognised_by_its_query() {
     let app = Stub::direct(Vec::new()).await;
     let (id, path) = texted(&app).await;
     let once = nonce();
@@ -313,18 +313,18 @@ async fn a_get_is_known_by_its_query() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn once_costs_as_few_exchanges_as_can_be() {
+async fn nonces_and_keys_cost_few_exchanges_with_redis() {
     let redis = RedisServer::start();
     let app = Stub::direct(vec![("REDIS_URL", redis.url())]).await;
     let (id, at_ref) = texted(&app).await;
     let uuid = app.read(&id).await["attempts"][0]["provider_id"].as_str().unwrap().to_owned();
     app.settled().await;
-    // Each script is loaded when it is first needed.
+    // Scripts are loaded at their first use.
     told(&app, "/plivo/message", &[("MessageUUID", "none"), ("Status", "sent")], &nonce()).await;
     keyed_search(&app).await;
     let mut monitor = BufReader::new(redis.send(&["MONITOR"])).lines();
     assert_eq!(monitor.next().unwrap().unwrap(), "+OK");
-    // What was asked about records, links, nonces and keys; timers and what routes have taught come and go.
+    // Counts the commands for records, links, nonces and keys; timers and learned routes are left out.
     let mut asked = |mark: &str| {
         redis.command(&["ECHO", mark]);
         let lines = monitor.by_ref().map(Result::unwrap).take_while(|line| !line.contains(mark));
@@ -339,8 +339,8 @@ async fn once_costs_as_few_exchanges_as_can_be() {
     println!("a record: {} bytes", bytes());
     for (mark, path, status, once, exchanges) in [
         ("at a fixed URL", fixed, "queued", &first, 3),
-        ("again", fixed, "queued", &first, 2),
-        ("with another body", fixed, "sent", &first, 1),
+        ("at a fixed URL again", fixed, "queued", &first, 2),
+        ("at a fixed URL with another body", fixed, "sent", &first, 1),
         ("at a ref", &at_ref, "sent", &second, 2),
         ("at a ref again", &at_ref, "sent", &second, 1),
     ] {

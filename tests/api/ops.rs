@@ -1,4 +1,4 @@
-//! For whoever runs it.
+//! Liveness, readiness, metrics and the API document.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Setup, TestApp};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_alive_and_ready_without_a_key() {
+async fn liveness_and_readiness_need_no_key() {
     let app = TestApp::spawn().await;
     for path in ["/livez", "/readyz"] {
         for method in ["GET", "HEAD"] {
@@ -18,7 +18,7 @@ async fn it_is_alive_and_ready_without_a_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_metrics_are_those_of_the_contract_and_name_nobody() {
+async fn the_metrics_are_those_of_the_contract_and_identify_no_person() {
     let app = TestApp::spawn().await;
     let created = app.create("0107").await;
     app.until(created.id(), "busy", |v| v["attempts"][1]["status"] == "busy").await;
@@ -60,7 +60,7 @@ async fn the_metrics_are_those_of_the_contract_and_name_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refusals_of_the_lists_are_counted() {
+async fn refused_countries_are_counted() {
     let app = TestApp::spawn_with(Setup { env: vec![("COUNTRIES", "GB".into())], ..Setup::default() }).await;
     app.create("0100").await.assert_problem(403, "country_not_allowed");
     let text = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
@@ -68,7 +68,7 @@ async fn refusals_of_the_lists_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_document_names_every_route_there_is() {
+async fn the_api_document_names_the_served_routes() {
     let app = TestApp::spawn().await;
     let document = app.send(app.keyless("GET", "/openapi.json")).await;
     assert_eq!(document.status, 200);
@@ -113,7 +113,7 @@ async fn the_api_document_names_every_route_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documentation_is_served_from_here_alone() {
+async fn the_documentation_loads_nothing_from_elsewhere() {
     let app = TestApp::spawn().await;
     let moved = app.keyless("GET", "/docs").send().await.unwrap();
     assert_eq!((moved.status().as_u16(), moved.headers()["location"].to_str().unwrap()), (303, "/docs/"));
@@ -125,7 +125,7 @@ async fn the_documentation_is_served_from_here_alone() {
         html.split(attribute).skip(1).filter_map(|rest| rest.split('"').nth(1)).map(str::to_owned).collect()
     };
     for url in fetched("src=").into_iter().chain(fetched("href=")) {
-        assert!(!url.contains("//"), "{url} is fetched from elsewhere");
+        assert!(!url.contains("//"), "{url} is loaded from elsewhere");
         let asset = app.keyless("GET", &format!("/docs/{}", url.trim_start_matches("./"))).send().await.unwrap();
         assert_eq!(asset.status(), 200, "{url}");
     }
@@ -134,7 +134,7 @@ async fn the_documentation_is_served_from_here_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_callers_own_request_id_is_used_if_it_can_stand_in_a_log() {
+async fn a_clients_request_id_is_used_if_it_may_stand_in_a_log() {
     let app = TestApp::spawn().await;
     let named = |id: &str| app.send(app.keyless("GET", "/v1/none").header("X-Request-Id", id));
     let answer = named("order-17_a.b").await;

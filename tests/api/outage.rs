@@ -1,4 +1,4 @@
-//! The store is away: every route says so, soon, and nothing is lost or approved meanwhile.
+//! The store is unreachable: every route answers 503 soon, and nothing is lost or approved meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,10 +14,10 @@ use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{AttemptRef, VerificationId};
 use serde_json::{Value, json};
 
-use crate::quiet::Quiet;
+use crate::silent::Silent;
 use crate::support::{Answer, CALLBACK_SECRET, Setup, TestApp};
 
-/// Every request that needs the store.
+/// Sends every request that needs the store.
 async fn all(app: &TestApp, reference: &str) -> Vec<(String, Answer, Duration)> {
     let id = format!("vrf_{}", "0".repeat(34));
     let requests = [
@@ -46,12 +46,12 @@ async fn all(app: &TestApp, reference: &str) -> Vec<(String, Answer, Duration)> 
     .await
 }
 
-async fn every_route_says_so_within_a_second(redis_url: String) {
+async fn assert_every_route_fails_within_a_second(redis_url: String) {
     let env = vec![("REDIS_URL", redis_url)];
     let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
     let to = AttemptRef { id: format!("vrf_{}", "0".repeat(34)).parse().unwrap(), attempt: 0 };
     let reference = phlo_2fa::plivo::reference::issue(&app.keyring, to, phlo_2fa::plivo::reference::Purpose::Phlo);
-    // Nobody waits for the store twice: all at once take about as long as one alone, however slow this machine.
+    // No request waits for the store twice: all together take about as long as one, even on a slow machine.
     let alone = Instant::now();
     app.get("/v1/verifications").await.assert_problem(503, "storage_unavailable");
     let most = (alone.elapsed() * 7 / 4).max(Duration::from_millis(1500));
@@ -70,18 +70,18 @@ async fn every_route_says_so_within_a_second(redis_url: String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_redis_every_route_says_so_within_a_second() {
-    every_route_says_so_within_a_second("redis://127.0.0.1:1".into()).await;
+async fn without_redis_every_route_fails_within_a_second() {
+    assert_every_route_fails_within_a_second("redis://127.0.0.1:1".into()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_a_redis_that_hangs_every_route_says_so_within_a_second() {
+async fn with_a_hanging_redis_every_route_fails_within_a_second() {
     let silence = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    every_route_says_so_within_a_second(format!("redis://{}", silence.local_addr().unwrap())).await;
+    assert_every_route_fails_within_a_second(format!("redis://{}", silence.local_addr().unwrap())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_comes_back_knows_what_it_knew() {
+async fn an_outage_of_the_store_loses_nothing() {
     let store = Arc::new(Fragile::default());
     let setup = Setup { store: Some(store.clone()), ..Setup::default() };
     let app = TestApp::spawn_with(setup).await;
@@ -110,13 +110,13 @@ async fn a_store_that_comes_back_knows_what_it_knew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_query_or_body_needs_no_store() {
-    let app = Quiet::spawn_with(vec![("REDIS_URL", "redis://127.0.0.1:1".to_owned())]).await;
+    let app = Silent::spawn_with(vec![("REDIS_URL", "redis://127.0.0.1:1".to_owned())]).await;
     app.post("/v1/verifications", json!({ "to": "x" })).await.assert_problem(422, "invalid_number");
     app.get("/v1/verifications/x").await.assert_problem(404, "verification_not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_given_up_on_is_counted_where_they_were_aimed() {
+async fn a_timed_out_request_is_counted_under_its_route() {
     let store = Arc::new(Fragile::default());
     let env = vec![("PLIVO_WAIT", "0".into())];
     let app = TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await;
@@ -129,18 +129,18 @@ async fn whoever_is_given_up_on_is_counted_where_they_were_aimed() {
     assert!(metrics.lines().any(|line| line.contains("_count{") && line.ends_with(counted)), "{metrics}");
 }
 
-/// A store that can go away.
+/// A store that fails on demand.
 #[derive(Default)]
 pub(crate) struct Fragile {
     pub(crate) memory: Memory,
     pub(crate) away: AtomicBool,
-    /// Only commits fail.
+    /// Commits fail; everything else works.
     pub(crate) takes_no_commit: AtomicBool,
-    /// Commits are made, and said to be made only when this is over.
+    /// Commits are made, but answered only after this is false again.
     pub(crate) is_slow: AtomicBool,
-    /// The next memo that is to be replaced is gone by then.
+    /// The next memo to be replaced expires first.
     pub(crate) loses_a_memo: AtomicBool,
-    /// How often it was asked anything.
+    /// The number of requests so far.
     pub(crate) asked: AtomicUsize,
 }
 
@@ -148,7 +148,7 @@ impl Fragile {
     fn there(&self) -> Result<&Memory, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let away = self.away.load(Ordering::SeqCst);
-        if away { Err(StoreError::Unavailable("away".into())) } else { Ok(&self.memory) }
+        if away { Err(StoreError::Unavailable("stopped by a test".into())) } else { Ok(&self.memory) }
     }
 }
 

@@ -1,9 +1,9 @@
-//! Bad input: each kind gets the problem of the contract's table, and changes nothing.
+//! Invalid input: each kind gets its problem of the contract's table and changes nothing.
 
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::quiet::Quiet;
+use crate::silent::Silent;
 use crate::support::{Answer, Setup, TestApp};
 
 const OTHER: &str = "another-apps-secret-of-thirty-two";
@@ -18,8 +18,8 @@ async fn nothing_was_sent(app: &TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_json_is_malformed_wherever_it_is_posted() {
-    let app = Quiet::spawn().await;
+async fn a_body_that_is_not_json_is_malformed_on_every_route() {
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "code": "042917" })).await;
     let before = app.read(created.id()).await;
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
@@ -58,7 +58,7 @@ async fn what_is_not_json_is_malformed_wherever_it_is_posted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_that_does_not_fit_is_named_by_its_pointer() {
+async fn a_wrong_parameter_is_named_by_its_pointer() {
     let app = TestApp::spawn().await;
     let to = "+14155550100";
     for (body, pointer) in [
@@ -117,8 +117,28 @@ async fn json_that_does_not_fit_is_named_by_its_pointer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_array_is_no_object_even_where_its_values_would_fit() {
-    let app = Quiet::spawn().await;
+async fn a_wrong_policy_is_answered_with_every_form() {
+    let app = Silent::spawn().await;
+    let answer = app.post("/v1/verifications", json!({ "to": "+14155550103", "escalation": "often" })).await;
+    answer.assert_problem(422, "invalid_parameter");
+    let detail = answer.body["errors"][0]["detail"].as_str().unwrap();
+    for form in [
+        "adaptive",
+        "adaptive:thrifty",
+        "adaptive:balanced",
+        "adaptive:eager",
+        "fixed:",
+        "fixed+fail:",
+        "fail",
+        "never",
+    ] {
+        assert!(detail.contains(form), "{form}: {detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_array_is_refused_even_if_its_values_would_fit() {
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "code": "042917" })).await;
     let checks = format!("/v1/verifications/{}/checks", created.id());
     app.post(&checks, json!(["042917"])).await.assert_problem(422, "invalid_parameter");
@@ -172,7 +192,7 @@ async fn a_number_has_one_spelling() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_over_the_limit_is_refused_however_it_comes() {
+async fn a_body_over_the_limit_is_refused_however_it_is_sent() {
     let app = TestApp::spawn().await;
     let body = r#"{"to":"+14155550199","metadata":{}}"#;
     let padded = |size: usize| format!("{body}{}", " ".repeat(size - body.len()));
@@ -187,7 +207,7 @@ async fn a_body_over_the_limit_is_refused_however_it_comes() {
     chunked.extend(b"0\r\n\r\n");
     let answer = app.raw(chunked).await;
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("payload_too_large"), "{answer}");
-    // Who announces too much need not send it first.
+    // A body that announces too much is refused before it is sent.
     let answer = app.raw(format!("{head}Content-Length: 99999999\r\n\r\n{{")).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     nothing_was_sent(&app).await;
@@ -196,7 +216,7 @@ async fn a_body_over_the_limit_is_refused_however_it_comes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_under_v1_needs_a_key() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "code": "042917" })).await;
     let before = app.read(created.id()).await;
     let id = created.id();
@@ -241,8 +261,8 @@ async fn everything_under_v1_needs_a_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_method_is_told_the_right_ones() {
-    let app = Quiet::spawn().await;
+async fn a_refused_method_names_the_allowed_ones() {
+    let app = Silent::spawn().await;
     let created = app.open(json!({})).await;
     let id = created.id();
     for (path, allow) in [
@@ -271,7 +291,7 @@ async fn a_wrong_method_is_told_the_right_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_of_another_kind_is_not_read() {
+async fn a_body_of_another_media_type_is_refused() {
     let app = TestApp::spawn().await;
     let body = r#"{"to":"+14155550100"}"#;
     for kind in [
@@ -323,7 +343,7 @@ async fn an_unknown_path_is_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_id_or_anothers_is_as_unknown_as_any() {
+async fn an_invalid_id_or_another_apps_id_is_unknown() {
     let env = vec![("API_KEYS", format!("other:{OTHER}"))];
     let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
     let created = app.create("0103").await;
@@ -360,13 +380,13 @@ async fn what_is_no_id_or_anothers_is_as_unknown_as_any() {
             details.insert(answer.body["detail"].to_string());
         }
     }
-    assert_eq!(details.len(), 1, "one answer for all of them");
+    assert_eq!(details.len(), 1, "every unknown id gets the same detail");
     assert_eq!(app.read(created.id()).await, before);
     assert_eq!(app.plivo_log("0103").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_request_brings_it_down() {
+async fn no_request_crashes_the_service() {
     let app = TestApp::spawn().await;
     let head = "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer demo\r\nContent-Type: application/json\r\nConnection: close\r\n";
     let numbers = ["1e999", "-1e999", &"9".repeat(40_000), "0.1e-99999", "1E400"];
@@ -423,7 +443,7 @@ async fn a_body_that_is_not_read_is_not_the_next_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metadata_is_given_back_unread() {
+async fn metadata_is_returned_unchanged() {
     let app = TestApp::spawn().await;
     let odd = json!({ "nul": "\u{0}", "html": "<script>alert(1)</script>", "emoji": "📞".repeat(500), "": "empty key", "quote\"": "\\" });
     let created = app.post("/v1/verifications", json!({ "to": "+14155550100", "metadata": odd })).await;
@@ -432,8 +452,8 @@ async fn metadata_is_given_back_unread() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thousands_of_broken_bodies_are_each_refused_or_taken_and_never_a_fault() {
-    let app = Quiet::spawn().await;
+async fn thousands_of_broken_bodies_cause_no_server_error() {
+    let app = Silent::spawn().await;
     let created = app.open(json!({ "code": "042917", "escalation": "never" })).await;
     let (id, reference) = (created.id(), app.reference(created.id(), 0));
     let secret = crate::support::CALLBACK_SECRET;

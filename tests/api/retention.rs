@@ -1,4 +1,4 @@
-//! What is kept, and how long: a real Redis is looked into, and made older than it is.
+//! How long each key is kept, in a real Redis whose expiries are moved forward.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,29 +11,30 @@ use crate::support::{CALLBACK_SECRET, Setup, TestApp, wrong};
 const RETENTION: u64 = 3600;
 const DAY: u64 = 86_400;
 const CODE: &str = "042917";
-/// As long as a verification may be open.
+/// How long a verification may be open.
 const LIFETIME: u64 = 600;
 
-/// Every kind of key there is, by how its name ends (a memo's by how it begins), and the seconds it is kept at most.
+/// Every kind of key and the most seconds it is kept. The kind is the end of the key's name, or the beginning of a
+/// memo's.
 const KEPT: [(&str, u64); 12] = [
     ("v", LIFETIME + RETENTION),
     ("due", LIFETIME + RETENTION),
     ("app", LIFETIME + RETENTION),
-    // The wrong codes of a day.
+    // The times of a day's wrong codes.
     ("n", DAY),
     ("link", LIFETIME + RETENTION),
     ("parked", 600),
     ("nonce", 600),
     ("answer", DAY),
-    // The longest window, and a tenth more.
+    // The longest window and a tenth of it.
     ("count", DAY + DAY / 10),
-    // What has been learned of routes, of prefixes and of prices.
+    // Learned routes, prefixes and prices.
     ("route", 30 * DAY),
     ("prefix", 30 * DAY),
     ("learned", 30 * DAY),
 ];
 
-/// A service on a Redis of its own.
+/// A service with its own Redis.
 struct World {
     redis: RedisServer,
     app: TestApp,
@@ -53,7 +54,7 @@ impl World {
         Self { redis, app }
     }
 
-    /// Lets so much time pass, for the service and for every key.
+    /// Advances the service's clock and the expiry of every key.
     async fn pass(&self, seconds: u64) {
         self.app.settled().await;
         let script = "for _, key in ipairs(redis.call('KEYS', '*')) do local left = redis.call('PTTL', key) \
@@ -64,18 +65,18 @@ impl World {
         self.app.settled().await;
     }
 
-    /// Every key by its kind, none of which is kept for longer than it may.
+    /// Every key by its kind. Asserts that none is kept longer than documented.
     fn keys(&self) -> BTreeMap<&'static str, Vec<String>> {
         let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for key in self.redis.command(&["KEYS", "*"]).lines() {
             let left: i64 = self.redis.command(&["PTTL", key]).parse().unwrap();
-            // It was due between the two questions.
+            // It expired between the two commands.
             if left == -2 {
                 continue;
             }
             let kind = kind(key);
             let (_, most) = KEPT.into_iter().find(|(known, _)| *known == kind).unwrap();
-            assert!(left >= 0, "{key} has no end");
+            assert!(left >= 0, "{key} has no expiry");
             assert!(left as u64 <= most * 1000, "{key} is kept for {left} ms, not for {most} s");
             keys.entry(kind).or_default().push(key.to_owned());
         }
@@ -86,13 +87,13 @@ impl World {
         self.keys().into_keys().collect()
     }
 
-    /// Where the number's newest verification and its wrong codes are found.
+    /// The key of a number's index.
     fn index(&self, to: &str) -> String {
         let number = self.app.keyring.number_key("demo", &PhoneNumber::parse(to).unwrap());
         format!("phlo2fa:{{{:02x}}}:n:{:032x}", number.shard(), u128::from_be_bytes(number.0))
     }
 
-    /// Every key and every value.
+    /// Every key with its value, as text.
     fn everything(&self) -> String {
         let mut all = String::new();
         for key in self.redis.command(&["KEYS", "*"]).lines() {
@@ -108,7 +109,7 @@ impl World {
         all
     }
 
-    /// Created with a key, guessed wrongly once, and then rightly.
+    /// A verification with an idempotency key, one wrong code and then the right one.
     async fn verified(&self, last_four: &str) -> String {
         let body = json!({ "to": format!("+1415555{last_four}"), "client_ip": "203.0.113.9", "code": CODE });
         let request = self.app.request("POST", "/v1/verifications").header("Idempotency-Key", last_four);
@@ -121,7 +122,7 @@ impl World {
         id.to_owned()
     }
 
-    /// A report of a text that nobody knows of.
+    /// Reports on a text that belongs to no attempt.
     async fn reported(&self, uuid: &str) {
         let form = [("MessageUUID", uuid), ("Status", "delivered"), ("To", "14155550100")];
         let path = format!("/plivo/{CALLBACK_SECRET}/message");
@@ -157,7 +158,7 @@ async fn nothing_outlives_its_documented_time() {
     let world = World::start().await;
     let app = &world.app;
     let verified = world.verified("0100").await;
-    // Called, and left to itself.
+    // This one gets a call and expires.
     let expired = app.create("0103").await.id().to_owned();
     app.until(&expired, "sent", |v| v["attempts"][0]["status"] == "sent").await;
     assert_eq!(app.attempt(&expired, "call").await.status, 201);
@@ -181,7 +182,7 @@ async fn nothing_outlives_its_documented_time() {
     assert!(!world.kinds().contains("parked"));
     world.keys();
 
-    // The one that expired has just ended; its links count from when they were made.
+    // The retention starts at the end of a verification; that of a link starts at its creation.
     world.pass(RETENTION + 1).await;
     for id in ids {
         assert_eq!(status(app, id).await, Value::Null);
@@ -190,7 +191,7 @@ async fn nothing_outlives_its_documented_time() {
     for gone in ["v", "due", "app", "link", "parked", "nonce"] {
         assert_eq!(left.get(gone), None, "{left:?}");
     }
-    assert_eq!(left["n"], [world.index("+14155550100")], "wrong codes are known for a day");
+    assert_eq!(left["n"], [world.index("+14155550100")], "wrong codes are kept for a day");
     assert!(["answer", "count"].iter().all(|kind| left.contains_key(kind)), "{left:?}");
     assert_eq!(app.get("/v1/verifications").await.body["verifications"], json!([]));
 
@@ -203,7 +204,7 @@ async fn nothing_outlives_its_documented_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_number_that_is_erased_stays_what_is_documented() {
+async fn after_an_erasure_only_the_documented_rest_stays() {
     let world = World::start().await;
     let app = &world.app;
     let to = "+14155550103";
@@ -213,7 +214,7 @@ async fn of_a_number_that_is_erased_stays_what_is_documented() {
     assert_eq!(app.attempt(&second, "call").await.status, 201);
     app.spoken_code("0103").await;
     let uuids: Vec<_> = app.read(&second).await["attempts"].as_array().unwrap().iter().map(uuid).collect();
-    // Another number's stays.
+    // The verification of another number stays.
     let other = app.create("0100").await.id().to_owned();
     app.until(&other, "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
     app.settled().await;
@@ -228,19 +229,19 @@ async fn of_a_number_that_is_erased_stays_what_is_documented() {
     assert_eq!(of_other, (1, 1, 1, 2), "{left:?}");
     assert!(left["v"][0].ends_with(&other[6..]));
     let scopes = ["number", "number_call", "prefix", "country", "total"];
-    assert!(scopes.iter().all(|scope| has_count(&left, scope)), "lest there is room for more texts: {left:?}");
+    assert!(scopes.iter().all(|scope| has_count(&left, scope)), "an erasure must not reset limits: {left:?}");
     let everything = world.everything();
     for id in [&first, &second] {
         assert!(!everything.contains(&id[6..]), "{id}: {everything}");
     }
-    // Nobody's, and when one wrong code was entered: that it was, and eight bytes.
+    // The index holds a tombstone id of 32 characters and the time of one wrong code, 8 bytes.
     let index = world.redis.command(&["STRLEN", &world.index(to)]);
     assert_eq!(index, (32 + 8).to_string());
     let named = world.redis.command(&["GETRANGE", &world.index(to), "0", "31"]);
     assert!(named.len() == 32 && named.bytes().all(|b| b.is_ascii_hexdigit()), "{named}");
-    assert!(left["v"].iter().all(|record| !record.ends_with(&named)), "it is nobody's: {left:?}");
+    assert!(left["v"].iter().all(|record| !record.ends_with(&named)), "the tombstone must name no record: {left:?}");
 
-    // What Plivo tells of it later waits for ten minutes, and says nothing of whom it was about.
+    // A later report of Plivo is parked for ten minutes and holds no number.
     for uuid in &uuids {
         world.reported(uuid).await;
     }
@@ -254,7 +255,7 @@ async fn of_a_number_that_is_erased_stays_what_is_documented() {
     let left = world.keys();
     assert!(["v", "due", "app", "link"].iter().all(|gone| !left.contains_key(gone)), "{left:?}");
     world.pass(LIFETIME + 1).await;
-    assert_eq!(world.keys()["n"], [world.index(to)], "nobody guessed the other's");
+    assert_eq!(world.keys()["n"], [world.index(to)], "the other number had no wrong code");
     world.pass(DAY).await;
     assert!(world.kinds().is_subset(&["count", "route", "prefix", "learned"].into()), "{:?}", world.kinds());
 }

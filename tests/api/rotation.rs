@@ -1,4 +1,4 @@
-//! A SECRET_KEY is replaced while verifications are open.
+//! `SECRET_KEY` is replaced while verifications are open.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Setup, TestApp, wrong};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_older_key_wrote_is_found_by_number_while_that_key_is_set() {
+async fn records_under_the_previous_key_are_found_while_it_is_set() {
     let (store, keys) = (Arc::new(Memory::default()), ["b2xk", "bmV3"].map(|half| half.repeat(11)));
     let spawn = async |env: Vec<(&'static str, String)>| {
         TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await
@@ -39,9 +39,9 @@ async fn what_an_older_key_wrote_is_found_by_number_while_that_key_is_set() {
     assert_eq!(fresh.status, 201);
     let without = spawn(vec![("SECRET_KEY", keys[1].clone())]).await;
     let listed = without.get("/v1/verifications").await;
-    assert_eq!(listed.status, 200, "one that cannot be read takes no others along");
+    assert_eq!(listed.status, 200, "an unreadable record does not fail the list");
     let ids: Vec<_> = listed.body["verifications"].as_array().unwrap().iter().map(|v| v["id"].clone()).collect();
-    assert_eq!(ids, [fresh.id(), created.id()], "what was changed since is under the current key");
+    assert_eq!(ids, [fresh.id(), created.id()], "a record that was changed is under the current key");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Connections that are of no use to anybody, and what every answer carries.
+//! Slow, silent and endless connections, and the headers of every answer.
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +6,13 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::quiet::Quiet;
+use crate::silent::Silent;
 use crate::support::{Setup, TestApp};
 
-/// Within which every one of them is closed.
+/// The longest time until each of them is closed.
 const CLOSED_WITHIN: Duration = Duration::from_secs(30);
 
-/// Talks to the service as long as it listens, and says what it answered and how long that took.
+/// Sends until the service closes the connection. Returns the answer and the time taken.
 async fn slow(url: &str, opening: &str, again: &str, every: Duration) -> (String, Duration) {
     let start = Instant::now();
     let stream = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
@@ -29,16 +29,16 @@ async fn slow(url: &str, opening: &str, again: &str, every: Duration) -> (String
         std::future::pending::<()>().await;
     });
     let mut answer = Vec::new();
-    // A reset is an end as well.
+    // A reset counts as closed.
     let read = tokio::time::timeout(CLOSED_WITHIN * 2, from.read_to_end(&mut answer)).await;
     let took = start.elapsed();
     writing.abort();
-    assert!(read.is_ok(), "it was never closed, and answered {:?}", String::from_utf8_lossy(&answer));
+    assert!(read.is_ok(), "the connection was not closed; it answered {:?}", String::from_utf8_lossy(&answer));
     (String::from_utf8_lossy(&answer).into_owned(), took)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_socket_that_is_slow_or_silent_is_closed_within_half_a_minute() {
+async fn a_slow_or_silent_connection_is_closed_within_half_a_minute() {
     let app = TestApp::spawn().await;
     let second = Duration::from_secs(1);
     let whole = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -56,21 +56,26 @@ async fn a_socket_that_is_slow_or_silent_is_closed_within_half_a_minute() {
             "1\r\n \r\n",
             "HTTP/1.1 408 ",
         ),
-        ("goes on after a refusal", format!("{head}Transfer-Encoding: chunked\r\n\r\n"), "1\r\n \r\n", "HTTP/1.1 401 "),
+        (
+            "continues after a refusal",
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n"),
+            "1\r\n \r\n",
+            "HTTP/1.1 401 ",
+        ),
         ("announces a body and sends none", format!("{head}Content-Length: 100\r\n\r\n"), "", "HTTP/1.1 401 "),
         ("is silent after an answer", whole.to_owned(), "", "HTTP/1.1 200 "),
     ];
     let all = kinds.iter().map(|(_, opening, again, _)| slow(&app.url, opening, again, second));
     let outcomes = futures_util::future::join_all(all).await;
     for ((what, .., starts), (answer, took)) in kinds.iter().zip(outcomes) {
-        assert!(took < CLOSED_WITHIN, "one that {what} is closed after {took:?}");
-        // Whoever is cut off while it still sends may not get to read.
-        assert!(answer.starts_with(starts) || answer.is_empty() && took > second, "one that {what}: {answer}");
+        assert!(took < CLOSED_WITHIN, "a connection that {what} is closed after {took:?}");
+        // A client that is cut off while it sends may not receive the answer.
+        assert!(answer.starts_with(starts) || answer.is_empty() && took > second, "a connection that {what}: {answer}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_without_end_is_refused_and_not_kept() {
+async fn an_endless_body_is_refused_and_not_kept() {
     let app = TestApp::spawn().await;
     let head = "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n";
     let chunk = format!("2000\r\n{}\r\n", " ".repeat(8192));
@@ -92,7 +97,7 @@ async fn a_body_without_end_is_refused_and_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_keeps_out_of_caches_frames_and_guesses() {
+async fn every_answer_forbids_caching_framing_and_sniffing() {
     let app = TestApp::spawn_with(Setup { env: vec![("LEGACY_ROUTES", "true".into())], ..Setup::default() }).await;
     let created = app.create("0103").await;
     for (method, path) in [
@@ -135,7 +140,7 @@ async fn every_answer_keeps_out_of_caches_frames_and_guesses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_runs_its_own_script_alone() {
+async fn a_page_may_run_only_its_own_script() {
     let app = TestApp::spawn_with(Setup { env: vec![("LEGACY_ROUTES", "true".into())], ..Setup::default() }).await;
     let page = app.send(app.keyless("GET", "/")).await;
     let policy = page.header("content-security-policy");
@@ -148,7 +153,7 @@ async fn a_page_runs_its_own_script_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_headers_or_too_large_ones_are_refused() {
-    let app = Quiet::spawn().await;
+    let app = Silent::spawn().await;
     let get = |headers: String| format!("GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
     let many = (0..200).map(|n| format!("X-{n}: x\r\n")).collect::<String>();
     let large = format!("X: {}\r\n", "x".repeat(200_000));

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use crate::support::TestApp;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_tells_the_whole_story_and_ends_with_it() {
+async fn a_stream_sends_the_whole_timeline_and_then_ends() {
     let app = TestApp::spawn().await;
     let created = app.create("0101").await;
     let (id, token) = (created.id(), created.body["client_token"].as_str().unwrap());
@@ -30,7 +30,7 @@ async fn a_stream_needs_the_key_of_its_app_or_the_token_of_its_verification() {
     let status = async |url: String| client.get(url).send().await.unwrap().status().as_u16();
     assert_eq!(status(path.clone()).await, 401);
     assert_eq!(status(format!("{path}?client_token=x")).await, 404);
-    // In a header, where it is in no URL.
+    // As a Bearer token, which keeps it out of the URL.
     let own = one.body["client_token"].as_str().unwrap();
     for (token, expected) in [(own, 200), (other.body["client_token"].as_str().unwrap(), 404), ("x", 401)] {
         let answer = app.keyless("GET", path.trim_start_matches(&app.url)).bearer_auth(token).send().await.unwrap();
@@ -46,7 +46,7 @@ async fn a_stream_needs_the_key_of_its_app_or_the_token_of_its_verification() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_token_does_not_take_every_place() {
+async fn one_token_cannot_use_up_all_streams() {
     let app = TestApp::spawn().await;
     let (one, other) = (app.create("0103").await, app.create("0104").await);
     let path = |of: &crate::support::Answer| {
@@ -59,7 +59,7 @@ async fn one_token_does_not_take_every_place() {
     refused.assert_problem(429, "rate_limited");
     assert_eq!((&refused.body["scope"], refused.header("retry-after")), (&"streams".into(), "5"));
     assert_eq!(follow(path(&other)).await.status(), 200);
-    // Whose stream is over makes room.
+    // A stream that has ended frees its place.
     app.post(&format!("/v1/verifications/{}/cancel", one.id()), serde_json::Value::Null).await;
     for stream in following {
         stream.text().await.unwrap();

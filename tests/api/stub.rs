@@ -1,5 +1,6 @@
-//! A service whose Plivo answers what a test tells it to, door by door, and keeps what it was asked. Nothing is sent
-//! and nothing reported unless the test does it.
+//! A service whose Plivo is scripted by the test, for each API, and records every request.
+//!
+//! Nothing is sent, and nothing is reported unless the test reports it.
 
 use std::net::TcpListener;
 use std::ops::Deref;
@@ -11,36 +12,36 @@ use phlo_2fa::store::Store;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::quiet::TOKEN;
+use crate::silent::TOKEN;
 use crate::support::{Answer, Setup, TestApp};
 
-/// One request that Plivo was asked.
+/// One request that Plivo received.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
-    pub(crate) door: &'static str,
+pub(crate) struct PlivoRequest {
+    pub(crate) api: &'static str,
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) body: Value,
 }
 
-/// What a door answers.
+/// The answer of an API.
 #[derive(Clone, Debug)]
 pub(crate) enum Says {
     /// This status with this body.
     Status(u16, Value),
-    /// What Plivo says when all is well, with ids of its own.
+    /// Plivo's usual success, with new ids.
     Well,
-    /// The same a second later.
+    /// The usual success, one second later.
     Late,
-    /// Nothing, for as long as anybody waits.
+    /// No answer until the client times out.
     Nothing,
 }
 
 #[derive(Default)]
 struct Script {
-    /// For each door what it answers, in turn; the last one for ever.
+    /// The answers of each API, last one first; the last one is repeated.
     says: Vec<(&'static str, Vec<Says>)>,
-    asked: Vec<Asked>,
+    asked: Vec<PlivoRequest>,
 }
 
 /// The service and its Plivo.
@@ -65,12 +66,12 @@ impl Drop for Stub {
 }
 
 impl Stub {
-    /// With a PHLO, unless the settings say `PHLO_ID=`.
+    /// Starts a service with a PHLO, unless the settings say `PHLO_ID=`.
     pub(crate) async fn spawn(env: Vec<(&'static str, String)>) -> Self {
         Self::spawn_on(None, env).await
     }
 
-    /// Without one, on a store that the test looks into.
+    /// Starts a service without a PHLO on the given store.
     pub(crate) async fn direct_on(store: Arc<dyn Store>, mut env: Vec<(&'static str, String)>) -> Self {
         env.push(("PHLO_ID", String::new()));
         Self::spawn_on(Some(store), env).await
@@ -94,51 +95,50 @@ impl Stub {
         Self { app, script, server: handle }
     }
 
-    /// Without one.
+    /// Starts a service without a PHLO.
     pub(crate) async fn direct(mut env: Vec<(&'static str, String)>) -> Self {
         env.push(("PHLO_ID", String::new()));
         Self::spawn(env).await
     }
 
-    /// Tells a door (`phlo`, `run`, `message`, `call`, `hangup`) what to answer from now on, in turn; the last one
-    /// for ever.
-    pub(crate) fn says(&self, door: &'static str, says: &[Says]) {
+    /// Scripts the next answers of an API (`phlo`, `run`, `message`, `call`, `hangup`); the last one is repeated.
+    pub(crate) fn says(&self, api: &'static str, says: &[Says]) {
         let mut script = self.script.lock().unwrap();
-        script.says.retain(|(known, _)| *known != door);
-        script.says.push((door, says.iter().rev().cloned().collect()));
+        script.says.retain(|(known, _)| *known != api);
+        script.says.push((api, says.iter().rev().cloned().collect()));
     }
 
-    /// The same, one status for ever.
-    pub(crate) fn answers(&self, door: &'static str, status: u16) {
-        self.says(door, &[Says::Status(status, json!({ "error": "said by a test" }))]);
+    /// Makes an API answer with one status from now on.
+    pub(crate) fn answers(&self, api: &'static str, status: u16) {
+        self.says(api, &[Says::Status(status, json!({ "error": "said by a test" }))]);
     }
 
-    /// All that Plivo was asked.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    /// Every request that Plivo received.
+    pub(crate) fn asked(&self) -> Vec<PlivoRequest> {
         self.script.lock().unwrap().asked.clone()
     }
 
-    /// The doors that were asked, in order.
-    pub(crate) fn doors(&self) -> Vec<&'static str> {
-        self.asked().iter().map(|asked| asked.door).collect()
+    /// The API of each request, in order.
+    pub(crate) fn requested(&self) -> Vec<&'static str> {
+        self.asked().iter().map(|asked| asked.api).collect()
     }
 
-    /// The body of the last request to a door.
+    /// The last request to an API.
     #[track_caller]
-    pub(crate) fn last(&self, door: &str) -> Asked {
-        let asked = self.asked().into_iter().rfind(|asked| asked.door == door);
-        asked.unwrap_or_else(|| panic!("{door} was not asked: {:?}", self.doors()))
+    pub(crate) fn last(&self, api: &str) -> PlivoRequest {
+        let asked = self.asked().into_iter().rfind(|asked| asked.api == api);
+        asked.unwrap_or_else(|| panic!("no request to {api}: {:?}", self.requested()))
     }
 
-    /// The path of a callback URL that the last request to a door named.
+    /// The path of a callback URL in the last request to an API.
     #[track_caller]
-    pub(crate) fn callback(&self, door: &str, name: &str) -> String {
-        let body = self.last(door).body;
+    pub(crate) fn callback(&self, api: &str, name: &str) -> String {
+        let body = self.last(api).body;
         let url = body[name].as_str().unwrap_or_else(|| panic!("no {name} in {body}"));
-        url.strip_prefix(&self.url).unwrap_or_else(|| panic!("{url} is not ours")).to_owned()
+        url.strip_prefix(&self.url).unwrap_or_else(|| panic!("{url} is not a URL of the service")).to_owned()
     }
 
-    /// Waits until Plivo was asked so many times in all.
+    /// Waits until Plivo has received this many requests.
     pub(crate) async fn until_asked(&self, times: usize) {
         for _ in 0..6000 {
             if self.asked().len() >= times {
@@ -146,15 +146,15 @@ impl Stub {
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
-        panic!("not asked {times} times: {:?}", self.doors());
+        panic!("not {times} requests: {:?}", self.requested());
     }
 
-    /// A callback to one of our paths, signed as Plivo does, in V3.
+    /// Sends a callback signed in V3, as Plivo does.
     pub(crate) async fn plivo_posts(&self, path: &str, params: &[(&str, &str)]) -> Answer {
         self.send(self.signed(path, params)).await
     }
 
-    /// The same, and the body as it stands.
+    /// Sends a callback signed in V3; returns status, media type and body.
     pub(crate) async fn plivo_fetches(&self, path: &str, params: &[(&str, &str)]) -> (u16, String, String) {
         let response = self.signed(path, params).send().await.unwrap();
         let media = response.headers().get("content-type").map(|media| media.to_str().unwrap().to_owned());
@@ -163,10 +163,10 @@ impl Stub {
 
     fn signed(&self, path: &str, params: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let request = self.keyless("POST", path).form(params);
-        crate::quiet::signed_v3(request, TOKEN, "POST", &format!("{}{path}", self.url), params)
+        crate::silent::signed_v3(request, TOKEN, "POST", &format!("{}{path}", self.url), params)
     }
 
-    /// A callback signed in V2, which covers no parameter.
+    /// Sends a callback signed in V2, which covers no parameter.
     pub(crate) async fn plivo_posts_v2(&self, path: &str, params: &[(&str, &str)]) -> Answer {
         let nonce = Uuid::new_v4().simple().to_string();
         let url = format!("{}{path}", self.url);
@@ -176,7 +176,7 @@ impl Stub {
         self.send(request).await
     }
 
-    /// A verification of a number that is no scenario, as the customer gets to see it.
+    /// Creates a verification of a number that is no scenario.
     pub(crate) async fn open(&self, mut body: Value) -> Answer {
         if body.get("to").is_none() {
             body["to"] = json!("+14155550103");
@@ -189,20 +189,20 @@ impl Stub {
 
 async fn take(request: HttpRequest, body: web::Bytes, script: web::Data<Mutex<Script>>) -> HttpResponse {
     let path = request.path().to_owned();
-    let door = match path.split('/').filter(|part| !part.is_empty()).skip(1).collect::<Vec<_>>().as_slice() {
+    let api = match path.split('/').filter(|part| !part.is_empty()).skip(1).collect::<Vec<_>>().as_slice() {
         ["account", _, "phlo", _] => "phlo",
         ["phlo", _, "runs", _] => "run",
         ["Account", _, "Message"] => "message",
         ["Account", _, "Call"] => "call",
         ["Account", _, "Request" | "Call", _] => "hangup",
-        _ => panic!("nobody asks for {path}"),
+        _ => panic!("unexpected request to {path}"),
     };
     let method = request.method().to_string();
     let says = {
         let mut script = script.lock().unwrap();
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        script.asked.push(Asked { door, method, path, body });
-        let says = script.says.iter_mut().find(|(known, _)| *known == door);
+        script.asked.push(PlivoRequest { api, method, path, body });
+        let says = script.says.iter_mut().find(|(known, _)| *known == api);
         says.map_or(Says::Well, |(_, says)| if says.len() > 1 { says.pop().unwrap() } else { says[0].clone() })
     };
     let id = Uuid::new_v4().to_string();
@@ -215,7 +215,7 @@ async fn take(request: HttpRequest, body: web::Bytes, script: web::Data<Mutex<Sc
             tokio::time::sleep(std::time::Duration::from_secs(60)).await;
             (504, Value::Null)
         }
-        Says::Well | Says::Late => match door {
+        Says::Well | Says::Late => match api {
             "phlo" => (201, json!({ "api_id": id, "phlo_run_id": id, "message": "API request executed" })),
             "run" => (200, json!({ "run_id": id, "message_uuids": [], "call_uuids": [] })),
             "message" => (202, json!({ "message": "message(s) queued", "message_uuid": [id] })),

@@ -1,10 +1,10 @@
-//! `/v1/verifications`: creating, joining, reading.
+//! `/v1/verifications`: create, join, read.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::quiet::Quiet;
+use crate::silent::Silent;
 use crate::support::{Answer, Setup, TestApp, wrong};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,7 +23,7 @@ async fn a_texted_code_verifies_its_number_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_stays_silent_becomes_a_call_when_the_timer_is_up() {
+async fn a_text_without_a_report_becomes_a_call_at_the_timer() {
     let app = TestApp::spawn().await;
     let created = create(&app, json!({ "to": "+14155550103", "escalation": "fixed+fail:35" })).await;
     app.until(created.id(), "sent", |v| v["attempts"][0]["status"] == "sent").await;
@@ -37,7 +37,7 @@ async fn a_text_that_stays_silent_becomes_a_call_when_the_timer_is_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_creation_answers_with_the_whole_verification_and_where_it_is() {
+async fn a_creation_answers_with_the_verification_and_its_location() {
     let app = TestApp::spawn().await;
     let body = json!({
         "to": "+14155550103", "channel": "auto", "locale": "en-US", "code_length": 7, "ttl": 240,
@@ -78,7 +78,7 @@ async fn a_creation_answers_with_the_whole_verification_and_where_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_alone_is_enough_and_null_is_as_good_as_nothing() {
+async fn only_the_number_is_required_and_null_counts_as_absent() {
     let app = TestApp::spawn().await;
     let nulls = json!({ "to": "+14155550100", "channel": null, "ttl": null, "metadata": null, "code": null });
     let created = create(&app, nulls).await;
@@ -88,7 +88,7 @@ async fn a_number_alone_is_enough_and_null_is_as_good_as_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_of_the_customers_own_is_the_one_that_is_sent_and_checked() {
+async fn the_customers_own_code_is_sent_and_checked() {
     let app = TestApp::spawn().await;
     let created = create(&app, json!({ "to": "+14155550100", "code": "00000042" })).await;
     assert_eq!(app.texted_code("0100").await, "00000042");
@@ -97,7 +97,7 @@ async fn a_code_of_the_customers_own_is_the_one_that_is_sent_and_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_asked_for_is_made_at_once() {
+async fn a_requested_call_is_made_at_once() {
     let app = TestApp::spawn().await;
     for (channel, last_four) in [("call", "0100"), ("voice", "0102")] {
         let created = create(&app, json!({ "to": format!("+1415555{last_four}"), "channel": channel })).await;
@@ -125,7 +125,7 @@ async fn a_verification_by_text_alone_never_escalates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_creation_may_bring_its_own_policy_and_life() {
+async fn a_creation_may_set_its_own_policy_and_lifetime() {
     let app = TestApp::spawn().await;
     let never = create(&app, json!({ "to": "+14155550101", "escalation": "never", "ttl": 60 })).await;
     app.until(never.id(), "undelivered", |v| v["attempts"][0]["status"] == "undelivered").await;
@@ -148,9 +148,9 @@ async fn a_creation_may_bring_its_own_policy_and_life() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_want_to_wait_is_answered_at_once() {
-    // Who waited would wait for Plivo to time out, and see the text as unknown.
-    let app = Quiet::spawn_with(vec![("PLIVO_WAIT", "60".into()), ("PLIVO_TIMEOUT", "3".into())]).await;
+async fn a_client_that_prefers_async_is_answered_at_once() {
+    // A request that waits sees the timeout of Plivo, and the text as unknown.
+    let app = Silent::spawn_with(vec![("PLIVO_WAIT", "60".into()), ("PLIVO_TIMEOUT", "3".into())]).await;
     for prefer in ["respond-async", "Respond-Async; wait=10", "return=minimal, respond-async"] {
         let body = json!({ "to": "+14155550103" });
         let created = app.send(app.request("POST", "/v1/verifications").header("Prefer", prefer).json(&body)).await;
@@ -161,20 +161,20 @@ async fn who_does_not_want_to_wait_is_answered_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_of_plivos_that_hangs_holds_nobody_up_and_nothing_is_sent_twice() {
+async fn a_hanging_answer_of_plivo_delays_no_client_and_nothing_is_sent_twice() {
     let env = vec![("PLIVO_WAIT", "1".into()), ("PLIVO_TIMEOUT", "25".into())];
     let app = TestApp::spawn_with(Setup { env, speed: 1.0, ..Setup::default() }).await;
     let created = app.create("0113").await;
     assert_eq!(created.status, 201, "{created:?}");
-    // The door is known once Plivo has answered or the request has timed out: neither was waited for.
+    // `via` is known after Plivo's answer or its timeout; the creation waits for neither.
     assert_eq!(created.body["attempts"][0]["via"], Value::Null, "{created:?}");
     let v = app.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
     assert_eq!((attempts(&v), app.plivo_log("0113").await.len()), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_may_have_been_sent_is_unknown_until_something_is_reported() {
-    let app = Quiet::spawn_with(vec![("PLIVO_TIMEOUT", "1".into())]).await;
+async fn after_a_timeout_a_text_is_unknown_until_a_report_arrives() {
+    let app = Silent::spawn_with(vec![("PLIVO_TIMEOUT", "1".into())]).await;
     let created = app.open(json!({ "escalation": "fixed+fail:40" })).await;
     assert_eq!(created.body["attempts"][0]["status"], "triggering");
     let v = app.until(created.id(), "unknown", |v| v["attempts"][0]["status"] == "unknown").await;
@@ -187,7 +187,7 @@ async fn a_text_that_may_have_been_sent_is_unknown_until_something_is_reported()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plivo_that_fails_for_the_moment_is_asked_again_behind_the_answer() {
+async fn a_momentary_failure_of_plivo_is_retried_after_the_answer() {
     let app = TestApp::spawn().await;
     for last_four in ["0111", "0112"] {
         let created = app.create(last_four).await;
@@ -206,7 +206,7 @@ async fn a_plivo_that_fails_for_the_moment_is_asked_again_behind_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_credentials_leave_no_channel_and_the_problem_names_what_was_kept() {
+async fn with_wrong_credentials_the_problem_names_the_kept_verification() {
     let app = TestApp::spawn_with(Setup { plivo_token: Some("another"), ..Setup::default() }).await;
     for channel in ["auto", "sms", "call"] {
         let body = json!({ "to": "+14155550100", "channel": channel });
@@ -220,7 +220,7 @@ async fn wrong_credentials_leave_no_channel_and_the_problem_names_what_was_kept(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_text_escalates_where_it_may_and_is_a_problem_where_it_may_not() {
+async fn a_refused_text_escalates_if_allowed_and_is_a_problem_otherwise() {
     let app = TestApp::spawn().await;
     let created = app.create("0110").await;
     assert_eq!(created.status, 201, "{created:?}");
@@ -261,7 +261,7 @@ async fn a_second_creation_joins_the_open_one_and_within_the_cooldown_sends_noth
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_sent_to_those_who_join_is_the_same_code() {
+async fn a_joining_creation_sends_the_same_code() {
     let app = TestApp::spawn().await;
     let first = create(&app, json!({ "to": "+14155550100", "escalation": "never" })).await;
     let code = app.texted_code("0100").await;
@@ -276,8 +276,8 @@ async fn what_is_sent_to_those_who_join_is_the_same_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_creation_that_joins_while_the_call_is_under_way_rings_nobody() {
-    let app = Quiet::spawn().await;
+async fn a_creation_that_joins_during_a_call_makes_no_call() {
+    let app = Silent::spawn().await;
     let first = app.open(json!({ "channel": "call" })).await;
     app.flow_says(first.id(), 0, "call_answered", json!({})).await;
     app.advance(40.0).await;
@@ -296,7 +296,7 @@ async fn of_many_creations_at_once_one_creates_and_one_text_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_that_hangs_up_stops_nothing() {
+async fn a_client_that_disconnects_stops_nothing() {
     use std::io::Write;
     let app = TestApp::spawn_with(Setup { speed: 5.0, ..Setup::default() }).await;
     let body = r#"{"to":"+14155550113"}"#;
@@ -304,7 +304,7 @@ async fn a_caller_that_hangs_up_stops_nothing() {
     let head =
         "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer demo\r\nContent-Type: application/json";
     write!(caller, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
-    // Plivo has the request and its answer hangs: this is the middle of it.
+    // Plivo has received the request and its answer hangs.
     while app.plivo_log("0113").await.is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -315,7 +315,7 @@ async fn a_caller_that_hangs_up_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn once_a_verification_is_over_the_next_creation_is_a_new_one() {
+async fn after_the_end_a_creation_starts_a_new_verification() {
     let app = TestApp::spawn().await;
     let first = app.create("0100").await;
     app.post(&format!("/v1/verifications/{}/cancel", first.id()), json!({})).await;
@@ -329,7 +329,7 @@ async fn once_a_verification_is_over_the_next_creation_is_a_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_countries_on_the_list_are_texted_and_only_those_on_theirs_called() {
+async fn only_allowed_countries_are_texted_and_called() {
     let setup = |countries: &str, call: &str| Setup {
         env: vec![("COUNTRIES", countries.into()), ("COUNTRIES_CALL", call.into())],
         ..Setup::default()
@@ -350,7 +350,7 @@ async fn only_countries_on_the_list_are_texted_and_only_those_on_theirs_called()
     assert_eq!(attempts(&v), 1);
 }
 
-/// Asserts that it was created.
+/// Creates a verification and asserts 201.
 async fn create(app: &TestApp, body: Value) -> Answer {
     let created = app.post("/v1/verifications", body).await;
     assert_eq!(created.status, 201, "{created:?}");

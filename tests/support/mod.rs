@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use phlo_2fa::app::{Application, Options};
-use phlo_2fa::config::Config;
+use phlo_2fa::config::{Config, VARIABLES};
 use phlo_2fa::engine::{Clock, Engine};
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::learner::Learner;
@@ -106,6 +106,10 @@ impl Answer {
         for text in ["title", "detail"] {
             assert!(self.body[text].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
         }
+        // An end user may read it, and does not know the settings.
+        let setting =
+            VARIABLES.iter().map(|(name, ..)| name).find(|name| self.body["detail"].as_str().unwrap().contains(*name));
+        assert_eq!(setting, None, "{self:?}");
         assert!(!self.header("x-request-id").is_empty(), "{self:?}");
         assert_eq!(self.body["request_id"], self.header("x-request-id"), "{self:?}");
         if matches!(status, 429 | 503) {

@@ -1,5 +1,6 @@
-//! A service whose Plivo takes every connection and never says a word, so that a test alone decides what is
-//! reported and when.
+//! A service whose Plivo accepts every connection and never answers.
+//!
+//! The test alone decides what is reported and when.
 
 use std::net::TcpListener;
 use std::ops::Deref;
@@ -11,16 +12,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, CALLBACK_SECRET, Setup, TestApp};
 
-/// The token of the demo's account, with which its Plivo signs.
+/// The auth token of the demo's account, which signs callbacks.
 pub(crate) const TOKEN: &str = "demo";
 
-/// The service, and the end of the line.
-pub(crate) struct Quiet {
+/// The service and the socket that never answers.
+pub(crate) struct Silent {
     app: TestApp,
     _silence: TcpListener,
 }
 
-impl Deref for Quiet {
+impl Deref for Silent {
     type Target = TestApp;
 
     fn deref(&self) -> &TestApp {
@@ -28,7 +29,7 @@ impl Deref for Quiet {
     }
 }
 
-impl Quiet {
+impl Silent {
     pub(crate) async fn spawn() -> Self {
         Self::spawn_with(Vec::new()).await
     }
@@ -44,7 +45,7 @@ impl Quiet {
         Self { app, _silence: silence }
     }
 
-    /// A verification whose first attempt is being asked for.
+    /// Creates a verification whose first attempt stays `triggering`.
     pub(crate) async fn open(&self, mut body: Value) -> Answer {
         body["to"] = json!("+14155550103");
         let created = self.post("/v1/verifications", body).await;
@@ -52,26 +53,26 @@ impl Quiet {
         created
     }
 
-    /// The ref of its `attempt`th attempt, as Plivo was given it.
+    /// The ref of an attempt, as in the request to Plivo.
     pub(crate) fn reference(&self, id: &str, attempt: u8) -> String {
         let to = AttemptRef { id: id.parse().unwrap(), attempt };
         reference::issue(&self.keyring, to, Purpose::Phlo)
     }
 
-    /// Reports as the flow's nodes do, with ref and secret.
+    /// Reports an event as the flow's nodes do, with ref and secret.
     pub(crate) async fn flow_says(&self, id: &str, attempt: u8, event: &str, more: Value) -> Answer {
         let mut body = json!({ "ref": self.reference(id, attempt), "event": event });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.send(self.keyless("POST", "/plivo/phlo").bearer_auth(CALLBACK_SECRET).json(&body)).await
     }
 
-    /// Reports on a text as Plivo does, to the URL with the secret.
+    /// Reports on a text or call as Plivo does, to the URL with the secret.
     pub(crate) async fn plivo_says(&self, kind: &str, params: &[(&str, &str)]) -> Answer {
         self.send(self.keyless("POST", &format!("/plivo/{CALLBACK_SECRET}/{kind}")).form(params)).await
     }
 }
 
-/// A callback signed in V3 by `token`, for `url`.
+/// Signs a callback in V3 with `token`, for `url`.
 pub(crate) fn signed_v3(
     request: reqwest::RequestBuilder,
     token: &str,
@@ -82,12 +83,12 @@ pub(crate) fn signed_v3(
     signed_v3_with(request, token, method, url, params, &nonce())
 }
 
-/// A nonce as Plivo's.
+/// A new nonce in Plivo's format.
 pub(crate) fn nonce() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
-/// The same under a nonce of one's own.
+/// Signs a callback in V3 with a given nonce.
 pub(crate) fn signed_v3_with(
     request: reqwest::RequestBuilder,
     token: &str,
@@ -101,12 +102,12 @@ pub(crate) fn signed_v3_with(
     request.header("X-Plivo-Signature-V3", signature).header("X-Plivo-Signature-V3-Nonce", nonce)
 }
 
-/// The same in V2, which covers no parameter.
+/// Signs a callback in V2, which covers no parameter.
 pub(crate) fn signed_v2(request: reqwest::RequestBuilder, token: &str, url: &str) -> reqwest::RequestBuilder {
     signed_v2_with(request, token, url, &nonce())
 }
 
-/// The same under a nonce of one's own.
+/// Signs a callback in V2 with a given nonce.
 pub(crate) fn signed_v2_with(
     request: reqwest::RequestBuilder,
     token: &str,
