@@ -1,17 +1,14 @@
 //! What a decision costs: `cargo bench --bench decide`. `docs/escalation.md` has the figures beside their goals.
-#![allow(clippy::expect_used, reason = "a bench that cannot begin has nothing to measure")]
+#![allow(clippy::expect_used, reason = "a bench without its input has nothing to measure")]
 
 use std::time::Duration;
 
 use divan::{Bencher, black_box};
 use phlo_2fa::phone::{Carrier, PhoneNumber};
 use phlo_2fa::replay::{Named, generate, play};
-use phlo_2fa::route_model::Costs;
-use phlo_2fa::route_model::Insight;
-use phlo_2fa::route_model::RouteKnowledge;
-use phlo_2fa::route_model::curves::Key;
-use phlo_2fa::route_model::planner::{plan, start};
-use phlo_2fa::route_model::stats::RouteStats;
+use phlo_2fa::route_model::{
+    Costs, Estimates, Insight, Lesson, Level, Observation, RouteKnowledge, RouteStats, ask, begin, see,
+};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::event::{Facts, TextReport};
 use phlo_2fa::verification::state::Details;
@@ -24,54 +21,84 @@ fn main() {
     divan::main();
 }
 
-/// A route that a few hundred verifications have taught, each by a report and a code.
-fn taught() -> Insight {
-    let number = number();
-    let keys = Insight::keys(number.country(), Carrier::from_code(310_260));
-    let mut insight = Insight::new(keys.into_iter().map(|key: Key| (key, None)).collect(), PRICE_U);
+/// Teaches 300 verifications, each with a report and a code.
+fn teach(learned: &mut impl RouteKnowledge) {
     for nth in 0..300 {
-        let estimates = insight.estimates();
-        let (mut track, lessons) = start(&estimates, PRICE_U, &Costs::BALANCED);
-        insight.learn(&lessons);
-        insight.learn(&track.delivered(3_000 + nth * 17 % 5_000, &estimates));
-        insight.learn(&track.verified(9_000 + nth * 31 % 20_000));
+        let mut observer = begin(learned, &Costs::BALANCED);
+        see(&mut observer, Observation::Delivered, 3_000 + nth * 17 % 5_000, learned);
+        see(&mut observer, Observation::Verified, 9_000 + nth * 31 % 20_000, learned);
     }
+}
+
+fn taught_insight() -> Insight {
+    let keys = Insight::keys(number().country(), Carrier::from_code(310_260));
+    let mut insight = Insight::new(keys.into_iter().map(|key| (key, None)).collect(), PRICE_U);
+    teach(&mut insight);
     insight
 }
 
-fn node() -> RouteStats {
-    let insight = taught();
-    let lesson = start(&insight.estimates(), PRICE_U, &Costs::BALANCED).1;
-    let mut node = RouteStats::new(Key::Route(310_260).level());
-    (0..300).flat_map(|_| &lesson).for_each(|lesson| node.apply(*lesson));
-    node
+fn taught_stats() -> RouteStats {
+    let mut learned = OneRoute(RouteStats::new(Level::Route));
+    teach(&mut learned);
+    learned.0
+}
+
+struct OneRoute(RouteStats);
+
+impl RouteKnowledge for OneRoute {
+    fn estimates(&self) -> Estimates {
+        Estimates::new(None, None, Some(&self.0))
+    }
+
+    fn call_price_u(&self) -> u64 {
+        PRICE_U
+    }
+
+    fn learn(&mut self, lessons: &[Lesson]) {
+        lessons.iter().for_each(|lesson| self.0.apply(*lesson));
+    }
+}
+
+/// Estimates that are computed once, so that only the decision is timed.
+struct Prepared(Estimates);
+
+impl RouteKnowledge for Prepared {
+    fn estimates(&self) -> Estimates {
+        self.0.clone()
+    }
+
+    fn call_price_u(&self) -> u64 {
+        PRICE_U
+    }
+
+    fn learn(&mut self, _: &[Lesson]) {}
 }
 
 fn number() -> PhoneNumber {
     PhoneNumber::parse("+14155550112").expect("a number")
 }
 
-/// The decision alone: of a silent text at its start, and of one that was reported 5 s ago.
+/// The decision alone: for a silent text at its start, and for one that was reported 5 s ago.
 #[divan::bench(args = [false, true])]
 fn plan_one(bencher: Bencher, is_reported: bool) {
-    let estimates = taught().estimates();
-    let (mut track, _) = start(&estimates, PRICE_U, &Costs::BALANCED);
+    let mut learned = Prepared(taught_insight().estimates());
+    let mut observer = begin(&mut learned, &Costs::BALANCED);
     let age_ms = if is_reported { 10_000 } else { 0 };
     if is_reported {
-        track.delivered(5_000, &estimates);
+        see(&mut observer, Observation::Delivered, 5_000, &mut learned);
     }
-    bencher.bench_local(|| plan(black_box(&estimates), black_box(&track), age_ms, PRICE_U, &Costs::BALANCED));
+    bencher.bench_local(|| ask(black_box(&observer), Observation::Time, age_ms, black_box(&learned), &Costs::BALANCED));
 }
 
-/// What is read off three nodes before it.
+/// The estimates that a decision reads, from three levels of statistics.
 #[divan::bench]
 fn estimates(bencher: Bencher) {
-    let insight = taught();
+    let insight = taught_insight();
     bencher.bench_local(|| black_box(&insight).estimates());
 }
 
 fn opened() -> (Verification, Rules) {
-    let rules = Rules { insight: taught(), policy: "adaptive".parse().expect("a policy"), ..Rules::default() };
+    let rules = Rules { insight: taught_insight(), policy: "adaptive".parse().expect("a policy"), ..Rules::default() };
     let request = Request {
         id: VerificationId::new(7, 7),
         app: "shop".into(),
@@ -88,7 +115,7 @@ fn opened() -> (Verification, Rules) {
     (open(request, &rules, START).after, rules)
 }
 
-/// One whole event, as a callback brings it: the text is delivered, which is learned, and the call is planned anew.
+/// One whole event: a delivery report arrives, is learned, and the call is planned again.
 #[divan::bench]
 fn decide_event(bencher: Bencher) {
     let (v, rules) = opened();
@@ -99,18 +126,18 @@ fn decide_event(bencher: Bencher) {
 }
 
 #[divan::bench]
-fn node_to_bytes(bencher: Bencher) {
-    let node = node();
-    bencher.bench_local(|| black_box(&node).to_bytes());
+fn stats_to_bytes(bencher: Bencher) {
+    let stats = taught_stats();
+    bencher.bench_local(|| black_box(&stats).to_bytes());
 }
 
 #[divan::bench]
-fn node_from_bytes(bencher: Bencher) {
-    let bytes = node().to_bytes();
+fn stats_from_bytes(bencher: Bencher) {
+    let bytes = taught_stats().to_bytes();
     bencher.bench_local(|| RouteStats::from_bytes(black_box(&bytes)));
 }
 
-/// The day that `replay` makes up, 20,000 rows.
+/// The generated day of `replay`, 20,000 rows.
 #[divan::bench(args = ["never", "fixed+fail:30", "adaptive"], sample_count = 3, sample_size = 1)]
 fn replay_20_000(bencher: Bencher, policy: &str) {
     let trace = generate(1, 20_000);

@@ -1,4 +1,4 @@
-//! What has been learned of each route: how texts there have been doing, and when one is given up.
+//! `GET /v1/routes`: what has been learned of each route, and when the adaptive policy calls there.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -11,27 +11,23 @@ use super::error::{ApiError, Problem};
 use crate::engine::EngineError;
 use crate::escalation::Policy;
 use crate::phone::{Carrier, Country};
-use crate::route_model::CostPreset;
-use crate::route_model::curves::Key;
-use crate::route_model::estimates::Estimates;
-use crate::route_model::explain::RouteSummary;
-use crate::route_model::stats::RouteStats;
+use crate::route_model::{CALL_PRICE_U, CostPreset, Estimates, Key, RouteStats, RouteSummary};
 
-/// Every route, every country, and all of them together.
+/// What has been learned of every route, every country and the world.
 #[derive(Serialize, ToSchema)]
 pub struct RoutesView {
-    /// The policy in force where a creation does not name one. Only `adaptive` goes by what stands below.
+    /// The policy of verifications that do not name one. Only `adaptive` uses the figures below.
     #[schema(example = "adaptive")]
     pub policy: String,
     /// Networks, the busiest first.
     pub routes: Vec<RouteView>,
     /// Countries, the busiest first.
     pub countries: Vec<RouteView>,
-    /// All together.
+    /// All routes together.
     pub world: Option<RouteView>,
 }
 
-/// How texts to one network, or to one country, have been doing. Shares are of 1, old verifications count less.
+/// What texts to one network, one country or the world do. Shares are of 1; old verifications count less.
 #[derive(Serialize, ToSchema)]
 pub struct RouteView {
     /// MCC and MNC; null for a country.
@@ -40,61 +36,62 @@ pub struct RouteView {
     /// ISO code, where it is known.
     #[schema(example = "US")]
     pub country: Option<String>,
-    /// On how many verifications this rests.
+    /// Verifications behind the figures.
     pub verifications: u32,
-    /// Texts that lead to the code being entered.
+    /// Share of texts that lead to the code being entered.
     pub conversion: f64,
-    /// Texts that are reported as delivered.
+    /// Share of texts that are reported as delivered.
     pub reported: f64,
-    /// Texts reported as delivered whose code is entered.
+    /// Share of texts reported as delivered whose code is entered.
     pub believed: f64,
-    /// Seconds by which there is news of half of all texts of which there ever is.
+    /// Median time to the first event (a report or the code), in seconds, among texts that ever have one.
     pub half_of_news_after: f64,
-    /// Seconds after which a text that nothing is heard of is given up for a call; null for never.
+    /// Seconds after which a text without any event is followed by a call; null for never.
     pub wait: Option<f64>,
-    /// Seconds after a report of delivery upon which no code has followed until a call; null for never.
+    /// Seconds from a delivery report to the call, if no code comes; null for never.
     pub wait_after_report: Option<f64>,
-    /// Less news comes than used to.
+    /// Alarm: fewer texts than usual have a report or a code.
     pub is_silent: bool,
-    /// Fewer codes follow upon reports than used to.
+    /// Alarm: fewer codes than usual follow delivery reports, which may therefore be faked.
     pub is_disbelieved: bool,
-    /// The same in words.
+    /// The same in sentences.
     #[schema(
-        example = "of 57 recent verifications: 30 % of texts bring the code, 98 % are reported as delivered, half \
-        of all news comes within 4 s; it reports delivery, but 70 % of those never enter the code; a silent text is \
-        given up after 12 s, a reported one 6 s after its report"
+        example = "Of the texts of 57 recent verifications, 30 % bring the code and 98 % are reported as delivered. \
+        Half of all first events come within 4 s. The code of 70 % of the texts reported as delivered is never \
+        entered. A silent text is followed by a call after 12 s, a delivered one 6 s after its report."
     )]
     pub text: String,
 }
 
-/// Tells what has been learned of each route.
+/// Shows what has been learned of each route.
 #[utoipa::path(get, path = "/v1/routes", tag = "operations",
     responses((status = 200, body = RoutesView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn list(_: Caller, shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
-    let nodes = shared.engine.learner.nodes().await.map_err(EngineError::Store)?;
-    let find = |wanted: Key| nodes.iter().find(|(key, ..)| *key == wanted).map(|(_, _, node)| node);
+    let all = shared.engine.learner.nodes().await.map_err(EngineError::Store)?;
+    let find = |wanted: Key| all.iter().find(|(key, ..)| *key == wanted).map(|(_, _, stats)| stats);
     let world = find(Key::World);
     let (mut routes, mut countries) = (Vec::new(), Vec::new());
-    for (key, country, node) in &nodes {
+    for (key, country, stats) in &all {
         match key {
             Key::World => {}
             Key::Country(letters) => {
                 let country = Country::parse(&String::from_utf8_lossy(letters));
-                countries.push(view(&shared, None, country.as_ref(), node, &Estimates::new(world, Some(node), None)));
+                let estimates = Estimates::new(world, Some(stats), None);
+                countries.push(view(&shared, None, country.as_ref(), stats, &estimates));
             }
             Key::Route(code) => {
                 let above = country.as_ref().and_then(|country| country.as_str().as_bytes().first_chunk().copied());
                 let above = above.and_then(|letters| find(Key::Country(letters)));
-                let estimates = Estimates::new(world, above, Some(node));
-                routes.push(view(&shared, Carrier::from_code(*code), country.as_ref(), node, &estimates));
+                let estimates = Estimates::new(world, above, Some(stats));
+                routes.push(view(&shared, Carrier::from_code(*code), country.as_ref(), stats, &estimates));
             }
         }
     }
     for list in [&mut routes, &mut countries] {
         list.sort_by_key(|route| std::cmp::Reverse(route.verifications));
     }
-    let world = world.map(|node| view(&shared, None, None, node, &Estimates::new(Some(node), None, None)));
+    let world = world.map(|stats| view(&shared, None, None, stats, &Estimates::new(Some(stats), None, None)));
     let policy = shared.engine.rules.policy.to_string();
     Ok(HttpResponse::Ok().json(RoutesView { policy, routes, countries, world }))
 }
@@ -103,29 +100,30 @@ fn view(
     shared: &Shared,
     carrier: Option<Carrier>,
     country: Option<&Country>,
-    node: &RouteStats,
+    stats: &RouteStats,
     estimates: &Estimates,
 ) -> RouteView {
     let rules = &shared.engine.rules;
-    let mood = match rules.policy {
-        Policy::Adaptive(mood) => mood,
+    let preset = match rules.policy {
+        Policy::Adaptive(preset) => preset,
         Policy::Fixed(_) | Policy::FixedOrFail(_) | Policy::Fail | Policy::Never => CostPreset::default(),
     };
-    let price = country.map_or(crate::route_model::CALL_PRICE_U, |c| shared.engine.learner.call_price_u(c));
-    let standing = RouteSummary::new(Some(node), estimates, price, &rules.worth.costs(mood));
+    let price = country.map_or(CALL_PRICE_U, |country| shared.engine.learner.call_price_u(country));
+    let summary = RouteSummary::new(Some(stats), estimates, price, &rules.worth.costs(preset));
     let share = |p: f64| (p * 1000.0).round() / 1000.0;
+    let seconds = |ms: u32| f64::from(ms) / 1000.0;
     RouteView {
         route: carrier.map(|carrier| carrier.to_string()),
         country: country.map(ToString::to_string),
-        verifications: standing.verifications.round() as u32,
-        conversion: share(standing.conversion),
-        reported: share(standing.reported),
-        believed: share(standing.believed),
-        half_of_news_after: f64::from(standing.news_ms) / 1000.0,
-        wait: standing.call_ms.map(|ms| f64::from(ms) / 1000.0),
-        wait_after_report: standing.call_reported_ms.map(|ms| f64::from(ms) / 1000.0),
-        is_silent: standing.is_silent,
-        is_disbelieved: standing.is_disbelieved,
-        text: standing.to_string(),
+        verifications: summary.verifications.round() as u32,
+        conversion: share(summary.conversion),
+        reported: share(summary.reported),
+        believed: share(summary.converted_after_delivered),
+        half_of_news_after: seconds(summary.median_first_event_ms),
+        wait: summary.call_after_ms.map(seconds),
+        wait_after_report: summary.call_after_delivered_ms.map(seconds),
+        is_silent: summary.is_silent,
+        is_disbelieved: summary.reports_suspect,
+        text: summary.to_string(),
     }
 }

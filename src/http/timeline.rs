@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::escalation::{CallEnd, Reason};
 use crate::plivo::outcome;
-use crate::route_model::explain::explain;
+use crate::route_model::explain;
 use crate::verification::event::{Activity, CallReport, FailureClass, TextReport};
 use crate::verification::timeline::{Entry, Note};
 use crate::verification::{AttemptStatus, Channel, Status, Verification};

@@ -3,9 +3,7 @@
 use std::time::Instant;
 
 use crate::phone::Country;
-use crate::route_model::curves::Key;
-use crate::route_model::curves::Lesson;
-use crate::route_model::stats::RouteStats;
+use crate::route_model::{Key, Lesson, RouteStats};
 
 /// Lessons that are kept while they cannot be written.
 const PENDING_MAX: usize = 2_000;

@@ -21,10 +21,7 @@ pub use self::write::run;
 use crate::keyring::Keyring;
 use crate::phone::{Carrier, Country, PhoneNumber};
 use crate::prices;
-use crate::route_model::Insight;
-use crate::route_model::curves::Key;
-use crate::route_model::curves::Lesson;
-use crate::route_model::stats::RouteStats;
+use crate::route_model::{Insight, Key, Lesson, RouteStats};
 use crate::store::{Store, StoreError};
 use crate::verification::{Channel, Verification};
 

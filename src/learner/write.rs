@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::cache::{Known, entry, name, node_of};
 use super::{INDEX, INDEX_MAX, KEEP, Learner, State};
-use crate::route_model::curves::Key;
+use crate::route_model::Key;
 use crate::store::{StoreError, Swap};
 
 /// No node is written more often than this, however busy it is.

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 
 use super::book::Book;
 use super::player::{PlayReason, PlayedEvent, Player, RouteFacts, Wish};
-use crate::route_model::advice::{AdviceReason, Costs, Next};
-use crate::route_model::curves::Lesson;
-use crate::route_model::estimates::Estimates;
-use crate::route_model::observer::{Observer, TTL_MS};
-use crate::route_model::{self, Observation, RouteKnowledge};
+use crate::route_model::{
+    self, AdviceReason, Costs, Estimates, Lesson, Next, Observation, Observer, RouteKnowledge, TTL_MS,
+};
 
 /// Plays verifications, and learns from all of them.
 #[derive(Clone, Debug)]

@@ -6,9 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::route_model::curves::{Key, Lesson};
-use crate::route_model::estimates::Estimates;
-use crate::route_model::stats::RouteStats;
+use crate::route_model::{Estimates, Key, Lesson, RouteStats};
 
 /// All that has been learned.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,8 +1,10 @@
-//! What the planner is asked with and what it answers: [`Costs`] and [`Advice`].
+//! What the planner is given and what it answers: [`Costs`], [`Advice`] and its stored form [`AdviceSummary`].
 
 use serde::{Deserialize, Serialize};
 
-/// How soon the adaptive policy thinks a call worth its price.
+use crate::phone::Carrier;
+
+/// How readily the adaptive policy pays for a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CostPreset {
     /// `adaptive:thrifty`: fewer calls.
@@ -10,39 +12,39 @@ pub enum CostPreset {
     /// `adaptive`, `adaptive:balanced`.
     #[default]
     Balanced,
-    /// `adaptive:eager`: sooner.
+    /// `adaptive:eager`: earlier calls.
     Eager,
 }
 
-/// What things are worth to the operator, in micro-dollars.
+/// What each outcome costs the operator, in micro-dollars.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
-    /// A call that is taken; `None` is what Plivo asks for the route.
+    /// An answered call; `None` means Plivo's price for the route.
     pub call: Option<f64>,
-    /// A millisecond in which a person has no code.
+    /// A millisecond that a person waits without a code.
     pub wait: f64,
     /// A person who wanted to verify and could not.
     pub lost: f64,
-    /// A call to somebody who did not need it.
+    /// A call to a person who did not need it.
     pub nuisance: f64,
 }
 
 impl Costs {
-    /// A cent for ten seconds, fifty for a lost user, two for a needless call.
+    /// Ten seconds cost a cent, a lost person fifty, a needless call two.
     pub const BALANCED: Self = Self { call: None, wait: 1.0, lost: 500_000.0, nuisance: 20_000.0 };
-    /// Calls are dear, waiting is not.
+    /// Waiting costs less than in [`BALANCED`](Self::BALANCED), a needless call more.
     pub const THRIFTY: Self = Self { call: None, wait: 0.5, lost: 250_000.0, nuisance: 30_000.0 };
-    /// What each mood thinks.
-    pub fn of(mood: CostPreset) -> Self {
-        match mood {
+    /// Waiting costs more than in [`BALANCED`](Self::BALANCED), a needless call less.
+    pub const EAGER: Self = Self { call: None, wait: 2.0, lost: 1_000_000.0, nuisance: 10_000.0 };
+
+    /// The costs of a preset.
+    pub fn of(preset: CostPreset) -> Self {
+        match preset {
             CostPreset::Thrifty => Self::THRIFTY,
             CostPreset::Balanced => Self::BALANCED,
             CostPreset::Eager => Self::EAGER,
         }
     }
-
-    /// Waiting is dear, calls are not.
-    pub const EAGER: Self = Self { call: None, wait: 2.0, lost: 1_000_000.0, nuisance: 10_000.0 };
 }
 
 /// What to do now.
@@ -50,60 +52,111 @@ impl Costs {
 pub enum Next {
     /// Place the call.
     Call,
-    /// Ask again at this age, or when something happens.
+    /// Ask again at this age, or at the next event.
     WakeAt(u32),
-    /// No call, unless something happens.
+    /// Place no call unless another event comes.
     Never,
 }
 
-/// Why it is to be done.
+/// Why the advice is what it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdviceReason {
-    /// What may still come is not worth waiting for, or still is.
+    /// The expected costs of calling and of waiting decided.
     #[default]
     Hazard,
     /// The text is known to be lost.
     Failed,
-    /// The person asked again and is there.
+    /// The person asked for another text and still has no code.
     Resend,
-    /// Long enough, whatever is expected.
+    /// The longest wait is over.
     Max,
-    /// Waiting costs nothing that a call could save.
+    /// A call would never cost less than waiting.
     Never,
 }
 
-/// A decision and all that explains it.
+/// The planner's answer, with the figures that explain it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Advice {
     /// What to do.
     pub next: Next,
     /// Why.
     pub kind: AdviceReason,
-    /// The verification's age.
+    /// Age of the verification.
     pub age_ms: u32,
-    /// How long ago `delivered` was reported.
+    /// Time since the delivery report.
     pub reported_ms_ago: Option<u32>,
-    /// The text still brings the code, sooner or later.
+    /// Probability that the text brings the code in the end.
     pub text: f64,
-    /// The text brings it within the next 10 seconds.
+    /// Probability that the text brings the code within 10 s.
     pub soon: f64,
-    /// The person wants the code and the text will not bring it.
+    /// Probability that the person wants the code and the text will not bring it.
     pub need: f64,
-    /// Nobody will enter a code, whatever comes; and how many times as likely that is as among all texts.
+    /// Probability that the person never enters a code.
     pub no_intent: f64,
-    /// See [`no_intent`](Self::no_intent).
+    /// `no_intent` relative to its value when the text was sent.
     pub no_intent_gain: f64,
-    /// Who needs the code gets it from a call that is placed now.
+    /// Share of the people in need whom a call placed now reaches.
     pub saves: f64,
-    /// To be expected if the call is placed now, in micro-dollars.
+    /// Expected cost of calling now, in micro-dollars; infinite where a call is not allowed yet.
     pub call_cost: f64,
-    /// To be expected if it is not, in micro-dollars.
+    /// Expected cost of waiting, in micro-dollars; infinite after the longest wait.
     pub wait_cost: f64,
-    /// On how many verifications this rests: of the world, the country, the route.
+    /// Verifications behind the estimates: world, country, route.
     pub samples: [f32; 3],
-    /// What has been learned of the route makes the call come earlier than it would have.
+    /// Whether the built-in prior alone would still wait.
     pub is_route_unreliable: bool,
-    /// It only waits to see what would have come.
+    /// Whether this verification waits longer than planned, to observe late texts.
     pub is_probe: bool,
+}
+
+/// An [`Advice`] as the timeline stores it, in whole numbers.
+///
+/// Shares are in thousandths and money in micro-dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdviceSummary {
+    /// Why.
+    #[serde(default)]
+    pub kind: AdviceReason,
+    /// Age of the verification.
+    pub age_ms: u32,
+    /// Time since the delivery report.
+    pub reported_ms_ago: Option<u32>,
+    /// Probability that the text brings the code in the end.
+    pub text: u16,
+    /// Probability that the text brings the code within 10 s.
+    pub soon: u16,
+    /// Probability that the person wants the code and the text will not bring it.
+    pub need: u16,
+    /// Expected cost of calling; `None` where a call was not allowed yet.
+    pub call_cost_u: Option<u64>,
+    /// Expected cost of waiting; `None` after the longest wait.
+    pub wait_cost_u: Option<u64>,
+    /// Verifications behind the estimates: world, country, route.
+    pub samples: [u32; 3],
+    /// Whether the verification waited longer than planned, to observe late texts.
+    pub is_probe: bool,
+    /// The network, where it is known.
+    pub carrier: Option<Carrier>,
+}
+
+impl AdviceSummary {
+    /// Rounds an advice about a number of this network.
+    pub fn of(advice: &Advice, carrier: Option<Carrier>) -> Self {
+        let share = |p: f64| (p.clamp(0.0, 1.0) * 1000.0).round() as u16;
+        let money = |u: f64| u.is_finite().then(|| u.max(0.0).round() as u64);
+        Self {
+            kind: advice.kind,
+            age_ms: advice.age_ms,
+            reported_ms_ago: advice.reported_ms_ago,
+            text: share(advice.text),
+            soon: share(advice.soon),
+            need: share(advice.need),
+            call_cost_u: money(advice.call_cost),
+            wait_cost_u: money(advice.wait_cost),
+            samples: advice.samples.map(|n| n.round() as u32),
+            is_probe: advice.is_probe,
+            carrier,
+        }
+    }
 }

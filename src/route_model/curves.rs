@@ -1,102 +1,101 @@
-//! The words in which texts are learned from: buckets of age, curves, and the lessons of one verification.
+//! The vocabulary of learning: buckets of age, hazard curves, and the lessons of one verification.
 //!
-//! A text's age is cut into [`BUCKETS`]. For each bucket it is counted, on each [`Curve`], how many texts were still
-//! open at its start and to how many it then happened; the quotient is the *hazard*. A text that stops being watched
-//! (its call may have brought the code) is simply not counted any more: that is all the treatment that censoring
-//! needs. Whatever is counted comes as a [`Lesson`]: `track` gives them out, `node` adds them up.
+//! This is survival analysis over discrete time. The age of a text is cut into [`BUCKETS`]. Each [`Curve`] counts, per
+//! bucket, the texts at risk and those to which the event happened; the quotient is the *hazard*. A censored text (its
+//! call may have brought the code) is no longer counted, which is all that censoring requires. The observer emits
+//! [`Lesson`]s and `RouteStats` adds them up; this file only names things.
 
 use serde::{Deserialize, Serialize};
 
-/// Into how many parts the life of a text is cut.
-pub const BUCKETS: usize = 29;
+/// Number of buckets in the life of a text.
+pub(super) const BUCKETS: usize = 29;
 
-/// Where buckets begin, in seconds, and where the last one ends.
-pub const EDGES_S: [u32; BUCKETS + 1] = [
+/// Where each bucket begins, and where the last one ends, in seconds.
+const EDGES_S: [u32; BUCKETS + 1] = [
     0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 23, 26, 30, 35, 40, 46, 53, 60, 70, 80, 95, 110, 130, 155, 190, 240, 320,
     450, 600,
 ];
 
-/// Where bucket `i` begins (`BUCKETS`: where the last one ends), in milliseconds.
-pub const fn edge_ms(i: usize) -> u32 {
+/// Start of bucket `i` in milliseconds; for [`BUCKETS`], the end of the last one.
+pub(super) const fn edge_ms(i: usize) -> u32 {
     EDGES_S[i] * 1000
 }
 
-/// The bucket that this moment of a clock is in; [`BUCKETS`] once it has run out.
-pub fn bucket_of(clock_ms: u32) -> usize {
+/// The bucket that contains this clock value; [`BUCKETS`] after the last one.
+pub(super) fn bucket_of(clock_ms: u32) -> usize {
     EDGES_S[1..].partition_point(|edge| edge * 1000 <= clock_ms)
 }
 
-/// Something that may happen to a text, counted over a clock of its own.
+/// An event that may happen to a text, counted on its own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Curve {
-    /// Nothing final was heard, and the code was entered. The clock is the text's age.
+    /// The code was entered before any final report. The clock is the text's age.
     Verified,
-    /// Nothing final was heard, and `delivered` was reported. The clock is the text's age.
+    /// `delivered` was reported before the code was entered. The clock is the text's age.
     Delivered,
-    /// `delivered` was reported, and the code was entered. The clock starts with the report.
+    /// The code was entered after a delivery report. The clock starts with the report.
     VerifiedAfterDelivered,
-    /// The person asked for the text again, and the code was entered. The clock starts with the request.
+    /// The code was entered after the person asked for another text. The clock starts with the request.
     VerifiedAfterResend,
 }
 
-/// How many curves there are.
-pub const CURVES: usize = 4;
+/// Number of curves.
+pub(super) const CURVES: usize = 4;
 
-/// The two checks by which a change is noticed: is there news of the text by the age at which there nearly always
-/// is, and is the code entered soon after `delivered`?
+/// A test that each verification makes once, to detect that its route has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Check {
-    /// A report or the code, by the age at which most texts have had one.
+    /// A report or the code arrives by the age at which most texts have had one.
     FirstEvent,
-    /// The code, soon after a report of delivery.
+    /// The code is entered soon after a delivery report.
     Conversion,
 }
 
 /// What one moment of one verification teaches.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Lesson {
-    /// A verification began: what is older fades.
+    /// A verification began: older counts fade.
     Started,
     /// Nothing happened in the buckets `from..to`.
     Survived {
-        /// On which curve.
+        /// The curve.
         curve: Curve,
         /// The first bucket.
         from: u8,
         /// The bucket after the last.
         to: u8,
     },
-    /// It happened in this bucket.
+    /// The event happened in this bucket.
     Happened {
-        /// On which curve.
+        /// The curve.
         curve: Curve,
-        /// In which bucket.
+        /// The bucket.
         bucket: u8,
     },
-    /// A check was made: whether it was met, which had been expected with probability `p`.
+    /// A check was made.
     Checked {
-        /// Which.
+        /// The check.
         check: Check,
-        /// Whether it was met.
+        /// Whether the expected event had come.
         hit: bool,
-        /// How probable that had been.
+        /// The probability that it would have come by then.
         p: f32,
     },
-    /// What became of a called verification: what it says of people who never enter a code, times its weight.
+    /// A called verification ended: an observation of the share of people who never enter a code.
     Called {
-        /// The weight times the share.
+        /// The observed share times its weight.
         share: f32,
         /// The weight.
         weight: f32,
     },
-    /// A verification began whose call was planned early: every so many of them waits, to see what would have come.
+    /// A verification began with an early planned call; one in so many of these is a probe.
     Early,
 }
 
-/// One kind of count along one curve.
-pub type Row = [f32; BUCKETS];
+/// One count for each bucket of a curve.
+pub(super) type BucketCounts = [f32; BUCKETS];
 
-/// How far back a node remembers.
+/// What one [`RouteStats`](super::RouteStats) covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Level {
     /// All routes.
@@ -107,7 +106,7 @@ pub enum Level {
     Route,
 }
 
-/// Whose node.
+/// Identifies one [`RouteStats`](super::RouteStats).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// All routes.
@@ -119,12 +118,12 @@ pub enum Key {
 }
 
 impl Key {
-    /// The three nodes that a verification teaches and asks.
+    /// The three keys that a verification on this route reads and teaches.
     pub fn of(country: [u8; 2], route: u32) -> [Self; 3] {
         [Self::World, Self::Country(country), Self::Route(route)]
     }
 
-    /// How far back this node remembers.
+    /// The level of its statistics, which sets how fast old counts fade.
     pub fn level(self) -> Level {
         match self {
             Self::World => Level::World,

@@ -1,39 +1,36 @@
-//! How a verification is followed: what is seen of it teaches, and then the policy is asked anew.
+//! The statistics of routes: what texts on a route do, and when a call costs less than waiting.
 //!
-//! The service goes through here from `decide`, a replay through its player, so that both learn the same lessons at
-//! the same moments and decide alike; `tests/live.rs` holds them to it. Nothing else that happens to a verification
-//! (that a carrier took the text, what Plivo answers, other timers) may teach anything or have the policy asked.
+//! A caller needs four functions. [`begin`] starts to observe a text, [`see`] teaches an observation, [`ask`] returns
+//! the adaptive policy's advice, and [`called`] records the call. The service goes through them from
+//! `verification::decide` and a replay from its player, so both learn the same lessons and place the same calls;
+//! `tests/live.rs` compares them. Every other event (a text handed to the carrier, Plivo's answers, other timers)
+//! neither teaches nor changes the advice.
+//!
+//! This module is pure: it has no clock, no randomness and no store. The learner shares what is learned.
+//! `docs/escalation.md` explains the model and its figures.
 
-pub mod advice;
-pub mod curves;
-pub mod estimates;
-pub mod explain;
+mod advice;
+mod curves;
+mod estimates;
+mod explain;
 mod insight;
-pub mod observer;
+mod observer;
 mod outlook;
-pub mod planner;
+mod planner;
 mod prior;
-pub mod stats;
+mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use advice::{Advice, CostPreset, Costs, Next};
-pub use curves::Lesson;
+pub use advice::{Advice, AdviceReason, AdviceSummary, CostPreset, Costs, Next};
+pub use curves::{Check, Curve, Key, Lesson, Level};
 pub use estimates::Estimates;
-pub use insight::{CALL_PRICE_U, Insight, Weighed};
+pub use explain::{RouteSummary, explain};
+pub use insight::{CALL_PRICE_U, Insight, RouteKnowledge};
 pub use observer::{Observer, TTL_MS};
+pub use stats::RouteStats;
 
-/// What has been learned of one verification's route, its country and the world, and what calls cost there.
-pub trait RouteKnowledge {
-    /// What may be expected.
-    fn estimates(&self) -> Estimates;
-    /// What a call that is taken costs, in micro-dollars.
-    fn call_price_u(&self) -> u64;
-    /// Learns at once.
-    fn learn(&mut self, lessons: &[Lesson]);
-}
-
-/// What a verification that is followed may tell.
+/// An event in the life of an observed verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observation {
     /// The code was entered.
@@ -44,65 +41,67 @@ pub enum Observation {
     Lost,
     /// The person asked for another text.
     AskedAgain,
-    /// How the call went is known.
+    /// The result of the call is known.
     CallKnown,
-    /// The code lives no longer and was not entered.
+    /// The code expired without being entered.
     Expired,
-    /// It is over for another reason, which tells nothing.
+    /// The verification ended for a reason that teaches nothing.
     GivenUp,
-    /// A moment has come for which [`Observer::wake_ms`] or the policy's plan asked.
+    /// The time of [`Observer::wake_ms`] or of the advice has come.
     Time,
 }
 
-/// A text was submitted.
+/// Starts to observe a text that has been submitted.
 pub fn begin(learned: &mut impl RouteKnowledge, costs: &Costs) -> Observer {
-    let (track, lessons) = planner::start(&learned.estimates(), learned.call_price_u(), costs);
+    let (observer, lessons) = planner::start(&learned.estimates(), learned.call_price_u(), costs);
     learned.learn(&lessons);
-    track
+    observer
 }
 
-/// Teaches what is seen at this age, and all that has been survived until then.
-pub fn see(track: &mut Observer, news: Observation, age_ms: u32, learned: &mut impl RouteKnowledge) {
-    let lessons = match news {
-        Observation::Verified => track.verified(age_ms),
-        Observation::Delivered => track.delivered(age_ms, &learned.estimates()),
-        Observation::Lost => track.failed(age_ms),
-        Observation::AskedAgain => track.resend(age_ms),
-        Observation::CallKnown => track.call_known(age_ms, &learned.estimates()),
-        Observation::Expired => track.end(age_ms),
-        Observation::Time if age_ms >= TTL_MS => track.end(TTL_MS),
-        Observation::GivenUp | Observation::Time => track.credit(age_ms),
+/// Teaches an observation made at this age, and the time survived until then.
+pub fn see(observer: &mut Observer, observation: Observation, age_ms: u32, learned: &mut impl RouteKnowledge) {
+    let lessons = match observation {
+        Observation::Verified => observer.record_verified(age_ms),
+        Observation::Delivered => observer.record_delivered(age_ms, &learned.estimates()),
+        Observation::Lost => observer.record_lost(age_ms),
+        Observation::AskedAgain => observer.record_resend(age_ms),
+        Observation::CallKnown => observer.record_call_result(age_ms, &learned.estimates()),
+        Observation::Expired => observer.end(age_ms),
+        Observation::Time if age_ms >= TTL_MS => observer.end(TTL_MS),
+        Observation::GivenUp | Observation::Time => observer.advance(age_ms),
     };
     learned.learn(&lessons);
 }
 
-/// Asks the policy, unless it was followed already.
+/// Returns the adaptive policy's advice; `None` once a call has been placed.
 pub fn ask(
-    track: &Observer,
-    news: Observation,
+    observer: &Observer,
+    observation: Observation,
     age_ms: u32,
     learned: &impl RouteKnowledge,
     costs: &Costs,
 ) -> Option<Advice> {
-    let asked = if news == Observation::Lost { planner::failed } else { planner::plan };
-    (!track.is_called()).then(|| asked(&learned.estimates(), track, age_ms, learned.call_price_u(), costs))
+    let plan = if observation == Observation::Lost { planner::plan_for_lost_text } else { planner::plan };
+    (!observer.is_called()).then(|| plan(&learned.estimates(), observer, age_ms, learned.call_price_u(), costs))
 }
 
-/// The call was placed, whoever wanted it: from then on a code may come from it. Says whether it was the first.
+/// Records that a call was placed, for whatever reason; returns whether it was the first.
+///
+/// From then on the code may come from the call.
 pub fn called(
-    track: &mut Observer,
+    observer: &mut Observer,
     is_lost: bool,
     age_ms: u32,
     learned: &mut impl RouteKnowledge,
     costs: &Costs,
 ) -> bool {
-    if track.is_called() {
+    if observer.is_called() {
         return false;
     }
     let estimates = learned.estimates();
-    let decision = planner::plan(&estimates, track, age_ms, learned.call_price_u(), costs);
-    let decision = Some(decision).filter(|d| !is_lost && d.next == Next::Call);
-    let lessons = track.called(age_ms, &estimates, decision.as_ref());
+    let advice = planner::plan(&estimates, observer, age_ms, learned.call_price_u(), costs);
+    let advice = Some(advice).filter(|advice| !is_lost && advice.next == Next::Call);
+    let lessons = observer.record_call(age_ms, &estimates, advice.as_ref());
     learned.learn(&lessons);
     true
 }

@@ -1,67 +1,77 @@
-//! [`Outlook`]: what may still become of a text in one of three stages (nothing heard; reported as delivered; asked for
-//! again), from any moment of it on. The probabilities of `adaptive`, without its prices.
+//! [`Outlook`]: what may still happen to a text, from any moment of its current stage.
+//!
+//! A text is in one of three stages: silent, reported as delivered, or asked for again. The outlook holds the
+//! probabilities that the planner needs; the planner adds the costs.
 
 use super::curves::{BUCKETS, Curve, bucket_of, edge_ms};
-use super::estimates::{Curve64, Estimates};
+use super::estimates::{Estimates, Hazards};
 use super::prior;
 
-/// As far as [`Outlook::within`] looks.
+/// Seconds after a report for which conversion is tabulated: the longest horizon of [`Outlook::within`].
 const SECONDS: usize = prior::NEEDLESS_MS as usize / 1000;
 
-/// A stage of a text's life: what ends it, and what is assumed of the people in it.
+/// One stage of a text: the hazards that end it, and what is assumed of the people in it.
 pub(super) struct Outlook<'a> {
-    verified: &'a Curve64,
-    /// Silent texts alone can still be reported.
-    reported: Option<&'a Curve64>,
-    /// The share of reported texts that is verified by each second after the report, and in the end.
-    believed: [f64; SECONDS + 1],
-    believed_ever: f64,
+    verified: &'a Hazards,
+    /// Hazard of a delivery report; silent texts only.
+    reported: Option<&'a Hazards>,
+    /// Share of reported texts that is verified by each second after the report.
+    converted_after_delivered_by_second: [f64; SECONDS + 1],
+    /// Share of reported texts that is verified in the end.
+    converted_after_delivered: f64,
     no_intent: f64,
-    /// Whose code will be entered already has it.
+    /// Whether every person who will enter the code already has it.
     is_in_hand: bool,
-    /// Who needs the code gets it from a call.
-    pub saves: f64,
-    /// No waiting from this age on.
-    pub latest_ms: u32,
+    /// Share of people in need whom a call reaches.
+    pub(super) saves: f64,
+    /// Age beyond which the policy does not wait.
+    pub(super) latest_ms: u32,
 }
 
-/// What holds at one moment, for those whose stage has not ended by then.
+/// Probabilities at one moment, given that the stage has not ended by then.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Point {
-    /// The moment, on the stage's clock.
-    pub clock_ms: u32,
-    /// Until the next one.
-    pub lasts_ms: f64,
-    /// Until then it is verified; it is reported.
-    pub verified: f64,
-    pub reported: f64,
-    /// The text brings the code in the end; within 10 s; within the time that makes a call needless; while it rings.
-    pub text: f64,
-    pub soon: f64,
-    pub needless: f64,
-    pub rings: f64,
-    /// Nobody will enter a code, whatever comes.
-    pub no_intent: f64,
-    /// How many times as likely that is as among all texts.
-    pub no_intent_gain: f64,
-    /// Somebody wants the code and the text will not bring it.
-    pub need: f64,
-    /// Time without a code of those whom the text still brings it: until the next point; until it comes although
-    /// the call is placed now.
-    pub waits_ms: f64,
-    pub waits_called_ms: f64,
-    /// The share of them that is without it now, and how long they wait if never called.
+    /// The moment, on the clock of the stage.
+    pub(super) clock_ms: u32,
+    /// Time until the next point.
+    pub(super) lasts_ms: f64,
+    /// Probability of the code before the next point.
+    pub(super) verified: f64,
+    /// Probability of a delivery report before the next point.
+    pub(super) reported: f64,
+    /// Probability that the text brings the code in the end.
+    pub(super) text: f64,
+    /// The same within 10 s.
+    pub(super) soon: f64,
+    /// The same within [`prior::NEEDLESS_MS`].
+    pub(super) needless: f64,
+    /// The same within [`prior::RING_MS`].
+    pub(super) rings: f64,
+    /// Probability that the person never enters a code.
+    pub(super) no_intent: f64,
+    /// `no_intent` relative to its value among all texts.
+    pub(super) no_intent_gain: f64,
+    /// Probability that the person wants the code and the text will not bring it.
+    pub(super) need: f64,
+    /// Expected time without a code before the next point, of people whom the text still brings it.
+    pub(super) waits_ms: f64,
+    /// Expected time without a code of the same people if the call is placed now.
+    pub(super) waits_called_ms: f64,
+    /// Share of the same people who have no code now.
     waiting: f64,
+    /// Expected time without a code of the same people if no call is placed.
     waits_all_ms: f64,
 }
 
 impl<'a> Outlook<'a> {
+    /// No report and no code so far.
     pub(super) fn silent(estimates: &'a Estimates) -> Self {
+        let by_second = |second| estimates.converted_after_delivered_by(second as u32 * 1000);
         Self {
             verified: estimates.hazard(Curve::Verified),
             reported: Some(estimates.hazard(Curve::Delivered)),
-            believed: std::array::from_fn(|second| estimates.believed_by(second as u32 * 1000)),
-            believed_ever: estimates.believed(),
+            converted_after_delivered_by_second: std::array::from_fn(by_second),
+            converted_after_delivered: estimates.converted_after_delivered(),
             no_intent: estimates.no_intent,
             is_in_hand: false,
             saves: prior::CALL_SAVES,
@@ -69,6 +79,7 @@ impl<'a> Outlook<'a> {
         }
     }
 
+    /// Reported as delivered.
     pub(super) fn reported(estimates: &'a Estimates) -> Self {
         Self {
             verified: estimates.hazard(Curve::VerifiedAfterDelivered),
@@ -80,7 +91,7 @@ impl<'a> Outlook<'a> {
         }
     }
 
-    /// Who asks again is there and has nothing.
+    /// Asked for again: the person is present, has no code and wants one.
     pub(super) fn resent(estimates: &'a Estimates) -> Self {
         Self {
             verified: estimates.hazard(Curve::VerifiedAfterResend),
@@ -90,11 +101,11 @@ impl<'a> Outlook<'a> {
         }
     }
 
-    /// This moment and every edge after it.
+    /// The point at this moment, and one at every edge after it.
     pub(super) fn points(&self, clock_ms: u32) -> Vec<Point> {
         let first = bucket_of(clock_ms);
         let mut points = Vec::with_capacity(BUCKETS);
-        // Of all texts, and of those that cannot be verified: who is still in the stage?
+        // Share still in this stage: of all texts, and of those whose code is never entered.
         let (mut open, mut open_unverifiable) = (1.0, 1.0);
         for i in 0..BUCKETS {
             let (verified, reported) = self.hazards(i);
@@ -121,7 +132,7 @@ impl<'a> Outlook<'a> {
         points
     }
 
-    /// Hazards of a bucket, never more than certain together.
+    /// Hazards of a bucket, scaled down where their sum exceeds one.
     fn hazards(&self, i: usize) -> (f64, f64) {
         let (verified, reported) = (self.verified[i], self.reported.map_or(0.0, |row| row[i]));
         let both = (verified + reported).max(1.0);
@@ -129,20 +140,20 @@ impl<'a> Outlook<'a> {
     }
 
     fn look_ahead(&self, points: &mut [Point]) {
-        // Of those open now: verified in the end without a report; reported and then verified.
+        // Share of the open texts that is verified in the end: without a report, and after one.
         let (mut direct, mut by_report) = (0.0, 0.0);
         for k in (0..points.len()).rev() {
             let stays = 1.0 - points[k].verified - points[k].reported;
             direct = points[k].verified + stays * direct;
-            by_report = points[k].reported * self.believed_ever + stays * by_report;
+            by_report = points[k].reported * self.converted_after_delivered + stays * by_report;
             let text = direct + by_report;
             let no_intent = (self.no_intent * points[k].no_intent_gain).min(1.0 - text).max(0.0);
-            let have_it = self.within(&points[k..], prior::READ_MS, false);
+            let in_hand = self.within(&points[k..], prior::READ_MS, false);
             let point = &mut points[k];
             point.text = text;
             point.no_intent = no_intent;
             point.need = (1.0 - text - no_intent).max(0.0);
-            point.waiting = if self.is_in_hand { 0.0 } else { (text - have_it).max(0.0) };
+            point.waiting = if self.is_in_hand { 0.0 } else { (text - in_hand).max(0.0) };
             let (waiting_next, all_next) = match points.get(k + 1) {
                 Some(next) => (next.waiting, next.waits_all_ms),
                 None => (0.0, 0.0),
@@ -151,7 +162,7 @@ impl<'a> Outlook<'a> {
             point.waits_ms = point.lasts_ms * (point.waiting + stays * waiting_next) / 2.0;
             point.waits_all_ms = point.waits_ms + stays * all_next;
             let rest = &points[k..];
-            // Only what is explained needs it, and only of the first.
+            // Only the explanation reads it, and only at the first point.
             let soon = if k == 0 { self.within(rest, 10_000, true) } else { 0.0 };
             let needless = self.within(rest, prior::NEEDLESS_MS, true);
             let rings = self.within(rest, prior::RING_MS, true);
@@ -162,14 +173,17 @@ impl<'a> Outlook<'a> {
         }
     }
 
-    /// The share of reported texts that is verified this long after the report.
-    fn believed_within(&self, after_ms: f64) -> f64 {
-        let second = ((after_ms / 1000.0) as usize).min(self.believed.len() - 2);
-        let (from, to) = (self.believed[second], self.believed[second + 1]);
+    /// Share of reported texts that is verified this long after the report, interpolated between seconds.
+    fn converted_after_delivered_within(&self, after_ms: f64) -> f64 {
+        let by_second = &self.converted_after_delivered_by_second;
+        let second = ((after_ms / 1000.0) as usize).min(by_second.len() - 2);
+        let (from, to) = (by_second[second], by_second[second + 1]);
         from + (after_ms / 1000.0 - second as f64) * (to - from)
     }
 
-    /// The share that the text brings the code within this time of the first point, by way of a report too or not.
+    /// Share of texts that bring the code within this time of the first point.
+    ///
+    /// `by_report` includes those that are reported first.
     fn within(&self, points: &[Point], time_ms: u32, by_report: bool) -> f64 {
         let (mut open, mut share) = (1.0, 0.0);
         for point in points {
@@ -181,7 +195,7 @@ impl<'a> Outlook<'a> {
             share += open * point.verified * part;
             if by_report && point.reported > 0.0 {
                 let after = (left - part * point.lasts_ms / 2.0).max(0.0);
-                share += open * point.reported * part * self.believed_within(after);
+                share += open * point.reported * part * self.converted_after_delivered_within(after);
             }
             open *= 1.0 - point.verified - point.reported;
         }
@@ -189,7 +203,7 @@ impl<'a> Outlook<'a> {
     }
 }
 
-/// How long those whom the text brings the code are without it within this time of the first point.
+/// Expected time without a code within this time of the first point, of people whom the text brings it.
 fn waits_within(points: &[Point], time_ms: u32) -> f64 {
     let (mut open, mut waits) = (1.0, 0.0);
     for point in points {
@@ -204,21 +218,21 @@ fn waits_within(points: &[Point], time_ms: u32) -> f64 {
     waits
 }
 
-/// The share of people without a code who are still there at this age.
-pub(super) fn stays(age_ms: u32) -> f64 {
-    STAYS[(age_ms as usize / 1000).min(STAYS.len() - 1)]
+/// Share of people without a code who are still present at this age.
+pub(super) fn share_present(age_ms: u32) -> f64 {
+    PRESENT_BY_SECOND[(age_ms as usize / 1000).min(PRESENT_BY_SECOND.len() - 1)]
 }
 
-/// [`prior::STAYS`] for every second, because it is read a thousand times per plan.
-static STAYS: [f64; 601] = {
-    let mut by_second = [prior::STAYS[BUCKETS]; 601];
+/// [`prior::PRESENT`] for every second: one plan reads it about a thousand times.
+static PRESENT_BY_SECOND: [f64; 601] = {
+    let mut by_second = [prior::PRESENT[BUCKETS]; 601];
     let mut i = 0;
     while i < BUCKETS {
         let (from, to) = (edge_ms(i) / 1000, edge_ms(i + 1) / 1000);
         let mut second = from;
         while second < to {
             let share = (second - from) as f64 / (to - from) as f64;
-            by_second[second as usize] = prior::STAYS[i] + share * (prior::STAYS[i + 1] - prior::STAYS[i]);
+            by_second[second as usize] = prior::PRESENT[i] + share * (prior::PRESENT[i + 1] - prior::PRESENT[i]);
             second += 1;
         }
         i += 1;

@@ -1,19 +1,19 @@
-//! The adaptive policy: call as soon as calling costs no more than waiting on.
+//! The adaptive policy: call as soon as calling costs no more than waiting.
 //!
-//! At every moment there are two prices: what is to be expected if the call is placed now, and what if we wait until
-//! the next bucket begins and then do whatever is best. Both follow from the route's own hazards ([`Estimates`]) by
-//! reckoning backwards from the end of the verification's life. [`plan`] does that; it learns nothing, keeps nothing
-//! and never looks at a clock. `docs/escalation.md` has the formulas in prose.
+//! Each moment has two expected costs: of calling now, and of waiting for the next bucket and then choosing the
+//! cheaper option. [`plan`] solves both by backward induction from the end of the verification's life, over the
+//! route's hazards ([`Estimates`]). It learns nothing, keeps no state and reads no clock. `docs/escalation.md` has the
+//! formulas.
 
 use super::advice::{Advice, AdviceReason, Costs, Next};
 use super::curves::Lesson;
 use super::estimates::Estimates;
 use super::observer::Observer;
-use super::outlook::{Outlook, Point, stays};
+use super::outlook::{Outlook, Point, share_present};
 use super::prior;
 
-/// Begins a verification: the plan decides whether it is a probe.
-pub fn start(estimates: &Estimates, call_price_u: u64, costs: &Costs) -> (Observer, Vec<Lesson>) {
+/// Starts an observer; the first plan decides whether the verification is a probe.
+pub(super) fn start(estimates: &Estimates, call_price_u: u64, costs: &Costs) -> (Observer, Vec<Lesson>) {
     let planned = match plan(estimates, &Observer::default(), 0, call_price_u, costs).next {
         Next::WakeAt(at) => Some(at),
         Next::Call => Some(0),
@@ -22,63 +22,76 @@ pub fn start(estimates: &Estimates, call_price_u: u64, costs: &Costs) -> (Observ
     Observer::start(estimates, planned)
 }
 
-/// What is best now, for a verification of this age.
-pub fn plan(estimates: &Estimates, track: &Observer, age_ms: u32, call_price_u: u64, costs: &Costs) -> Advice {
-    let mut decision = best(estimates, track, age_ms, call_price_u, costs);
-    if decision.next == Next::Call && decision.kind == AdviceReason::Hazard {
-        let unlearned = best(&Estimates::prior(), track, age_ms, call_price_u, costs);
-        decision.is_route_unreliable = unlearned.next != Next::Call;
+/// Returns the best action for a verification of this age.
+pub(super) fn plan(
+    estimates: &Estimates,
+    observer: &Observer,
+    age_ms: u32,
+    call_price_u: u64,
+    costs: &Costs,
+) -> Advice {
+    let mut advice = best(estimates, observer, age_ms, call_price_u, costs);
+    if advice.next == Next::Call && advice.kind == AdviceReason::Hazard {
+        let by_prior = best(&Estimates::prior(), observer, age_ms, call_price_u, costs);
+        advice.is_route_unreliable = by_prior.next != Next::Call;
     }
-    let waits = track.is_probe && track.reported_ms.is_none() && track.resent_ms.is_none();
-    if waits && age_ms < prior::PROBE_MS {
-        let planned = match decision.next {
+    let is_probe = observer.is_probe && observer.reported_ms.is_none() && observer.resent_ms.is_none();
+    if is_probe && age_ms < prior::PROBE_MS {
+        let planned = match advice.next {
             Next::Call | Next::Never => 0,
             Next::WakeAt(at) => at,
         };
-        decision.next = Next::WakeAt(planned.max(prior::PROBE_MS));
-        decision.is_probe = true;
+        advice.next = Next::WakeAt(planned.max(prior::PROBE_MS));
+        advice.is_probe = true;
     }
-    decision
+    advice
 }
 
-/// The text is known to be lost: call at once. The figures say what was expected until then.
-pub fn failed(estimates: &Estimates, track: &Observer, age_ms: u32, call_price_u: u64, costs: &Costs) -> Advice {
-    Advice { next: Next::Call, kind: AdviceReason::Failed, ..best(estimates, track, age_ms, call_price_u, costs) }
+/// Advises a call at once, with the figures that were expected before the text was lost.
+pub(super) fn plan_for_lost_text(
+    estimates: &Estimates,
+    observer: &Observer,
+    age_ms: u32,
+    call_price_u: u64,
+    costs: &Costs,
+) -> Advice {
+    let advice = best(estimates, observer, age_ms, call_price_u, costs);
+    Advice { next: Next::Call, kind: AdviceReason::Failed, ..advice }
 }
 
-fn best(estimates: &Estimates, track: &Observer, age_ms: u32, call_price_u: u64, costs: &Costs) -> Advice {
+fn best(estimates: &Estimates, observer: &Observer, age_ms: u32, call_price_u: u64, costs: &Costs) -> Advice {
     let price = costs.call.unwrap_or(call_price_u as f64);
-    let reported = track.reported_ms.filter(|at| *at <= age_ms);
-    let resent = track.resent_ms.filter(|at| *at <= age_ms);
-    let (stage, began_ms) = match (resent, reported) {
+    let reported = observer.reported_ms.filter(|at| *at <= age_ms);
+    let resent = observer.resent_ms.filter(|at| *at <= age_ms);
+    let (outlook, began_ms) = match (resent, reported) {
         (Some(at), _) => (Outlook::resent(estimates), at),
         (None, Some(at)) => (Outlook::reported(estimates), at),
         (None, None) => (Outlook::silent(estimates), 0),
     };
-    let points = stage.points(age_ms - began_ms);
-    let mut priced = priced(&stage, &points, price, costs);
+    let points = outlook.points(age_ms - began_ms);
+    let mut point_costs = point_costs(&outlook, &points, price, costs);
     if resent.is_none() && reported.is_none() {
-        // A report of delivery may come in any part, and then everything is reckoned from there.
-        let stage = Outlook::reported(estimates);
-        let after = self::priced(&stage, &stage.points(0), price, costs);
-        for (part, point) in priced.iter_mut().zip(&points) {
+        // A report may come before any point; its cost is that of the best plan from the report on.
+        let outlook = Outlook::reported(estimates);
+        let after_report = self::point_costs(&outlook, &outlook.points(0), price, costs);
+        for (cost, point) in point_costs.iter_mut().zip(&points) {
             let middle_ms = point.clock_ms + point.lasts_ms as u32 / 2;
-            part.wait += point.reported * backwards(&after, middle_ms, 1.0, &stage, costs).cost;
+            cost.wait += point.reported * solve_backwards(&after_report, middle_ms, 1.0, &outlook, costs).cost;
         }
     }
-    // Who asks again is there.
-    let there = if resent.is_some() { 1.0 / stays(began_ms).max(f64::MIN_POSITIVE) } else { 1.0 };
-    let solved = backwards(&priced, began_ms, there, &stage, costs);
+    // A person who asks again is present at that moment.
+    let scale = if resent.is_some() { 1.0 / share_present(began_ms).max(f64::MIN_POSITIVE) } else { 1.0 };
+    let solution = solve_backwards(&point_costs, began_ms, scale, &outlook, costs);
     let now = points.first().copied().unwrap_or_default();
-    let next = match solved.call_at {
+    let next = match solution.call_at {
         Some(at) if at <= age_ms => Next::Call,
         Some(at) => Next::WakeAt(at),
         None => Next::Never,
     };
     let kind = match next {
         Next::Never => AdviceReason::Never,
-        Next::Call if track.resent_ms.is_some() => AdviceReason::Resend,
-        Next::Call if solved.wait_cost == f64::INFINITY => AdviceReason::Max,
+        Next::Call if observer.resent_ms.is_some() => AdviceReason::Resend,
+        Next::Call if solution.wait_cost == f64::INFINITY => AdviceReason::Max,
         Next::Call | Next::WakeAt(_) => AdviceReason::Hazard,
     };
     Advice {
@@ -91,73 +104,81 @@ fn best(estimates: &Estimates, track: &Observer, age_ms: u32, call_price_u: u64,
         need: now.need,
         no_intent: now.no_intent,
         no_intent_gain: now.no_intent_gain,
-        saves: stage.saves * solved.there,
-        call_cost: solved.call_cost,
-        wait_cost: solved.wait_cost,
+        saves: outlook.saves * solution.present,
+        call_cost: solution.call_cost,
+        wait_cost: solution.wait_cost,
         samples: estimates.samples,
         is_route_unreliable: false,
         is_probe: false,
     }
 }
 
-/// What one point costs, apart from how many people are still there: that depends on when the stage began.
-struct Priced {
+/// Costs of one point, split by the share of people still present, which depends on when the stage began.
+struct PointCosts {
     clock_ms: u32,
     lasts_ms: u32,
-    /// If the call is placed: in any case, and times the share of people still there.
+    /// Calling now: the part that does not depend on presence.
     call: f64,
-    call_there: f64,
-    /// If it is not, until the next point: in any case (a report of delivery and all that follows from it included),
-    /// and times that share.
+    /// Calling now: the part per share of people present.
+    call_if_present: f64,
+    /// Waiting until the next point: the part that does not depend on presence, with everything after a report.
     wait: f64,
-    wait_there: f64,
-    /// Neither verified nor reported until then.
+    /// Waiting until the next point: the part per share of people present.
+    wait_if_present: f64,
+    /// Probability of neither code nor report until then.
     stays: f64,
 }
 
-fn priced(stage: &Outlook<'_>, points: &[Point], price: f64, costs: &Costs) -> Vec<Priced> {
-    let price = |point: &Point| Priced {
+fn point_costs(outlook: &Outlook<'_>, points: &[Point], price: f64, costs: &Costs) -> Vec<PointCosts> {
+    let at_point = |point: &Point| PointCosts {
         clock_ms: point.clock_ms,
         lasts_ms: point.lasts_ms as u32,
-        call: price * prior::BILLED * (1.0 - point.rings).max(0.0)
+        call: price * prior::BILLED_SHARE * (1.0 - point.rings).max(0.0)
             + costs.nuisance * (point.needless + point.no_intent)
             + costs.lost * (1.0 - point.text)
             + costs.wait * point.waits_called_ms,
-        call_there: point.need * (costs.wait * f64::from(prior::CALL_MS) - costs.lost * stage.saves),
+        call_if_present: point.need * (costs.wait * f64::from(prior::CALL_MS) - costs.lost * outlook.saves),
         wait: costs.wait * point.waits_ms,
-        wait_there: point.need * costs.wait * point.lasts_ms,
+        wait_if_present: point.need * costs.wait * point.lasts_ms,
         stays: 1.0 - point.verified - point.reported,
     };
-    points.iter().map(price).collect()
+    points.iter().map(at_point).collect()
 }
 
-/// What comes of it at the first point.
-struct Solved {
+/// The solved plan, seen from the first point.
+struct Solution {
     call_cost: f64,
     wait_cost: f64,
     /// The smaller of both.
     cost: f64,
+    /// The first age at which calling costs no more than waiting.
     call_at: Option<u32>,
-    /// The share of people still there.
-    there: f64,
+    /// Share of people still present.
+    present: f64,
 }
 
-/// From the last point to the first, the cheaper of calling and waiting. At the end whoever is left is lost.
-fn backwards(points: &[Priced], began_ms: u32, there: f64, stage: &Outlook<'_>, costs: &Costs) -> Solved {
+/// Takes the cheaper option at each point, from the last to the first; people left at the end are lost.
+fn solve_backwards(
+    points: &[PointCosts],
+    began_ms: u32,
+    present_scale: f64,
+    outlook: &Outlook<'_>,
+    costs: &Costs,
+) -> Solution {
     let lost = costs.lost;
-    let mut solved = Solved { call_cost: lost, wait_cost: lost, cost: lost, call_at: None, there: 0.0 };
+    let mut solution = Solution { call_cost: lost, wait_cost: lost, cost: lost, call_at: None, present: 0.0 };
     for point in points.iter().rev() {
         let age_ms = began_ms + point.clock_ms;
-        let there = (stays(age_ms) * there).min(1.0);
-        let call_cost = point.call + point.call_there * there;
-        let wait_cost = point.wait + point.wait_there * there + point.stays * solved.cost;
-        solved.call_cost = if age_ms < prior::CALL_EARLIEST_MS { f64::INFINITY } else { call_cost };
-        solved.wait_cost = if age_ms + point.lasts_ms > stage.latest_ms { f64::INFINITY } else { wait_cost };
-        solved.cost = solved.call_cost.min(solved.wait_cost);
-        solved.there = there;
-        if solved.call_cost <= solved.wait_cost {
-            solved.call_at = Some(age_ms);
+        let present = (share_present(age_ms) * present_scale).min(1.0);
+        let call_cost = point.call + point.call_if_present * present;
+        let wait_cost = point.wait + point.wait_if_present * present + point.stays * solution.cost;
+        solution.call_cost = if age_ms < prior::CALL_EARLIEST_MS { f64::INFINITY } else { call_cost };
+        solution.wait_cost = if age_ms + point.lasts_ms > outlook.latest_ms { f64::INFINITY } else { wait_cost };
+        solution.cost = solution.call_cost.min(solution.wait_cost);
+        solution.present = present;
+        if solution.call_cost <= solution.wait_cost {
+            solution.call_at = Some(age_ms);
         }
     }
-    solved
+    solution
 }

@@ -1,12 +1,15 @@
-//! What is assumed before anything has been learned, and the constants of the adaptive policy, each with its
-//! reason. `docs/escalation.md` says how they were found and how little it matters when one is somewhat off.
+//! What is assumed before anything has been learned, and the constants of the adaptive policy.
+//!
+//! `docs/escalation.md` says how they were chosen and how little the results depend on them.
 
-use super::curves::{BUCKETS, CURVES, Level, Row};
+use super::curves::{BUCKETS, BucketCounts, CURVES, Level};
 
-/// Hazards of a text on a route nobody has used yet: of ten, six are reported as delivered and three more are
-/// verified without a report, after about 6 and 17 seconds, with a tail; nine of ten reported ones are verified,
-/// after about 9 seconds more; of those asked for again three quarters, after about 16.
-pub(super) const HAZARDS: [Row; CURVES] = [
+/// Hazards of a text on a route without statistics, in the order of [`Curve`](super::Curve).
+///
+/// Of ten texts, six are reported as delivered, after about 6 s, and three more are verified without a report, after
+/// about 17 s, both with a tail. Nine of ten reported texts are verified, about 9 s after the report. After a resend,
+/// three of four are, after about 16 s.
+pub(super) const HAZARDS: [BucketCounts; CURVES] = [
     [
         0.0001, 0.0023, 0.0110, 0.0247, 0.0385, 0.0494, 0.0566, 0.0602, 0.0610, 0.0598, 0.0825, 0.0741, 0.0829, 0.0808,
         0.0606, 0.0521, 0.0414, 0.0283, 0.0268, 0.0180, 0.0184, 0.0131, 0.0131, 0.0122, 0.0124, 0.0118, 0.0110, 0.0085,
@@ -28,13 +31,12 @@ pub(super) const HAZARDS: [Row; CURVES] = [
     ],
 ];
 
-/// A parent's hazard weighs as much as so many observations of one's own.
-pub(super) const WEIGHT: f64 = 20.0;
-/// What the last nine or so verifications of a route do to all its hazards starts from nothing, which weighs as much as
-/// so many events.
+/// Observations that a parent's hazard counts as, per bucket.
+pub(super) const PARENT_WEIGHT: f64 = 20.0;
+/// Events that the usual level counts as when a route's hazards are scaled to its fast copy.
 pub(super) const SCALE_WEIGHT: f64 = 0.2;
 
-/// What is left of a count when the next verification starts: half after 3000, 600 and 400 of them.
+/// Factor that each new verification applies to older counts: they halve after 3000, 600 and 400 verifications.
 pub(super) const fn fade(level: Level) -> f32 {
     match level {
         Level::World => 0.999_769,
@@ -42,56 +44,56 @@ pub(super) const fn fade(level: Level) -> f32 {
         Level::Route => 0.998_269,
     }
 }
-/// The fast copy halves every 6.
+/// The same factor for the fast copy, which halves after 6 verifications.
 pub(super) const FADE_FAST: f32 = 0.890_899;
 
-/// A check compares what was expected with a route where this share of it comes.
-pub(super) const WORSE: f32 = 0.4;
-/// At so much surprise it is as likely as not that a route has changed.
+/// A check compares the usual route with one on which this share of the usual events comes.
+pub(super) const WORSE_SHARE: f32 = 0.4;
+/// The CUSUM statistic at which a change of the route is as probable as no change.
 pub(super) const SURPRISE_HALF: f64 = 4.0;
-/// Surprise grows no further, so that a route that has recovered is soon believed.
+/// Cap of the CUSUM statistic, so that a recovered route returns to its usual hazards soon.
 pub(super) const SURPRISE_MAX: f32 = 9.0;
 
-/// A check is made where this share of all news that ever comes has come, and at this age at the latest.
+/// A check is made at the edge by which this share of all first events, or codes, has usually come.
 pub(super) const CHECK_SHARE: f64 = 0.8;
-/// See [`CHECK_SHARE`].
+/// The latest time of a check on its clock.
 pub(super) const CHECK_LATEST_MS: u32 = 40_000;
 
-/// One in so many early plans is a probe.
+/// One in this many early plans is a probe.
 pub(super) const PROBE_EVERY: u32 = 24;
-/// A plan to call before this age is early: little of the route's delays is seen then.
+/// A planned call before this age is early: it censors the route's late texts.
 pub(super) const EARLY_MS: u32 = 14_000;
-/// How long a probe waits.
+/// Age until which a probe waits.
 pub(super) const PROBE_MS: u32 = 30_000;
 
-/// No call before this age, except for a text known to be lost.
+/// Age before which no call is placed, except for a lost text.
 pub(super) const CALL_EARLIEST_MS: u32 = 8_000;
-/// No waiting beyond this age while nothing is reported.
+/// Age beyond which a silent text is not waited for.
 pub(super) const CALL_LATEST_MS: u32 = 120_000;
 
-/// Of those who have no code yet: who is reached by a call, hears the code and enters it.
+/// Share of people in need whom a call reaches, who hear the code and enter it.
 pub(super) const CALL_SAVES: f64 = 0.75;
-/// The same after a report of delivery.
+/// The same after a delivery report.
 pub(super) const CALL_SAVES_REPORTED: f64 = 0.65;
-/// From placing a call to the code being heard.
+/// Time from placing a call until the code is heard.
 pub(super) const CALL_MS: u32 = 18_000;
-/// Until a call is taken; a code that comes in by then hangs it up and nothing is billed.
+/// Time until a call is answered; a code entered by then ends the call, and nothing is billed.
 pub(super) const RING_MS: u32 = 11_000;
-/// Of calls that are not hung up: those that a person or a machine takes, which are billed.
-pub(super) const BILLED: f64 = 0.78;
-/// People who never enter any code: mistyped numbers, abuse, changed minds.
+/// Share of uninterrupted calls that a person or a machine answers, which are billed.
+pub(super) const BILLED_SHARE: f64 = 0.78;
+/// Share of people who never enter a code: mistyped numbers, abuse, changed minds.
 pub(super) const NO_INTENT: f64 = 0.045;
-/// What that weighs against what calls show.
+/// Weight of that share against what calls teach.
 pub(super) const NO_INTENT_WEIGHT: f64 = 1200.0;
 pub(super) const NO_INTENT_MIN: f64 = 0.01;
 pub(super) const NO_INTENT_MAX: f64 = 0.4;
-/// A call is a nuisance when the code would have been entered within this time anyway.
+/// A call is needless when the code would have been entered within this time anyway.
 pub(super) const NEEDLESS_MS: u32 = 30_000;
-/// From having the code in hand to entering it: who enters it within this time of now already has it.
+/// Time from receiving the code to entering it.
 pub(super) const READ_MS: u32 = 9_000;
 
-/// The share of people who are still there, without a code, at each bucket's beginning: half leave within 42 s.
-pub(super) const STAYS: [f64; BUCKETS + 1] = [
+/// Share of people without a code who are still present at each edge: half leave within 42 s.
+pub(super) const PRESENT: [f64; BUCKETS + 1] = [
     1.0000, 0.9999, 0.9984, 0.9925, 0.9809, 0.9636, 0.9413, 0.9152, 0.8862, 0.8552, 0.8231, 0.7742, 0.7256, 0.6630,
     0.5901, 0.5243, 0.4547, 0.3856, 0.3279, 0.2616, 0.2103, 0.1538, 0.1144, 0.0789, 0.0513, 0.0296, 0.0147, 0.0056,
     0.0015, 0.0004,

@@ -12,8 +12,7 @@ use super::{Code, VerificationId};
 use crate::escalation::{Policy, Reason};
 use crate::guard::{Guesses, Scope};
 use crate::phone::{Carrier, PhoneNumber};
-use crate::route_model::Insight;
-use crate::route_model::curves::Lesson;
+use crate::route_model::{Insight, Lesson};
 use crate::time::Timestamp;
 
 /// What one event does.

@@ -6,12 +6,9 @@ use super::attempt::{Attempt, AttemptStatus};
 use super::decide::Draft;
 use super::state::{Channel, Status, Verification, WorkedOut};
 use crate::escalation::{Policy, Reason, Text};
-use crate::route_model::Weighed;
-use crate::route_model::curves::Lesson;
-use crate::route_model::estimates::Estimates;
-use crate::route_model::observer::{Observer, TTL_MS};
-use crate::route_model::{self, Observation, RouteKnowledge};
-use crate::route_model::{Costs, Next};
+use crate::route_model::{
+    self, AdviceSummary, Costs, Estimates, Lesson, Next, Observation, Observer, RouteKnowledge, TTL_MS,
+};
 
 impl Draft<'_> {
     /// A verification that begins with a text is watched, whatever its policy: others learn from it.
@@ -93,7 +90,7 @@ impl Draft<'_> {
                 Next::Never => None,
             };
             let reason = if decision.is_route_unreliable { Reason::RouteUnreliable } else { self.timer_reason() };
-            let weighed = Weighed::of(&decision, self.v.carrier());
+            let weighed = AdviceSummary::of(&decision, self.v.carrier());
             self.v.worked_out = when.map(|at| WorkedOut { at, reason, weighed });
         }
         self.v.track = Some(track);

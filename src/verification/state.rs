@@ -12,8 +12,7 @@ use super::timeline::Entry;
 use crate::escalation::{Plan, Policy, Reason, Situation, Text};
 use crate::guard::Guesses;
 use crate::phone::{Carrier, PhoneNumber};
-use crate::route_model::Weighed;
-use crate::route_model::observer::Observer;
+use crate::route_model::{AdviceSummary, Observer};
 use crate::time::Timestamp;
 
 /// How a code travels.
@@ -128,7 +127,7 @@ pub struct WorkedOut {
     /// Why.
     pub reason: Reason,
     /// On what.
-    pub weighed: Weighed,
+    pub weighed: AdviceSummary,
 }
 
 /// What the customer may say about a creation besides number and channel.

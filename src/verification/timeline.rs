@@ -7,7 +7,7 @@ use super::event::{CallReport, TextReport};
 use super::state::{Channel, Mode, Status};
 use crate::escalation::{Policy, Reason};
 use crate::guard::Scope;
-use crate::route_model::Weighed;
+use crate::route_model::AdviceSummary;
 use crate::time::Timestamp;
 
 /// Entries after which those that can be repeated at will (joins, activity, deferrals) are kept no more.
@@ -34,7 +34,7 @@ pub enum Note {
     /// An attempt was decided on. `waited_ms` counts from the first request.
     AttemptDecided { attempt: u8, channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms: u64 },
     /// What the adaptive policy decided on the attempt that follows.
-    Weighed { attempt: u8, weighed: Weighed },
+    Weighed { attempt: u8, weighed: AdviceSummary },
     /// A call is planned for what is night at the number's place.
     Night { until: Timestamp },
     /// A call was due and the guard refused it.

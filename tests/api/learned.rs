@@ -1,4 +1,4 @@
-//! What routes have been doing: learned from callbacks and codes, shared, and told.
+//! Route statistics: learned from callbacks and codes, shared by replicas, shown by `GET /v1/routes`.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn env() -> Vec<(&'static str, String)> {
     vec![("ESCALATION", "adaptive".into()), ("PLIVO_TIMEOUT", "1".into())]
 }
 
-/// One verification on a network, whose code comes in 6 s after the text.
+/// One verification on route 310-150, whose code is entered 6 s after the text.
 async fn verified(app: &Stub, n: u32) {
     let to = format!("+1415555{:04}", 2000 + n);
     let created = app.open(json!({ "to": to, "code": OWN })).await;
@@ -28,25 +28,25 @@ async fn verified(app: &Stub, n: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn routes_are_told_with_what_has_been_learned_of_them() {
+async fn routes_are_shown_with_what_has_been_learned_of_them() {
     let app = Stub::direct(env()).await;
     let empty = app.get("/v1/routes").await;
     assert_eq!((empty.status, &empty.body["routes"], &empty.body["policy"]), (200, &json!([]), &json!("adaptive")));
     for n in 0..30 {
         verified(&app, n).await;
     }
-    let told = app.get("/v1/routes").await.body;
-    let route = &told["routes"][0];
-    assert_eq!((&route["route"], &route["country"]), (&json!("310-150"), &json!("US")), "{told:#}");
+    let shown = app.get("/v1/routes").await.body;
+    let route = &shown["routes"][0];
+    assert_eq!((&route["route"], &route["country"]), (&json!("310-150"), &json!("US")), "{shown:#}");
     assert!(route["verifications"].as_u64().unwrap() >= 28, "{route}");
     assert!(route["conversion"].as_f64().unwrap() > 0.8, "{route}");
-    assert!(route["text"].as_str().unwrap().contains("reports are missing"), "{route}");
-    assert_eq!(told["countries"][0]["country"], "US");
+    assert!(route["text"].as_str().unwrap().contains("Delivery reports are missing."), "{route}");
+    assert_eq!(shown["countries"][0]["country"], "US");
     app.send(app.keyless("GET", "/v1/routes")).await.assert_problem(401, "unauthenticated");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_is_explained_by_what_it_was_weighed_on() {
+async fn the_timeline_explains_a_call_by_its_expected_costs() {
     let app = Stub::direct(env()).await;
     let created = app.open(json!({})).await;
     assert_eq!(created.body["next"]["reason"], "no_report", "{created:?}");
@@ -59,14 +59,14 @@ async fn a_call_is_explained_by_what_it_was_weighed_on() {
     let timeline = app.get(&format!("/v1/verifications/{}/timeline", created.id())).await.body;
     let weighed = timeline["entries"].as_array().unwrap().iter().find(|entry| entry["event"] == "weighed");
     let weighed = weighed.unwrap_or_else(|| panic!("{timeline:#}"));
-    assert!(weighed["text"].as_str().unwrap().contains("s: of the codes still missing at "), "{weighed}");
+    assert!(weighed["text"].as_str().unwrap().contains(" s. Of the codes still missing at "), "{weighed}");
     let costs =
         [&weighed["weighed"]["call_cost_u"], &weighed["weighed"]["wait_cost_u"]].map(|cost| cost.as_u64().unwrap());
     assert!(costs[0] <= costs[1], "{weighed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_for_a_lost_text_says_that_nothing_comes_of_waiting() {
+async fn the_timeline_says_that_a_lost_text_is_called_for_at_once() {
     let env = vec![("ESCALATION", "adaptive".into())];
     let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
     let created = app.create("0101").await;
@@ -75,12 +75,12 @@ async fn a_call_for_a_lost_text_says_that_nothing_comes_of_waiting() {
     let weighed = timeline["entries"].as_array().unwrap().iter().find(|entry| entry["event"] == "weighed");
     let weighed = weighed.unwrap_or_else(|| panic!("{timeline:#}"));
     assert_eq!(weighed["weighed"]["kind"], "failed", "{weighed}");
-    let start = "Called at 0 s: the text is known to be lost, so nothing comes of waiting on ";
+    let start = "The text was reported lost, so the call was placed at once, after 0 s. Based on ";
     assert!(weighed["text"].as_str().unwrap().starts_with(start), "{weighed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ended_on_one_replica_another_knows_in_seconds() {
+async fn an_ended_verification_reaches_another_replica_within_seconds() {
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let replica = async || {
         let mut env = env();
@@ -93,22 +93,22 @@ async fn what_ended_on_one_replica_another_knows_in_seconds() {
         first.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
         assert_eq!(first.check(created.id(), OWN).await.body["result"], "verified");
     }
-    // Written by the first as it goes on, and read by the second when it is asked.
-    let is_told = async || {
-        let told = second.get("/v1/routes").await.body;
-        told["routes"][0]["verifications"].as_u64().is_some_and(|many| many >= 2)
+    // The first replica flushes in the background; the second reads the store on request.
+    let is_shown = async || {
+        let shown = second.get("/v1/routes").await.body;
+        shown["routes"][0]["verifications"].as_u64().is_some_and(|n| n >= 2)
     };
     for _ in 0..1200 {
-        if is_told().await {
+        if is_shown().await {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("not told after a minute");
+    panic!("not shown after a minute");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_replica_learns_another_knows_also_after_a_restart() {
+async fn route_statistics_survive_a_restart() {
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let replica = async || {
         let mut env = env();
@@ -120,14 +120,14 @@ async fn what_one_replica_learns_another_knows_also_after_a_restart() {
     first.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
     first.settled().await;
     first.engine.learner.flush(true).await.unwrap();
-    let told = first.get("/v1/routes").await.body;
+    let before = first.get("/v1/routes").await.body;
     drop(first);
     let second = replica().await;
-    let again = second.get("/v1/routes").await.body;
-    assert_eq!(again["routes"], told["routes"]);
-    // Numbers like it are known to be in its network before any report of theirs.
-    let like = second.engine.learner.guess(&PhoneNumber::parse("+14155550109").unwrap()).await;
-    assert_eq!(like.map(|carrier| carrier.to_string()).as_deref(), told["routes"][0]["route"].as_str());
-    assert!(!told["routes"].as_array().unwrap().is_empty(), "{told:#}");
-    assert_ne!(again["world"], Value::Null);
+    let after = second.get("/v1/routes").await.body;
+    assert_eq!(after["routes"], before["routes"]);
+    // Another number of the prefix has a network before any report of its own.
+    let guessed = second.engine.learner.guess(&PhoneNumber::parse("+14155550109").unwrap()).await;
+    assert_eq!(guessed.map(|carrier| carrier.to_string()).as_deref(), before["routes"][0]["route"].as_str());
+    assert!(!before["routes"].as_array().unwrap().is_empty(), "{before:#}");
+    assert_ne!(after["world"], Value::Null);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use phlo_2fa::escalation::{CallEnd, Reason};
-use phlo_2fa::route_model::curves::Lesson;
+use phlo_2fa::route_model::Lesson;
 use phlo_2fa::verification::event::TextReport;
 use phlo_2fa::verification::{Event, Mode, Status, decide};
 
