@@ -43,17 +43,17 @@ pub struct RouteView {
     /// Share of texts that are reported as delivered.
     pub reported: f64,
     /// Share of texts reported as delivered whose code is entered.
-    pub believed: f64,
+    pub converted_after_delivered: f64,
     /// Median time to the first event (a report or the code), in seconds, among texts that ever have one.
-    pub half_of_news_after: f64,
+    pub median_first_event_s: f64,
     /// Seconds after which a text without any event is followed by a call; null for never.
-    pub wait: Option<f64>,
+    pub call_after_s: Option<f64>,
     /// Seconds from a delivery report to the call, if no code comes; null for never.
-    pub wait_after_report: Option<f64>,
+    pub call_after_delivered_s: Option<f64>,
     /// Alarm: fewer texts than usual have a report or a code.
     pub is_silent: bool,
     /// Alarm: fewer codes than usual follow delivery reports, which may therefore be faked.
-    pub is_disbelieved: bool,
+    pub reports_suspect: bool,
     /// The same in sentences.
     #[schema(
         example = "Of the texts of 57 recent verifications, 30 % bring the code and 98 % are reported as delivered. \
@@ -118,12 +118,12 @@ fn view(
         verifications: summary.verifications.round() as u32,
         conversion: share(summary.conversion),
         reported: share(summary.reported),
-        believed: share(summary.converted_after_delivered),
-        half_of_news_after: seconds(summary.median_first_event_ms),
-        wait: summary.call_after_ms.map(seconds),
-        wait_after_report: summary.call_after_delivered_ms.map(seconds),
+        converted_after_delivered: share(summary.converted_after_delivered),
+        median_first_event_s: seconds(summary.median_first_event_ms),
+        call_after_s: summary.call_after_ms.map(seconds),
+        call_after_delivered_s: summary.call_after_delivered_ms.map(seconds),
         is_silent: summary.is_silent,
-        is_disbelieved: summary.reports_suspect,
+        reports_suspect: summary.reports_suspect,
         text: summary.to_string(),
     }
 }

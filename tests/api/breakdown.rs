@@ -153,7 +153,7 @@ async fn check_breakdown(
     let mut route = Route::new(last_four, last_reports[0]).await;
     route.messages(60, true).await;
     let before = route.view().await;
-    assert_eq!((&before["is_silent"], &before["is_disbelieved"]), (&json!(false), &json!(false)), "{before:#}");
+    assert_eq!((&before["is_silent"], &before["reports_suspect"]), (&json!(false), &json!(false)), "{before:#}");
 
     route.break_down(Some(kind), last_reports[1]).await;
     let down = route.messages(20, false).await;
@@ -174,7 +174,8 @@ async fn check_breakdown(
 
     route.break_down(None, last_reports[0]).await;
     let up = route.messages(60, true).await;
-    let is_over = |view: &Value| view[alarm] == false && view["wait"].as_f64() >= Some(f64::from(ENTERED_AFTER_S[1]));
+    let is_over =
+        |view: &Value| view[alarm] == false && view["call_after_s"].as_f64() >= Some(f64::from(ENTERED_AFTER_S[1]));
     assert!(messages_until(&up, is_over).is_some_and(|n| n <= 30), "{:?} {:#}", calls_after_s(&up), up[59].1);
     // Codes as late as before the breakdown are waited for again.
     assert_eq!(calls_after_s(&up[40..]), [None; 20], "{:?}", up[59].1);
@@ -199,5 +200,5 @@ async fn a_route_with_faked_reports_is_called_earlier_within_20_messages_and_lat
         "Alarm: fewer codes than usual follow delivery reports.",
         " of the texts reported as delivered is never entered.",
     ];
-    check_breakdown("0100", ["delivered", "delivered"], "fake", "is_disbelieved", &sentences).await;
+    check_breakdown("0100", ["delivered", "delivered"], "fake", "reports_suspect", &sentences).await;
 }

@@ -41,6 +41,11 @@ async fn routes_are_shown_with_what_has_been_learned_of_them() {
     assert!(route["verifications"].as_u64().unwrap() >= 28, "{route}");
     assert!(route["conversion"].as_f64().unwrap() > 0.8, "{route}");
     assert!(route["text"].as_str().unwrap().contains("Delivery reports are missing."), "{route}");
+    for figure in ["reported", "converted_after_delivered", "median_first_event_s", "call_after_s"] {
+        assert!(route[figure].is_f64(), "{figure}: {route}");
+    }
+    assert!(route.get("call_after_delivered_s").is_some(), "{route}");
+    assert_eq!((&route["is_silent"], &route["reports_suspect"]), (&json!(false), &json!(false)), "{route}");
     assert_eq!(shown["countries"][0]["country"], "US");
     app.send(app.keyless("GET", "/v1/routes")).await.assert_problem(401, "unauthenticated");
 }
