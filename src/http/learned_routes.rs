@@ -68,7 +68,7 @@ pub struct RouteView {
     responses((status = 200, body = RoutesView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn list(_: Caller, shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
-    let all = shared.engine.learner.nodes().await.map_err(EngineError::Store)?;
+    let all = shared.engine.learner.all_stats().await.map_err(EngineError::Store)?;
     let find = |wanted: Key| all.iter().find(|(key, ..)| *key == wanted).map(|(_, _, stats)| stats);
     let world = find(Key::World);
     let (mut routes, mut countries) = (Vec::new(), Vec::new());

@@ -1,82 +1,93 @@
-//! [`Known`]: one node as this process knows it, with what it has not written yet; and how nodes are named.
+//! [`CachedStats`]: this process's copy of one route's statistics, with the lessons it has not written yet.
+//!
+//! Also the names of statistics in the store.
 
 use std::time::Instant;
 
 use crate::phone::Country;
 use crate::route_model::{Key, Lesson, RouteStats};
 
-/// Lessons that are kept while they cannot be written.
+/// Unwritten lessons that are kept per key while the store is unavailable; the oldest are dropped.
 const PENDING_MAX: usize = 2_000;
 
-/// One node, as far as is known here.
+/// A local copy of the statistics of one key.
 #[derive(Default)]
-pub(super) struct Known {
-    /// With the lessons that are not written yet.
-    pub(super) node: Option<RouteStats>,
+pub(super) struct CachedStats {
+    /// What the store had when it was last read, with all lessons of this process applied.
+    pub(super) stats: Option<RouteStats>,
     pub(super) read_at: Option<Instant>,
+    /// Lessons to write.
     pub(super) pending: Vec<Lesson>,
-    /// Lessons that are being written.
+    /// Lessons of the write that is under way.
     pub(super) in_flight: Vec<Lesson>,
-    /// Of the oldest lesson that is not written.
+    /// When the oldest unwritten lesson was learned, or earlier.
     pub(super) pending_since: Option<Instant>,
-    /// The country that its numbers are of.
+    /// The country of its numbers, for the index.
     pub(super) country: Option<Country>,
-    /// When a write was last begun, and when one last went through.
-    pub(super) written_at: Option<Instant>,
-    pub(super) landed_at: Option<Instant>,
+    pub(super) write_started_at: Option<Instant>,
+    pub(super) write_succeeded_at: Option<Instant>,
 }
 
-impl Known {
+impl CachedStats {
+    /// Applies lessons to the copy and queues them to be written.
     pub(super) fn learn(&mut self, key: Key, lessons: &[Lesson], now: Instant) {
-        let node = self.node.get_or_insert_with(|| RouteStats::new(key.level()));
-        lessons.iter().for_each(|lesson| node.apply(*lesson));
+        let stats = self.stats.get_or_insert_with(|| RouteStats::new(key.level()));
+        lessons.iter().for_each(|lesson| stats.apply(*lesson));
         if !lessons.is_empty() {
             self.pending_since.get_or_insert(now);
         }
         self.pending.extend(lessons);
-        self.forget_excess();
+        self.drop_excess();
     }
 
-    /// What the store has, and on top of it what is not written yet.
-    pub(super) fn take_over(&mut self, key: Key, stored: &[u8], now: Instant) {
-        let mut node = node_of(key, Some(stored));
-        self.in_flight.iter().chain(&self.pending).for_each(|lesson| node.apply(*lesson));
-        (self.node, self.read_at) = (Some(node), Some(now));
+    /// Replaces the copy with the stored statistics, with the unwritten lessons applied.
+    pub(super) fn replace(&mut self, key: Key, stored: &[u8], now: Instant) {
+        let mut stats = decode(key, Some(stored));
+        self.apply_unwritten(&mut stats);
+        (self.stats, self.read_at) = (Some(stats), Some(now));
     }
 
-    /// What is to be written.
-    pub(super) fn begin_to_write(&mut self, now: Instant) -> Vec<Lesson> {
-        (self.written_at, self.in_flight) = (Some(now), std::mem::take(&mut self.pending));
+    /// Applies the lessons that the store does not have yet.
+    pub(super) fn apply_unwritten(&self, stats: &mut RouteStats) {
+        self.in_flight.iter().chain(&self.pending).for_each(|lesson| stats.apply(*lesson));
+    }
+
+    /// Starts a write and returns its lessons.
+    pub(super) fn start_write(&mut self, now: Instant) -> Vec<Lesson> {
+        (self.write_started_at, self.in_flight) = (Some(now), std::mem::take(&mut self.pending));
         self.in_flight.clone()
     }
 
-    pub(super) fn written(&mut self, key: Key, after: &[u8], now: Instant) {
+    /// Ends a write that the store accepted.
+    pub(super) fn finish_write(&mut self, key: Key, written: &[u8], now: Instant) {
         self.in_flight.clear();
-        // What was taught meanwhile is as old as this at most.
+        // Lessons learned during the write are at most as old as its start.
         self.pending_since = (!self.pending.is_empty()).then_some(now);
-        self.landed_at = Some(now);
-        self.take_over(key, after, now);
+        self.write_succeeded_at = Some(now);
+        self.replace(key, written, now);
     }
 
-    pub(super) fn put_back(&mut self) {
+    /// Ends a write that failed: its lessons are pending again.
+    pub(super) fn abort_write(&mut self) {
         let mut lessons = std::mem::take(&mut self.in_flight);
         lessons.append(&mut self.pending);
         self.pending = lessons;
-        self.forget_excess();
+        self.drop_excess();
     }
 
-    fn forget_excess(&mut self) {
+    fn drop_excess(&mut self) {
         let excess = self.pending.len().saturating_sub(PENDING_MAX);
         self.pending.drain(..excess);
     }
 }
 
-pub(super) fn node_of(key: Key, stored: Option<&[u8]>) -> RouteStats {
-    // What another version wrote begins anew.
+/// Unpacks stored statistics; missing or unreadable ones (of another version) start empty.
+pub(super) fn decode(key: Key, stored: Option<&[u8]>) -> RouteStats {
     stored.and_then(RouteStats::from_bytes).unwrap_or_else(|| RouteStats::new(key.level()))
 }
 
-pub(super) fn name(key: Key) -> String {
+/// The memo that holds the statistics of a key.
+pub(super) fn memo_name(key: Key) -> String {
     match key {
         Key::World => "w".to_owned(),
         Key::Country(letters) => format!("c:{}", String::from_utf8_lossy(&letters)),
@@ -84,13 +95,14 @@ pub(super) fn name(key: Key) -> String {
     }
 }
 
-/// In the list of all nodes.
-pub(super) fn entry(key: Key, country: Option<&Country>) -> String {
-    country.map_or_else(|| name(key), |country| format!("{}/{country}", name(key)))
+/// A key's entry in the index: its memo name and, where known, its country.
+pub(super) fn index_entry(key: Key, country: Option<&Country>) -> String {
+    let name = memo_name(key);
+    country.map_or_else(|| name.clone(), |country| format!("{name}/{country}"))
 }
 
-/// The reverse of [`entry`].
-pub(super) fn parse_entry(text: &str) -> Option<(Key, Option<Country>)> {
+/// The reverse of [`index_entry`].
+pub(super) fn parse_index_entry(text: &str) -> Option<(Key, Option<Country>)> {
     let (name, country) = text.split_once('/').unwrap_or((text, ""));
     let key = match name.split_once(':') {
         None => (name == "w").then_some(Key::World)?,

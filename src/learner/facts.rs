@@ -1,0 +1,104 @@
+//! The networks of number prefixes and the prices of calls, as commits report them.
+//!
+//! They let the first decision about a number use its route and price before any report names them. The newest value
+//! replaces the older one; a lost value costs accuracy alone.
+
+use std::time::Instant;
+
+use super::{FRESH, Learner, State};
+use crate::phone::{Carrier, Country, PhoneNumber};
+use crate::verification::{Channel, Verification};
+
+/// Prefixes whose network is cached in this process.
+const PREFIXES_MAX: usize = 10_000;
+/// Unwritten facts that are kept; further ones are dropped.
+const FACTS_MAX: usize = 1_000;
+
+impl Learner {
+    /// Records the networks and prices that a commit reported; they are written with the lessons.
+    pub fn note_facts(&self, before: &Verification, after: &Verification) {
+        self.note_facts_at(before, after, Instant::now());
+    }
+
+    pub(super) fn note_facts_at(&self, before: &Verification, after: &Verification, now: Instant) {
+        for (i, attempt) in after.attempts.iter().enumerate() {
+            let known = before.attempts.get(i).map(|attempt| attempt.facts).unwrap_or_default();
+            if let Some(carrier) = attempt.facts.carrier.filter(|carrier| known.carrier != Some(*carrier)) {
+                self.note_carrier_at(&after.to, carrier, now);
+            }
+            if let (Channel::Call, Some(cost_u), None) = (attempt.channel, attempt.facts.cost_u, known.cost_u) {
+                self.note_price(after.to.country(), cost_u, now);
+            }
+        }
+    }
+
+    /// Guesses a number's network: the last one reported for its prefix.
+    pub async fn guess(&self, to: &PhoneNumber) -> Option<Carrier> {
+        let name = self.prefix_name(to);
+        if let Some((carrier, at)) = self.state().carriers.get(&name).copied()
+            && (carrier.is_some() || at.elapsed() < FRESH)
+        {
+            return carrier;
+        }
+        let found = self.memos(std::slice::from_ref(&name)).await.unwrap_or_default().pop().flatten();
+        let carrier = found.as_deref().and_then(parse_number).and_then(Carrier::from_code);
+        self.state().cache_carrier(name, carrier);
+        carrier
+    }
+
+    /// Records the network of a number as that of its prefix.
+    pub fn note_carrier(&self, to: &PhoneNumber, carrier: Carrier) {
+        self.note_carrier_at(to, carrier, Instant::now());
+    }
+
+    fn note_carrier_at(&self, to: &PhoneNumber, carrier: Carrier, now: Instant) {
+        let name = self.prefix_name(to);
+        let mut state = self.state();
+        if state.carriers.get(&name).is_some_and(|(known, _)| *known == Some(carrier)) {
+            return;
+        }
+        state.cache_carrier(name.clone(), Some(carrier));
+        state.queue_fact(name, carrier.code().to_string(), now);
+    }
+
+    /// Averages prices exponentially with weight 0.1, so that one odd bill has little effect.
+    fn note_price(&self, country: &Country, cost_u: u64, now: Instant) {
+        let mut state = self.state();
+        let new = state.prices.get(country).map_or(cost_u, |old| (9 * old + cost_u) / 10);
+        if state.prices.insert(country.clone(), new) != Some(new) {
+            state.queue_fact(price_name(country), new.to_string(), now);
+        }
+    }
+
+    fn prefix_name(&self, to: &PhoneNumber) -> String {
+        let digits = to.digits();
+        let prefix = &digits[..digits.len().saturating_sub(4)];
+        format!("p:{:032x}", u128::from_be_bytes(self.keys.sign(&[b"prefix", prefix.as_bytes()])))
+    }
+}
+
+impl State {
+    fn cache_carrier(&mut self, name: String, carrier: Option<Carrier>) {
+        if self.carriers.len() >= PREFIXES_MAX {
+            self.carriers.clear();
+        }
+        self.carriers.insert(name, (carrier, Instant::now()));
+    }
+
+    /// Queues a fact; a newer value keeps the age of the one it replaces.
+    fn queue_fact(&mut self, name: String, fact: String, now: Instant) {
+        let since = self.pending_facts.get(&name).map_or(now, |(_, since)| *since);
+        if self.pending_facts.len() < FACTS_MAX || self.pending_facts.contains_key(&name) {
+            self.pending_facts.insert(name, (fact, since));
+        }
+    }
+}
+
+/// The memo that holds the price of a call to a country.
+pub(super) fn price_name(country: &Country) -> String {
+    format!("call:{country}")
+}
+
+pub(super) fn parse_number<T: std::str::FromStr>(bytes: &[u8]) -> Option<T> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}

@@ -1,0 +1,137 @@
+//! How often the learner writes, in virtual time.
+
+mod memos;
+mod replica;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::memos::Memos;
+use self::replica::{CODE, Replica, delivered};
+use super::*;
+use crate::verification::{Code, Event};
+
+const ROUTE: u32 = 310_150;
+
+/// Number of verifications in the stored statistics of the route.
+async fn stored(memos: &Memos) -> f32 {
+    let bytes = memos.memory.memos(&[memo_name(Key::Route(ROUTE))]).await.unwrap().pop().flatten();
+    decode(Key::Route(ROUTE), bytes.as_deref()).starts()
+}
+
+#[tokio::test]
+async fn rare_verifications_cost_at_most_one_write_each_and_are_shared_soon() {
+    for gap_s in [0, 8, 50, 900] {
+        let memos = Arc::new(Memos::default());
+        let mut replica = Replica::new(&memos);
+        let mut behind = 0.0_f32;
+        for n in 0..30 {
+            replica.verify(n).await;
+            replica.pass(Duration::from_secs(gap_s.max(2))).await;
+            let writes = memos.writes().len();
+            assert!(writes <= replica.ended, "{writes} for {} every {gap_s} s", replica.ended);
+            behind = behind.max(replica.ended as f32 - stored(&memos).await);
+        }
+        // At most the newest two are unwritten; the rest is fading.
+        assert!(behind < 3.5, "{behind} every {gap_s} s");
+        let writes = memos.writes();
+        for wanted in ["w", "c:US", INDEX] {
+            assert!(writes.iter().any(|name| name == wanted), "{wanted} every {gap_s} s: {writes:?}");
+        }
+        assert!(writes.iter().any(|name| name.starts_with("p:")), "{writes:?}");
+    }
+}
+
+/// Each route is long overdue when its verification ends, and there are more of them than writes.
+#[tokio::test]
+async fn slow_routes_leave_one_write_in_four_to_shared_memos() {
+    for (seconds, gap_s, routes) in [(10, 60, 1), (10, 20, 12), (150, 60, 1), (150, 60, 12)] {
+        let memos = Arc::new(Memos::default());
+        let mut replica = Replica::new(&memos);
+        for n in 0..60 {
+            replica.verify_in(n, seconds, ROUTE + n % routes).await;
+            replica.pass(Duration::from_secs(gap_s)).await;
+        }
+        let writes = memos.writes();
+        assert!(writes.len() <= replica.ended, "{} for {}", writes.len(), replica.ended);
+        let known = (0..routes).map(|route| memo_name(Key::Route(ROUTE + route)));
+        for wanted in known.chain(["w", "c:US", INDEX].map(str::to_owned)) {
+            let times = writes.iter().filter(|name| **name == wanted).count();
+            assert!(times >= 1, "{wanted}, {seconds} s, every {gap_s} s, {routes} routes: {writes:?}");
+        }
+        assert!(writes.iter().any(|name| name.starts_with("p:")), "{writes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_busy_route_is_written_at_most_once_a_second() {
+    let memos = Arc::new(Memos::default());
+    let mut replica = Replica::new(&memos);
+    let mut open = Vec::new();
+    for n in 0..400 {
+        open.push(replica.begin(n).await);
+        replica.pass(Duration::from_millis(5)).await;
+    }
+    for event in [delivered(), Event::CodeSubmitted(Code::parse(CODE).unwrap())] {
+        for v in std::mem::take(&mut open) {
+            open.push(replica.apply(v, &event).await);
+            replica.pass(Duration::from_millis(5)).await;
+        }
+    }
+    replica.pass(Duration::from_secs(2)).await;
+    let writes = memos.writes();
+    assert!(writes.len() <= replica.ended, "{} for {}", writes.len(), replica.ended);
+    for wanted in ["w".to_owned(), "c:US".to_owned(), memo_name(Key::Route(ROUTE))] {
+        let times = writes.iter().filter(|name| **name == wanted).count();
+        assert!((1..=8).contains(&times), "{wanted}: {times} writes in 8 s");
+    }
+    let (all, there) = (replica.learner.all_stats().await.unwrap(), stored(&memos).await);
+    let known = all.iter().find(|(key, ..)| *key == Key::Route(ROUTE)).map(|(.., stats)| stats.starts());
+    assert_eq!(Some(there), known, "nothing is pending");
+}
+
+#[tokio::test]
+async fn replicas_that_race_stay_in_budget_and_lose_no_lesson() {
+    let memos = Arc::new(Memos::default());
+    let mut replicas = [Replica::new(&memos), Replica::new(&memos)];
+    for n in 0..20 {
+        for (r, replica) in (0..).zip(&mut replicas) {
+            replica.verify(2 * n + r).await;
+            replica.pass(Duration::from_secs(3)).await;
+        }
+        let ended: usize = replicas.iter().map(|replica| replica.ended).sum();
+        assert!(memos.writes().len() <= ended, "{} for {ended}", memos.writes().len());
+    }
+    for replica in &replicas {
+        replica.learner.flush_at(true, replica.now).await.unwrap();
+    }
+    let there = stored(&memos).await;
+    assert!((38.0..=40.0).contains(&there), "{there}");
+}
+
+#[tokio::test]
+async fn open_verifications_grant_no_write_until_the_final_flush() {
+    let memos = Arc::new(Memos::default());
+    let mut replica = Replica::new(&memos);
+    let v = replica.begin(1).await;
+    replica.apply(v, &delivered()).await;
+    replica.pass(Duration::from_secs(60)).await;
+    assert_eq!(memos.writes(), Vec::<String>::new());
+    replica.learner.flush_at(true, replica.now).await.unwrap();
+    assert_eq!(memos.writes().len(), 5, "three levels, the prefix, the index: {:?}", memos.writes());
+    assert!(stored(&memos).await > 0.9);
+}
+
+#[tokio::test]
+async fn no_memo_of_statistics_exceeds_two_kilobytes() {
+    let memos = Arc::new(Memos::default());
+    let mut replica = Replica::new(&memos);
+    for n in 0..300 {
+        replica.verify(n).await;
+    }
+    replica.learner.flush_at(true, replica.now).await.unwrap();
+    let names = [Key::World, Key::Country(*b"US"), Key::Route(ROUTE)].map(memo_name);
+    for (name, memo) in names.iter().zip(memos.memory.memos(&names).await.unwrap()) {
+        assert!((1..=2048).contains(&memo.unwrap().len()), "{name}");
+    }
+}
