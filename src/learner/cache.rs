@@ -58,12 +58,13 @@ impl CachedStats {
         self.in_flight.clone()
     }
 
-    /// Ends a write that the store accepted.
+    /// Ends a write that the store accepted; `now` is when its flush started.
     pub(super) fn finish_write(&mut self, key: Key, written: &[u8], now: Instant) {
         self.in_flight.clear();
         // Lessons learned during the write are at most as old as its start.
         self.pending_since = (!self.pending.is_empty()).then_some(now);
-        self.write_succeeded_at = Some(now);
+        // Not `now`, which is when the flush started: a read that began since then may have missed this write.
+        self.write_succeeded_at = Some(Instant::now());
         self.replace(key, written, now);
     }
 

@@ -14,9 +14,15 @@ use crate::verification::{AttemptRef, VerificationId};
 pub(super) struct Memos {
     pub(super) memory: Memory,
     writes: Mutex<Vec<String>>,
+    /// Delay between reading several memos and returning them, as a slow network has it.
+    delay: Duration,
 }
 
 impl Memos {
+    pub(super) fn with_delay(delay: Duration) -> Self {
+        Self { delay, ..Self::default() }
+    }
+
     /// The names of the memos, in the order of the attempts.
     pub(super) fn writes(&self) -> Vec<String> {
         self.writes.lock().unwrap().clone()
@@ -26,7 +32,11 @@ impl Memos {
 #[async_trait]
 impl Store for Memos {
     async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.memory.memos(names).await
+        let found = self.memory.memos(names).await;
+        if names.len() > 1 {
+            tokio::time::sleep(self.delay).await;
+        }
+        found
     }
     async fn swap_memo(
         &self,

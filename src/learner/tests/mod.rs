@@ -110,6 +110,22 @@ async fn replicas_that_race_stay_in_budget_and_lose_no_lesson() {
 }
 
 #[tokio::test]
+async fn a_slow_read_does_not_replace_what_was_written_meanwhile() {
+    let memos = Arc::new(Memos::with_delay(Duration::from_millis(10)));
+    let mut replica = Replica::new(&memos);
+    let first = replica.begin(1).await;
+    replica.learner.flush_at(true, Instant::now()).await.unwrap();
+    replica.begin(2).await;
+    replica.learner.state().cached.values_mut().for_each(|cached| cached.read_at = None);
+    let flush_started = Instant::now();
+    let read = replica.learner.insight(first.to.country(), None);
+    let (_, flushed) = tokio::join!(read, replica.learner.flush_at(true, flush_started));
+    flushed.unwrap();
+    let known = replica.learner.state().cached[&Key::World].stats.as_ref().map(RouteStats::starts);
+    assert!(known.is_some_and(|starts| starts > 1.5), "{known:?}");
+}
+
+#[tokio::test]
 async fn open_verifications_grant_no_write_until_the_final_flush() {
     let memos = Arc::new(Memos::default());
     let mut replica = Replica::new(&memos);
