@@ -6,6 +6,7 @@
 //! [`Lesson`]s and `RouteStats` adds them up; this file only names things.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumCount, EnumIter, FromRepr};
 
 /// Number of buckets in the life of a text.
 pub(super) const BUCKETS: usize = 29;
@@ -27,7 +28,7 @@ pub(super) fn bucket_of(clock_ms: u32) -> usize {
 }
 
 /// An event that may happen to a text, counted on its own clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumCount, EnumIter, Serialize, Deserialize)]
 pub enum Curve {
     /// The code was entered before any final report. The clock is the text's age.
     Verified,
@@ -40,10 +41,10 @@ pub enum Curve {
 }
 
 /// Number of curves.
-pub(super) const CURVES: usize = 4;
+pub(super) const CURVES: usize = Curve::COUNT;
 
 /// A test that each verification makes once, to detect that its route has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumCount, EnumIter, Serialize, Deserialize)]
 pub enum Check {
     /// A report or the code arrives by the age at which most texts have had one.
     FirstEvent,
@@ -96,7 +97,8 @@ pub enum Lesson {
 pub(super) type BucketCounts = [f32; BUCKETS];
 
 /// What one [`RouteStats`](super::RouteStats) covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, FromRepr, Serialize, Deserialize)]
+#[repr(u8)]
 pub enum Level {
     /// All routes.
     World,

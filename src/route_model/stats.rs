@@ -5,6 +5,8 @@
 //! (`surprise`) for each [`Check`]. The statistic tells how probable it is that the route has become worse; as far as
 //! it has, the estimates use the fast copy. The statistics decide nothing, hold no single verification and do no IO.
 
+use strum::EnumCount;
+
 use super::curves::{BUCKETS, BucketCounts, CURVES, Check, Lesson, Level};
 use super::prior;
 
@@ -25,7 +27,7 @@ pub struct RouteStats {
     /// Routes only: about the last nine verifications.
     pub(super) fast: Option<Box<Counts>>,
     /// CUSUM statistic per check: how far results have lately fallen below expectations.
-    surprise: [f32; 2],
+    surprise: [f32; Check::COUNT],
     /// Share of people who never enter a code, as called verifications show it: the weighted sum and the weight.
     pub(super) no_intent: [f32; 2],
     /// Number of early plans, which selects the probes; wraps.
@@ -80,7 +82,7 @@ impl RouteStats {
             level,
             slow: Counts::EMPTY,
             fast: (level == Level::Route).then(|| Box::new(Counts::EMPTY)),
-            surprise: [0.0; 2],
+            surprise: [0.0; Check::COUNT],
             no_intent: [0.0; 2],
             early: 0,
             starts: 0.0,
@@ -147,7 +149,6 @@ impl RouteStats {
 }
 
 const VERSION: u8 = 1;
-const LEVELS: [Level; 3] = [Level::World, Level::Country, Level::Route];
 
 /// Packed for a shared store: version, level, the small fields, then the counts as little-endian `f32`.
 ///
@@ -166,7 +167,7 @@ impl RouteStats {
     /// Unpacks; `None` for another version, a wrong length or a number that is not finite.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk::<8>()?;
-        let level = *LEVELS.get(usize::from(head[1]))?;
+        let level = Level::from_repr(head[1])?;
         let mut stats = Self::new(level);
         let rows = if stats.fast.is_some() { 4 * CURVES } else { 2 * CURVES };
         if head[0] != VERSION || rest.len() != 4 * (5 + rows * BUCKETS) {

@@ -1,5 +1,7 @@
 //! How counts fade, how doubt moves, and how statistics are packed.
 
+use strum::IntoEnumIterator;
+
 use super::*;
 use crate::route_model::Curve;
 
@@ -53,7 +55,7 @@ fn as_many_misses_as_expected_raise_no_doubt() {
 
 #[test]
 fn packed_statistics_fit_in_two_kilobytes_and_unpack_unchanged() {
-    for level in LEVELS {
+    for level in Level::iter() {
         let mut stats = RouteStats::new(level);
         for i in 0..50 {
             stats.apply(Lesson::Started);

@@ -2,18 +2,14 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use strum::IntoEnumIterator;
 
 use super::super::curves::{BUCKETS, Level};
 use super::*;
 
 fn any_lesson() -> impl Strategy<Value = Lesson> {
-    let curve = prop::sample::select(vec![
-        Curve::Verified,
-        Curve::Delivered,
-        Curve::VerifiedAfterDelivered,
-        Curve::VerifiedAfterResend,
-    ]);
-    let check = prop::sample::select(vec![Check::FirstEvent, Check::Conversion]);
+    let curve = prop::sample::select(Curve::iter().collect::<Vec<_>>());
+    let check = prop::sample::select(Check::iter().collect::<Vec<_>>());
     prop_oneof![
         2 => Just(Lesson::Started),
         6 => (curve.clone(), 0..=BUCKETS as u8).prop_map(|(curve, to)| Lesson::Survived { curve, from: 0, to }),
@@ -91,7 +87,7 @@ proptest! {
             Estimates::new(None, None, Some(&route))
         };
         let (one, other) = (estimates_after(&batch), estimates_after(&shuffled));
-        for curve in [Curve::Verified, Curve::Delivered, Curve::VerifiedAfterDelivered, Curve::VerifiedAfterResend] {
+        for curve in Curve::iter() {
             for (a, b) in one.hazard(curve).iter().zip(other.hazard(curve)) {
                 prop_assert!((a - b).abs() < 0.005, "{a} {b}");
             }
