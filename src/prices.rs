@@ -1,11 +1,11 @@
-//! What a text and a call cost in a country, before Plivo has billed any: approximate starting values.
+//! Approximate prices of texts and calls by country, used until Plivo has billed one.
 //!
-//! A text is one unit; a call is one started minute to a mobile. The values are rounded and only of the right order:
-//! they move a decision by seconds, and what Plivo bills replaces them. `docs/escalation.md` says where they come from.
+//! A text is one unit; a call is one started minute to a mobile. The values are rounded and only of the right order of
+//! magnitude: an error moves a call by seconds, and Plivo's bills replace them. `docs/escalation.md` names the sources.
 
 use crate::phone::Country;
 
-/// Micro-dollars.
+/// Prices in one country, in micro-dollars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prices {
     /// One unit of a text.
@@ -14,10 +14,10 @@ pub struct Prices {
     pub call_u: u32,
 }
 
-/// Where the table has nothing: on the dear side, so that nobody is called lightly and no budget is overrun.
+/// Prices of countries outside the table: high, so that calls are rare there and no budget is overrun.
 pub const ELSEWHERE: Prices = Prices { text_u: 150_000, call_u: 150_000 };
 
-/// By ISO code: text, call, in thousandths of a dollar.
+/// ISO code, text and call, in thousandths of a dollar; sorted by code.
 const TABLE: [(&[u8; 2], u32, u32); 56] = [
     (b"AE", 100, 180),
     (b"AR", 90, 160),
@@ -85,18 +85,18 @@ pub fn of(country: [u8; 2]) -> Prices {
     }
 }
 
-/// What a call to a number of this country costs until one has been billed, in micro-dollars.
+/// The starting price of a call to this country, in micro-dollars.
 pub fn call_price_u(country: &Country) -> u32 {
     by_country(country).call_u
 }
 
-/// What one unit of a text to a number of this country costs until one has been billed, in micro-dollars.
+/// The starting price of one text unit to this country, in micro-dollars.
 pub fn text_price_u(country: &Country) -> u32 {
     by_country(country).text_u
 }
 
 fn by_country(country: &Country) -> Prices {
-    // Numbers of no country (`001`) are satellites and the like.
+    // Numbers without a country (`001`) are satellite phones and the like.
     country.as_str().as_bytes().try_into().map_or(ELSEWHERE, of)
 }
 
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_country_of_the_table_is_found_and_exists() {
+    fn every_country_of_the_table_exists_and_is_found() {
         for (code, text, call) in TABLE {
             let country = Country::parse(std::str::from_utf8(code).unwrap()).unwrap();
             assert!(country.has_numbers(), "{country}");
