@@ -14,8 +14,9 @@ use phlo_2fa::engine::Creation;
 use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::store::{
-    AttemptRef, Claimed, Commit, Count, Cursor, Erased, Erasure, Memory, NumberKey, Outcome, Parked, Store, StoreError,
-    Stored, Swap, Taken,
+    AttemptRef, Claimed, Commit, CommitOutcome, Counters, Cursor, Erasure, ErasureOutcome, Increment, IncrementOutcome,
+    Links, Memory, NonceClaim, NumberKey, PendingReport, Records, ReportTarget, Store, StoreError, StoredRecord,
+    SwapOutcome, Values,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::event::{CallReport, Facts, TextReport, TriggerOutcome};
@@ -47,10 +48,10 @@ impl Held {
 }
 
 #[async_trait]
-impl Store for Held {
-    async fn commit(&self, commit: &Commit) -> Result<Outcome, StoreError> {
+impl Records for Held {
+    async fn commit(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
         let outcome = self.memory.commit(commit).await?;
-        if outcome == Outcome::Conflict {
+        if outcome == CommitOutcome::Conflict {
             self.conflicts.fetch_add(1, Ordering::SeqCst);
         }
         if self.holds.swap(false, Ordering::SeqCst) {
@@ -60,17 +61,14 @@ impl Store for Held {
         Ok(outcome)
     }
 
-    async fn load(&self, id: VerificationId) -> Result<Option<Stored>, StoreError> {
+    async fn load(&self, id: VerificationId) -> Result<Option<StoredRecord>, StoreError> {
         let stored = self.memory.load(id).await;
         // As long as a network takes: enough for all who are at it to have loaded.
         tokio::time::sleep(Duration::from_millis(5)).await;
         stored
     }
 
-    async fn now(&self) -> Result<Timestamp, StoreError> {
-        self.memory.now().await
-    }
-    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, Stored)>, StoreError> {
+    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, StoredRecord)>, StoreError> {
         self.memory.load_many(ids).await
     }
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
@@ -79,8 +77,8 @@ impl Store for Held {
     async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError> {
         self.memory.guesses(number).await
     }
-    async fn take(&self, counts: &[Count], unless: Option<NumberKey>, now: Timestamp) -> Result<Taken, StoreError> {
-        self.memory.take(counts, unless, now).await
+    async fn erase(&self, erasure: &Erasure) -> Result<ErasureOutcome, StoreError> {
+        self.memory.erase(erasure).await
     }
     async fn list(
         &self,
@@ -94,32 +92,64 @@ impl Store for Held {
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {
         self.memory.claim_due(now, lease, limit).await
     }
-    async fn link(&self, provider_id: &str, to: AttemptRef, keep: Duration) -> Result<Vec<Parked>, StoreError> {
-        self.memory.link(provider_id, to, keep).await
+}
+
+#[async_trait]
+impl Counters for Held {
+    async fn increment(
+        &self,
+        increments: &[Increment],
+        unless_in_use: Option<NumberKey>,
+        now: Timestamp,
+    ) -> Result<IncrementOutcome, StoreError> {
+        self.memory.increment(increments, unless_in_use, now).await
     }
-    async fn find_or_park(&self, provider_id: &str, report: &Parked) -> Result<Option<AttemptRef>, StoreError> {
-        self.memory.find_or_park(provider_id, report).await
+}
+
+#[async_trait]
+impl Links for Held {
+    async fn link(&self, provider_id: &str, to: AttemptRef, ttl: Duration) -> Result<Vec<PendingReport>, StoreError> {
+        self.memory.link(provider_id, to, ttl).await
     }
-    async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
-        self.memory.unpark(provider_id).await
+    async fn find_or_keep(&self, provider_id: &str, report: &PendingReport) -> Result<Option<AttemptRef>, StoreError> {
+        self.memory.find_or_keep(provider_id, report).await
     }
-    async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
-        self.memory.erase(erasure).await
+    async fn claim_then_find_or_keep(
+        &self,
+        nonce: &NonceClaim,
+        provider_id: &str,
+        report: &PendingReport,
+    ) -> Result<ReportTarget, StoreError> {
+        self.memory.claim_then_find_or_keep(nonce, provider_id, report).await
+    }
+    async fn forget_pending(&self, provider_id: &str) -> Result<(), StoreError> {
+        self.memory.forget_pending(provider_id).await
     }
     async fn unlink(&self, provider_id: &str, of: VerificationId) -> Result<(), StoreError> {
         self.memory.unlink(provider_id, of).await
     }
-    async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.memory.memos(names).await
+}
+
+#[async_trait]
+impl Values for Held {
+    async fn values(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.memory.values(names).await
     }
-    async fn swap_memo(
+    async fn compare_and_swap(
         &self,
         name: &str,
         before: Option<&[u8]>,
         after: &[u8],
-        keep: Duration,
-    ) -> Result<Swap, StoreError> {
-        self.memory.swap_memo(name, before, after, keep).await
+        ttl: Duration,
+    ) -> Result<SwapOutcome, StoreError> {
+        self.memory.compare_and_swap(name, before, after, ttl).await
+    }
+}
+
+#[async_trait]
+impl Store for Held {
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.memory.now().await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.memory.ping().await

@@ -15,7 +15,7 @@ use phlo_2fa::export::{COLUMNS, Options, export};
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::replay::{Call, CallResult, NEVER, Named, Outcome, Report, Row, Summary, TTL_MS, Trace, play};
-use phlo_2fa::store::{Commit, Memory, Outcome as StoreOutcome, Store, record};
+use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Memory, Records, Store, record};
 use phlo_2fa::verification::state::Details;
 use phlo_2fa::verification::{Code, Event, Mode, Request, Rules, VerificationId, decide, open};
 use secrecy::SecretSlice;
@@ -213,17 +213,15 @@ async fn a_list_of_many_pages_is_walked_to_its_end_and_written_from_its_start() 
             id,
             app: "shop".into(),
             number,
-            expected: 0,
-            previous,
+            mode: CommitMode::Create { previous },
             sealed: record::encode(&v, &keys).unwrap(),
             created_at: at,
             due: None,
-            keep: Duration::from_secs(600),
+            ttl: Duration::from_secs(600),
             guesses: Vec::new(),
-            keep_guesses: Duration::ZERO,
-            may_lack: false,
+            guesses_ttl: Duration::ZERO,
         };
-        assert_eq!(store.commit(&commit).await.unwrap(), StoreOutcome::Committed(1));
+        assert_eq!(store.commit(&commit).await.unwrap(), CommitOutcome::Committed(1));
         previous = Some(id);
     }
     let apps = ["shop".to_owned()];

@@ -6,7 +6,7 @@ use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::plivo::callback::{AnswerCallback, CallCallback, Params, PhloCallback, TextCallback};
 use phlo_2fa::plivo::reference::{self, Purpose};
 use phlo_2fa::plivo::signature::{self, Proof, Request, SignatureError, SignatureHeaders, Tokens};
-use phlo_2fa::store::{Stored, record};
+use phlo_2fa::store::{StoredRecord, record};
 use phlo_2fa::verification::VerificationId;
 use secrecy::SecretSlice;
 
@@ -69,7 +69,7 @@ pub fn phone(data: &[u8]) {
 /// A record as it lies in the store, and what is in a seal that is good.
 pub fn record(data: &[u8]) {
     let (keys, id) = (keys(), VerificationId::new(1, 2));
-    let stored = |sealed| Stored { sealed, revision: 1 };
+    let stored = |sealed| StoredRecord { sealed, revision: 1 };
     assert!(record::decode(id, &stored(data.to_vec()), &keys).is_err(), "nobody sealed this");
     if let Ok(v) = record::decode(id, &stored(keys.seal(data, &id.to_bytes())), &keys) {
         let again = record::encode(&v, &keys).expect("what can be read can be written");

@@ -46,7 +46,7 @@ impl Wired {
         let clock = clock.unwrap_or_else(|| Clock::of(Arc::clone(&store)));
         let keyring = Arc::new(Keyring::new(&config.secret_key, config.secret_key_previous.as_slice()));
         let plivo = Arc::new(Plivo::new(plivo_settings(config)?, Arc::clone(&keyring)).context("the HTTP client")?);
-        let learner = Arc::new(Learner::new(Arc::clone(&store), Arc::clone(&keyring)));
+        let learner = Arc::new(Learner::new(store.clone(), Arc::clone(&keyring)));
         let (metrics, rules) = (Arc::new(Metrics::default()), rules(config)?);
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
         let engine = Engine::new(Parts {
@@ -100,7 +100,9 @@ fn configured_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     if config.redis_url.expose_secret().starts_with("memory:") {
         return Ok(Arc::new(Memory::default()));
     }
-    Ok(Arc::new(Redis::connect(&config.redis_url, config.redis_pool_size).context("REDIS_URL")?))
+    Ok(Arc::new(
+        Redis::connect(&config.redis_url, config.redis_ca.as_ref(), config.redis_pool_size).context("REDIS_URL")?,
+    ))
 }
 
 fn plivo_settings(config: &Config) -> anyhow::Result<plivo::Settings> {

@@ -19,7 +19,7 @@ use super::VARIABLES;
 use super::types::{ApiKey, Countries, LogFormat, Network};
 use crate::escalation::Policy;
 use crate::phone::{Country, PhoneNumber};
-use crate::store::redis::Redis;
+use crate::store::redis::{CaCertificates, Redis};
 
 pub(super) const PHLO_ID_EXAMPLE: &str = "2b1c7f0e-0000-4000-8000-000000000000";
 
@@ -247,6 +247,12 @@ pub fn is_loopback(url: &str) -> bool {
 }
 
 /// What the store takes.
+/// Certificates in PEM, from the file at `path`.
+pub(super) fn ca_file(path: &str) -> Ruled<CaCertificates> {
+    let pem = std::fs::read(path).map_err(|error| format!("names a file that cannot be read ({})", error.kind()))?;
+    CaCertificates::from_pem(&pem).map_err(|error| format!("names a file that {error}"))
+}
+
 pub(super) fn redis_url(text: &str) -> Ruled<SecretString> {
     let url = SecretString::from(text);
     if text == "memory://" {

@@ -6,9 +6,10 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::check::{self, ConfigErrors, Faults, Ruled};
 use super::raw::Raw;
+use crate::store::redis::CaCertificates;
 
 /// Everything else is none of its business, and may be missing or wrong.
-const NEEDED: &[&str] = &["REDIS_URL", "SECRET_KEY", "SECRET_KEY_PREVIOUS", "API_KEYS"];
+const NEEDED: &[&str] = &["REDIS_URL", "REDIS_CA_FILE", "SECRET_KEY", "SECRET_KEY_PREVIOUS", "API_KEYS"];
 
 /// The app that owns what came in by the legacy routes.
 const LEGACY_APP: &str = "legacy";
@@ -18,6 +19,8 @@ const LEGACY_APP: &str = "legacy";
 pub struct ExportConfig {
     /// `REDIS_URL`, which is not `memory://`: what another process holds cannot be read.
     pub redis_url: SecretString,
+    /// `REDIS_CA_FILE`, read.
+    pub redis_ca: Option<CaCertificates>,
     /// `SECRET_KEY`, decoded.
     pub secret_key: SecretSlice<u8>,
     /// `SECRET_KEY_PREVIOUS`, decoded.
@@ -33,10 +36,12 @@ impl ExportConfig {
     /// Every fault of what is needed.
     pub fn read(env: impl IntoIterator<Item = (String, String)>, app: Option<&str>) -> Result<Self, ConfigErrors> {
         let mut faults = Faults::default();
-        let is_needed = |name: &str| NEEDED.contains(&name.strip_suffix("_FILE").unwrap_or(name));
+        let is_needed =
+            |name: &str| NEEDED.contains(&name) || NEEDED.contains(&name.strip_suffix("_FILE").unwrap_or(name));
         let raw = Raw::read(env.into_iter().filter(|(name, _)| is_needed(name)), &mut faults);
         let key_example = "$(openssl rand -base64 32)";
         let redis_url = faults.defaulted("REDIS_URL", raw.redis_url, reachable);
+        let redis_ca = faults.optional("REDIS_CA_FILE", raw.redis_ca_file, check::ca_file, "/etc/ssl/redis-ca.pem");
         let secret_key = faults.required("SECRET_KEY", raw.secret_key, check::key, key_example);
         let secret_key_previous =
             faults.optional("SECRET_KEY_PREVIOUS", raw.secret_key_previous, check::key, key_example);
@@ -45,8 +50,13 @@ impl ExportConfig {
             None => faults.required("API_KEYS", raw.api_keys, apps, "shop:$(openssl rand -hex 24)"),
         };
         let config = redis_url.zip(secret_key).zip(apps);
-        let config =
-            config.map(|((redis_url, secret_key), apps)| Self { redis_url, secret_key, secret_key_previous, apps });
+        let config = config.map(|((redis_url, secret_key), apps)| Self {
+            redis_url,
+            redis_ca,
+            secret_key,
+            secret_key_previous,
+            apps,
+        });
         faults.unless_any(config)
     }
 }

@@ -37,6 +37,7 @@ use crate::guard::{Guard, GuessRules, QuietHours};
 use crate::phone::PhoneNumber;
 use crate::plivo::Senders;
 use crate::plivo::language::Languages;
+use crate::store::redis::CaCertificates;
 use crate::verification::rules::Worth;
 use check::Faults;
 use raw::Raw;
@@ -78,6 +79,8 @@ pub struct Config {
     pub secret_key_previous: Option<SecretSlice<u8>>,
     /// `REDIS_URL`. A secret, as it may hold a password. `redis://127.0.0.1:6379` by default.
     pub redis_url: SecretString,
+    /// `REDIS_CA_FILE`, read. None by default: the public authorities and those of the system are trusted.
+    pub redis_ca: Option<CaCertificates>,
     /// `REDIS_POOL_SIZE`. 16: each is in use for well under a millisecond at a time.
     pub redis_pool_size: usize,
     /// `BIND`. `127.0.0.1:8080`: to be seen by others is a decision, not a default.
@@ -241,6 +244,7 @@ impl Config {
         let secret_key_previous =
             faults.optional("SECRET_KEY_PREVIOUS", raw.secret_key_previous, check::key, key_example);
         let redis_url = faults.defaulted("REDIS_URL", raw.redis_url, check::redis_url);
+        let redis_ca = faults.optional("REDIS_CA_FILE", raw.redis_ca_file, check::ca_file, "/etc/ssl/redis-ca.pem");
         let redis_pool_size = faults.count("REDIS_POOL_SIZE", raw.redis_pool_size, 1..=1024);
         let bind = faults.defaulted("BIND", raw.bind, check::bind);
         let trusted_proxies =
@@ -307,6 +311,7 @@ impl Config {
             secret_key: secret_key?,
             secret_key_previous,
             redis_url: redis_url?,
+            redis_ca,
             redis_pool_size: redis_pool_size?,
             bind: bind?,
             trusted_proxies: trusted_proxies.unwrap_or_default(),

@@ -47,6 +47,7 @@ pub(super) struct Raw {
     pub(super) secret_key: Option<String>,
     pub(super) secret_key_previous: Option<String>,
     pub(super) redis_url: Option<String>,
+    pub(super) redis_ca_file: Option<String>,
     pub(super) redis_pool_size: Option<String>,
     pub(super) bind: Option<String>,
     pub(super) trusted_proxies: Option<String>,

@@ -17,6 +17,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("SECRET_KEY", "required", "at least 32 bytes, base64: seals codes, signs refs, hashes numbers"),
     ("SECRET_KEY_PREVIOUS", "", "the key before, still read while it is set"),
     ("REDIS_URL", "redis://127.0.0.1:6379", "redis, rediss, redis+cluster, redis+sentinel or memory"),
+    ("REDIS_CA_FILE", "", "PEM file of the authority that signed Redis' certificate, for rediss://"),
     ("REDIS_POOL_SIZE", "16", "connections to Redis at most"),
     ("BIND", "127.0.0.1:8080", "address and port to listen on"),
     ("TRUSTED_PROXIES", "", "addresses or networks whose X-Forwarded-For is believed"),

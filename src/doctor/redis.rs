@@ -11,7 +11,10 @@ use crate::config::Config;
 use crate::guard::{Limit, Limits};
 use crate::plivo::outcome;
 use crate::store::redis::{Redis, Setup};
-use crate::store::{AttemptRef, Commit, Count, NumberKey, Outcome, Parked, Store, StoreError, Taken};
+use crate::store::{
+    AttemptRef, Commit, CommitMode, CommitOutcome, Increment, IncrementOutcome, NumberKey, OutageCause, PendingReport,
+    ServerRefusal, Store, StoreError,
+};
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
 use crate::verification::event::Facts;
@@ -38,7 +41,7 @@ pub(super) async fn examine(config: &Config, chart: &mut Chart<'_>) -> Option<Re
         chart.warn(NAME, "REDIS_URL is memory: there is no Redis; a restart forgets everything", mend);
         return None;
     }
-    let store = match Redis::connect(&config.redis_url, config.redis_pool_size.min(4)) {
+    let store = match Redis::connect(&config.redis_url, config.redis_ca.as_ref(), config.redis_pool_size.min(4)) {
         Ok(store) => store,
         Err(error) => {
             chart.wrong(NAME, format!("REDIS_URL {error}"), "correct REDIS_URL");
@@ -77,18 +80,18 @@ pub(super) async fn examine(config: &Config, chart: &mut Chart<'_>) -> Option<Re
 fn examine_setup(setup: &Setup, chart: &mut Chart<'_>) {
     let advice: Vec<_> = setup.advice().into_iter().chain(setup.advice_on_replicas()).collect();
     for advice in &advice {
-        let result = if advice.is_grave { Verdict::Wrong } else { Verdict::Warn };
-        let (detail, mend) = (advice.detail.clone(), Some(advice.mend.to_owned()));
+        let result = if advice.is_critical { Verdict::Wrong } else { Verdict::Warn };
+        let (detail, mend) = (advice.detail.clone(), Some(advice.remedy.to_owned()));
         chart.note(Finding { name: SETUP, result, detail, mend });
     }
-    if setup.eviction.is_none() || setup.appends.is_none() {
+    if setup.eviction.is_none() || setup.append_only.is_none() {
         chart.warn(
             SETUP,
             "maxmemory-policy or appendonly may not be read here (CONFIG GET and INFO)",
             "see to it that they are noeviction and yes, or allow +info +config|get",
         );
     } else if advice.is_empty() {
-        let disk = if setup.appends == Some(true) { "append-only file" } else { "snapshots" };
+        let disk = if setup.append_only == Some(true) { "append-only file" } else { "snapshots" };
         chart.ok(SETUP, format!("noeviction, {disk}, {} replicas", setup.replicas.unwrap_or(0)));
     }
 }
@@ -122,17 +125,18 @@ async fn exercise(store: &dyn Store) -> Result<(), Failure> {
     let failed = |step| move |error| Failure::Store(step, error);
     let created = draft();
     let outcome = patiently(|| store.commit(&created)).await.map_err(failed("commit"))?;
-    if outcome != Outcome::Committed(1) {
+    if outcome != CommitOutcome::Committed(1) {
         return Err(Failure::Odd("commit"));
     }
     // Due and claimed at the beginning of time, where nobody's timer stands, until long after today. A service that
     // is running may have taken it in the moment between, and then logs a record that it cannot read.
     let (now, lease) = (Timestamp::from_millis(2), Duration::from_secs(200 * 365 * 86_400));
     patiently(|| store.claim_due(now, lease, 256)).await.map_err(failed("claim"))?;
-    let settled = Commit { expected: 1, due: None, ..created.clone() };
+    let settled =
+        Commit { mode: CommitMode::Update { expected: 1, accept_stale: false }, due: None, ..created.clone() };
     let outcome = patiently(|| store.commit(&settled)).await.map_err(failed("commit"))?;
     let found = patiently(|| store.load(created.id)).await.map_err(failed("load"))?;
-    if outcome != Outcome::Committed(2) || found.is_none_or(|found| found.sealed != created.sealed) {
+    if outcome != CommitOutcome::Committed(2) || found.is_none_or(|found| found.sealed != created.sealed) {
         return Err(Failure::Odd("load"));
     }
     let newest = patiently(|| store.newest(created.number)).await.map_err(failed("find"))?;
@@ -145,20 +149,22 @@ async fn exercise(store: &dyn Store) -> Result<(), Failure> {
     }
     let uuid = format!("doctor-{}", uuid::Uuid::new_v4());
     let to = AttemptRef { id: created.id, attempt: 0 };
-    if let Some(report) = outcome::text_report("queued", None).map(|report| Parked::Text(report, Facts::default())) {
-        patiently(|| store.find_or_park(&uuid, &report)).await.map_err(failed("park"))?;
+    if let Some(report) =
+        outcome::text_report("queued", None).map(|report| PendingReport::Text(report, Facts::default()))
+    {
+        patiently(|| store.find_or_keep(&uuid, &report)).await.map_err(failed("park"))?;
         let parked = patiently(|| store.link(&uuid, to, KEEP)).await.map_err(failed("link"))?;
-        patiently(|| store.unpark(&uuid)).await.map_err(failed("unpark"))?;
+        patiently(|| store.forget_pending(&uuid)).await.map_err(failed("forget_pending"))?;
         if parked != [report] {
             return Err(Failure::Odd("link"));
         }
     }
     let limits = Limits(vec![Limit { max: 1, window: KEEP }]);
-    let count = Count { name: format!("doctor:{uuid}"), amount: 1, limits, is_free: false };
+    let count = Increment { counter: format!("doctor:{uuid}"), amount: 1, limits, ignores_limits: false };
     // So much later that what the first left is removed.
     for now in [Timestamp::from_millis(2), Timestamp::from_millis(2) + KEEP * 2] {
-        if patiently(|| store.take(std::slice::from_ref(&count), None, now)).await.map_err(failed("count"))?
-            != Taken::All
+        if patiently(|| store.increment(std::slice::from_ref(&count), None, now)).await.map_err(failed("count"))?
+            != IncrementOutcome::Added
         {
             return Err(Failure::Odd("count"));
         }
@@ -174,15 +180,13 @@ fn draft() -> Commit {
         id: VerificationId::new(number.shard(), random.as_u128()),
         app: "DOCTOR".to_owned(),
         number,
-        expected: 0,
-        previous: None,
+        mode: CommitMode::Create { previous: None },
         sealed: b"a record of doctor's".to_vec(),
         created_at: Timestamp::from_millis(1),
         due: Some(Timestamp::from_millis(1)),
-        keep: KEEP,
+        ttl: KEEP,
         guesses: Vec::new(),
-        keep_guesses: KEEP,
-        may_lack: false,
+        guesses_ttl: KEEP,
     }
 }
 
@@ -190,7 +194,7 @@ async fn patiently<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T,
     let mut answer = ask().await;
     for _ in 1..TRIES {
         match &answer {
-            Err(StoreError::Unavailable(why)) if why.ends_with("in time") => answer = ask().await,
+            Err(StoreError::Unavailable(OutageCause::Timeout | OutageCause::PoolExhausted)) => answer = ask().await,
             Ok(_) | Err(_) => break,
         }
     }
@@ -199,27 +203,39 @@ async fn patiently<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T,
 
 fn said(error: &StoreError) -> String {
     match error {
-        StoreError::Unavailable(why) if why.bytes().all(|b| b.is_ascii_uppercase()) => format!("Redis refuses ({why})"),
-        StoreError::Unavailable(why) => why.clone(),
+        StoreError::Unavailable(OutageCause::Refused(refusal)) => format!("Redis refuses ({refusal})"),
+        StoreError::Unavailable(cause) => cause.to_string(),
         StoreError::Unreadable(_) => error.to_string(),
     }
 }
 
-/// By the store's own words and Redis' first one. A command that is refused within a script is `ERR` to some.
+/// What an operator can do. Inside a script some servers report a forbidden command as `ERR`.
 fn mend(error: &StoreError) -> String {
-    let StoreError::Unavailable(why) = error else {
+    use ServerRefusal as Refusal;
+    let StoreError::Unavailable(cause) = error else {
         return "see that nobody else writes keys that begin with phlo2fa:".to_owned();
     };
-    match why.as_str() {
-        "connection refused" => "start Redis, or correct host and port in REDIS_URL".to_owned(),
-        "NOPERM" | "ERR" => format!("allow the user what is needed: {COMMANDS}"),
-        "NOAUTH" | "WRONGPASS" | "authentication failed" => "correct user and password in REDIS_URL".to_owned(),
-        "LOADING" => "wait: it is reading its data".to_owned(),
-        "OOM" => "give it more memory: with noeviction it refuses to write".to_owned(),
-        "MISCONF" => "see Redis' log: it cannot write to its disk".to_owned(),
-        "READONLY" => "let REDIS_URL lead to the primary, or use redis+sentinel://".to_owned(),
-        "NOREPLICAS" => "see its replicas: fewer are connected than min-replicas-to-write asks for".to_owned(),
-        "CLUSTERDOWN" => "see CLUSTER INFO: not every slot has a primary".to_owned(),
-        _ => "see host, port, firewall and TLS (rediss:// where the port speaks it) of REDIS_URL".to_owned(),
-    }
+    let remedy = match cause {
+        OutageCause::ConnectionRefused => "start Redis, or correct host and port in REDIS_URL",
+        OutageCause::UntrustedCertificate => {
+            "name the PEM file of the authority that signed Redis' certificate in REDIS_CA_FILE, and see that the \
+             certificate is for the host in REDIS_URL"
+        }
+        OutageCause::Refused(Refusal::NotPermitted | Refusal::General) => {
+            return format!("allow the user what is needed: {COMMANDS}");
+        }
+        OutageCause::LoginFailed | OutageCause::Refused(Refusal::LoginRequired | Refusal::WrongPassword) => {
+            "correct user and password in REDIS_URL"
+        }
+        OutageCause::Refused(Refusal::Loading) => "wait: it is reading its data",
+        OutageCause::Refused(Refusal::OutOfMemory) => "give it more memory: with noeviction it refuses to write",
+        OutageCause::Refused(Refusal::DiskFailed) => "see Redis' log: it cannot write to its disk",
+        OutageCause::Refused(Refusal::ReadOnly) => "let REDIS_URL lead to the primary, or use redis+sentinel://",
+        OutageCause::Refused(Refusal::NoReplicas) => {
+            "see its replicas: fewer are connected than min-replicas-to-write asks for"
+        }
+        OutageCause::Refused(Refusal::ClusterDown) => "see CLUSTER INFO: not every slot has a primary",
+        _ => "see host, port, firewall and TLS (rediss:// where the port speaks it, REDIS_CA_FILE) of REDIS_URL",
+    };
+    remedy.to_owned()
 }

@@ -10,7 +10,7 @@ use super::{Applied, COMMIT_TRIES, Engine, EngineError};
 use crate::escalation::Policy;
 use crate::guard::Guesses;
 use crate::phone::PhoneNumber;
-use crate::store::{NumberKey, Outcome, StoreError};
+use crate::store::{CommitMode, CommitOutcome, NumberKey, OutageCause, StoreError};
 use crate::verification::state::Details;
 use crate::verification::{
     Answer, Channel, Code, Decision, Event, Mode, Refusal, Request, Rules, VerificationId, open,
@@ -69,7 +69,7 @@ impl Engine {
     async fn create_or_join(&self, creation: Creation) -> Result<Created, EngineError> {
         let number = self.keys.number_key(&creation.app, &creation.to);
         let turn = self.turns.take(VerificationId::new(number.shard(), u128::from_be_bytes(number.0))).await;
-        let turn = turn.map_err(|StoreIsAway| StoreError::Unavailable("no answer to whoever was before".to_owned()))?;
+        let turn = turn.map_err(|StoreIsAway| StoreError::Unavailable(OutageCause::PredecessorFailed))?;
         let created = self.create_or_join_in_turn(creation, number).await;
         if let Err(EngineError::Store(StoreError::Unavailable(_))) = &created {
             turn.store_is_away();
@@ -139,7 +139,7 @@ impl Engine {
                 }
             }
             let Decision { after, effects, lessons, answer } = decision;
-            if let Outcome::Committed(_) = self.commit(&after, 0, previous, false, now).await? {
+            if let CommitOutcome::Committed(_) = self.commit(&after, CommitMode::Create { previous }, now).await? {
                 self.tell(None, &after, now);
                 self.learner.learn(None, &after, &lessons);
                 let performance = self.perform(&after, effects);

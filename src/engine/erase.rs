@@ -18,7 +18,7 @@ use tracing::{debug, info};
 
 use super::{COMMIT_TRIES, Engine, EngineError};
 use crate::phone::PhoneNumber;
-use crate::store::{Cursor, Erased, Erasure};
+use crate::store::{Cursor, Erasure, ErasureOutcome};
 use crate::verification::rules::LIFETIME_MAX;
 use crate::verification::{Effect, Event, Verification, VerificationId};
 
@@ -108,12 +108,12 @@ impl Engine {
                 app: v.app,
                 expected: revision,
                 guesses: guesses.to_bytes(),
-                keep: counts_for.max(LIFETIME_MAX),
+                index_ttl: counts_for.max(LIFETIME_MAX),
             };
             match self.store.erase(&erasure).await? {
-                Erased::Gone => return Ok(true),
-                Erased::Absent => return Ok(false),
-                Erased::Changed => {}
+                ErasureOutcome::Erased => return Ok(true),
+                ErasureOutcome::Absent => return Ok(false),
+                ErasureOutcome::Changed => {}
             }
         }
         Err(EngineError::Contention)

@@ -31,7 +31,9 @@ use crate::keyring::Keyring;
 use crate::learner::Learner;
 use crate::metrics::Metrics;
 use crate::plivo::Plivo;
-use crate::store::{Commit, NumberKey, Outcome, Revision, Store, StoreError, Stored, record};
+use crate::store::{
+    Commit, CommitMode, CommitOutcome, NumberKey, OutageCause, Revision, Store, StoreError, StoredRecord, record,
+};
 use crate::time::Timestamp;
 use crate::verification::{Answer, Channel, Decision, Effect, Event, Refusal, Rules, Verification, VerificationId};
 use key_lock::StoreIsAway;
@@ -130,7 +132,7 @@ impl Engine {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(StoreError::Unavailable("the process is stopping".to_owned()).into()),
+                Err(_) => Err(StoreError::Unavailable(OutageCause::Stopping).into()),
             },
         }
     }
@@ -191,7 +193,7 @@ impl Engine {
                 None
             }
             Err(StoreIsAway) => {
-                return Err(StoreError::Unavailable("no answer to whoever was before".to_owned()).into());
+                return Err(StoreError::Unavailable(OutageCause::PredecessorFailed).into());
             }
         };
         let outcome = self.decide_and_commit_in_turn(id, event, app, granted).await;
@@ -237,17 +239,18 @@ impl Engine {
                 return Ok((after, effects, answer));
             }
             // What is final stays so, and what is given up is not gone on with.
-            let may_lack = before.status.is_final() || *event == Event::Lost;
-            match self.commit(&after, revision, None, may_lack, now).await? {
-                Outcome::Committed(_) => {
+            let accept_stale = before.status.is_final() || *event == Event::Lost;
+            let mode = CommitMode::Update { expected: revision, accept_stale };
+            match self.commit(&after, mode, now).await? {
+                CommitOutcome::Committed(_) => {
                     self.tell(Some(&before), &after, now);
                     self.learner.learn(Some(&before), &after, &lessons);
                     self.learner.note_facts(&before, &after);
                     self.settle_up(&before, &after, now);
                     return Ok((after, effects, answer));
                 }
-                Outcome::Conflict => {}
-                Outcome::MayLack => {
+                CommitOutcome::Conflict => {}
+                CommitOutcome::PossiblyStale => {
                     let lose = self.decide_and_commit_in_turn(id, &Event::Lost, None, None);
                     let (lost, effects, _) = Box::pin(lose).await?;
                     drop(self.perform(&lost, effects));
@@ -262,18 +265,16 @@ impl Engine {
         Ok(Some((self.open(id, &stored)?, stored.revision)))
     }
 
-    fn open(&self, id: VerificationId, stored: &Stored) -> Result<Verification, StoreError> {
+    fn open(&self, id: VerificationId, stored: &StoredRecord) -> Result<Verification, StoreError> {
         record::decode(id, stored, &self.keys)
     }
 
     async fn commit(
         &self,
         after: &Verification,
-        expected: Revision,
-        previous: Option<VerificationId>,
-        may_lack: bool,
+        mode: CommitMode,
         now: Timestamp,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommitOutcome, StoreError> {
         let due = after.due();
         let kept_until = after.ended_at.unwrap_or(after.expires_at) + self.retention;
         let outcome = self
@@ -282,18 +283,16 @@ impl Engine {
                 id: after.id,
                 app: after.app.clone(),
                 number: self.number_of(after),
-                expected,
-                previous,
+                mode,
                 sealed: record::encode(after, &self.keys)?,
                 created_at: after.created_at,
                 due,
-                keep: kept_until.since(now).max(Duration::from_secs(1)),
+                ttl: kept_until.since(now).max(Duration::from_secs(1)),
                 guesses: after.guesses.to_bytes(),
-                keep_guesses: guesses::REMEMBERED,
-                may_lack,
+                guesses_ttl: guesses::REMEMBERED,
             })
             .await?;
-        if let (Outcome::Committed(_), Some(due)) = (&outcome, due) {
+        if let (CommitOutcome::Committed(_), Some(due)) = (&outcome, due) {
             self.alarm.set(due);
         }
         Ok(outcome)

@@ -13,7 +13,7 @@ use tracing::{Instrument, debug, error, warn};
 
 use super::{Engine, EngineError};
 use crate::plivo::{Reply, Trigger, Triggered};
-use crate::store::{Found, NONCE_TTL, Nonce, Parked, StoreError, Swap};
+use crate::store::{NONCE_TTL, NonceClaim, PendingReport, ReportTarget, StoreError, SwapOutcome};
 use crate::verification::Via;
 use crate::verification::event::{ProviderId, RefusalScope, TriggerOutcome};
 use crate::verification::rules::{LIFETIME_MAX, OUTCOME_HOLD};
@@ -214,22 +214,31 @@ impl Engine {
         for report in parked {
             self.apply(to.id, &reported(to.attempt, report, provider_id)).await?;
         }
-        Ok(self.store.unpark(provider_id).await?)
+        Ok(self.store.forget_pending(provider_id).await?)
     }
 
     /// Applies a report that carries no ref, once if it is signed, or keeps it until its attempt is known.
     ///
     /// # Errors
     /// When the store did not take it, and then it must be sent again; or its verification is forgotten since.
-    pub async fn report(&self, provider_id: &str, report: Parked, seen: Option<Seen>) -> Result<Reported, EngineError> {
+    pub async fn report(
+        &self,
+        provider_id: &str,
+        report: PendingReport,
+        seen: Option<Seen>,
+    ) -> Result<Reported, EngineError> {
         let found = match seen {
-            Some(seen) => self.store.find_or_park_once(&nonce(seen), provider_id, &report).await?,
-            None => self.store.find_or_park(provider_id, &report).await?.map_or(Found::Parked, Found::Attempt),
+            Some(seen) => self.store.claim_then_find_or_keep(&nonce(seen), provider_id, &report).await?,
+            None => self
+                .store
+                .find_or_keep(provider_id, &report)
+                .await?
+                .map_or(ReportTarget::Pending, ReportTarget::Attempt),
         };
         let to = match found {
-            Found::Attempt(to) => to,
-            Found::Parked => return Ok(Reported::Parked),
-            Found::Replayed => return Ok(Reported::Replayed),
+            ReportTarget::Attempt(to) => to,
+            ReportTarget::Pending => return Ok(Reported::Parked),
+            ReportTarget::Replayed => return Ok(Reported::Replayed),
         };
         let event = reported(to.attempt, report, provider_id);
         let event = match seen {
@@ -245,7 +254,8 @@ impl Engine {
     /// When the store does not answer.
     pub async fn claim(&self, seen: Seen) -> Result<bool, EngineError> {
         let nonce = nonce(seen);
-        Ok(self.store.swap_memo(&nonce.name, None, &nonce.told, NONCE_TTL).await? == Swap::Written)
+        Ok(self.store.compare_and_swap(&nonce.name, None, &nonce.content_hash, NONCE_TTL).await?
+            == SwapOutcome::Written)
     }
 
     /// Applies an outcome, holding on to it while the store is away. What follows from it is returned, not
@@ -301,14 +311,14 @@ impl Reported {
 }
 
 /// Where it is remembered for a while what a callback came with that may be of no verification.
-fn nonce(seen: Seen) -> Nonce {
-    Nonce { name: format!("n:{:016x}", seen.nonce), told: seen.told.to_be_bytes() }
+fn nonce(seen: Seen) -> NonceClaim {
+    NonceClaim { name: format!("n:{:016x}", seen.nonce), content_hash: seen.told.to_be_bytes() }
 }
 
-fn reported(attempt: u8, report: Parked, provider_id: &str) -> Event {
+fn reported(attempt: u8, report: PendingReport, provider_id: &str) -> Event {
     let provider_id = Some(ProviderId { uuid: provider_id.to_owned(), is_linked: true });
     match report {
-        Parked::Text(report, facts) => Event::TextReported { attempt, report, provider_id, facts },
-        Parked::Call(report, facts) => Event::CallReported { attempt, report, provider_id, facts },
+        PendingReport::Text(report, facts) => Event::TextReported { attempt, report, provider_id, facts },
+        PendingReport::Call(report, facts) => Event::CallReported { attempt, report, provider_id, facts },
     }
 }

@@ -12,7 +12,7 @@ use super::{Engine, EngineError};
 use crate::guard::{Ask, Scope, Take};
 use crate::phone::PhoneNumber;
 use crate::prices;
-use crate::store::{Count, NumberKey, Taken};
+use crate::store::{Increment, IncrementOutcome, NumberKey};
 use crate::time::Timestamp;
 use crate::verification::rules::Barred;
 use crate::verification::{
@@ -101,10 +101,10 @@ impl Engine {
             price_u: price_u(&v.to, channel),
         });
         loop {
-            let (which, wait) = match self.store.take(&self.counts(&takes), unless, now).await? {
-                Taken::All => return Ok(Permit::Granted),
-                Taken::Found(id) => return Ok(Permit::Found(id)),
-                Taken::Full { which, wait } => (which, wait),
+            let (which, wait) = match self.store.increment(&self.counts(&takes), unless, now).await? {
+                IncrementOutcome::Added => return Ok(Permit::Granted),
+                IncrementOutcome::NumberInUse(id) => return Ok(Permit::Found(id)),
+                IncrementOutcome::OverLimit { index: which, wait } => (which, wait),
             };
             let Some(full) = takes.get_mut(which) else { return Ok(Permit::Granted) };
             let (scope, is_relaxed) = (full.scope, self.guard.is_monitor && full.scope.is_relaxed_by_monitor());
@@ -136,7 +136,7 @@ impl Engine {
         }
         let (engine, counts) = (self.clone(), self.counts(&takes));
         let task = async move {
-            if let Err(error) = engine.store.take(&counts, None, now).await {
+            if let Err(error) = engine.store.increment(&counts, None, now).await {
                 debug!(%error, "the limits could not be told");
             }
         };
@@ -145,7 +145,7 @@ impl Engine {
 
     /// Numbers and addresses go no further: such a count is known by a keyed hash, and begins anew with another
     /// SECRET_KEY. What is counted of nobody in particular goes on.
-    fn counts(&self, takes: &[Take]) -> Vec<Count> {
+    fn counts(&self, takes: &[Take]) -> Vec<Increment> {
         let count = |take: &Take| {
             let scope = take.scope.as_str();
             let name = if take.scope.is_of_somebody() {
@@ -154,7 +154,7 @@ impl Engine {
             } else {
                 format!("{scope}:{}", take.subject)
             };
-            Count { name, amount: take.amount, limits: take.limits.clone(), is_free: take.is_free }
+            Increment { counter: name, amount: take.amount, limits: take.limits.clone(), ignores_limits: take.is_free }
         };
         takes.iter().map(count).collect()
     }

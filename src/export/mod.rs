@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::config::{ConfigErrors, ExportConfig};
 use crate::keyring::Keyring;
 use crate::store::redis::{InvalidUrl, Redis};
-use crate::store::{Cursor, Store, StoreError, Stored, record};
+use crate::store::{Cursor, Store, StoreError, StoredRecord, record};
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
 
@@ -68,7 +68,7 @@ pub async fn run(env: impl IntoIterator<Item = (String, String)>, options: &Opti
     let config = ExportConfig::read(env, options.app.as_deref())?;
     let previous: Vec<_> = config.secret_key_previous.iter().cloned().collect();
     let keys = Keyring::new(&config.secret_key, &previous);
-    let redis = Redis::connect(&config.redis_url, CONNECTIONS).map_err(ExportError::Url)?;
+    let redis = Redis::connect(&config.redis_url, config.redis_ca.as_ref(), CONNECTIONS).map_err(ExportError::Url)?;
     Ok(export(&redis, &keys, &config.apps, options).await?)
 }
 
@@ -133,7 +133,7 @@ pub fn moment(text: &str) -> Result<Timestamp, String> {
 }
 
 impl Found {
-    fn take(&mut self, id: VerificationId, stored: &Stored, keys: &Keyring, now: Timestamp) {
+    fn take(&mut self, id: VerificationId, stored: &StoredRecord, keys: &Keyring, now: Timestamp) {
         match record::decode(id, stored, keys).map(|v| Line::of(&v, now)) {
             Ok(Ok(line)) => self.lines.push(line),
             Ok(Err(why)) => *self.left_out.entry(why).or_default() += 1,

@@ -13,7 +13,7 @@ use super::state::Shared;
 use crate::engine::{EngineError, Reported};
 use crate::plivo::callback::{CallCallback, Params, PhloCallback, PhloEvent, TextCallback};
 use crate::plivo::reference::{self, Purpose};
-use crate::store::Parked;
+use crate::store::PendingReport;
 use crate::verification::event::{Facts, TextReport};
 use crate::verification::{AttemptRef, Event, Refusal};
 
@@ -105,7 +105,7 @@ pub(super) fn params(callback: &Callback) -> Result<&Params, ApiError> {
 async fn take_message(shared: &Shared, callback: &Callback) -> CallbackResult {
     let TextCallback { message_uuid, report, facts } = TextCallback::read(params(callback)?);
     let (Some(uuid), Some(report)) = (message_uuid, report) else { return ignore(shared, "message", callback).await };
-    let reported = shared.engine.report(&uuid, Parked::Text(report, facts), callback.seen()).await;
+    let reported = shared.engine.report(&uuid, PendingReport::Text(report, facts), callback.seen()).await;
     let reported = committed(shared, "message", reported)?;
     respond(shared, "message", reported)
 }
@@ -115,7 +115,7 @@ async fn take_call(shared: &Shared, callback: &Callback) -> CallbackResult {
     let Some(report) = report.filter(|_| !uuids.is_empty()) else { return ignore(shared, "call", callback).await };
     let mut outcome = None;
     for uuid in &uuids {
-        let reported = shared.engine.report(uuid, Parked::Call(report.clone(), facts), callback.seen()).await;
+        let reported = shared.engine.report(uuid, PendingReport::Call(report.clone(), facts), callback.seen()).await;
         outcome = committed(shared, "call", reported)?.or(outcome);
         if outcome.is_some_and(|reported| reported != Reported::Parked) {
             break;

@@ -40,7 +40,7 @@ impl Learner {
         {
             return carrier;
         }
-        let found = self.memos(std::slice::from_ref(&name)).await.unwrap_or_default().pop().flatten();
+        let found = self.read_values(std::slice::from_ref(&name)).await.unwrap_or_default().pop().flatten();
         let carrier = found.as_deref().and_then(parse_number).and_then(Carrier::from_code);
         self.state().cache_carrier(name, carrier);
         carrier

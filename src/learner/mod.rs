@@ -25,7 +25,7 @@ use crate::keyring::Keyring;
 use crate::phone::{Carrier, Country};
 use crate::prices;
 use crate::route_model::{Insight, Key, Lesson, RouteStats};
-use crate::store::{Store, StoreError};
+use crate::store::{OutageCause, StoreError, Values};
 use crate::verification::Verification;
 
 /// Age at which a copy is read again.
@@ -39,7 +39,7 @@ const INDEX: &str = "nodes";
 
 /// What this process knows of all routes.
 pub struct Learner {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Values>,
     keys: Arc<Keyring>,
     state: Mutex<State>,
 }
@@ -71,7 +71,7 @@ impl State {
 
 impl Learner {
     /// Starts with empty copies.
-    pub fn new(store: Arc<dyn Store>, keys: Arc<Keyring>) -> Self {
+    pub fn new(store: Arc<dyn Values>, keys: Arc<Keyring>) -> Self {
         Self { store, keys, state: Mutex::default() }
     }
 
@@ -94,12 +94,12 @@ impl Learner {
     }
 
     /// Reads memos; after a failure, fails at once for a while, so that no decision waits for a slow store again.
-    async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let timed_out = || StoreError::Unavailable("no answer in time".to_owned());
+    async fn read_values(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let timed_out = || StoreError::Unavailable(OutageCause::Timeout);
         if self.state().read_failed_at.is_some_and(|at| at.elapsed() < FRESH) {
             return Err(timed_out());
         }
-        let read = tokio::time::timeout(READ_TIMEOUT, self.store.memos(names)).await;
+        let read = tokio::time::timeout(READ_TIMEOUT, self.store.values(names)).await;
         let read = read.unwrap_or_else(|_| Err(timed_out()));
         self.state().read_failed_at = read.is_err().then(Instant::now);
         read
@@ -109,7 +109,7 @@ impl Learner {
         let mut names: Vec<String> = keys.iter().map(|key| memo_name(*key)).collect();
         names.push(price_name(country));
         let asked_at = Instant::now();
-        let found = self.memos(&names).await;
+        let found = self.read_values(&names).await;
         let (mut state, now) = (self.state(), Instant::now());
         let mut found = match found {
             Ok(found) => found,
@@ -164,7 +164,7 @@ impl Learner {
     /// # Errors
     /// Fails when the store does not answer.
     pub async fn all_stats(&self) -> Result<Vec<(Key, Option<Country>, RouteStats)>, StoreError> {
-        let index = self.store.memos(&[INDEX.to_owned()]).await?.pop().flatten().unwrap_or_default();
+        let index = self.store.values(&[INDEX.to_owned()]).await?.pop().flatten().unwrap_or_default();
         let mut countries: BTreeMap<Key, Option<Country>> =
             String::from_utf8_lossy(&index).split_whitespace().filter_map(parse_index_entry).collect();
         for (key, cached) in &self.state().cached {
@@ -173,7 +173,7 @@ impl Learner {
             }
         }
         let names: Vec<String> = countries.keys().map(|key| memo_name(*key)).collect();
-        let found = self.store.memos(&names).await?;
+        let found = self.store.values(&names).await?;
         let state = self.state();
         let all = countries.into_iter().zip(found).map(|((key, country), bytes)| {
             let mut stats = decode(key, bytes.as_deref());

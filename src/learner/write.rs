@@ -15,7 +15,7 @@ use super::budget::FlushPolicy;
 use super::cache::{CachedStats, decode, index_entry, memo_name};
 use super::{INDEX, KEEP, Learner, State};
 use crate::route_model::Key;
-use crate::store::{StoreError, Swap};
+use crate::store::{StoreError, SwapOutcome};
 
 /// Pause between flushes, and between two writes of one key.
 pub(super) const WRITE_INTERVAL: Duration = Duration::from_secs(1);
@@ -101,7 +101,7 @@ impl Learner {
             return Ok(false);
         }
         // A read is cheap; a swap that another replica has outrun costs a write.
-        let mut stored = self.store.memos(&[memo_name(key)]).await?.pop().flatten();
+        let mut stored = self.store.values(&[memo_name(key)]).await?.pop().flatten();
         let lessons = self.state().cached.entry(key).or_default().start_write(now);
         for attempt in 0..SWAP_ATTEMPTS {
             if attempt > 0 && !self.spend_write(is_final) {
@@ -110,8 +110,8 @@ impl Learner {
             let mut stats = decode(key, stored.as_deref());
             lessons.iter().for_each(|lesson| stats.apply(*lesson));
             let after = stats.to_bytes();
-            match self.store.swap_memo(&memo_name(key), stored.as_deref(), &after, KEEP).await {
-                Ok(Swap::Written) => {
+            match self.store.compare_and_swap(&memo_name(key), stored.as_deref(), &after, KEEP).await {
+                Ok(SwapOutcome::Written) => {
                     let mut state = self.state();
                     state.cached.entry(key).or_default().finish_write(key, &after, now);
                     if !state.indexed.contains(&key) {
@@ -119,7 +119,7 @@ impl Learner {
                     }
                     return Ok(true);
                 }
-                Ok(Swap::Changed(newer)) => stored = newer,
+                Ok(SwapOutcome::Changed(newer)) => stored = newer,
                 Err(error) => {
                     self.state().cached.entry(key).or_default().abort_write();
                     return Err(error);
@@ -135,12 +135,12 @@ impl Learner {
     /// A lost race needs no retry: the other replica's value is as valid.
     async fn write_fact(&self, name: String, is_final: bool, now: Instant) -> Result<bool, StoreError> {
         let Some((fact, _)) = self.state().pending_facts.get(&name).cloned() else { return Ok(true) };
-        let stored = self.store.memos(std::slice::from_ref(&name)).await?.pop().flatten();
+        let stored = self.store.values(std::slice::from_ref(&name)).await?.pop().flatten();
         if stored.as_deref() != Some(fact.as_bytes()) {
             if !self.spend_write(is_final) {
                 return Ok(false);
             }
-            self.store.swap_memo(&name, stored.as_deref(), fact.as_bytes(), KEEP).await?;
+            self.store.compare_and_swap(&name, stored.as_deref(), fact.as_bytes(), KEEP).await?;
         }
         let mut state = self.state();
         state.fact_written_at = Some(now);
@@ -160,7 +160,7 @@ impl Learner {
             state.unindexed.keys().map(|key| (*key, index_entry(*key, country(key)))).collect()
         };
         for _ in 0..SWAP_ATTEMPTS {
-            let stored = self.store.memos(&[INDEX.to_owned()]).await?.pop().flatten();
+            let stored = self.store.values(&[INDEX.to_owned()]).await?.pop().flatten();
             let text = stored.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
             let mut entries: Vec<&str> = text.split_whitespace().collect();
             let known = entries.len();
@@ -174,7 +174,8 @@ impl Learner {
                     return Ok(false);
                 }
                 let after = entries[entries.len().saturating_sub(INDEX_MAX)..].join(" ");
-                self.store.swap_memo(INDEX, stored.as_deref(), after.as_bytes(), KEEP).await? == Swap::Written
+                self.store.compare_and_swap(INDEX, stored.as_deref(), after.as_bytes(), KEEP).await?
+                    == SwapOutcome::Written
             };
             if is_complete {
                 let mut state = self.state();

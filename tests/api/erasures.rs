@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
-use phlo_2fa::store::{Commit, Memory, Outcome, Parked, Store, record};
+use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Links, Memory, PendingReport, Records, record};
 use phlo_2fa::verification::event::{Facts, TextReport};
 use phlo_2fa::verification::rules::Rules;
 use phlo_2fa::verification::state::Details;
@@ -116,8 +116,8 @@ async fn after_an_erasure_a_request_in_flight_restores_nothing() {
         if channel == "call" {
             let path = app.last("hangup").path;
             let uuid = path.trim_end_matches('/').rsplit('/').next().unwrap();
-            let report = Parked::Text(TextReport::Sent, Facts::default());
-            assert_eq!(store.find_or_park(uuid, &report).await.unwrap(), None, "the call's UUID still leads to it");
+            let report = PendingReport::Text(TextReport::Sent, Facts::default());
+            assert_eq!(store.find_or_keep(uuid, &report).await.unwrap(), None, "the call's UUID still leads to it");
         }
     }
 }
@@ -137,7 +137,7 @@ async fn a_late_report_leaves_no_link_to_an_erased_verification() {
     assert_eq!(erase(&app, TO).await, json!({ "erased": 1 }));
     app.settled().await;
     let finds = async |uuid: &str| {
-        store.find_or_park(uuid, &Parked::Text(TextReport::Sent, Facts::default())).await.unwrap().is_some()
+        store.find_or_keep(uuid, &PendingReport::Text(TextReport::Sent, Facts::default())).await.unwrap().is_some()
     };
     assert!(!finds(&uuid).await);
     // The flow's node reports another text of that attempt.
@@ -256,17 +256,15 @@ async fn thousands_of_verifications_are_erased_in_steps() {
             id: ended.id,
             app: ended.app.clone(),
             number,
-            expected: 0,
-            previous,
+            mode: CommitMode::Create { previous },
             sealed: record::encode(&ended, keys).unwrap(),
             created_at: ended.created_at,
             due: None,
-            keep: std::time::Duration::from_secs(600),
+            ttl: std::time::Duration::from_secs(600),
             guesses: Vec::new(),
-            keep_guesses: std::time::Duration::from_secs(600),
-            may_lack: false,
+            guesses_ttl: std::time::Duration::from_secs(600),
         };
-        assert_eq!(store.commit(&commit).await.unwrap(), Outcome::Committed(1));
+        assert_eq!(store.commit(&commit).await.unwrap(), CommitOutcome::Committed(1));
         previous = Some(ended.id);
     }
     let first = app.post(ERASURES, json!({ "to": TO })).await.body;

@@ -256,7 +256,7 @@ async fn an_unstored_answer_is_stored_once_the_store_is_back() {
     app.until(created.id(), "checked", |v| v["checks_remaining"] == 4).await;
     store.away.store(true, Ordering::SeqCst);
     // Meanwhile the claim may expire.
-    store.loses_a_memo.store(true, Ordering::SeqCst);
+    store.loses_a_value.store(true, Ordering::SeqCst);
     store.is_slow.store(false, Ordering::SeqCst);
     let first = checking.await.unwrap();
     assert_eq!((first.status, &first.body["checks_remaining"]), (200, &json!(4)), "{first:?}");

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use phlo_2fa::store::{
-    Claimed, Commit, Count, Cursor, Erased, Erasure, Memory, NumberKey, Outcome, Parked, Store, StoreError, Stored,
-    Swap, Taken,
+    Claimed, Commit, CommitOutcome, Counters, Cursor, Erasure, ErasureOutcome, Increment, IncrementOutcome, Links,
+    Memory, NonceClaim, NumberKey, OutageCause, PendingReport, Records, ReportTarget, ServerRefusal, Store, StoreError,
+    StoredRecord, SwapOutcome, Values,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{AttemptRef, VerificationId};
@@ -139,7 +140,7 @@ pub(crate) struct Fragile {
     /// Commits are made, but answered only after this is false again.
     pub(crate) is_slow: AtomicBool,
     /// The next memo to be replaced expires first.
-    pub(crate) loses_a_memo: AtomicBool,
+    pub(crate) loses_a_value: AtomicBool,
     /// The number of requests so far.
     pub(crate) asked: AtomicUsize,
 }
@@ -148,24 +149,18 @@ impl Fragile {
     fn there(&self) -> Result<&Memory, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let away = self.away.load(Ordering::SeqCst);
-        if away { Err(StoreError::Unavailable("stopped by a test".into())) } else { Ok(&self.memory) }
+        if away { Err(StoreError::Unavailable(OutageCause::ConnectionLost)) } else { Ok(&self.memory) }
     }
 }
 
 #[async_trait]
-impl Store for Fragile {
-    async fn now(&self) -> Result<Timestamp, StoreError> {
-        self.there()?.now().await
-    }
-    async fn load(&self, id: VerificationId) -> Result<Option<Stored>, StoreError> {
+impl Records for Fragile {
+    async fn load(&self, id: VerificationId) -> Result<Option<StoredRecord>, StoreError> {
         self.there()?.load(id).await
     }
-    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, Stored)>, StoreError> {
-        self.there()?.load_many(ids).await
-    }
-    async fn commit(&self, commit: &Commit) -> Result<Outcome, StoreError> {
+    async fn commit(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
         if self.takes_no_commit.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable("takes no commit".into()));
+            return Err(StoreError::Unavailable(OutageCause::Refused(ServerRefusal::OutOfMemory)));
         }
         let outcome = self.there()?.commit(commit).await;
         while self.is_slow.load(Ordering::SeqCst) {
@@ -173,14 +168,17 @@ impl Store for Fragile {
         }
         outcome
     }
+    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, StoredRecord)>, StoreError> {
+        self.there()?.load_many(ids).await
+    }
     async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
         self.there()?.newest(number).await
     }
     async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError> {
         self.there()?.guesses(number).await
     }
-    async fn take(&self, counts: &[Count], unless: Option<NumberKey>, now: Timestamp) -> Result<Taken, StoreError> {
-        self.there()?.take(counts, unless, now).await
+    async fn erase(&self, erasure: &Erasure) -> Result<ErasureOutcome, StoreError> {
+        self.there()?.erase(erasure).await
     }
     async fn list(
         &self,
@@ -194,37 +192,69 @@ impl Store for Fragile {
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {
         self.there()?.claim_due(now, lease, limit).await
     }
-    async fn link(&self, provider_id: &str, to: AttemptRef, keep: Duration) -> Result<Vec<Parked>, StoreError> {
-        self.there()?.link(provider_id, to, keep).await
+}
+
+#[async_trait]
+impl Counters for Fragile {
+    async fn increment(
+        &self,
+        increments: &[Increment],
+        unless_in_use: Option<NumberKey>,
+        now: Timestamp,
+    ) -> Result<IncrementOutcome, StoreError> {
+        self.there()?.increment(increments, unless_in_use, now).await
     }
-    async fn find_or_park(&self, provider_id: &str, report: &Parked) -> Result<Option<AttemptRef>, StoreError> {
-        self.there()?.find_or_park(provider_id, report).await
+}
+
+#[async_trait]
+impl Links for Fragile {
+    async fn link(&self, provider_id: &str, to: AttemptRef, ttl: Duration) -> Result<Vec<PendingReport>, StoreError> {
+        self.there()?.link(provider_id, to, ttl).await
     }
-    async fn unpark(&self, provider_id: &str) -> Result<(), StoreError> {
-        self.there()?.unpark(provider_id).await
+    async fn find_or_keep(&self, provider_id: &str, report: &PendingReport) -> Result<Option<AttemptRef>, StoreError> {
+        self.there()?.find_or_keep(provider_id, report).await
     }
-    async fn erase(&self, erasure: &Erasure) -> Result<Erased, StoreError> {
-        self.there()?.erase(erasure).await
+    async fn claim_then_find_or_keep(
+        &self,
+        nonce: &NonceClaim,
+        provider_id: &str,
+        report: &PendingReport,
+    ) -> Result<ReportTarget, StoreError> {
+        self.there()?.claim_then_find_or_keep(nonce, provider_id, report).await
+    }
+    async fn forget_pending(&self, provider_id: &str) -> Result<(), StoreError> {
+        self.there()?.forget_pending(provider_id).await
     }
     async fn unlink(&self, provider_id: &str, of: VerificationId) -> Result<(), StoreError> {
         self.there()?.unlink(provider_id, of).await
     }
-    async fn memos(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.there()?.memos(names).await
+}
+
+#[async_trait]
+impl Values for Fragile {
+    async fn values(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.there()?.values(names).await
     }
-    async fn swap_memo(
+    async fn compare_and_swap(
         &self,
         name: &str,
         before: Option<&[u8]>,
         after: &[u8],
-        keep: Duration,
-    ) -> Result<Swap, StoreError> {
+        ttl: Duration,
+    ) -> Result<SwapOutcome, StoreError> {
         let memory = self.there()?;
-        if before.is_some() && self.loses_a_memo.swap(false, Ordering::SeqCst) {
-            memory.swap_memo(name, before, b"lost", Duration::from_millis(1)).await?;
+        if before.is_some() && self.loses_a_value.swap(false, Ordering::SeqCst) {
+            memory.compare_and_swap(name, before, b"lost", Duration::from_millis(1)).await?;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        memory.swap_memo(name, before, after, keep).await
+        memory.compare_and_swap(name, before, after, ttl).await
+    }
+}
+
+#[async_trait]
+impl Store for Fragile {
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.there()?.now().await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.there()?.ping().await

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::plivo::reference::{self, Purpose};
 use phlo_2fa::store::redis::Redis;
-use phlo_2fa::store::{Store, record};
+use phlo_2fa::store::{Records, record};
 use phlo_2fa::verification::AttemptRef;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -164,7 +164,7 @@ impl<'a> Stage<'a> {
             let uuid = v["attempts"][0]["provider_id"].as_str().unwrap().to_owned();
             victims.push(Victim { id, uuid, is_call, reports, answers, flow, client_token });
         }
-        let store = Redis::connect(&fleet.redis.url().into(), 1).unwrap();
+        let store = Redis::connect(&fleet.redis.url().into(), None, 1).unwrap();
         Self { fleet, http, public_url: &fleet.service(0).url, keys, store, victims }
     }
 

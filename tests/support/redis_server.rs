@@ -1,4 +1,4 @@
-//! A real `redis-server` for one test: on a free port, in its own directory, stopped with the test.
+//! A real `redis-server` for one test, on a free port, in a directory of its own. It ends with the test.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -9,9 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// The role that a server is started in.
+/// What the server is started as.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum Kind {
     Standalone,
     Cluster,
     Sentinel,
@@ -19,38 +19,44 @@ enum Role {
 
 /// A running server.
 pub(crate) struct RedisServer {
-    /// Its port on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub(crate) port: u16,
-    role: Role,
+    kind: Kind,
     dir: PathBuf,
     args: Vec<String>,
     child: Option<Child>,
 }
 
 impl RedisServer {
-    /// Starts a standalone server.
+    /// One server.
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts a standalone server with more arguments, such as `["--requirepass", "secret"]`.
+    /// One server, with more arguments (`["--requirepass", "secret"]`).
     pub(crate) fn start_with(args: &[&str]) -> Self {
-        Self::launch(Role::Standalone, args)
+        Self::launch(Kind::Standalone, args)
     }
 
-    /// Starts a cluster of one node that holds all slots: it refuses commands that cross slots.
+    /// A cluster of one node with all slots: it refuses commands across slots.
     pub(crate) fn start_cluster() -> Self {
-        let server = Self::launch(Role::Cluster, &["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]);
+        Self::start_cluster_with(&[])
+    }
+
+    /// The same, with more arguments.
+    pub(crate) fn start_cluster_with(args: &[&str]) -> Self {
+        let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
+        let server = Self::launch(Kind::Cluster, &[&cluster, args].concat());
         server.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-        server.wait_for("a running cluster", || server.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        server.wait_for("a cluster that is up", || server.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
         server
     }
 
-    /// Starts three primaries, each with a third of the slots; the others keep serving if one is down.
+    /// Three primaries, each with a third of the slots. The others keep answering if one is down.
     pub(crate) fn start_cluster_of_three() -> [Self; 3] {
         let args =
             ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-require-full-coverage", "no"];
-        let servers = [(); 3].map(|()| Self::launch(Role::Cluster, &args));
+        let servers = [(); 3].map(|()| Self::launch(Kind::Cluster, &args));
         for (n, (server, slots)) in
             servers.iter().zip([["0", "5460"], ["5461", "10922"], ["10923", "16383"]]).enumerate()
         {
@@ -70,21 +76,26 @@ impl RedisServer {
         servers
     }
 
-    /// Starts a sentinel that watches `master` under the name `main`.
+    /// A sentinel that watches `master` under the name `main`.
     pub(crate) fn start_sentinel(master: &Self) -> Self {
-        let server = Self::launch(Role::Sentinel, &[]);
-        server.command(&["SENTINEL", "MONITOR", "main", "127.0.0.1", &master.port.to_string(), "1"]);
+        Self::start_sentinel_with(master.port, &[])
+    }
+
+    /// A sentinel that watches the master at `port`, with more arguments.
+    pub(crate) fn start_sentinel_with(port: u16, args: &[&str]) -> Self {
+        let server = Self::launch(Kind::Sentinel, args);
+        server.command(&["SENTINEL", "MONITOR", "main", "127.0.0.1", &port.to_string(), "1"]);
         server
     }
 
-    fn launch(role: Role, args: &[&str]) -> Self {
-        // Between finding a free port and binding it another test may take it.
+    fn launch(kind: Kind, args: &[&str]) -> Self {
+        // Another test may take the port between `free_port` and the start of the server.
         for _ in 0..20 {
             let port = free_port();
             let dir = std::env::temp_dir().join(format!("phlo2fa-test-redis-{}-{port}", std::process::id()));
             std::fs::create_dir_all(&dir).expect("a directory for redis-server");
             let args = args.iter().map(|&arg| arg.to_owned()).collect();
-            let mut server = Self { port, role, dir, args, child: None };
+            let mut server = Self { port, kind, dir, args, child: None };
             if server.spawn() {
                 return server;
             }
@@ -92,10 +103,10 @@ impl RedisServer {
         panic!("redis-server did not start on any of 20 ports");
     }
 
-    /// Whether the server answers and is our own process.
+    /// Starts the process and returns whether it listens.
     fn spawn(&mut self) -> bool {
         let mut command = Command::new("redis-server");
-        if self.role == Role::Sentinel {
+        if self.kind == Kind::Sentinel {
             let config = self.dir.join("sentinel.conf");
             std::fs::write(&config, "").expect("a configuration for the sentinel");
             command.arg(config).arg("--sentinel");
@@ -122,54 +133,54 @@ impl RedisServer {
         false
     }
 
-    /// Its URL for `REDIS_URL`.
+    /// A URL that reaches it.
     pub(crate) fn url(&self) -> String {
-        match self.role {
-            Role::Standalone => format!("redis://127.0.0.1:{}", self.port),
-            Role::Cluster => format!("redis+cluster://127.0.0.1:{}", self.port),
-            Role::Sentinel => format!("redis+sentinel://127.0.0.1:{}/main", self.port),
+        match self.kind {
+            Kind::Standalone => format!("redis://127.0.0.1:{}", self.port),
+            Kind::Cluster => format!("redis+cluster://127.0.0.1:{}", self.port),
+            Kind::Sentinel => format!("redis+sentinel://127.0.0.1:{}/main", self.port),
         }
     }
 
     /// Kills the server, as a crash would.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().expect("redis-server can be killed");
-            child.wait().expect("redis-server exits");
+            child.kill().expect("redis-server can be ended");
+            child.wait().expect("redis-server ends");
         }
     }
 
-    /// Kills the server and starts it again on the same port. Without persistence it is empty.
+    /// Kills the server and starts it again on the same port, empty.
     pub(crate) fn restart(&mut self) {
         self.kill();
         assert!(self.spawn(), "redis-server did not start again on port {}", self.port);
-        if self.role == Role::Cluster {
-            self.wait_for("a running cluster", || self.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        if self.kind == Kind::Cluster {
+            self.wait_for("a cluster that is up", || self.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
         }
     }
 
-    /// Sends one command over its own connection and returns the answer, a list as one line per element.
+    /// Runs one command over a connection of its own and returns its answer; a list has one line for each part.
     pub(crate) fn command(&self, words: &[&str]) -> String {
         self.try_command(words).expect("redis-server answers")
     }
 
-    /// Sends one command while the server may close connections, as when its role changes.
+    /// The same while the server may close connections, as when it changes its role.
     pub(crate) fn try_command(&self, words: &[&str]) -> std::io::Result<String> {
         read_answer(&mut BufReader::new(self.send(words)))
     }
 
-    /// Sends one command over its own connection and leaves the answer to the caller.
+    /// Sends one command over a connection of its own, without waiting for the answer.
     pub(crate) fn send(&self, words: &[&str]) -> TcpStream {
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
             request += &format!("${}\r\n{word}\r\n", word.len());
         }
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("redis-server listens");
-        stream.write_all(request.as_bytes()).expect("redis-server takes a command");
+        stream.write_all(request.as_bytes()).expect("redis-server accepts a command");
         stream
     }
 
-    /// Every key with its value, as text.
+    /// Every key with its value.
     pub(crate) fn everything(&self) -> String {
         let mut all = String::new();
         for key in self.command(&["KEYS", "*"]).lines() {
@@ -188,17 +199,17 @@ impl RedisServer {
         all
     }
 
-    /// The keys without an expiry.
+    /// The keys without a TTL.
     pub(crate) fn everlasting(&self) -> Vec<String> {
         let script = "local stay = {} for _, key in ipairs(redis.call('KEYS', '*')) do \
             if redis.call('PTTL', key) == -1 then stay[#stay + 1] = key end end return stay";
         self.command(&["EVAL", script, "0"]).lines().map(str::to_owned).collect()
     }
 
-    fn wait_for(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+    fn wait_for(&self, expected: &str, mut is_reached: impl FnMut() -> bool) {
         let start = Instant::now();
-        while !is_so() {
-            assert!(start.elapsed() < Duration::from_secs(20), "never saw {what}");
+        while !is_reached() {
+            assert!(start.elapsed() < Duration::from_secs(20), "waited in vain for {expected}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -214,9 +225,9 @@ impl Drop for RedisServer {
     }
 }
 
-/// Below the ephemeral range, so that no outgoing connection takes the port while its server is down.
-fn free_port() -> u16 {
-    // A cluster node also takes the port 10,000 above its own.
+/// A free port below those of outgoing connections, so that it stays free while its server is down.
+pub(crate) fn free_port() -> u16 {
+    // A cluster node also listens on the port 10,000 above its own.
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 9000).unwrap_or_default();
     loop {

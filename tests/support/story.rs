@@ -11,9 +11,9 @@ use phlo_2fa::escalation::{CallEnd, Reason};
 use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::replay::book::Book;
-use phlo_2fa::route_model::Lesson;
-use phlo_2fa::route_model::curves::Key;
-use phlo_2fa::route_model::{CALL_PRICE_U, Costs, Insight, TTL_MS, planner};
+use phlo_2fa::route_model::{
+    self, CALL_PRICE_U, Costs, Estimates, Insight, Key, Lesson, Observation, RouteKnowledge, TTL_MS,
+};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::Via;
 use phlo_2fa::verification::event::{CallReport, Facts, FailureClass, RefusalScope, TextReport, TriggerOutcome};
@@ -188,13 +188,41 @@ fn usual() -> Book {
 
 /// Teaches one verification whose text was reported, whose code was entered and whose call was placed at these ages.
 fn teach(book: &mut Book, reported_ms: Option<u32>, verified_ms: Option<u32>, called_ms: Option<u32>) {
-    let estimates = book.estimates(COUNTRY, ROUTE);
-    let (mut track, mut lessons) = planner::start(&estimates, CALL_PRICE_U, &Costs::BALANCED);
-    lessons.extend(reported_ms.into_iter().flat_map(|at| track.delivered(at, &estimates)));
-    lessons.extend(called_ms.into_iter().flat_map(|at| track.called(at, &estimates, None)));
-    lessons.extend(verified_ms.into_iter().flat_map(|at| track.verified(at)));
-    lessons.extend(track.end(TTL_MS));
-    lessons.into_iter().for_each(|lesson| book.apply(COUNTRY, ROUTE, lesson));
+    let mut taught = Taught { estimates: book.estimates(COUNTRY, ROUTE), lessons: Vec::new() };
+    let costs = Costs::BALANCED;
+    let mut observer = route_model::begin(&mut taught, &costs);
+    if let Some(at) = reported_ms {
+        route_model::see(&mut observer, Observation::Delivered, at, &mut taught);
+    }
+    if let Some(at) = called_ms {
+        // As if for a lost text: such a call says nothing about its own advice.
+        route_model::called(&mut observer, true, at, &mut taught, &costs);
+    }
+    if let Some(at) = verified_ms {
+        route_model::see(&mut observer, Observation::Verified, at, &mut taught);
+    }
+    route_model::see(&mut observer, Observation::Time, TTL_MS, &mut taught);
+    taught.lessons.into_iter().for_each(|lesson| book.apply(COUNTRY, ROUTE, lesson));
+}
+
+/// What one verification has taught, on estimates that stay as they were at its start.
+struct Taught {
+    estimates: Estimates,
+    lessons: Vec<Lesson>,
+}
+
+impl RouteKnowledge for Taught {
+    fn estimates(&self) -> Estimates {
+        self.estimates.clone()
+    }
+
+    fn call_price_u(&self) -> u64 {
+        CALL_PRICE_U
+    }
+
+    fn learn(&mut self, lessons: &[Lesson]) {
+        self.lessons.extend(lessons);
+    }
 }
 
 fn insight(book: &Book) -> Insight {

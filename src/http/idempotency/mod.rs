@@ -36,7 +36,7 @@ use super::body::{BodySource, RawBody};
 use super::error::{ApiError, ErrorCode};
 use super::request_id;
 use super::state::Shared;
-use crate::store::{StoreError, Swap};
+use crate::store::{StoreError, SwapOutcome};
 
 /// The header, as documented.
 pub const HEADER: &str = "Idempotency-Key";
@@ -139,14 +139,14 @@ impl KeyedRequest {
         // During a rotation of SECRET_KEY the key may be known under an older one.
         let others = match &self.names[1..] {
             [] => Vec::new(),
-            names => store.memos(names).await?,
+            names => store.values(names).await?,
         };
         if let Some((at, memo)) = (1..).zip(others).find_map(|(at, memo)| Some((at, memo?))) {
             return self.read_memo(&memo, at).map(Claim::Answered);
         }
-        match store.swap_memo(&self.names[0], None, &self.claim, LEASE).await? {
-            Swap::Written => Ok(Claim::Ours),
-            Swap::Changed(memo) => self.read_memo(&memo.unwrap_or_default(), 0).map(Claim::Answered),
+        match store.compare_and_swap(&self.names[0], None, &self.claim, LEASE).await? {
+            SwapOutcome::Written => Ok(Claim::Ours),
+            SwapOutcome::Changed(memo) => self.read_memo(&memo.unwrap_or_default(), 0).map(Claim::Answered),
         }
     }
 
@@ -212,9 +212,9 @@ impl KeyedRequest {
     /// Replaces our claim, also where it has expired and no other request has claimed the key since.
     async fn replace_claim(&self, after: &[u8], keep: Duration) -> Result<(), StoreError> {
         let (store, name) = (&self.shared.store, &self.names[0]);
-        match store.swap_memo(name, Some(&self.claim), after, keep).await? {
-            Swap::Changed(None) => store.swap_memo(name, None, after, keep).await.map(drop),
-            Swap::Written | Swap::Changed(Some(_)) => Ok(()),
+        match store.compare_and_swap(name, Some(&self.claim), after, keep).await? {
+            SwapOutcome::Changed(None) => store.compare_and_swap(name, None, after, keep).await.map(drop),
+            SwapOutcome::Written | SwapOutcome::Changed(Some(_)) => Ok(()),
         }
     }
 }

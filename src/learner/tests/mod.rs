@@ -15,7 +15,7 @@ const ROUTE: u32 = 310_150;
 
 /// Number of verifications in the stored statistics of the route.
 async fn stored(memos: &Memos) -> f32 {
-    let bytes = memos.memory.memos(&[memo_name(Key::Route(ROUTE))]).await.unwrap().pop().flatten();
+    let bytes = memos.memory.values(&[memo_name(Key::Route(ROUTE))]).await.unwrap().pop().flatten();
     decode(Key::Route(ROUTE), bytes.as_deref()).starts()
 }
 
@@ -147,7 +147,7 @@ async fn no_memo_of_statistics_exceeds_two_kilobytes() {
     }
     replica.learner.flush_at(true, replica.now).await.unwrap();
     let names = [Key::World, Key::Country(*b"US"), Key::Route(ROUTE)].map(memo_name);
-    for (name, memo) in names.iter().zip(memos.memory.memos(&names).await.unwrap()) {
+    for (name, memo) in names.iter().zip(memos.memory.values(&names).await.unwrap()) {
         assert!((1..=2048).contains(&memo.unwrap().len()), "{name}");
     }
 }

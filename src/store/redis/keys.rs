@@ -1,37 +1,39 @@
-//! Every key there is, and how things are spelt in it.
+//! Every key, and how values are encoded in it.
 //!
-//! What stands in braces decides the Cluster slot. Everything about a verification carries its shard there,
-//! so that one commit stays in one slot; what is known by a provider's id carries a hash of that id, so that
-//! a link and the reports that wait for it meet. No key holds a number, nor a provider's id.
+//! The text in braces decides the Cluster slot. Everything about a verification has its shard there, so that one commit
+//! stays in one slot. A link and its pending reports have a hash of the provider id there. No key contains a number or
+//! a provider id.
 //!
 //! ```text
-//! phlo2fa:{0a}:v:<32 hex>        string  4 bytes of the server's history, 4 of revision, big endian, and the sealed record
-//! phlo2fa:{0a}:n:<32 hex>        string  the newest verification of a number (its keyed hash): 32 hex, and its wrong codes;
-//!                                        that of nobody where it was erased
-//! phlo2fa:{0a}:due               zset    32 hex of a verification, by when it is due
-//! phlo2fa:{0a}:app:<app>         zset    32 hex of a verification, by when it was created
-//! phlo2fa:{<32 hex>}:link        string  the attempt of a provider's id
-//! phlo2fa:{<32 hex>}:parked      list    reports that came before the link
-//! phlo2fa:{<name>}:memo          string  a memo
-//! phlo2fa:{<32 hex>}:count:<scope> hash   what a limit counts, by window and step
+//! phlo2fa:{0a}:v:<32 hex>        string  4 bytes of history, 4 of revision (big endian), the sealed record
+//! phlo2fa:{0a}:n:<32 hex>        string  number index, by keyed hash: 32 hex of the newest verification or of a
+//!                                        tombstone, then the wrong codes
+//! phlo2fa:{0a}:due               zset    32 hex of a verification, by due time
+//! phlo2fa:{0a}:app:<app>         zset    32 hex of a verification, by creation time
+//! phlo2fa:{<32 hex>}:link        string  the attempt of a provider id
+//! phlo2fa:{<32 hex>}:parked      list    pending reports
+//! phlo2fa:{<name>}:memo          string  a small value
+//! phlo2fa:{<32 hex>}:count:<scope> hash  a counter, by window and step
 //! ```
 //!
-//! The scripts build record keys themselves (`record.lua`): [`record`] and it must agree.
+//! The scripts build the keys of records themselves: `record_key.lua` and [`record`] must agree.
 
 use sha2::{Digest, Sha256};
 
-use crate::store::{AttemptRef, NumberKey};
-use crate::verification::VerificationId;
+use crate::keyring::NumberKey;
+use crate::verification::{AttemptRef, VerificationId};
 
-/// The shards: as many as a byte has values.
+/// All shards: one for each value of a byte.
 pub(super) const SHARDS: std::ops::RangeInclusive<u8> = 0..=255;
 
 pub(super) fn record(id: VerificationId) -> String {
     format!("phlo2fa:{{{:02x}}}:v:{}", id.shard(), member(id))
 }
 
-/// In the shard of the verification that is written, which is the number's own, except for one that is older
-/// than the current SECRET_KEY: nothing stands there then, and its commit still stays in one slot.
+/// The number index in the shard of the verification that is written.
+///
+/// That is the number's own shard, except for a verification older than the current SECRET_KEY: its commit stays in one
+/// slot, and finds no index there.
 pub(super) fn newest(shard: u8, number: NumberKey) -> String {
     format!("phlo2fa:{{{shard:02x}}}:n:{:032x}", u128::from_be_bytes(number.0))
 }
@@ -48,22 +50,22 @@ pub(super) fn link(provider_id: &str) -> String {
     format!("phlo2fa:{{{}}}:link", hash(provider_id))
 }
 
-pub(super) fn parked(provider_id: &str) -> String {
+pub(super) fn pending(provider_id: &str) -> String {
     format!("phlo2fa:{{{}}}:parked", hash(provider_id))
 }
 
-/// Its name is all that a memo shares a slot with, and is short: there may be many.
-pub(super) fn memo(name: &str) -> String {
+/// The key of a small value. It is short, because there may be many, such as nonces.
+pub(super) fn value(name: &str) -> String {
     format!("phlo2fa:{{{name}}}:memo")
 }
 
-/// The name begins with its scope: `number:<32 hex>`.
-pub(super) fn count(name: &str) -> String {
+/// The key of a counter, whose name begins with its scope: `number:<32 hex>`.
+pub(super) fn counter(name: &str) -> String {
     let scope = name.split(':').next().unwrap_or_default();
     format!("phlo2fa:{{{}}}:count:{scope}", hash(name))
 }
 
-/// What stands in the number index: a verification, and behind it the wrong codes.
+/// Parses a number index: a verification and the wrong codes.
 pub(super) fn parse_newest(shard: u8, value: &[u8]) -> Option<(VerificationId, &[u8])> {
     let (member, guesses) = value.split_at_checked(32)?;
     Some((id(shard, std::str::from_utf8(member).ok()?)?, guesses))
@@ -75,7 +77,7 @@ fn hash(name: &str) -> String {
     format!("{:032x}", u128::from_be_bytes(half))
 }
 
-/// A verification within its shard. Sorted as text these are sorted as ids.
+/// A verification within its shard. Text order is the order of the ids.
 pub(super) fn member(id: VerificationId) -> String {
     let [_, random @ ..] = id.to_bytes();
     format!("{:032x}", u128::from_be_bytes(random))
@@ -88,7 +90,7 @@ pub(super) fn id(shard: u8, member: &str) -> Option<VerificationId> {
     Some(VerificationId::new(shard, random))
 }
 
-/// What a link holds.
+/// The value of a link.
 pub(super) fn attempt(to: AttemptRef) -> String {
     format!("{}:{}", to.id, to.attempt)
 }
@@ -104,15 +106,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_of_one_verification_shares_a_slot() {
+    fn the_keys_of_one_verification_share_a_slot() {
         let id = VerificationId::new(0x0a, 7);
         let keys = [record(id), newest(0x0a, NumberKey([0x0a; 16])), due(0x0a), list(0x0a, "a}{b")];
         assert!(keys.iter().all(|k| k.starts_with("phlo2fa:{0a}:")), "{keys:?}");
-        assert_eq!(link("x").split('}').next(), parked("x").split('}').next());
+        assert_eq!(link("x").split('}').next(), pending("x").split('}').next());
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn ids_and_attempts_survive_encoding() {
         let id = VerificationId::new(0xff, u128::MAX - 1);
         assert_eq!(super::id(0xff, &member(id)), Some(id));
         assert_eq!(super::id(0xff, "+1"), None);

@@ -1,0 +1,67 @@
+//! Counters in memory.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::expiring::ExpiringMap;
+use super::{Memory, clock};
+use crate::keyring::NumberKey;
+use crate::store::counters::{Counters, Increment, IncrementOutcome};
+use crate::store::error::StoreError;
+use crate::time::Timestamp;
+
+/// What a counter holds, by window in seconds and step.
+type Steps = BTreeMap<(u64, u64), i64>;
+
+#[derive(Default)]
+pub(super) struct CounterTable(ExpiringMap<String, Steps>);
+
+impl CounterTable {
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        self.0.expire(now);
+    }
+
+    fn first_over_limit(&self, increments: &[Increment], now: Timestamp) -> Option<IncrementOutcome> {
+        increments.iter().enumerate().find_map(|(index, increment)| {
+            let held = self.0.get(&increment.counter);
+            let wait = increment.wait(now, |window| {
+                let steps = held.into_iter().flat_map(move |steps| steps.range((window, 0)..=(window, u64::MAX)));
+                steps.map(|((_, step), amount)| (*step, *amount))
+            })?;
+            Some(IncrementOutcome::OverLimit { index, wait })
+        })
+    }
+
+    fn add(&mut self, increment: &Increment, now: Timestamp) {
+        let mut steps = self.0.remove(&increment.counter).unwrap_or_default();
+        for limit in &increment.limits.0 {
+            let window = limit.window.as_secs();
+            *steps.entry((window, limit.step(now))).or_insert(0) += increment.amount;
+            steps.retain(|(of, step), _| *of != window || *step >= limit.first_step(now));
+        }
+        self.0.insert(increment.counter.clone(), steps, clock() + increment.ttl());
+    }
+}
+
+#[async_trait]
+impl Counters for Memory {
+    async fn increment(
+        &self,
+        increments: &[Increment],
+        unless_in_use: Option<NumberKey>,
+        now: Timestamp,
+    ) -> Result<IncrementOutcome, StoreError> {
+        let mut state = self.state();
+        if let Some(id) = unless_in_use.and_then(|number| state.records.newest(number)) {
+            return Ok(IncrementOutcome::NumberInUse(id));
+        }
+        if let Some(refused) = state.counters.first_over_limit(increments, now) {
+            return Ok(refused);
+        }
+        for increment in increments {
+            state.counters.add(increment, now);
+        }
+        Ok(IncrementOutcome::Added)
+    }
+}

@@ -1,0 +1,198 @@
+//! [`Records`]: sealed verifications, their due times, the index of numbers and the lists of apps.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::error::StoreError;
+use crate::keyring::NumberKey;
+use crate::time::Timestamp;
+use crate::verification::VerificationId;
+
+/// How often a record has been written; 0 before the first time.
+pub type Revision = u32;
+
+/// A sealed record as the store holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// How often it has been written.
+    pub revision: Revision,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+}
+
+/// Everything that one commit changes. Safe to run twice, and late.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The verification.
+    pub id: VerificationId,
+    /// The app that may list it.
+    pub app: String,
+    /// The number whose index finds it. The index names the newest verification of the number.
+    pub number: NumberKey,
+    /// The state of the store that the decision was based on.
+    pub mode: CommitMode,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+    /// When it was created: its place in the app's list.
+    pub created_at: Timestamp,
+    /// When the timers must look at it next.
+    pub due: Option<Timestamp>,
+    /// How long from now the record is kept. Not zero.
+    pub ttl: Duration,
+    /// The wrong codes of the number. They are stored in the number's index, which may outlive the record.
+    pub guesses: Vec<u8>,
+    /// How long from now the index is kept at least, if `guesses` is not empty.
+    pub guesses_ttl: Duration,
+}
+
+/// Whether a commit creates or updates, and what it requires of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitMode {
+    /// Creates the record.
+    Create {
+        /// The verification that the number's index must name. Of two concurrent creations for one number, one fails
+        /// and finds the other.
+        previous: Option<VerificationId>,
+    },
+    /// Replaces the record.
+    Update {
+        /// The revision that the record must have.
+        expected: Revision,
+        /// Whether to write even if the record may be out of date.
+        ///
+        /// Redis replicates asynchronously. After a failover the promoted replica may hold an older state of the
+        /// record than clients have seen. Such a commit is refused with
+        /// [`CommitOutcome::PossiblyStale`], unless this is set.
+        accept_stale: bool,
+    },
+}
+
+impl Commit {
+    /// The revision that the record must have before this commit; 0 for a creation.
+    pub fn expected(&self) -> Revision {
+        match self.mode {
+            CommitMode::Create { .. } => 0,
+            CommitMode::Update { expected, .. } => expected,
+        }
+    }
+
+    /// The revision that this commit writes.
+    pub fn revision(&self) -> Revision {
+        self.expected() + 1
+    }
+}
+
+/// The result of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// The store holds it, at this revision.
+    Committed(Revision),
+    /// Another commit came first; nothing changed. Load and decide again.
+    Conflict,
+    /// The record was written before the last failover, so that later changes to it may be lost. Nothing changed.
+    PossiblyStale,
+}
+
+/// What one erasure removes: everything that commits have written of one verification. Safe to run twice, and late.
+#[derive(Clone, Debug)]
+pub struct Erasure {
+    /// The verification.
+    pub id: VerificationId,
+    /// The app that lists it.
+    pub app: String,
+    /// The number whose index may name it, under every live key.
+    pub numbers: Vec<NumberKey>,
+    /// The revision that the record must have.
+    pub expected: Revision,
+    /// The wrong codes of the number. An index that names the verification keeps these, and a tombstone id.
+    pub guesses: Vec<u8>,
+    /// How long from now that index is kept. Not zero: it also refuses a creation that arrives late.
+    pub index_ttl: Duration,
+}
+
+/// The result of an erasure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErasureOutcome {
+    /// The record is removed.
+    Erased,
+    /// There was no record.
+    Absent,
+    /// The record has another revision; nothing is removed. Load and decide again.
+    Changed,
+}
+
+/// A place in an app's list, which is sorted newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// When the verification at that place was created.
+    pub created_at: Timestamp,
+    /// The verification.
+    pub id: VerificationId,
+}
+
+/// Due verifications that a replica has leased.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// Due now, and leased to the caller.
+    pub ids: Vec<VerificationId>,
+    /// The earliest due time that is left, leases included, where the back end knows it.
+    pub next: Option<Timestamp>,
+}
+
+/// Reads and writes verifications, each with an optimistic commit.
+///
+/// Record, due time, number index and list entry change together, and only if the record still has the revision that
+/// the decision was based on.
+#[async_trait]
+pub trait Records: Send + Sync + 'static {
+    /// Loads one record.
+    async fn load(&self, id: VerificationId) -> Result<Option<StoredRecord>, StoreError>;
+
+    /// Loads several records, in the order of `ids`, without those that are gone.
+    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, StoredRecord)>, StoreError>;
+
+    /// Writes record, due time, number index and list entry, or nothing.
+    ///
+    /// A commit whose exact bytes are stored already answers `Committed` again.
+    async fn commit(&self, commit: &Commit) -> Result<CommitOutcome, StoreError>;
+
+    /// Removes a record with its due time, index and list entry.
+    ///
+    /// No later commit revives it: an update finds no record, and a creation finds a tombstone id in the number's
+    /// index for [`Erasure::index_ttl`].
+    async fn erase(&self, erasure: &Erasure) -> Result<ErasureOutcome, StoreError>;
+
+    /// Finds the newest verification of a number. If it expired or was erased, the id loads nothing.
+    async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError>;
+
+    /// Reads the wrong codes of a number, as the last commit of its newest verification wrote them.
+    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError>;
+
+    /// Lists an app's verifications before `before`, newest first, of one shard or of all.
+    ///
+    /// Fewer than `limit` entries mean that there are no more. Entries whose record is gone are skipped, in several
+    /// round trips if they are many, so that no script runs long.
+    async fn list(
+        &self,
+        app: &str,
+        shard: Option<u8>,
+        before: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Cursor>, StoreError>;
+
+    /// Leases up to `limit` verifications that are due at `now`, until `now + lease`.
+    ///
+    /// No other caller gets them before that. A commit sets a new due time and so ends the lease. A due time whose
+    /// record is gone is dropped.
+    async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError>;
+}
+
+/// The id that a number's index names after its newest verification was erased.
+///
+/// No record has this id. It differs for each erasure, so that a creation that arrives late never finds the `previous`
+/// it expects.
+pub(super) fn tombstone_id(erased: VerificationId) -> VerificationId {
+    let [shard, random @ ..] = erased.to_bytes();
+    VerificationId::new(shard, !u128::from_be_bytes(random))
+}

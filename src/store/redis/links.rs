@@ -1,0 +1,85 @@
+//! Links and pending reports in Redis.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_redis::redis::{Script, ScriptInvocation, Value, cmd, from_redis_value};
+
+use super::pool::Command;
+use super::script::{UNKNOWN_SHAPE, millis, script};
+use super::{Redis, keys};
+use crate::store::error::StoreError;
+use crate::store::links::{
+    Links, NONCE_TTL, NonceClaim, PENDING_MAX, PENDING_TTL, PendingReport, ReportTarget, claim_then_find_or_keep,
+};
+use crate::verification::{AttemptRef, VerificationId};
+
+static LINK: LazyLock<Script> = script!("link.lua");
+static UNLINK: LazyLock<Script> = script!("unlink.lua");
+static FIND_OR_KEEP: LazyLock<Script> = script!("find_or_keep.lua");
+static CLAIM_THEN_FIND_OR_KEEP: LazyLock<Script> = script!("claim_nonce.lua", "find_or_keep.lua");
+
+#[async_trait]
+impl Links for Redis {
+    async fn link(&self, provider_id: &str, to: AttemptRef, ttl: Duration) -> Result<Vec<PendingReport>, StoreError> {
+        let mut script = with_link_keys(&LINK, provider_id);
+        script.arg(keys::attempt(to)).arg(millis(ttl));
+        let pending: Vec<Vec<u8>> = self.pool.run(Command::Script(script)).await?;
+        pending.iter().map(|report| serde_json::from_slice(report).map_err(|_| UNKNOWN_SHAPE)).collect()
+    }
+
+    async fn find_or_keep(&self, provider_id: &str, report: &PendingReport) -> Result<Option<AttemptRef>, StoreError> {
+        let script = find_or_keep_script(&FIND_OR_KEEP, provider_id, report)?;
+        let found: Option<String> = self.pool.run(Command::Script(script)).await?;
+        found.map(|text| keys::parse_attempt(&text).ok_or(UNKNOWN_SHAPE)).transpose()
+    }
+
+    async fn claim_then_find_or_keep(
+        &self,
+        nonce: &NonceClaim,
+        provider_id: &str,
+        report: &PendingReport,
+    ) -> Result<ReportTarget, StoreError> {
+        if self.is_cluster {
+            return claim_then_find_or_keep(self, nonce, provider_id, report).await;
+        }
+        let mut script = find_or_keep_script(&CLAIM_THEN_FIND_OR_KEEP, provider_id, report)?;
+        script.key(keys::value(&nonce.name)).arg(&nonce.content_hash[..]).arg(millis(NONCE_TTL));
+        match self.pool.run(Command::Script(script)).await? {
+            Value::Nil => Ok(ReportTarget::Pending),
+            Value::Int(_) => Ok(ReportTarget::Replayed),
+            found => {
+                let text: String = from_redis_value(found).map_err(|_| UNKNOWN_SHAPE)?;
+                keys::parse_attempt(&text).map(ReportTarget::Attempt).ok_or(UNKNOWN_SHAPE)
+            }
+        }
+    }
+
+    async fn forget_pending(&self, provider_id: &str) -> Result<(), StoreError> {
+        self.pool.run(Command::Keyed(cmd("DEL").arg(keys::pending(provider_id)))).await
+    }
+
+    async fn unlink(&self, provider_id: &str, of: VerificationId) -> Result<(), StoreError> {
+        let mut script = with_link_keys(&UNLINK, provider_id);
+        script.arg(of.to_string());
+        self.pool.run(Command::Script(script)).await
+    }
+}
+
+fn with_link_keys(script: &'static Script, provider_id: &str) -> ScriptInvocation<'static> {
+    let mut script = script.prepare_invoke();
+    script.key(keys::link(provider_id)).key(keys::pending(provider_id));
+    script
+}
+
+fn find_or_keep_script(
+    script: &'static Script,
+    provider_id: &str,
+    report: &PendingReport,
+) -> Result<ScriptInvocation<'static>, StoreError> {
+    let report = serde_json::to_vec(report).map_err(|_| StoreError::Unreadable("cannot be written"))?;
+    let mut script = with_link_keys(script, provider_id);
+    script.arg(report).arg(millis(PENDING_TTL)).arg(PENDING_MAX);
+    Ok(script)
+}

@@ -1,0 +1,13 @@
+//! [`Records`]: commits, lists, due times, erasures.
+//!
+//! [`Records`]: phlo_2fa::store::Records
+
+mod commits;
+mod due;
+mod erasures;
+mod lists;
+
+pub(crate) use commits::*;
+pub(crate) use due::*;
+pub(crate) use erasures::*;
+pub(crate) use lists::*;

@@ -1,0 +1,253 @@
+//! Outages: every method reports them without keys or addresses, and the store recovers by itself.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use phlo_2fa::store::redis::Redis;
+use phlo_2fa::store::{
+    AttemptRef, Commit, CommitMode, CommitOutcome, Links, OutageCause, PendingReport, Records, ServerRefusal, Store,
+    StoreError, Values,
+};
+use phlo_2fa::verification::event::{Facts, TextReport};
+
+use crate::connect;
+use crate::drafts::*;
+use crate::redis_server::RedisServer;
+
+/// Calls the methods and expects each to fail.
+async fn assert_that_every_method_is_unavailable(store: &Redis, server: &RedisServer) {
+    let draft = draft();
+    let to = AttemptRef { id: draft.id, attempt: 0 };
+    let errors = [
+        ("now", store.now().await.err()),
+        ("load", store.load(draft.id).await.err()),
+        ("load_many", store.load_many(&[draft.id]).await.err()),
+        ("commit", store.commit(&draft).await.err()),
+        ("newest", store.newest(draft.number).await.err()),
+        ("list", store.list("shop", None, None, 1).await.err()),
+        ("claim_due", store.claim_due(at(0), LONG, 1).await.err()),
+        ("link", store.link("uuid", to, LONG).await.err()),
+        (
+            "find_or_keep",
+            store.find_or_keep("uuid", &PendingReport::Text(TextReport::Sent, Facts::default())).await.err(),
+        ),
+        ("forget_pending", store.forget_pending("uuid").await.err()),
+        ("values", store.values(&["name".to_owned()]).await.err()),
+        ("ping", store.ping().await.err()),
+    ];
+    for (method, error) in errors {
+        assert_unavailable(method, error, server);
+    }
+    assert_eq!(store.warnings().await, Vec::<String>::new());
+}
+
+fn assert_unavailable(method: &str, error: Option<StoreError>, server: &RedisServer) {
+    let Some(StoreError::Unavailable(cause)) = error else { panic!("{method}: {error:?}") };
+    let text = format!("{cause} {cause:?}");
+    let reveals = [&server.port.to_string(), "127.0.0.1", "phlo2fa", "uuid"].iter().any(|word| text.contains(*word));
+    assert!(!reveals, "{method}: {text}");
+}
+
+fn accepting_stale(commit: Commit) -> Commit {
+    let mode = CommitMode::Update { expected: commit.expected(), accept_stale: true };
+    Commit { mode, ..commit }
+}
+
+async fn until_it_answers(store: &dyn Store) {
+    let start = Instant::now();
+    while store.ping().await.is_err() || store.load(draft().id).await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(10), "the store never answers again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_waits_for_a_server_that_is_not_there_yet() {
+    let mut server = RedisServer::start();
+    server.kill();
+    let store = connect(&server.url());
+    assert_that_every_method_is_unavailable(&store, &server).await;
+    server.restart();
+    commit(&store, &draft()).await;
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_used_again_at_once() {
+    let mut server = RedisServer::start();
+    let store = connect(&server.url());
+    // Several connections, so that requests meet more than one dead connection.
+    let many = join_all((0..4).map(|_| store.ping())).await;
+    assert!(many.iter().all(Result::is_ok));
+    server.restart();
+    commit(&store, &draft()).await;
+    server.kill();
+    assert_that_every_method_is_unavailable(&store, &server).await;
+    server.restart();
+    commit(&store, &draft()).await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_comes_back_is_used_again() {
+    let mut server = RedisServer::start_cluster();
+    let store = connect(&server.url());
+    commit(&store, &draft()).await;
+    server.kill();
+    assert_that_every_method_is_unavailable(&store, &server).await;
+    server.restart();
+    until_it_answers(&store).await;
+    commit(&store, &draft()).await;
+}
+
+#[tokio::test]
+async fn a_dead_primary_stops_no_other_shard() {
+    let mut servers = RedisServer::start_cluster_of_three();
+    let store = connect(&servers[0].url());
+    let drafts: Vec<_> = (0..=255).map(|shard| Commit { due: Some(at(0)), ..draft_of(number_in(shard)) }).collect();
+    for draft in &drafts {
+        commit(&store, draft).await;
+    }
+    servers[1].kill();
+    let mut reached = Vec::new();
+    for draft in &drafts {
+        if store.commit(&after(draft, b"second")).await.is_ok() {
+            reached.push(draft.id);
+        }
+    }
+    assert!((130..230).contains(&reached.len()), "{} of 256 shards", reached.len());
+    // The due times of the other shards are claimed at the first attempt.
+    let mut claimed = store.claim_due(at(0), LONG, 256).await.unwrap().ids;
+    claimed.sort_unstable();
+    assert_eq!(claimed, reached);
+    // So many requests at once stall the cluster connection of redis-rs: the pool drops it and opens another.
+    join_all(drafts.iter().map(|draft| store.load(draft.id))).await;
+    let start = Instant::now();
+    while store.load(reached[0]).await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(10), "the remaining shards are never reached again");
+    }
+}
+
+#[tokio::test]
+async fn a_request_to_a_hanging_server_fails_within_a_second() {
+    let server = RedisServer::start();
+    let store = connect(&server.url());
+    store.ping().await.unwrap();
+    // Longer than any request waits.
+    server.command(&["CLIENT", "PAUSE", "6000", "ALL"]);
+    let start = Instant::now();
+    assert!(store.ping().await.is_err());
+    // Fifty requests wait as long as one, on a slow machine too.
+    let most = (start.elapsed() * 7 / 4).max(Duration::from_millis(1900));
+    let start = Instant::now();
+    let pings = join_all((0..50).map(|_| store.ping())).await;
+    assert!(start.elapsed() < most, "{:?} of {most:?}", start.elapsed());
+    assert!(pings.iter().all(|p| matches!(p, Err(StoreError::Unavailable(OutageCause::Timeout)))));
+    until_it_answers(&store).await;
+}
+
+#[tokio::test]
+async fn a_refused_commit_changes_nothing_and_succeeds_later() {
+    let (server, other) = (RedisServer::start(), RedisServer::start());
+    let store = connect(&server.url());
+    let other = other.port.to_string();
+    let faults: [(&[&str], &[&str], ServerRefusal); 3] = [
+        (&["REPLICAOF", "127.0.0.1", &other], &["REPLICAOF", "NO", "ONE"], ServerRefusal::ReadOnly),
+        (
+            &["CONFIG", "SET", "min-replicas-to-write", "1"],
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
+            ServerRefusal::NoReplicas,
+        ),
+        (&["CONFIG", "SET", "maxmemory", "1"], &["CONFIG", "SET", "maxmemory", "0"], ServerRefusal::OutOfMemory),
+    ];
+    for (fault, cure, refusal) in faults {
+        // Loads the script, so that the commit fails and not the loading.
+        commit(&store, &draft()).await;
+        server.command(fault);
+        let draft = draft();
+        let error = store.commit(&draft).await.expect_err("the server refuses to write");
+        // Before Redis 7 a script reports each of them as ERR.
+        let expected = [refusal, ServerRefusal::General].map(OutageCause::Refused);
+        assert!(matches!(&error, StoreError::Unavailable(cause) if expected.contains(cause)), "{fault:?}: {error:?}");
+        server.command(cure);
+        assert_eq!(store.load(draft.id).await.unwrap(), None, "{fault:?}");
+        assert_eq!(store.newest(draft.number).await.unwrap(), None, "{fault:?}");
+        commit(&store, &draft).await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_master_is_found_through_its_sentinel() {
+    let (master, replica) = (RedisServer::start(), RedisServer::start());
+    replica.command(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+    let sentinel = RedisServer::start_sentinel(&master);
+    let store = connect(&sentinel.url());
+    let start = Instant::now();
+    while !replica.command(&["INFO", "replication"]).contains("master_link_status:up") {
+        assert!(start.elapsed() < Duration::from_secs(30), "the replica never finds its master");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let first = Commit { due: Some(at(0)), ..draft() };
+    commit(&store, &first).await;
+    while !sentinel.command(&["SENTINEL", "FAILOVER", "main"]).starts_with("OK") {
+        assert!(start.elapsed() < Duration::from_secs(30), "the sentinel never knows the replica");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // A server that changes its role closes its connections, those of this test too.
+    let is = |server: &RedisServer, role| server.try_command(&["ROLE"]).is_ok_and(|answer| answer.contains(role));
+    while !is(&replica, "master") || !is(&master, "slave") {
+        assert!(start.elapsed() < Duration::from_secs(60), "there is no other master");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // The old connection still answers, with READONLY.
+    let second = after(&first, b"second");
+    assert_eq!(store.commit(&second).await.unwrap(), CommitOutcome::PossiblyStale);
+    let second = accepting_stale(second);
+    commit(&store, &second).await;
+    // From here on the record belongs to the history of the new master.
+    commit(&store, &after(&second, b"third")).await;
+    assert!(
+        replica.command(&["EXISTS", &format!("phlo2fa:{{{:02x}}}:due", first.id.shard())]).contains('1'),
+        "the new master has taken the commits"
+    );
+}
+
+#[tokio::test]
+async fn a_promoted_replica_updates_only_records_of_its_own_history() {
+    let (primary, server) = (RedisServer::start(), RedisServer::start());
+    let store = connect(&server.url());
+    server.command(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+    server.command(&["REPLICAOF", "NO", "ONE"]);
+    // A record of a server that was never promoted, one of a version without histories, and one of its own.
+    for (history, is_accepted) in [(Some("\0\0\0\u{1}"), false), (Some("\0\0\0\0"), true), (None, true)] {
+        let first = draft();
+        commit(&store, &first).await;
+        if let Some(history) = history {
+            let records = server.command(&["KEYS", "phlo2fa:*:v:*"]);
+            let member = &first.id.to_string()[6..];
+            let record = records.lines().find(|key| key.ends_with(member)).expect("its record");
+            server.command(&["SETRANGE", record, "0", history]);
+        }
+        let second = after(&first, b"second");
+        let expected = if is_accepted { CommitOutcome::Committed(2) } else { CommitOutcome::PossiblyStale };
+        assert_eq!(store.commit(&second).await.unwrap(), expected, "{history:?}");
+        let second = accepting_stale(second);
+        commit(&store, &second).await;
+        commit(&store, &after(&second, b"third")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_commit_is_retried_once_after_a_lost_answer() {
+    let server = RedisServer::start();
+    let store = connect(&server.url());
+    for n in 0..20_u8 {
+        let draft = Commit { sealed: vec![n; 64], ..draft() };
+        store.ping().await.unwrap();
+        // The connection closes during the commit, before or after it takes effect.
+        let cut = async {
+            tokio::task::yield_now().await;
+            server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+        };
+        let (outcome, ()) = tokio::join!(store.commit(&draft), cut);
+        assert_eq!(outcome.unwrap(), CommitOutcome::Committed(1));
+    }
+}
