@@ -5,3 +5,4 @@ pub(crate) mod keys;
 mod outages;
 mod permissions;
 mod setup;
+mod tls;
