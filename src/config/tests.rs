@@ -59,6 +59,7 @@ fn each_wrong_value_is_one_fault_of_its_variable_and_is_never_repeated() {
         ("SECRET_KEY", "secret-value"),
         ("SECRET_KEY_PREVIOUS", "c2VjcmV0LXZhbHVl"),
         ("REDIS_URL", "http://secret-value"),
+        ("REDIS_CA_FILE", "/secret-value"),
         ("REDIS_POOL_SIZE", "+8"),
         ("BIND", "localhost:8080"),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),

@@ -1,6 +1,6 @@
 //! [`Redis`]: the back end that replicas share. One server, a cluster, or a master that sentinels name.
 //!
-//! Every change is one script in one slot (`lua/`). All scripts except `increment.lua` are idempotent. [`keys`] names
+//! Every change is one script in one slot (`lua/`). All scripts except `increment.lua` are idempotent. `keys.rs` names
 //! every key. Timers and lists span all shards: one script on one server, and in a cluster one script for each shard.
 
 mod connection;

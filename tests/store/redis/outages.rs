@@ -127,6 +127,31 @@ async fn a_dead_primary_stops_no_other_shard() {
 }
 
 #[tokio::test]
+async fn a_hanging_primary_stops_no_other_shard() {
+    let servers = RedisServer::start_cluster_of_three();
+    let store = connect(&servers[0].url());
+    let drafts: Vec<_> = (0..64).map(|shard| draft_of(number_in(shard))).collect();
+    for draft in &drafts {
+        commit(&store, draft).await;
+    }
+    let hangs = |draft: &&Commit| {
+        let key = format!("phlo2fa:{{{:02x}}}:due", draft.id.shard());
+        let slot: u16 = servers[0].command(&["CLUSTER", "KEYSLOT", &key]).parse().expect("a slot");
+        (5461..=10922).contains(&slot)
+    };
+    let (hanging, others): (Vec<_>, Vec<_>) = drafts.iter().partition(hangs);
+    servers[1].command(&["CLIENT", "PAUSE", "20000", "ALL"]);
+    assert!(store.load(hanging[0].id).await.is_err());
+    // Connections that are open stay in use, and new ones are opened although one node does not answer.
+    for store in [&store, &connect(&servers[0].url())] {
+        for draft in &others {
+            store.load(draft.id).await.expect("the other primaries answer");
+        }
+        assert!(store.load(hanging[0].id).await.is_err());
+    }
+}
+
+#[tokio::test]
 async fn a_request_to_a_hanging_server_fails_within_a_second() {
     let server = RedisServer::start();
     let store = connect(&server.url());
