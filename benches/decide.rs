@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use divan::{Bencher, black_box};
 use phlo_2fa::phone::{Carrier, PhoneNumber};
-use phlo_2fa::replay::{Named, generate, play};
+use phlo_2fa::replay::{PlayedPolicy, generate, play};
 use phlo_2fa::route_model::{
     Costs, Estimates, Insight, Lesson, Level, Observation, RouteKnowledge, RouteStats, ask, begin, see,
 };
@@ -141,6 +141,6 @@ fn stats_from_bytes(bencher: Bencher) {
 #[divan::bench(args = ["never", "fixed+fail:30", "adaptive"], sample_count = 3, sample_size = 1)]
 fn replay_20_000(bencher: Bencher, policy: &str) {
     let trace = generate(1, 20_000);
-    let named: Named = policy.parse().expect("a policy");
+    let named: PlayedPolicy = policy.parse().expect("a policy");
     bencher.bench_local(|| play(&trace, named.player().as_mut()));
 }

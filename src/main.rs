@@ -12,7 +12,7 @@ use phlo_2fa::app::{Application, Options};
 use phlo_2fa::config::{Config, local_url};
 use phlo_2fa::doctor::{self, Finding, Unwell};
 use phlo_2fa::export;
-use phlo_2fa::replay::{self, Named, Source};
+use phlo_2fa::replay::{self, PlayedPolicy, ReplayOptions, TraceSource};
 use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::{http, telemetry};
@@ -36,9 +36,9 @@ enum Command {
     Demo(LocalPlivo),
     /// Run the local Plivo alone.
     SimulatePlivo(LocalPlivo),
-    /// Play recorded or made-up verifications under other escalation policies: a table, a plot, every decision.
+    /// Play recorded or generated verifications under other escalation policies: a table, a plot, every decision.
     Replay(Replay),
-    /// Write the service's finished verifications as a trace for replay: no numbers, ids, codes, apps or metadata.
+    /// Write the service's finished verifications as a trace for replay, without numbers, ids, codes, apps or metadata.
     Export(Export),
     /// Look at settings, Redis, Plivo, the PHLO, the public URL and signatures; say how to mend each.
     Doctor(Checkup),
@@ -63,43 +63,43 @@ struct LocalPlivo {
 
 #[derive(Args)]
 struct Replay {
-    /// Verifications in the format of docs/replay.md. Without it a day of them is made up.
+    /// A trace in the format of docs/replay.md. Without it a day of verifications is generated.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// A policy as ESCALATION has it, any number of times: adaptive, adaptive:thrifty, adaptive:eager, fixed:SECONDS,
+    /// A policy as in ESCALATION; may be repeated: adaptive, adaptive:thrifty, adaptive:eager, fixed:SECONDS,
     /// fixed+fail:SECONDS, fail, never.
     #[arg(long, value_name = "POLICY")]
-    policy: Vec<Named>,
-    /// Where every decision of the one policy goes: id,escalate_at_s,reason.
+    policy: Vec<PlayedPolicy>,
+    /// Write every decision of the one policy to this file: id,escalate_at_s,reason.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print the figures as JSON: an object for one policy, an array for several.
     #[arg(long)]
     summary: bool,
-    /// Draw cost against waiting, beside the curve of all set timers, as SVG.
+    /// Draw cost against waiting, with the curve of set timers, as SVG to this file.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Which day is made up.
+    /// Seed of the generated day.
     #[arg(long, default_value_t = 1, conflicts_with = "trace")]
     seed: u64,
-    /// How many verifications are made up.
+    /// Number of generated verifications.
     #[arg(long, default_value_t = 20_000, conflicts_with = "trace", value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
     rows: u32,
 }
 
 #[derive(Args)]
 struct Export {
-    /// Where the trace goes; standard output without it.
+    /// Write the trace to this file; the default is standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Only this app's; otherwise those of every app of API_KEYS and of the legacy routes.
+    /// Export this app alone; the default is every app in API_KEYS and the legacy routes.
     #[arg(long, value_name = "APP")]
     app: Option<String>,
-    /// Only those begun at this moment (2026-11-24T09:30:00Z, or a date, in UTC) or later.
-    #[arg(long, value_name = "MOMENT", value_parser = export::moment)]
+    /// Export verifications that began at this time (2026-11-24T09:30:00Z, or a date, in UTC) or later.
+    #[arg(long, value_name = "TIME", value_parser = export::moment)]
     since: Option<Timestamp>,
-    /// Only those begun before this moment.
-    #[arg(long, value_name = "MOMENT", value_parser = export::moment)]
+    /// Export verifications that began before this time.
+    #[arg(long, value_name = "TIME", value_parser = export::moment)]
     until: Option<Timestamp>,
 }
 
@@ -278,18 +278,17 @@ async fn simulate(local: LocalPlivo) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads no setting: a trace and a policy are all that counts.
 fn replay(asked: Replay) -> anyhow::Result<()> {
     let source = match asked.trace {
-        Some(path) => Source::File(path),
-        None => Source::Generated { seed: asked.seed, rows: asked.rows.try_into()? },
+        Some(path) => TraceSource::File(path),
+        None => TraceSource::Generated { seed: asked.seed, rows: asked.rows.try_into()? },
     };
     let Replay { policy: policies, out, summary, plot, .. } = asked;
-    let said = replay::run(&replay::Options { source, policies, out, summary, plot })?;
-    say_with_notes(&format!("{}\n", said.text), &said.notes)
+    let output = replay::run(&ReplayOptions { source, policies, out, summary, plot })?;
+    say_with_notes(&format!("{}\n", output.text), &output.notes)
 }
 
-/// Writes nothing before everything was read, so that what is there is whole.
+/// Writes only after every page was read, so that a file is never partial.
 async fn export(asked: Export) -> anyhow::Result<()> {
     let Export { out, app, since, until } = asked;
     let exported = export::run(env(), &export::Options { app, since, until }).await?;

@@ -14,7 +14,10 @@ use flate2::read::GzDecoder;
 use phlo_2fa::export::{COLUMNS, Options, export};
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
-use phlo_2fa::replay::{Call, CallResult, NEVER, Named, Outcome, Report, Row, Summary, TTL_MS, Trace, play};
+use phlo_2fa::replay::{
+    CallResult, FinalReport, NEVER, PlayedCall, PlayedOutcome, PlayedPolicy, PolicyFigures, TTL_MS, Trace, TraceRow,
+    play,
+};
 use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Memory, Records, Store, record};
 use phlo_2fa::verification::state::Details;
 use phlo_2fa::verification::{Code, Event, Mode, Request, Rules, VerificationId, decide, open};
@@ -30,11 +33,11 @@ fn under_the_policy_that_ran_everybody_ends_as_they_did() {
     for policy in ["never", "fail", "fixed:20", "fixed+fail:30"] {
         let calls = played(&truth, policy);
         let again = Trace::parse(&seen(&truth, &calls)).unwrap();
-        assert!(!again.notes.iter().any(|note| note.contains("could not be made to")), "{:?}", again.notes);
+        assert!(!again.notes.iter().any(|note| note.contains("could not be reconstructed")), "{:?}", again.notes);
         for ((row, call), anew) in truth.rows.iter().zip(&calls).zip(&again.rows) {
-            let was = Outcome::of(row, call.map(|call| call.age_ms));
-            let is = Outcome::of(anew, call.map(|call| call.age_ms));
-            assert_eq!((is.verified_ms, is.placed), (was.verified_ms, was.placed), "{policy} {row:?} {anew:?}");
+            let was = PlayedOutcome::of(row, call.map(|call| call.age_ms));
+            let is = PlayedOutcome::of(anew, call.map(|call| call.age_ms));
+            assert_eq!((is.verified_ms, is.is_placed), (was.verified_ms, was.is_placed), "{policy} {row:?} {anew:?}");
         }
         let (was, is) = (summary(&truth, policy), summary(&again, policy));
         assert_eq!(was.calls_k, is.calls_k, "{policy}");
@@ -75,7 +78,7 @@ fn an_outage_that_was_gone_through_is_one_again() {
         };
     }
     let trace = Trace::parse(&text).unwrap();
-    let arrived = |rows: &[Row]| rows.iter().filter(|row| row.arrive_ms != NEVER).count();
+    let arrived = |rows: &[TraceRow]| rows.iter().filter(|row| row.arrive_ms != NEVER).count();
     assert_eq!(arrived(&trace.rows[..40]), 40);
     assert!(arrived(&trace.rows[44..76]) <= 8, "{}", arrived(&trace.rows[44..76]));
     assert_eq!(trace.rows[50].sms_price_u, 8_000, "as others in the country");
@@ -88,8 +91,8 @@ fn what_was_seen_must_make_sense() {
         |rest: &str| Trace::parse(&format!("{COLUMNS}\n1,0,US,310260,,,,,,,,{rest}\n")).unwrap_err().to_string();
     for (rest, expected) in [
         (",,,,9000", "line 2: seen_end is \"\", not sms, call, expired, canceled, max_checks_reached or undeliverable"),
-        (",,,sms,", "line 2: seen_end without seen_end_ms"),
-        (",,,call,9000", "line 2: seen_end is call, and seen_call_ms is empty"),
+        (",,,sms,", "line 2: seen_end is set, but seen_end_ms is empty"),
+        (",,,call,9000", "line 2: seen_end is call, but seen_call_ms is empty"),
         (",,9000,sms,9000", "line 2: seen_call_ms is not before seen_end_ms"),
     ] {
         assert_eq!(fault(rest), expected);
@@ -181,7 +184,7 @@ async fn what_a_service_saw_is_exported_without_whom_it_was_about_and_played_aga
             "{column}"
         );
     }
-    assert!(!again.notes.iter().any(|note| note.contains("not known and was not read")), "{:?}", again.notes);
+    assert!(!again.notes.iter().any(|note| note.contains("is unknown and was ignored")), "{:?}", again.notes);
 }
 
 #[tokio::test]
@@ -244,7 +247,7 @@ fn base64_key(text: &str) -> SecretSlice<u8> {
 }
 
 /// What a service would have written of these people, had it called them so.
-fn seen(trace: &Trace, calls: &[Option<Call>]) -> String {
+fn seen(trace: &Trace, calls: &[Option<PlayedCall>]) -> String {
     let mut text = format!("{COLUMNS}\n");
     for (row, call) in trace.rows.iter().zip(calls) {
         text += &line(row, call.map(|call| call.age_ms));
@@ -252,14 +255,14 @@ fn seen(trace: &Trace, calls: &[Option<Call>]) -> String {
     text
 }
 
-fn line(row: &Row, call_ms: Option<u64>) -> String {
-    let outcome = Outcome::of(row, call_ms);
-    let call_ms = call_ms.filter(|_| outcome.placed);
-    let known = call_ms.filter(|_| !outcome.cancelled);
+fn line(row: &TraceRow, call_ms: Option<u64>) -> String {
+    let outcome = PlayedOutcome::of(row, call_ms);
+    let call_ms = call_ms.filter(|_| outcome.is_placed);
+    let known = call_ms.filter(|_| !outcome.is_hung_up);
     let result = match row.call_result {
         CallResult::Answered => "answered",
         CallResult::Voicemail => "voicemail",
-        CallResult::Unmet => "noanswer",
+        CallResult::Unanswered => "noanswer",
     };
     let is_answered = known.is_some_and(|at| result == "answered" && at + row.call_ring_ms < outcome.verified_ms);
     let (end, end_ms) = match outcome.verified_ms {
@@ -267,10 +270,11 @@ fn line(row: &Row, call_ms: Option<u64>) -> String {
         at if is_answered => ("call", at),
         at => ("sms", at),
     };
-    let report = row.report.map_or("", |report| if report == Report::Delivered { "delivered" } else { "undelivered" });
+    let report =
+        row.report.map_or("", |report| if report == FinalReport::Delivered { "delivered" } else { "undelivered" });
     let number = |of: Option<u64>| of.filter(|n| *n != NEVER).map(|n| n.to_string()).unwrap_or_default();
     let mut line = format!("{},{},{}{}", row.id, row.t0_ms, char::from(row.cc[0]), char::from(row.cc[1]));
-    let billed = Some(row.call_price_u).filter(|_| outcome.billed);
+    let billed = Some(row.call_price_u).filter(|_| outcome.is_billed);
     for field in [
         row.route.to_string(),
         row.sms_price_u.to_string(),
@@ -279,7 +283,7 @@ fn line(row: &Row, call_ms: Option<u64>) -> String {
         number(Some(row.dlr_ms)),
         report.to_owned(),
         String::new(),
-        number(Some(row.resend_ms).filter(|_| outcome.pressed)),
+        number(Some(row.resend_ms).filter(|_| outcome.is_resend_requested)),
         known.map_or("", |_| result).to_owned(),
         number(known.map(|_| row.call_ring_ms)),
         number(call_ms),
@@ -300,11 +304,11 @@ fn training(rows: usize) -> Trace {
     trace
 }
 
-fn played(trace: &Trace, policy: &str) -> Vec<Option<Call>> {
-    play(trace, policy.parse::<Named>().unwrap().player().as_mut())
+fn played(trace: &Trace, policy: &str) -> Vec<Option<PlayedCall>> {
+    play(trace, policy.parse::<PlayedPolicy>().unwrap().player().as_mut())
 }
 
-fn summary(trace: &Trace, policy: &str) -> Summary {
+fn summary(trace: &Trace, policy: &str) -> PolicyFigures {
     let ages: Vec<Option<u64>> = played(trace, policy).iter().map(|call| call.map(|call| call.age_ms)).collect();
-    Summary::of(policy, trace, &ages)
+    PolicyFigures::of(policy, trace, &ages)
 }

@@ -1,6 +1,7 @@
-//! The service and the replay decide alike: both are told the same verifications, event by event, and call at the
-//! same moments, every one of them; in the end they have learned the same of every route, to the last bit. What the
-//! service hears it hears through its engine, as callbacks and people bring it, and its escalator wakes it.
+//! The live service and the replay decide alike.
+//!
+//! Both get the same events of the same verifications. They call at the same moments and learn the same statistics of
+//! every route, to the last bit. The service gets its events through the engine, and its own timers wake it.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 #[path = "support/mod.rs"]
@@ -15,9 +16,9 @@ use flate2::read::GzDecoder;
 use phlo_2fa::engine::Creation;
 use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::phone::{Carrier, PhoneNumber};
-use phlo_2fa::replay::adaptive::Adaptive;
-use phlo_2fa::replay::player::{PlayReason, PlayedEvent, Player, RouteFacts, Wish};
-use phlo_2fa::replay::{Call, Named, Report, Row, Trace, play};
+use phlo_2fa::replay::adaptive::AdaptivePlayer;
+use phlo_2fa::replay::player::{PlayReason, PlayedEvent, Player, PlayerRequest, RouteFacts};
+use phlo_2fa::replay::{FinalReport, PlayedCall, PlayedPolicy, Trace, TraceRow, play};
 use phlo_2fa::route_model::{Costs, Key, RouteStats};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::event::{CallReport, Facts as Told, FailureClass, TextReport};
@@ -26,15 +27,15 @@ use phlo_2fa::verification::{Channel, Code, Event, Mode, Verification, Verificat
 use support::{Setup, TestApp};
 
 const CODE: &str = "8675309";
-/// What a call costs where nothing was learned of it, in the service as in the rows.
+/// The price of a call before any was billed, in the service and in the rows.
 const CALL_PRICE_U: u64 = 25_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_calls_when_the_replay_says_in_every_row_and_learns_the_same() {
     let trace = rows(1000);
-    let mut policy = Adaptive::new(Costs::BALANCED);
+    let mut policy = AdaptivePlayer::new(Costs::BALANCED);
     let replayed = play(&trace, &mut policy);
-    assert_eq!(replayed, play(&trace, "adaptive".parse::<Named>().unwrap().player().as_mut()));
+    assert_eq!(replayed, play(&trace, "adaptive".parse::<PlayedPolicy>().unwrap().player().as_mut()));
     let env = vec![
         ("ESCALATION", "adaptive".into()),
         ("CODE_TTL", "600".into()),
@@ -42,7 +43,7 @@ async fn the_service_calls_when_the_replay_says_in_every_row_and_learns_the_same
         ("MAX_ATTEMPTS", "20".into()),
         ("LOG_FORMAT", "json".into()),
     ];
-    // Its Plivo takes everything; what it would report goes nowhere.
+    // The local Plivo accepts every request, and its reports go to an address that does not answer.
     let nowhere = Some("http://127.0.0.1:9".into());
     let app = TestApp::spawn_with(Setup { env, speed: 1000.0, canvas_url: nowhere, ..Setup::default() }).await;
     let start = app.clock.now().await.unwrap();
@@ -53,7 +54,7 @@ async fn the_service_calls_when_the_replay_says_in_every_row_and_learns_the_same
         play(&trace, &mut service)
     });
     let live = live.await.unwrap();
-    let ages = |calls: &[Option<Call>]| calls.iter().map(|call| call.map(|call| call.age_ms)).collect::<Vec<_>>();
+    let ages = |calls: &[Option<PlayedCall>]| calls.iter().map(|call| call.map(|call| call.age_ms)).collect::<Vec<_>>();
     let (replayed, live) = (ages(&replayed), ages(&live));
     let differing: Vec<_> = replayed.iter().zip(&live).enumerate().filter(|(_, (a, b))| a != b).collect();
     assert!(replayed.iter().filter(|call| call.is_some()).count() > 100);
@@ -66,7 +67,7 @@ async fn the_service_calls_when_the_replay_says_in_every_row_and_learns_the_same
     assert!(other.is_empty(), "{other:?}");
 }
 
-/// The service as a policy that is played.
+/// The live service as a player.
 struct Service {
     app: TestApp,
     start: Timestamp,
@@ -76,19 +77,26 @@ struct Service {
 }
 
 impl Player for Service {
-    fn see(&mut self, id: u64, facts: &RouteFacts, seen: PlayedEvent, at_ms: u64, age_ms: u64) -> Wish {
+    fn on_event(&mut self, id: u64, facts: &RouteFacts, event: PlayedEvent, at_ms: u64, age_ms: u64) -> PlayerRequest {
         let runtime = self.runtime.clone();
-        runtime.block_on(self.told(id, facts, seen, at_ms, age_ms))
+        runtime.block_on(self.apply(id, facts, event, at_ms, age_ms))
     }
 }
 
 impl Service {
-    async fn told(&mut self, id: u64, facts: &RouteFacts, seen: PlayedEvent, at_ms: u64, age_ms: u64) -> Wish {
+    async fn apply(
+        &mut self,
+        id: u64,
+        facts: &RouteFacts,
+        played: PlayedEvent,
+        at_ms: u64,
+        age_ms: u64,
+    ) -> PlayerRequest {
         let engine = &self.app.engine;
         let now = self.app.clock.now().await.unwrap();
         self.app.clock.advance((self.start + Duration::from_millis(at_ms)).since(now));
         let carrier = Carrier::from_code(facts.route);
-        if seen == PlayedEvent::Started {
+        if played == PlayedEvent::Started {
             let to = number(facts.route, id);
             engine.learner.note_carrier(&to, carrier.unwrap());
             let created = engine.create(creation(to)).await.unwrap();
@@ -98,16 +106,16 @@ impl Service {
         let told = Told { carrier, cost_u: None };
         let text = |report| Event::TextReported { attempt: 0, report, provider_id: None, facts: told };
         let lost = TextReport::Undelivered { error_code: Some("30".into()), class: FailureClass::Permanent };
-        let event = match seen {
+        let event = match played {
             PlayedEvent::Started => None,
             PlayedEvent::Verified => Some(Event::CodeSubmitted(Code::parse(CODE).unwrap())),
             PlayedEvent::Delivered => Some(text(TextReport::Delivered)),
             PlayedEvent::Failed => Some(text(lost)),
             PlayedEvent::Sent => Some(text(TextReport::Sent)),
-            PlayedEvent::ResendPressed => Some(Event::AttemptRequested(Channel::Sms)),
-            PlayedEvent::CallKnown { answered } => call(&v).map(|attempt| {
+            PlayedEvent::ResendRequested => Some(Event::AttemptRequested(Channel::Sms)),
+            PlayedEvent::CallKnown { is_answered } => call(&v).map(|attempt| {
                 let ended = CallReport::Ended { end: CallEnd::Rejected, cause: None };
-                let report = if answered { CallReport::Answered } else { ended };
+                let report = if is_answered { CallReport::Answered } else { ended };
                 Event::CallReported { attempt, report, provider_id: None, facts: Told::default() }
             }),
             PlayedEvent::Timer => Some(Event::Tick),
@@ -121,11 +129,11 @@ impl Service {
             age_ms + u64::try_from(at.since(self.start + Duration::from_millis(at_ms)).as_millis()).unwrap()
         };
         let due = v.due().filter(|_| !v.status.is_final()).map(after);
-        // Its own escalator may have been faster than our tick.
+        // The service's own timers may have been faster than this tick.
         if call(&v).is_some() && self.called.insert(id) {
-            return Wish::Call { reason: PlayReason::Hazard, wake_ms: due };
+            return PlayerRequest::Call { reason: PlayReason::Hazard, wake_ms: due };
         }
-        due.map_or(Wish::Nothing, |age_ms| Wish::WakeAt { age_ms })
+        due.map_or(PlayerRequest::Nothing, |age_ms| PlayerRequest::WakeAt { age_ms })
     }
 }
 
@@ -133,7 +141,7 @@ fn call(v: &Verification) -> Option<u8> {
     v.attempts.iter().position(|a| a.channel == Channel::Call).map(|at| at as u8)
 }
 
-/// A prefix for each network, since numbers of one prefix are taken to be in one; none that is a scenario.
+/// A number with its network's own prefix, because the service assumes one network per prefix; never a scenario number.
 fn number(route: u32, id: u64) -> PhoneNumber {
     PhoneNumber::parse(&format!(
         "+1{}{:07}",
@@ -157,16 +165,16 @@ fn creation(to: PhoneNumber) -> Creation {
     }
 }
 
-/// The first rows of the training trace, as a service can meet them: one country, one price of a call.
+/// The first rows of the training trace, with one country and one price of a call.
 fn rows(many: usize) -> Trace {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/traces-train.csv.gz");
     let mut text = String::new();
     GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
     let mut trace = Trace::parse(&text).unwrap();
-    // Where the text that was asked for again is still alive, the service does not give up for the failure of the
-    // first; a trace knows one report alone.
-    trace.rows.retain(|row| row.report != Some(Report::Failed) || row.resend_ms > row.dlr_ms);
+    // After a resend the service does not call when the first text fails, because the second may arrive. A trace has
+    // one report only.
+    trace.rows.retain(|row| row.report != Some(FinalReport::Failed) || row.resend_ms > row.dlr_ms);
     trace.rows.truncate(many);
-    trace.rows.iter_mut().for_each(|row: &mut Row| (row.cc, row.call_price_u) = (*b"US", CALL_PRICE_U));
+    trace.rows.iter_mut().for_each(|row: &mut TraceRow| (row.cc, row.call_price_u) = (*b"US", CALL_PRICE_U));
     trace
 }

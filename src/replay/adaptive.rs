@@ -1,40 +1,40 @@
-//! [`Adaptive`]: the adaptive policy as a [`Player`], so that a replay drives the code that the service runs.
+//! [`AdaptivePlayer`]: the adaptive policy as a [`Player`], so that a replay runs the code of the live service.
 
 use std::collections::HashMap;
 
-use super::book::Book;
-use super::player::{PlayReason, PlayedEvent, Player, RouteFacts, Wish};
+use super::book::StatsBook;
+use super::player::{PlayReason, PlayedEvent, Player, PlayerRequest, RouteFacts};
 use crate::route_model::{
     self, AdviceReason, Costs, Estimates, Lesson, Next, Observation, Observer, RouteKnowledge, TTL_MS,
 };
 
-/// Plays verifications, and learns from all of them.
+/// Plays verifications under the adaptive policy and learns from each.
 #[derive(Clone, Debug)]
-pub struct Adaptive {
+pub struct AdaptivePlayer {
     costs: Costs,
-    book: Book,
+    book: StatsBook,
     open: HashMap<u64, Observer>,
 }
 
-impl Adaptive {
-    /// Knows nothing yet.
+impl AdaptivePlayer {
+    /// A player that has learned nothing.
     pub fn new(costs: Costs) -> Self {
-        Self { costs, book: Book::default(), open: HashMap::new() }
+        Self { costs, book: StatsBook::default(), open: HashMap::new() }
     }
 
     /// What it has learned.
-    pub fn book(&self) -> &Book {
+    pub fn book(&self) -> &StatsBook {
         &self.book
     }
 }
 
-impl Player for Adaptive {
-    fn see(&mut self, id: u64, facts: &RouteFacts, seen: PlayedEvent, _at_ms: u64, age_ms: u64) -> Wish {
+impl Player for AdaptivePlayer {
+    fn on_event(&mut self, id: u64, facts: &RouteFacts, event: PlayedEvent, _at_ms: u64, age_ms: u64) -> PlayerRequest {
         let age_ms = u32::try_from(age_ms).unwrap_or(TTL_MS).min(TTL_MS);
-        let mut learned = Page { book: &mut self.book, facts };
-        let news = match seen {
-            // That the carrier took a text has never told whether it arrives.
-            PlayedEvent::Sent => return Wish::Nothing,
+        let mut learned = KnownRoute { book: &mut self.book, facts };
+        let news = match event {
+            // The live service teaches nothing from it either: it does not tell whether the text arrives.
+            PlayedEvent::Sent => return PlayerRequest::Nothing,
             PlayedEvent::Started => {
                 self.open.insert(id, route_model::begin(&mut learned, &self.costs));
                 Observation::Time
@@ -42,17 +42,17 @@ impl Player for Adaptive {
             PlayedEvent::Verified => Observation::Verified,
             PlayedEvent::Delivered => Observation::Delivered,
             PlayedEvent::Failed => Observation::Lost,
-            PlayedEvent::ResendPressed => Observation::AskedAgain,
+            PlayedEvent::ResendRequested => Observation::AskedAgain,
             PlayedEvent::CallKnown { .. } => Observation::CallKnown,
             PlayedEvent::Timer => Observation::Time,
         };
-        let Some(track) = self.open.get_mut(&id) else { return Wish::Nothing };
-        if seen != PlayedEvent::Started {
+        let Some(track) = self.open.get_mut(&id) else { return PlayerRequest::Nothing };
+        if event != PlayedEvent::Started {
             route_model::see(track, news, age_ms, &mut learned);
         }
-        if seen == PlayedEvent::Verified || age_ms >= TTL_MS {
+        if event == PlayedEvent::Verified || age_ms >= TTL_MS {
             self.open.remove(&id);
-            return Wish::Nothing;
+            return PlayerRequest::Nothing;
         }
         let decision = route_model::ask(track, news, age_ms, &learned, &self.costs);
         let planned_ms = match decision.map(|decision| (decision.next, decision.kind)) {
@@ -64,23 +64,23 @@ impl Player for Adaptive {
                     AdviceReason::Failed => PlayReason::Failed,
                     AdviceReason::Hazard | AdviceReason::Never => PlayReason::Hazard,
                 };
-                return Wish::Call { reason, wake_ms: track.wake_ms().map(u64::from) };
+                return PlayerRequest::Call { reason, wake_ms: track.wake_ms().map(u64::from) };
             }
             Some((Next::WakeAt(at), _)) => Some(at),
             Some((Next::Never, _)) | None => None,
         };
         let wake_ms = track.wake_ms().into_iter().chain(planned_ms).min();
-        Wish::WakeAt { age_ms: wake_ms.map_or(u64::MAX, u64::from) }
+        PlayerRequest::WakeAt { age_ms: wake_ms.map_or(u64::MAX, u64::from) }
     }
 }
 
-/// What the book says of one verification's route.
-struct Page<'a> {
-    book: &'a mut Book,
+/// One verification's route as the book knows it.
+struct KnownRoute<'a> {
+    book: &'a mut StatsBook,
     facts: &'a RouteFacts,
 }
 
-impl RouteKnowledge for Page<'_> {
+impl RouteKnowledge for KnownRoute<'_> {
     fn estimates(&self) -> Estimates {
         self.book.estimates(self.facts.country, self.facts.route)
     }
@@ -91,7 +91,7 @@ impl RouteKnowledge for Page<'_> {
 
     fn learn(&mut self, lessons: &[Lesson]) {
         for lesson in lessons {
-            self.book.apply(self.facts.country, self.facts.route, *lesson);
+            self.book.learn(self.facts.country, self.facts.route, *lesson);
         }
     }
 }
@@ -100,28 +100,28 @@ impl RouteKnowledge for Page<'_> {
 mod tests {
     use super::*;
 
-    const PRICE: u64 = 25_000;
+    const PRICE_U: u64 = 25_000;
 
     #[test]
-    fn a_player_calls_for_a_lost_text_at_once_and_plays_the_same_twice() {
-        let facts = RouteFacts { country: *b"US", route: 310_150, call_price_u: PRICE, sms_price_u: 7_000 };
+    fn a_lost_text_is_followed_by_a_call_at_once_and_every_play_is_the_same() {
+        let facts = RouteFacts { country: *b"US", route: 310_150, call_price_u: PRICE_U, sms_price_u: 7_000 };
         let play = || {
-            let mut player = Adaptive::new(Costs::BALANCED);
-            let mut wishes = Vec::new();
+            let mut player = AdaptivePlayer::new(Costs::BALANCED);
+            let mut requests = Vec::new();
             for id in 0..200_u64 {
                 let t0 = id * 30_000;
-                wishes.push(player.see(id, &facts, PlayedEvent::Started, t0, 0));
+                requests.push(player.on_event(id, &facts, PlayedEvent::Started, t0, 0));
                 if id % 9 == 0 {
-                    wishes.push(player.see(id, &facts, PlayedEvent::Failed, t0 + 2_000, 2_000));
+                    requests.push(player.on_event(id, &facts, PlayedEvent::Failed, t0 + 2_000, 2_000));
                 } else if id % 2 == 0 {
-                    wishes.push(player.see(id, &facts, PlayedEvent::Delivered, t0 + 4_000, 4_000));
+                    requests.push(player.on_event(id, &facts, PlayedEvent::Delivered, t0 + 4_000, 4_000));
                 }
-                wishes.push(player.see(id, &facts, PlayedEvent::Verified, t0 + 11_000 + id, 11_000 + id));
+                requests.push(player.on_event(id, &facts, PlayedEvent::Verified, t0 + 11_000 + id, 11_000 + id));
             }
-            wishes
+            requests
         };
-        let wishes = play();
-        assert_eq!(wishes[1], Wish::Call { reason: PlayReason::Failed, wake_ms: None });
-        assert_eq!(wishes, play());
+        let requests = play();
+        assert_eq!(requests[1], PlayerRequest::Call { reason: PlayReason::Failed, wake_ms: None });
+        assert_eq!(requests, play());
     }
 }

@@ -1,91 +1,99 @@
-//! What is assumed of a trace that does not say everything.
+//! Fills in the columns that a trace does not have, when no service recorded how its verifications ended.
 //!
-//! A service that writes down its own verifications knows what was reported and what was entered. It does not know
-//! when the text was in the handset, who would have left, or what a call that was never made would have met. A column
-//! that is missing or empty throughout is filled in here, by draws that depend on the row's id alone, and a note says
-//! so. The magnitudes are assumed, not measured; figures that rest on them compare policies, and forecast nothing.
+//! A service knows what was reported and what was entered. It does not know when a text reached the handset, who would
+//! have left, or what a call that was never made would have met. A column that is missing or empty throughout is drawn
+//! here, from a seed that is the row's id, and a note says so. The distributions are assumed, not measured: figures
+//! that rest on them compare policies and forecast nothing.
 
+use strum::IntoEnumIterator;
+
+use super::columns::{Header, TraceColumn};
 use super::draw::Draw;
-use super::parse::{COLUMNS, Column, Header};
-use super::trace::{CallResult, NEVER, Report, Row};
+use super::trace::{CallResult, FinalReport, NEVER, TraceRow};
 use crate::prices;
 
-/// How a text arrives that nothing is reported of: median in ms, and spread.
+/// Arrival of a text without a report: median in ms, and sigma.
 pub(super) const UNREPORTED: (f64, f64) = (8_000.0, 1.0);
 
-/// What a call meets, in per cent.
+/// Results of calls, in per cent.
 pub(super) const CALLS: [(f64, CallResult); 3] =
-    [(75.0, CallResult::Answered), (5.0, CallResult::Voicemail), (20.0, CallResult::Unmet)];
+    [(75.0, CallResult::Answered), (5.0, CallResult::Voicemail), (20.0, CallResult::Unanswered)];
 
-/// Nothing stands in these when the column is missing, which is what empty means anyway.
-const SILENT: [Column; 4] = [Column::Sent, Column::Dlr, Column::DlrStatus, Column::Resend];
-
-/// Fills in what no row says.
-pub(super) fn fill(rows: &mut [Row], header: &Header, notes: &mut Vec<String>) {
+/// Fills in each column that no row has, and adds a note for each.
+pub(super) fn fill(rows: &mut [TraceRow], header: &Header, notes: &mut Vec<String>) {
     if rows.is_empty() {
         return;
     }
-    let is_unknown = |column: Column| !header.is_filled(column);
-    // In a trace that knows how long people read, a text that has no arrival does not arrive.
-    let arrivals = is_unknown(Column::Arrive) && (is_unknown(Column::Read) || !header.has(Column::Arrive));
+    let is_unknown = |column: TraceColumn| !header.is_filled(column);
+    // In a trace with reading times, an empty `arrive_ms` means that the text never arrives.
+    let is_arrival_unknown =
+        is_unknown(TraceColumn::ArriveMs) && (is_unknown(TraceColumn::ReadMs) || !header.has(TraceColumn::ArriveMs));
     for row in rows.iter_mut() {
-        let guess = Guess::of(row, &mut Draw::new(row.id));
-        let (sms_price_u, call_price_u) = (price_u(Column::SmsPrice, row.cc), price_u(Column::CallPrice, row.cc));
-        let fill = |column, value: &mut u64, guess| {
+        let drawn = LatentFacts::draw(row, &mut Draw::new(row.id));
+        if is_arrival_unknown {
+            row.arrive_ms = drawn.arrive_ms;
+        }
+        if is_unknown(TraceColumn::Intent) {
+            row.intent = drawn.intent;
+        }
+        if is_unknown(TraceColumn::CallResult) {
+            row.call_result = drawn.call_result;
+        }
+        let cc = row.cc;
+        for (column, value, assumed) in [
+            (TraceColumn::SmsPriceU, &mut row.sms_price_u, list_price_u(TraceColumn::SmsPriceU, cc)),
+            (TraceColumn::CallPriceU, &mut row.call_price_u, list_price_u(TraceColumn::CallPriceU, cc)),
+            (TraceColumn::ReadMs, &mut row.read_ms, drawn.read_ms),
+            (TraceColumn::PatienceMs, &mut row.patience_ms, drawn.patience_ms),
+            (TraceColumn::CallRingMs, &mut row.call_ring_ms, drawn.ring_ms),
+            (TraceColumn::CallHearMs, &mut row.call_hear_ms, drawn.hear_ms),
+            (TraceColumn::CallTypeMs, &mut row.call_type_ms, drawn.type_ms),
+        ] {
             if is_unknown(column) {
-                *value = guess;
+                *value = assumed;
             }
-        };
-        if arrivals {
-            row.arrive_ms = guess.arrive_ms;
         }
-        if is_unknown(Column::Intent) {
-            row.intent = guess.intent;
-        }
-        if is_unknown(Column::CallResult) {
-            row.call_result = guess.call_result;
-        }
-        fill(Column::SmsPrice, &mut row.sms_price_u, sms_price_u);
-        fill(Column::CallPrice, &mut row.call_price_u, call_price_u);
-        fill(Column::Read, &mut row.read_ms, guess.read_ms);
-        fill(Column::Patience, &mut row.patience_ms, guess.patience_ms);
-        fill(Column::CallRing, &mut row.call_ring_ms, guess.ring_ms);
-        fill(Column::CallHear, &mut row.call_hear_ms, guess.hear_ms);
-        fill(Column::CallType, &mut row.call_type_ms, guess.type_ms);
     }
-    let told = |column: Column| match column {
-        Column::Arrive => arrivals.then_some(
-            "a text arrived when it was reported as delivered, not at all when it was reported as lost, and of those \
-             without a report four in five arrived, in 8 s (median)",
+    for column in TraceColumn::iter() {
+        let is_assumed = if column == TraceColumn::ArriveMs { is_arrival_unknown } else { is_unknown(column) };
+        if let Some(assumed) = assumption(column, header.has(column)).filter(|_| is_assumed) {
+            notes.push(format!("{column} is unknown; assumed: {assumed}"));
+        }
+    }
+}
+
+/// What is assumed of a column that no row fills; `None` when empty needs no explanation.
+fn assumption(column: TraceColumn, is_there: bool) -> Option<&'static str> {
+    match column {
+        TraceColumn::ArriveMs => Some(
+            "a text arrived when it was reported as delivered, and never when it was reported as failed; of those \
+             without a report four in five arrived, after 8 s (median)",
         ),
-        _ if !is_unknown(column) => None,
-        Column::SmsPrice => Some("approximate list prices, by country"),
-        Column::CallPrice => Some("approximate list prices, by country"),
-        Column::Intent => Some("19 in 20 want to verify"),
-        Column::Read => Some("9 s (median) from the text to the code entered"),
-        Column::Patience => Some("half leave within 50 s, one in six stays two minutes"),
-        Column::CallResult => Some("of 20 calls a person answers 15, a machine 1"),
-        Column::CallRing => Some("10 s (median) until a call's result"),
-        Column::CallHear => Some("8 s (median) until the code is heard"),
-        Column::CallType => Some("4 s (median) until a heard code is entered"),
-        _ if SILENT.contains(&column) && !header.has(column) => Some("it never happened"),
-        _ => None,
-    };
-    for (column, name) in COLUMNS {
-        if let Some(assumed) = told(column) {
-            notes.push(format!("{name} is unknown; assumed: {assumed}"));
+        TraceColumn::SmsPriceU | TraceColumn::CallPriceU => Some("approximate list prices, by country"),
+        TraceColumn::Intent => Some("19 in 20 users want to verify"),
+        TraceColumn::ReadMs => Some("9 s (median) from the text to the code entered"),
+        TraceColumn::PatienceMs => Some("half of the users leave within 50 s, one in six stays two minutes"),
+        TraceColumn::CallResult => Some("of 20 calls a person answers 15, a machine 1"),
+        TraceColumn::CallRingMs => Some("10 s (median) to a call's result"),
+        TraceColumn::CallHearMs => Some("8 s (median) until the code is heard"),
+        TraceColumn::CallTypeMs => Some("4 s (median) from the code heard to the code entered"),
+        TraceColumn::SentMs | TraceColumn::DlrMs | TraceColumn::DlrStatus | TraceColumn::ResendMs if !is_there => {
+            Some("it never happened")
         }
+        _ => None,
     }
 }
 
-/// What a text or an answered call costs in a country, as far as anybody but the biller knows.
-pub(super) fn price_u(column: Column, cc: [u8; 2]) -> u64 {
+/// The approximate list price of a text or an answered call in a country, in micro-dollars.
+pub(super) fn list_price_u(column: TraceColumn, cc: [u8; 2]) -> u64 {
     let prices = prices::of(cc);
-    (if column == Column::SmsPrice { prices.text_u } else { prices.call_u }).into()
+    (if column == TraceColumn::SmsPriceU { prices.text_u } else { prices.call_u }).into()
 }
 
-/// One row's share of chance: all of it, whatever the row lacks, so that filling a column changes no other.
-pub(super) struct Guess {
+/// The facts that only the user and the network know, drawn for one row.
+///
+/// All of them are drawn whatever the row lacks, so that filling one column changes no other.
+pub(super) struct LatentFacts {
     pub(super) arrive_ms: u64,
     pub(super) intent: bool,
     pub(super) read_ms: u64,
@@ -96,19 +104,19 @@ pub(super) struct Guess {
     pub(super) type_ms: u64,
 }
 
-impl Guess {
-    pub(super) fn of(row: &Row, draw: &mut Draw) -> Self {
-        let unreported = if draw.chance(0.8) { draw.log_normal(UNREPORTED.0, UNREPORTED.1) } else { NEVER };
+impl LatentFacts {
+    pub(super) fn draw(row: &TraceRow, draw: &mut Draw) -> Self {
+        let unreported_ms = if draw.chance(0.8) { draw.log_normal(UNREPORTED.0, UNREPORTED.1) } else { NEVER };
         Self {
             arrive_ms: match row.report {
-                Some(Report::Delivered) => row.dlr_ms,
-                Some(Report::Failed) => NEVER,
-                None => unreported,
+                Some(FinalReport::Delivered) => row.dlr_ms,
+                Some(FinalReport::Failed) => NEVER,
+                None => unreported_ms,
             },
             intent: draw.chance(0.95),
             read_ms: draw.log_normal(9_000.0, 0.6),
             patience_ms: draw.log_normal(50_000.0, 0.8),
-            call_result: draw.one_of(&CALLS, CallResult::Unmet),
+            call_result: draw.one_of(&CALLS, CallResult::Unanswered),
             ring_ms: draw.log_normal(10_000.0, 0.4),
             hear_ms: draw.log_normal(8_000.0, 0.25),
             type_ms: draw.log_normal(4_000.0, 0.4),

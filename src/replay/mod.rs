@@ -1,159 +1,165 @@
-//! `replay`: recorded or made-up verifications under another escalation policy, in virtual time.
+//! `replay`: recorded or generated verifications under another escalation policy, in virtual time.
 //!
-//! A trace says what happened to each verification and what would have happened otherwise. A policy is told the part
-//! of it that a service would have heard, at the time it would have heard it, and says when to call; what follows
-//! from that is arithmetic. So policies can be compared on the same people before one is trusted with real ones.
-//! The format, the rules and every figure are in `docs/replay.md`.
+//! A trace says what happened to each verification and what would have happened otherwise. A policy gets the events that
+//! a service would have had, each at its time, and decides when to call; the rest is arithmetic. So policies can be
+//! compared on the same users before one is trusted with real ones. `docs/replay.md` has the format, the rules and the
+//! definition of every figure.
 //!
-//! There is no network, no store, no clock, no setting and no chance that has no seed: the same trace and policy give
-//! the same bytes. It does not touch the lifecycle of verifications: guards, quiet hours and repeated calls are not
-//! played, only the one decision.
+//! There is no network, store, clock or setting, and every random draw has a seed: the same trace and policy give the
+//! same bytes. Guards, quiet hours and repeated calls are not played, only the decision when to call.
 //!
-//! Read `trace` and `outcome` for the rules, `clock` for what a policy sees, `policy` for the names.
+//! Start with `trace` and `outcome` for the rules, `playback` for what a policy sees, and `policy` for the names.
 
 pub mod adaptive;
 pub mod book;
-mod clock;
+mod columns;
 mod draw;
+mod evidence;
+mod figures;
+mod fit;
 mod generate;
 mod impute;
-mod metrics;
 mod neighbours;
+mod observed;
 mod outcome;
+mod output;
 mod parse;
+mod playback;
 pub mod player;
 mod plot;
 mod policy;
 mod reconstruct;
-mod report;
 mod trace;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::escalation::Policy;
 use crate::route_model::CostPreset;
 
-pub use clock::{Call, play};
+pub use columns::TraceColumn;
+pub use figures::{Outage, PolicyFigures};
 pub use generate::generate;
-pub use metrics::{Outage, Summary};
-pub use outcome::{Outcome, TTL_MS};
+pub use outcome::{PlayedOutcome, TTL_MS};
+pub use output::{json, table, write_decisions};
 pub use parse::TraceError;
+pub use playback::{PlayedCall, play};
 pub use plot::svg;
-pub use policy::Named;
-pub use report::{decisions, json, table};
-pub use trace::{CallResult, NEVER, Report, Row, Trace};
+pub use policy::PlayedPolicy;
+pub use trace::{CallResult, FinalReport, NEVER, Trace, TraceRow};
 
-/// What is asked for.
+/// What to play, and where the results go.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// What is played.
-    pub source: Source,
-    /// Under which policies; none means a useful few, or the adaptive one alone when decisions are asked for.
-    pub policies: Vec<Named>,
-    /// Where the decisions of the one policy go.
+pub struct ReplayOptions {
+    /// Where the verifications come from.
+    pub source: TraceSource,
+    /// The policies to play. Empty means [`PlayedPolicy::usual`], or `adaptive` alone when `out` is set.
+    pub policies: Vec<PlayedPolicy>,
+    /// A file for the decisions of the one policy.
     pub out: Option<PathBuf>,
-    /// JSON instead of a table.
+    /// Whether the output is JSON instead of a table.
     pub summary: bool,
-    /// Where the plot goes.
+    /// A file for the plot.
     pub plot: Option<PathBuf>,
 }
 
 /// Where verifications come from.
 #[derive(Clone, Debug)]
-pub enum Source {
-    /// A trace.
+pub enum TraceSource {
+    /// A trace file.
     File(PathBuf),
-    /// Made up.
+    /// A generated day.
     Generated {
-        /// The same seed makes up the same.
+        /// The same seed gives the same day.
         seed: u64,
-        /// How many.
+        /// The number of verifications.
         rows: usize,
     },
 }
 
-/// What there is to say.
+/// What a replay prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct ReplayOutput {
     /// The table, or JSON.
     pub text: String,
-    /// What a reader of the figures should know first.
+    /// What was assumed of the trace.
     pub notes: Vec<String>,
 }
 
-/// Why nothing was replayed.
+/// Why a replay failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The trace is not there, or not text.
+    /// The trace is missing or no text.
     #[error("{} cannot be read: {error}", path.display())]
     Read {
-        /// Of the trace.
+        /// The trace.
         path: PathBuf,
-        /// Why.
-        error: std::io::Error,
+        /// The cause.
+        error: io::Error,
     },
     /// The trace is not in the format.
     #[error("{}, {error}", path.display())]
     Trace {
-        /// Of the trace.
+        /// The trace.
         path: PathBuf,
-        /// Which line, and why.
+        /// The line and the fault.
         error: TraceError,
     },
-    /// Decisions of several policies have no place in one file.
+    /// Decisions of several policies were requested.
     #[error("--out takes the decisions of one policy: name exactly one with --policy")]
     OneOut,
-    /// A result could not be written.
+    /// A result cannot be written.
     #[error("{} cannot be written: {error}", path.display())]
     Write {
-        /// Of the result.
+        /// The file.
         path: PathBuf,
-        /// Why.
-        error: std::io::Error,
+        /// The cause.
+        error: io::Error,
     },
-    /// The figures could not be put into JSON.
+    /// The figures cannot be written as JSON.
     #[error("the summary cannot be written: {0}")]
     Json(#[from] serde_json::Error),
 }
 
-/// Plays a trace under every policy asked for, and writes what was asked for.
-pub fn run(options: &Options) -> Result<Said, ReplayError> {
+/// Plays a trace under each policy and writes the requested files.
+///
+/// # Errors
+/// When the trace cannot be read, or a result cannot be written.
+pub fn run(options: &ReplayOptions) -> Result<ReplayOutput, ReplayError> {
     let policies = match (options.policies.as_slice(), &options.out) {
-        ([], None) => Named::usual(),
-        ([], Some(_)) => vec![Named(Policy::Adaptive(CostPreset::Balanced))],
+        ([], None) => PlayedPolicy::usual(),
+        ([], Some(_)) => vec![PlayedPolicy(Policy::Adaptive(CostPreset::Balanced))],
         ([_, _, ..], Some(_)) => return Err(ReplayError::OneOut),
         (policies, _) => policies.to_vec(),
     };
-    let mut players = Vec::new();
-    for policy in policies {
-        players.push((policy, policy.player()));
-    }
     let trace = match &options.source {
-        Source::File(path) => read(path)?,
-        Source::Generated { seed, rows } => generate(*seed, *rows),
+        TraceSource::File(path) => read(path)?,
+        TraceSource::Generated { seed, rows } => generate(*seed, *rows),
     };
-    let mut summaries = Vec::new();
-    for (policy, mut player) in players {
-        let calls = play(&trace, player.as_mut());
+    let mut figures = Vec::new();
+    for policy in policies {
+        let calls = play(&trace, policy.player().as_mut());
         if let Some(path) = &options.out {
-            write(path, &decisions(&trace, &calls))?;
+            let written = File::create(path).and_then(|file| Ok(write_decisions(file, &trace, &calls)?));
+            written.map_err(|error| ReplayError::Write { path: path.clone(), error })?;
         }
         let ages: Vec<Option<u64>> = calls.iter().map(|call| call.map(|call| call.age_ms)).collect();
-        summaries.push(Summary::of(&policy.to_string(), &trace, &ages));
+        figures.push(PolicyFigures::of(&policy.to_string(), &trace, &ages));
     }
     if let Some(path) = &options.plot {
-        write(path, &svg(&summaries, &timers(&trace)))?;
+        let plot = svg(&figures, &set_timers(&trace));
+        fs::write(path, plot).map_err(|error| ReplayError::Write { path: path.clone(), error })?;
     }
-    let text = if options.summary { json(&summaries)? } else { table(&trace, &summaries) };
-    Ok(Said { text, notes: trace.notes })
+    let text = if options.summary { json(&figures)? } else { table(&trace, &figures) };
+    Ok(ReplayOutput { text, notes: trace.notes })
 }
 
-/// Set timers from 5 to 120 seconds. What they decide is known without playing.
-fn timers(trace: &Trace) -> Vec<Summary> {
+/// The figures of set timers from 5 to 120 seconds, whose decisions are known without playing.
+fn set_timers(trace: &Trace) -> Vec<PolicyFigures> {
     let timer = |seconds: u64| {
         let calls = vec![Some(seconds * 1000); trace.rows.len()];
-        Summary::of(&format!("fixed:{seconds}"), trace, &calls)
+        PolicyFigures::of(&format!("fixed:{seconds}"), trace, &calls)
     };
     [5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 75, 90, 120].map(timer).to_vec()
 }
@@ -161,8 +167,4 @@ fn timers(trace: &Trace) -> Vec<Summary> {
 fn read(path: &Path) -> Result<Trace, ReplayError> {
     let text = fs::read_to_string(path).map_err(|error| ReplayError::Read { path: path.to_owned(), error })?;
     Trace::parse(&text).map_err(|error| ReplayError::Trace { path: path.to_owned(), error })
-}
-
-fn write(path: &Path, text: &str) -> Result<(), ReplayError> {
-    fs::write(path, text).map_err(|error| ReplayError::Write { path: path.to_owned(), error })
 }

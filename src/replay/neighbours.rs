@@ -1,83 +1,111 @@
-//! What the verifications around one say of its text: of the same route, a few before and a few after.
+//! What a route's other verifications, a few before and a few after, say of one text.
 //!
-//! A text that nothing is heard of is lost more likely while nothing is heard of its neighbours either, and a report of
-//! delivery is worth less while nobody enters what is reported. Without this an outage that a service went through
-//! would be none in a replay.
+//! A text without any sign of arrival is more likely lost while its neighbours show none either, and a report of delivery
+//! is worth less while the codes of reported texts are not entered. Without this, an outage that the service went through
+//! would be no outage in the replay.
 
-use super::reconstruct::{End, Seen};
-use super::trace::{NEVER, Report, Row};
+use super::observed::{Ending, ObservedEnd};
+use super::trace::{FinalReport, NEVER, TraceRow};
 
-/// So many on either side.
+/// Verifications looked at on either side.
 const NEIGHBOURS: usize = 8;
-/// What the whole route says weighs as much as so many of them, and what is assumed of any route as so many more.
+/// Weight of the whole route's share, in neighbours.
 const ROUTE_WEIGHT: f64 = 4.0;
-const ANY_WEIGHT: f64 = 5.0;
-/// Of texts that are reported as delivered, the code is entered in so many, where reports are true.
-const BELIEVED: f64 = 0.85;
-/// A call sooner than this tells more of itself than of the text.
+/// Weight of the share assumed of any route, in verifications.
+const PRIOR_WEIGHT: f64 = 5.0;
+/// Assumed share of texts with a sign of arrival.
+const SIGN_PRIOR: f64 = 0.8;
+/// Share of truly delivered texts whose code is entered.
+const ENTERED_PRIOR: f64 = 0.85;
+/// A call sooner than this hides what the text would have done.
 const WATCHED_MS: u64 = 20_000;
 
-/// What is to be expected of one row's text.
+/// What to expect of one row's text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Around {
-    /// That it arrives, when nothing is reported.
+pub(super) struct TextOdds {
+    /// Probability that it arrives when nothing is reported.
     pub(super) arrives: f64,
-    /// That a report of delivery is untrue.
-    pub(super) untrue: f64,
+    /// Probability that a report of delivery is untrue.
+    pub(super) is_report_untrue: f64,
 }
 
-/// In the order of the rows.
-pub(super) fn look(rows: &[Row], seen: &[Option<Seen>]) -> Vec<Around> {
+/// The odds of each row, in the order of the rows.
+pub(super) fn text_odds(rows: &[TraceRow], observed: &[Option<ObservedEnd>]) -> Vec<TextOdds> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|at| (rows[*at].cc, rows[*at].route, rows[*at].t0_ms, rows[*at].id));
-    let mut found = vec![Around { arrives: 0.0, untrue: 0.0 }; rows.len()];
+    let mut odds = vec![TextOdds { arrives: 0.0, is_report_untrue: 0.0 }; rows.len()];
     for route in order.chunk_by(|a, b| (rows[*a].cc, rows[*a].route) == (rows[*b].cc, rows[*b].route)) {
-        let said: Vec<[Share; 2]> = route.iter().map(|at| said(&rows[*at], seen[*at].as_ref())).collect();
-        let usual = [0, 1].map(|what| sum(&said, what));
-        let [heard, believed] = [usual[0].leaning_on(0.8, ANY_WEIGHT), usual[1].leaning_on(BELIEVED, ANY_WEIGHT)];
+        let signs: Vec<Signs> = route.iter().map(|at| Signs::of(&rows[*at], observed[*at].as_ref())).collect();
+        let usual = Signs::sum(&signs);
+        let usual_arrival = usual.arrival.shrunk_towards(SIGN_PRIOR, PRIOR_WEIGHT);
+        let usual_entry = usual.entry.shrunk_towards(ENTERED_PRIOR, PRIOR_WEIGHT);
         for (place, at) in route.iter().enumerate() {
-            let (from, to) = (place.saturating_sub(NEIGHBOURS), (place + NEIGHBOURS + 1).min(said.len()));
-            // Its own silence is what is to be explained.
-            let near = |what, usual| {
-                let (all, own) = (sum(&said[from..to], what), said[place][what]);
-                Share { of: all.of - own.of, are: all.are - own.are }.leaning_on(usual, ROUTE_WEIGHT)
-            };
-            found[*at] = Around {
-                arrives: near(0, heard).clamp(0.02, 0.98),
-                untrue: (1.0 - near(1, believed) / BELIEVED).clamp(0.02, 0.95),
+            let (from, to) = (place.saturating_sub(NEIGHBOURS), (place + NEIGHBOURS + 1).min(signs.len()));
+            // Without the row itself: its own silence is what has to be explained.
+            let near = Signs::sum(&signs[from..to]).without(signs[place]);
+            let entry = near.entry.shrunk_towards(usual_entry, ROUTE_WEIGHT);
+            odds[*at] = TextOdds {
+                arrives: near.arrival.shrunk_towards(usual_arrival, ROUTE_WEIGHT).clamp(0.02, 0.98),
+                is_report_untrue: (1.0 - entry / ENTERED_PRIOR).clamp(0.02, 0.95),
             };
         }
     }
-    found
+    odds
 }
 
-/// So many are so, of so many.
+/// `hits` of `all`.
 #[derive(Clone, Copy, Default)]
 struct Share {
-    are: f64,
-    of: f64,
+    hits: f64,
+    all: f64,
 }
 
 impl Share {
-    fn leaning_on(self, other: f64, weight: f64) -> f64 {
-        (self.are + weight * other) / (self.of + weight)
+    fn of_one(is_hit: bool, is_counted: bool) -> Self {
+        Self { hits: f64::from(u8::from(is_hit && is_counted)), all: f64::from(u8::from(is_counted)) }
+    }
+
+    fn shrunk_towards(self, prior: f64, weight: f64) -> f64 {
+        (self.hits + weight * prior) / (self.all + weight)
     }
 }
 
-fn sum(of: &[[Share; 2]], what: usize) -> Share {
-    of.iter().fold(Share::default(), |sum, one| Share { are: sum.are + one[what].are, of: sum.of + one[what].of })
+/// What verifications say of their texts.
+#[derive(Clone, Copy, Default)]
+struct Signs {
+    /// Texts with a sign of arrival, of those without a report of failure.
+    arrival: Share,
+    /// Texts whose code was entered, of those reported as delivered.
+    entry: Share,
 }
 
-/// Whether anything was heard of its text, and whether a report of delivery was borne out, where there was time for it.
-fn said(row: &Row, seen: Option<&Seen>) -> [Share; 2] {
-    let Some(seen) = seen else { return [Share::default(); 2] };
-    let (is_entered, is_told) = (seen.end == End::Text, row.report == Some(Report::Delivered));
-    let until_ms = if seen.call_ms == NEVER { seen.end_ms } else { seen.call_ms };
-    let counted =
-        |is: bool, counts: bool| Share { are: f64::from(u8::from(is && counts)), of: f64::from(u8::from(counts)) };
-    let is_heard = is_entered || is_told;
-    [
-        counted(is_heard, row.report != Some(Report::Failed) && (is_heard || until_ms >= WATCHED_MS)),
-        counted(is_entered, is_told && (is_entered || until_ms >= row.dlr_ms.saturating_add(WATCHED_MS))),
-    ]
+impl Signs {
+    /// Counts a text only if there was time for the sign before a call or the end.
+    fn of(row: &TraceRow, observed: Option<&ObservedEnd>) -> Self {
+        let Some(observed) = observed else { return Self::default() };
+        let is_entered = observed.ending == Ending::VerifiedByText;
+        let is_reported = row.report == Some(FinalReport::Delivered);
+        let until_ms = if observed.call_ms == NEVER { observed.end_ms } else { observed.call_ms };
+        let has_sign = is_entered || is_reported;
+        let is_failed = row.report == Some(FinalReport::Failed);
+        let is_time_for_entry = until_ms >= row.dlr_ms.saturating_add(WATCHED_MS);
+        Self {
+            arrival: Share::of_one(has_sign, !is_failed && (has_sign || until_ms >= WATCHED_MS)),
+            entry: Share::of_one(is_entered, is_reported && (is_entered || is_time_for_entry)),
+        }
+    }
+
+    fn sum(signs: &[Self]) -> Self {
+        signs.iter().fold(Self::default(), |sum, one| Self {
+            arrival: Share { hits: sum.arrival.hits + one.arrival.hits, all: sum.arrival.all + one.arrival.all },
+            entry: Share { hits: sum.entry.hits + one.entry.hits, all: sum.entry.all + one.entry.all },
+        })
+    }
+
+    fn without(self, one: Self) -> Self {
+        Self {
+            arrival: Share { hits: self.arrival.hits - one.arrival.hits, all: self.arrival.all - one.arrival.all },
+            entry: Share { hits: self.entry.hits - one.entry.hits, all: self.entry.all - one.entry.all },
+        }
+    }
 }

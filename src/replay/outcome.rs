@@ -1,83 +1,81 @@
-//! What follows from calling at a given age: the one place that says how a verification ends and what it costs.
+//! What follows from calling at a given age: how the verification ends and what it costs.
 //!
-//! The numbers are those of the rules in `docs/replay.md`. Nothing is drawn and no policy is known here: the same row
-//! and the same age always give the same outcome, to the micro-dollar.
+//! The rules are those of `docs/replay.md`. No value is drawn and no policy is known here: the same row and age always
+//! give the same outcome, to the micro-dollar.
 
-use super::trace::{CallResult, NEVER, Row};
+use super::trace::{CallResult, NEVER, TraceRow};
 
 /// How long a code lives.
 pub const TTL_MS: u64 = 600_000;
 
-/// A code entered within this of a call makes the call needless.
-const NEEDLESS_WITHIN_MS: u64 = 30_000;
+/// A call is wasted if the code would have been entered this soon after it.
+const WASTED_WITHIN_MS: u64 = 30_000;
 
-/// One needless call, in micro-dollars.
+/// Cost of one wasted or unwanted call, micro-dollars.
 const NUISANCE_U: u64 = 20_000;
-/// One ms without a code in hand.
+/// Cost of one ms without a code in hand, micro-dollars.
 const WAIT_U: u64 = 1;
-/// One person who wanted to verify and did not.
+/// Cost of one user who wanted to verify and did not, micro-dollars.
 const LOST_U: u64 = 500_000;
 
 /// How one verification ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// A second text was asked for, and sent.
-    pub pressed: bool,
+pub struct PlayedOutcome {
+    /// The user requested a resend, and a second text was sent.
+    pub is_resend_requested: bool,
     /// A call was placed.
-    pub placed: bool,
-    /// The call was hung up because the code came in before its result.
-    pub cancelled: bool,
-    /// The call has to be paid for.
-    pub billed: bool,
-    /// When the code was entered; [`NEVER`].
+    pub is_placed: bool,
+    /// The call was hung up, because the code was entered before its result.
+    pub is_hung_up: bool,
+    /// The call is billed.
+    pub is_billed: bool,
+    /// When the code was entered, or [`NEVER`].
     pub verified_ms: u64,
-    /// When the person had the code, from whichever channel; [`NEVER`].
+    /// When the user had the code from either channel, or [`NEVER`].
     pub code_ms: u64,
-    /// How long the person waited without a code.
+    /// How long the user waited without a code.
     pub wait_ms: u64,
-    /// The call came although the text did or was about to.
-    pub wasted: bool,
-    /// The call rang somebody who did not want to verify.
-    pub unwanted: bool,
+    /// The text alone would have verified by 30 s after the call.
+    pub is_wasted: bool,
+    /// The call reached a user who did not want to verify.
+    pub is_unwanted: bool,
 }
 
-impl Outcome {
-    /// What follows from calling at the age `call_ms`, or never.
-    pub fn of(row: &Row, call_ms: Option<u64>) -> Self {
+impl PlayedOutcome {
+    /// The outcome of calling at the age `call_ms`, or of no call.
+    pub fn of(row: &TraceRow, call_ms: Option<u64>) -> Self {
         let call = call_ms.filter(|at| *at < TTL_MS).unwrap_or(NEVER);
-        let pressed = presses(row, call);
-        let text_ms = text_in_hand(row, pressed);
-        let by_text = |until| verified_by_text(row, text_ms, until);
+        let is_resend_requested = requests_resend(row, call);
+        let text_ms = text_in_hand(row, is_resend_requested);
         let patience = row.patience_ms;
 
-        let placed = call != NEVER && by_text(patience) > call;
-        let present = placed && (patience >= call || (text_ms <= patience && text_ms <= call));
-        let answered = row.call_result == CallResult::Answered;
+        let is_placed = call != NEVER && verified_by_text(row, text_ms, patience) > call;
+        let is_present = is_placed && (patience >= call || (text_ms <= patience && text_ms <= call));
+        let is_answered = row.call_result == CallResult::Answered;
         let known = call.saturating_add(row.call_ring_ms);
         let heard = known.saturating_add(row.call_hear_ms);
-        // A ringing phone holds the person until the call is over.
-        let until = if present { patience.max(if answered { heard } else { known }) } else { patience };
+        // A ringing phone keeps the user until the call is over.
+        let until = if is_present { patience.max(if is_answered { heard } else { known }) } else { patience };
 
-        let by_text = by_text(until);
-        let cancelled = placed && by_text <= known;
-        let billed = placed && !cancelled && matches!(row.call_result, CallResult::Answered | CallResult::Voicemail);
-        let speaks = placed && !cancelled && present && row.intent && answered;
-        let heard = if speaks { heard } else { NEVER };
+        let by_text = verified_by_text(row, text_ms, until);
+        let is_hung_up = is_placed && by_text <= known;
+        let is_completed = is_placed && !is_hung_up;
+        let is_heard = is_completed && is_present && row.intent && is_answered;
+        let heard = if is_heard { heard } else { NEVER };
         let by_call = in_time(heard.saturating_add(row.call_type_ms));
 
         let code_ms = if row.intent { heard.min(if text_ms <= until { text_ms } else { NEVER }) } else { NEVER };
-        let wait_ms = if row.intent { code_ms.min(until).min(TTL_MS) } else { 0 };
-        let uncalled = verified_by_text(row, text_in_hand(row, presses(row, NEVER)), patience);
+        let without_call = verified_by_text(row, text_in_hand(row, requests_resend(row, NEVER)), patience);
         Self {
-            pressed,
-            placed,
-            cancelled,
-            billed,
+            is_resend_requested,
+            is_placed,
+            is_hung_up,
+            is_billed: is_completed && matches!(row.call_result, CallResult::Answered | CallResult::Voicemail),
             verified_ms: by_text.min(by_call),
             code_ms,
-            wait_ms,
-            wasted: placed && uncalled <= call.saturating_add(NEEDLESS_WITHIN_MS),
-            unwanted: placed && !row.intent,
+            wait_ms: if row.intent { code_ms.min(until).min(TTL_MS) } else { 0 },
+            is_wasted: is_placed && without_call <= call.saturating_add(WASTED_WITHIN_MS),
+            is_unwanted: is_placed && !row.intent,
         }
     }
 
@@ -86,30 +84,29 @@ impl Outcome {
         self.verified_ms != NEVER
     }
 
-    /// What it cost beyond the first text, which is paid whatever a policy decides; micro-dollars.
-    pub fn control_u(&self, row: &Row) -> u64 {
-        let lost = row.intent && !self.is_verified();
-        row.sms_price_u * u64::from(self.pressed)
-            + row.call_price_u * u64::from(self.billed)
-            + NUISANCE_U * u64::from(self.wasted || self.unwanted)
+    /// The cost in micro-dollars without the first text, which is paid under every policy.
+    pub fn control_u(&self, row: &TraceRow) -> u64 {
+        let is_lost = row.intent && !self.is_verified();
+        row.sms_price_u * u64::from(self.is_resend_requested)
+            + row.call_price_u * u64::from(self.is_billed)
+            + NUISANCE_U * u64::from(self.is_wasted || self.is_unwanted)
             + WAIT_U * self.wait_ms
-            + LOST_U * u64::from(lost)
+            + LOST_U * u64::from(is_lost)
     }
 }
 
-/// Whether the person asks for another text: only one who is there, has none, and is not rung by then (a call at the
-/// very moment comes first).
-pub(super) fn presses(row: &Row, call: u64) -> bool {
+/// Whether the user requests a resend when the call is placed at the age `call` (rule 1).
+pub(super) fn requests_resend(row: &TraceRow, call: u64) -> bool {
     let before = row.patience_ms.min(TTL_MS).min(row.arrive_ms).min(call);
     row.intent && row.resend_ms < before
 }
 
-fn text_in_hand(row: &Row, pressed: bool) -> u64 {
-    let second = if pressed { row.resend_ms.saturating_add(row.resend_arrive_ms) } else { NEVER };
+fn text_in_hand(row: &TraceRow, is_resend_requested: bool) -> u64 {
+    let second = if is_resend_requested { row.resend_ms.saturating_add(row.resend_arrive_ms) } else { NEVER };
     row.arrive_ms.min(second)
 }
 
-fn verified_by_text(row: &Row, text_ms: u64, until: u64) -> u64 {
+fn verified_by_text(row: &TraceRow, text_ms: u64, until: u64) -> u64 {
     if row.intent && text_ms <= until { in_time(text_ms.saturating_add(row.read_ms)) } else { NEVER }
 }
 

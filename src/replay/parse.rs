@@ -1,262 +1,230 @@
-//! The trace format, read strictly: a fault names its line and column, because a trace that is half understood gives
-//! figures that are wholly wrong (`docs/replay.md`).
+//! Reads a trace strictly: an error names its line and column.
 //!
-//! What a service cannot know of its own verifications may be left out; `assume` fills it in and says so.
+//! A trace that is half understood gives figures that are wholly wrong, so nothing is guessed at here. Columns that a
+//! service cannot know may be missing; `impute` and `reconstruct` fill them in and say so.
 
-use super::impute;
-use super::reconstruct::{self, End, Seen};
-use super::trace::{CallResult, NEVER, Report, Row, Trace};
+use std::str::FromStr;
 
-/// Larger than any time in ms (30 years) or any price in micro-dollars that makes sense, and small enough to add up.
+use csv::{Reader, ReaderBuilder, StringRecord, Terminator};
+
+use super::columns::{Header, TraceColumn};
+use super::observed::{Ending, ObservedEnd};
+use super::trace::{CallResult, FinalReport, NEVER, Trace, TraceRow};
+use super::{impute, reconstruct};
+
+/// Upper bound of every integer: 30 years in ms, and small enough that sums do not overflow.
 const LARGEST: u64 = 1_000_000_000_000;
 
 /// Why a trace cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {what}")]
+#[error("line {line}: {fault}")]
 pub struct TraceError {
-    /// The first line is 1.
+    /// Counted from 1.
     pub line: usize,
-    /// The fault.
-    pub what: String,
+    /// What is wrong, with the column's name.
+    pub fault: String,
 }
 
-/// The columns, in the order of [`COLUMNS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Column {
-    Id,
-    T0,
-    Cc,
-    Route,
-    SmsPrice,
-    CallPrice,
-    Sent,
-    Dlr,
-    DlrStatus,
-    DlrCode,
-    Arrive,
-    Intent,
-    Read,
-    Patience,
-    Resend,
-    ResendArrive,
-    CallResult,
-    CallRing,
-    CallHear,
-    CallType,
-    Regime,
-    SeenCall,
-    SeenEnd,
-    SeenEndMs,
-}
-
-pub(super) const COLUMNS: [(Column, &str); 24] = [
-    (Column::Id, "id"),
-    (Column::T0, "t0_ms"),
-    (Column::Cc, "cc"),
-    (Column::Route, "route"),
-    (Column::SmsPrice, "sms_price_u"),
-    (Column::CallPrice, "call_price_u"),
-    (Column::Sent, "sent_ms"),
-    (Column::Dlr, "dlr_ms"),
-    (Column::DlrStatus, "dlr_status"),
-    (Column::DlrCode, "dlr_code"),
-    (Column::Arrive, "arrive_ms"),
-    (Column::Intent, "intent"),
-    (Column::Read, "read_ms"),
-    (Column::Patience, "patience_ms"),
-    (Column::Resend, "resend_ms"),
-    (Column::ResendArrive, "resend_arrive_ms"),
-    (Column::CallResult, "call_result"),
-    (Column::CallRing, "call_ring_ms"),
-    (Column::CallHear, "call_hear_ms"),
-    (Column::CallType, "call_type_ms"),
-    (Column::Regime, "regime"),
-    (Column::SeenCall, "seen_call_ms"),
-    (Column::SeenEnd, "seen_end"),
-    (Column::SeenEndMs, "seen_end_ms"),
-];
-
-const REQUIRED: [Column; 4] = [Column::Id, Column::T0, Column::Cc, Column::Route];
-
-impl Column {
-    pub(super) fn name(self) -> &'static str {
-        COLUMNS[self as usize].1
-    }
-}
-
-/// What is known of the columns themselves.
-pub(super) struct Header {
-    places: [Option<usize>; COLUMNS.len()],
-    fields: usize,
-    filled: [bool; COLUMNS.len()],
-}
-
-impl Header {
-    fn read(line: &str, notes: &mut Vec<String>) -> Result<Self, String> {
-        let mut places = [None; COLUMNS.len()];
-        for (place, name) in line.split(',').enumerate() {
-            let Some((column, _)) = COLUMNS.into_iter().find(|(_, known)| *known == name) else {
-                notes.push(format!("the column {name:?} is not known and was not read"));
-                continue;
-            };
-            if places[column as usize].replace(place).is_some() {
-                return Err(format!("the column {name} stands twice"));
+impl Trace {
+    /// Reads a whole trace; its rows may stand in any order.
+    ///
+    /// # Errors
+    /// The first line that is not in the format of `docs/replay.md`.
+    pub fn parse(text: &str) -> Result<Self, TraceError> {
+        // Lines end as `str::lines` has it; the csv crate would also end them at a bare carriage return.
+        let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+        let mut lines = Lines::new(text.as_bytes());
+        let (mut rows, mut regimes, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        let Some(1) = lines.next()? else {
+            return Err(error(1, "the header with the names of the columns is missing"));
+        };
+        let mut header = Header::read(&lines.record, &mut notes).map_err(|fault| error(1, fault))?;
+        while let Some(line) = lines.next()? {
+            let (width, record) = (header.width, &lines.record);
+            if record.len() != width {
+                return Err(error(line, format!("{} fields, but the header has {width}", record.len())));
             }
+            let mut fields = Fields { header: &mut header, record };
+            let row = fields.row(&mut regimes).map_err(|fault| error(line, fault))?;
+            let observed = fields.observed().map_err(|fault| error(line, fault))?;
+            rows.push((row, observed, line));
         }
-        match REQUIRED.into_iter().find(|column| places[*column as usize].is_none()) {
-            Some(missing) => Err(format!("the column {} is missing", missing.name())),
-            None => Ok(Self { places, fields: line.split(',').count(), filled: [false; COLUMNS.len()] }),
+        rows.sort_by_key(|(row, ..)| row.id);
+        if let Some(two) = rows.windows(2).find(|two| two[0].0.id == two[1].0.id) {
+            let (row, _, line) = &two[1];
+            return Err(error(*line, format!("id {} appears twice", row.id)));
         }
-    }
-
-    /// Whether the trace has such a column at all.
-    pub(super) fn has(&self, column: Column) -> bool {
-        self.places[column as usize].is_some()
-    }
-
-    /// Whether any row says anything there.
-    pub(super) fn is_filled(&self, column: Column) -> bool {
-        self.filled[column as usize]
+        let (mut rows, observed): (Vec<_>, Vec<_>) = rows.into_iter().map(|(row, observed, _)| (row, observed)).unzip();
+        if header.has(TraceColumn::SeenEnd) {
+            reconstruct::fill(&mut rows, &observed, &header, &mut notes);
+        } else {
+            impute::fill(&mut rows, &header, &mut notes);
+        }
+        rows.sort_by_key(|row| (row.t0_ms, row.id));
+        Ok(Self { rows, regimes, notes })
     }
 }
 
-/// The fields of one line.
+fn error(line: usize, fault: impl Into<String>) -> TraceError {
+    TraceError { line, fault: fault.into() }
+}
+
+/// The records of a text, each with its line; blank lines are skipped.
+struct Lines<'t> {
+    text: &'t [u8],
+    reader: Reader<&'t [u8]>,
+    record: StringRecord,
+}
+
+impl<'t> Lines<'t> {
+    fn new(text: &'t [u8]) -> Self {
+        let mut format = ReaderBuilder::new();
+        format.has_headers(false).flexible(true).quoting(false).terminator(Terminator::Any(b'\n'));
+        Self { text, reader: format.from_reader(text), record: StringRecord::new() }
+    }
+
+    /// Reads the next record into `self.record` and returns its line, or `None` at the end.
+    fn next(&mut self) -> Result<Option<usize>, TraceError> {
+        let is_read = self.reader.read_record(&mut self.record);
+        // A record is one line, because there are no quotes. Its own position lies before the blank lines that were
+        // skipped; the reader's lies behind its line end.
+        let behind = self.reader.position();
+        let last = usize::try_from(behind.byte()).ok().and_then(|bytes| self.text.get(bytes.checked_sub(1)?));
+        let line = usize::try_from(behind.line()).unwrap_or(usize::MAX) - usize::from(last == Some(&b'\n'));
+        match is_read {
+            Ok(is_record) => Ok(is_record.then_some(line)),
+            Err(fault) => Err(error(line, fault.to_string())),
+        }
+    }
+}
+
+/// The fields of one record.
 struct Fields<'a> {
     header: &'a mut Header,
-    values: &'a [&'a str],
+    record: &'a StringRecord,
 }
 
 impl<'a> Fields<'a> {
-    fn text(&mut self, column: Column) -> &'a str {
-        let value = self.header.places[column as usize].map_or("", |place| self.values[place]);
-        self.header.filled[column as usize] |= !value.is_empty();
-        value
+    fn text(&mut self, column: TraceColumn) -> &'a str {
+        self.header.value(self.record, column)
     }
 
-    /// An integer; empty means that the thing does not happen.
-    fn time(&mut self, column: Column) -> Result<u64, String> {
+    /// An integer, or [`NEVER`] when the field is empty.
+    fn time(&mut self, column: TraceColumn) -> Result<u64, String> {
         let text = self.text(column);
         if text.is_empty() {
             return Ok(NEVER);
         }
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        let is_digits = text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {
-            Ok(value @ 0..=LARGEST) if digits => Ok(value),
-            _ => Err(format!("{} is {text:?}, not an integer from 0 to {LARGEST}", column.name())),
+            Ok(value @ 0..=LARGEST) if is_digits => Ok(value),
+            _ => Err(format!("{column} is {text:?}, not an integer from 0 to {LARGEST}")),
         }
     }
 
-    fn required(&mut self, column: Column) -> Result<u64, String> {
+    fn required(&mut self, column: TraceColumn) -> Result<u64, String> {
         match self.time(column)? {
-            NEVER => Err(format!("{} is empty", column.name())),
+            NEVER => Err(format!("{column} is empty")),
             value => Ok(value),
         }
     }
 
-    /// Empty is a price nobody has said: none where others stand in the column.
-    fn price(&mut self, column: Column) -> Result<u64, String> {
-        Ok(Some(self.time(column)?).filter(|price| *price != NEVER).unwrap_or(0))
+    /// A price, or 0 when the field is empty.
+    fn price(&mut self, column: TraceColumn) -> Result<u64, String> {
+        self.time(column).map(|price| if price == NEVER { 0 } else { price })
+    }
+
+    /// One of a set of words, or `None` when the field is empty.
+    fn word<T: FromStr>(&mut self, column: TraceColumn, words: &str) -> Result<Option<T>, String> {
+        match self.text(column) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| format!("{column} is {text:?}, not {words}")),
+        }
     }
 
     fn country(&mut self) -> Result<[u8; 2], String> {
-        match self.text(Column::Cc).as_bytes() {
+        match self.text(TraceColumn::Cc).as_bytes() {
             [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => Ok([*a, *b]),
-            _ => Err(format!("cc is {:?}, not two letters", self.text(Column::Cc))),
+            _ => Err(format!("cc is {:?}, not two letters", self.text(TraceColumn::Cc))),
         }
     }
 
     fn route(&mut self) -> Result<u32, String> {
-        match self.text(Column::Route) {
-            "" => Ok(0),
-            text if text.len() <= 9 && text.bytes().all(|b| b.is_ascii_digit()) => {
-                text.parse().map_err(|_| String::new())
-            }
-            text => Err(format!("route is {text:?}, not the digits of MCC and MNC")),
+        let text = self.text(TraceColumn::Route);
+        let is_digits = text.len() <= 9 && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse() {
+            _ if text.is_empty() => Ok(0),
+            Ok(route) if is_digits => Ok(route),
+            _ => Err(format!("route is {text:?}, not the digits of MCC and MNC")),
         }
     }
 
-    fn report(&mut self) -> Result<(u64, Option<Report>), String> {
-        let at = self.time(Column::Dlr)?;
-        let report = match self.text(Column::DlrStatus) {
-            "" => None,
-            "delivered" => Some(Report::Delivered),
-            "undelivered" | "failed" => Some(Report::Failed),
-            other => return Err(format!("dlr_status is {other:?}, not delivered, undelivered or failed")),
-        };
-        match (at, report) {
-            (NEVER, Some(_)) => Err("dlr_status without dlr_ms".to_owned()),
-            (NEVER, None) | (_, Some(_)) => Ok((at, report)),
-            (_, None) => Err("dlr_ms without dlr_status".to_owned()),
+    fn report(&mut self) -> Result<(u64, Option<FinalReport>), String> {
+        let at_ms = self.time(TraceColumn::DlrMs)?;
+        let report = self.word(TraceColumn::DlrStatus, "delivered, undelivered or failed")?;
+        match (at_ms, report) {
+            (NEVER, Some(_)) => Err("dlr_status is set, but dlr_ms is empty".to_owned()),
+            (NEVER, None) | (_, Some(_)) => Ok((at_ms, report)),
+            (_, None) => Err("dlr_ms is set, but dlr_status is empty".to_owned()),
         }
     }
 
     fn intent(&mut self) -> Result<bool, String> {
-        match self.text(Column::Intent) {
+        match self.text(TraceColumn::Intent) {
             "1" => Ok(true),
             "0" => Ok(false),
-            // All empty means that nobody knows, which is seen only at the end.
-            "" if !self.header.is_filled(Column::Intent) => Ok(false),
+            // A column that is empty in every row is filled in later.
+            "" if !self.header.is_filled(TraceColumn::Intent) => Ok(false),
             other => Err(format!("intent is {other:?}, not 0 or 1")),
         }
     }
 
-    fn call_result(&mut self) -> Result<CallResult, String> {
-        match self.text(Column::CallResult) {
-            "answered" => Ok(CallResult::Answered),
-            "voicemail" => Ok(CallResult::Voicemail),
-            "busy" | "noanswer" | "failed" | "" => Ok(CallResult::Unmet),
-            other => Err(format!("call_result is {other:?}, not answered, voicemail, busy, noanswer or failed")),
-        }
+    fn call_result(&mut self) -> Result<Option<CallResult>, String> {
+        self.word(TraceColumn::CallResult, "answered, voicemail, busy, noanswer or failed")
     }
 
-    /// What a service saw of it, where a service wrote it.
-    fn seen(&mut self) -> Result<Option<Seen>, String> {
-        let (call_ms, end_ms) = (self.time(Column::SeenCall)?, self.time(Column::SeenEndMs)?);
-        let end = match self.text(Column::SeenEnd) {
-            "" if call_ms == NEVER && end_ms == NEVER => return Ok(None),
-            "sms" => End::Text,
-            "call" => End::Call,
-            "canceled" => End::Left,
-            "expired" | "max_checks_reached" | "undeliverable" => End::Unverified,
-            other => {
-                return Err(format!(
-                    "seen_end is {other:?}, not sms, call, expired, canceled, max_checks_reached or undeliverable"
-                ));
-            }
+    fn observed(&mut self) -> Result<Option<ObservedEnd>, String> {
+        let (call_ms, end_ms) = (self.time(TraceColumn::SeenCallMs)?, self.time(TraceColumn::SeenEndMs)?);
+        let words = "sms, call, expired, canceled, max_checks_reached or undeliverable";
+        let Some(ending) = self.word(TraceColumn::SeenEnd, words)? else {
+            let is_empty = call_ms == NEVER && end_ms == NEVER;
+            return if is_empty { Ok(None) } else { Err(format!("seen_end is \"\", not {words}")) };
         };
         match (end_ms, call_ms) {
-            (NEVER, _) => Err("seen_end without seen_end_ms".to_owned()),
-            (_, NEVER) if end == End::Call => Err("seen_end is call, and seen_call_ms is empty".to_owned()),
+            (NEVER, _) => Err("seen_end is set, but seen_end_ms is empty".to_owned()),
+            (_, NEVER) if ending == Ending::VerifiedByCall => {
+                Err("seen_end is call, but seen_call_ms is empty".to_owned())
+            }
             (_, call_ms) if call_ms != NEVER && call_ms >= end_ms => {
                 Err("seen_call_ms is not before seen_end_ms".to_owned())
             }
-            _ => Ok(Some(Seen { call_ms, end, end_ms, is_call_known: !self.text(Column::CallResult).is_empty() })),
+            _ => Ok(Some(ObservedEnd { call_ms, ending, end_ms, is_call_known: self.call_result()?.is_some() })),
         }
     }
 
-    fn row(&mut self, regimes: &mut Vec<String>) -> Result<Row, String> {
+    fn row(&mut self, regimes: &mut Vec<String>) -> Result<TraceRow, String> {
         let (dlr_ms, report) = self.report()?;
-        Ok(Row {
-            id: self.required(Column::Id)?,
-            t0_ms: self.required(Column::T0)?,
+        Ok(TraceRow {
+            id: self.required(TraceColumn::Id)?,
+            t0_ms: self.required(TraceColumn::Start)?,
             cc: self.country()?,
             route: self.route()?,
-            sms_price_u: self.price(Column::SmsPrice)?,
-            call_price_u: self.price(Column::CallPrice)?,
-            sent_ms: self.time(Column::Sent)?,
+            sms_price_u: self.price(TraceColumn::SmsPriceU)?,
+            call_price_u: self.price(TraceColumn::CallPriceU)?,
+            sent_ms: self.time(TraceColumn::SentMs)?,
             dlr_ms,
             report,
-            arrive_ms: self.time(Column::Arrive)?,
+            arrive_ms: self.time(TraceColumn::ArriveMs)?,
             intent: self.intent()?,
-            read_ms: self.time(Column::Read)?,
-            patience_ms: self.time(Column::Patience)?,
-            resend_ms: self.time(Column::Resend)?,
-            resend_arrive_ms: self.time(Column::ResendArrive)?,
-            call_result: self.call_result()?,
-            call_ring_ms: self.time(Column::CallRing)?,
-            call_hear_ms: self.time(Column::CallHear)?,
-            call_type_ms: self.time(Column::CallType)?,
-            regime: numbered(regimes, self.text(Column::Regime)),
+            read_ms: self.time(TraceColumn::ReadMs)?,
+            patience_ms: self.time(TraceColumn::PatienceMs)?,
+            resend_ms: self.time(TraceColumn::ResendMs)?,
+            resend_arrive_ms: self.time(TraceColumn::ResendArriveMs)?,
+            call_result: self.call_result()?.unwrap_or(CallResult::Unanswered),
+            call_ring_ms: self.time(TraceColumn::CallRingMs)?,
+            call_hear_ms: self.time(TraceColumn::CallHearMs)?,
+            call_type_ms: self.time(TraceColumn::CallTypeMs)?,
+            regime: numbered(regimes, self.text(TraceColumn::Regime)),
         })
     }
 }
@@ -267,41 +235,4 @@ fn numbered(regimes: &mut Vec<String>, name: &str) -> usize {
         regimes.push(name.to_owned());
         regimes.len() - 1
     })
-}
-
-impl Trace {
-    /// Reads a whole trace; rows may stand in any order.
-    pub fn parse(text: &str) -> Result<Self, TraceError> {
-        let at = |line: usize| move |what| TraceError { line, what };
-        let mut lines = text.lines().enumerate();
-        let (mut rows, mut regimes, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-        let (_, first) = lines.next().ok_or_else(|| at(1)("empty: the names of the columns are missing".to_owned()))?;
-        let mut header = Header::read(first.trim_start_matches('\u{feff}'), &mut notes).map_err(at(1))?;
-        let mut values = Vec::new();
-        for (before, line) in lines.filter(|(_, line)| !line.is_empty()) {
-            values.clear();
-            values.extend(line.split(','));
-            if values.len() != header.fields {
-                let what = format!("{} fields where the first line has {}", values.len(), header.fields);
-                return Err(at(before + 1)(what));
-            }
-            let mut fields = Fields { header: &mut header, values: &values };
-            let row = fields.row(&mut regimes).map_err(at(before + 1))?;
-            rows.push((row, fields.seen().map_err(at(before + 1))?, before + 1));
-        }
-        rows.sort_by_key(|(row, ..)| row.id);
-        if let Some(two) = rows.windows(2).find(|two| two[0].0.id == two[1].0.id) {
-            let (row, _, line) = &two[1];
-            return Err(at(*line)(format!("the id {} stands twice", row.id)));
-        }
-        let (mut rows, seen): (Vec<Row>, Vec<Option<Seen>>) =
-            rows.into_iter().map(|(row, seen, _)| (row, seen)).unzip();
-        if header.has(Column::SeenEnd) {
-            reconstruct::fill(&mut rows, &seen, &header, &mut notes);
-        } else {
-            impute::fill(&mut rows, &header, &mut notes);
-        }
-        rows.sort_by_key(|row| (row.t0_ms, row.id));
-        Ok(Self { rows, regimes, notes })
-    }
 }

@@ -1,79 +1,84 @@
-//! How a policy is played: it is told what happens to each verification, as it happens, and answers what it wants.
+//! The interface between a replay and a policy: a [`Player`] is given each event and answers with a request.
 //!
-//! The live service asks a policy after every event, and a replay does too; this is the shape in which both can
-//! drive one that learns. No clock is read here: every event brings its own time.
+//! The live service asks its policy after every event, and so does a replay; `tests/live.rs` drives both through this
+//! trait. No clock is read here: each event brings its time.
 
-/// What a policy sees of one verification, in the order it happens.
+use strum::IntoStaticStr;
+
+/// An event of one verification that a policy may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlayedEvent {
-    /// The text was handed to Plivo.
+    /// The text was submitted to Plivo.
     Started,
-    /// The code was entered. A verification is over with this.
+    /// The code was entered; the last event of a verification.
     Verified,
     /// The text was reported as delivered, which may be untrue.
     Delivered,
-    /// The text was reported as not delivered, for good.
+    /// The text was reported as permanently undelivered or failed.
     Failed,
-    /// The text went to a carrier.
+    /// A carrier accepted the text.
     Sent,
-    /// The person asked for another text.
-    ResendPressed,
-    /// How the call went is known.
+    /// The user requested a resend.
+    ResendRequested,
+    /// The result of the call is known.
     CallKnown {
-        /// A person took it.
-        answered: bool,
+        /// Whether a person answered.
+        is_answered: bool,
     },
-    /// The time that was wished for has come; at age 600,000 ms it is the end of the verification.
+    /// The requested age has come; at age 600,000 ms the last event of a verification.
     Timer,
 }
 
-/// A policy that is played against a trace: it is told each event at its time and answers what it wants next.
+/// A policy that can be played against a trace.
 pub trait Player {
-    /// `id` and the facts a policy may know at the start; `at_ms` is trace time (t0 + age), `age_ms` since the start.
-    fn see(&mut self, id: u64, facts: &RouteFacts, seen: PlayedEvent, at_ms: u64, age_ms: u64) -> Wish;
+    /// Takes one event and returns what to do next. Events come in the order of `docs/replay.md`.
+    ///
+    /// `at_ms` counts from the start of the trace, `age_ms` from the start of the verification `id`.
+    fn on_event(&mut self, id: u64, facts: &RouteFacts, event: PlayedEvent, at_ms: u64, age_ms: u64) -> PlayerRequest;
 }
 
-/// What is known of a verification from its start.
+/// What a policy knows of a verification from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteFacts {
     /// ISO country of the number.
     pub country: [u8; 2],
-    /// MCC and MNC as one number; 0 when they are not known.
+    /// MCC and MNC as one number, 0 when unknown.
     pub route: u32,
-    /// The price of one answered call, in micro-dollars.
+    /// Price of one answered call, micro-dollars.
     pub call_price_u: u64,
-    /// The price of one text, in micro-dollars.
+    /// Price of one text, micro-dollars.
     pub sms_price_u: u64,
 }
 
-/// What a policy wants next.
+/// What a policy requests after an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// Nothing new; an earlier wish to be woken stands.
+pub enum PlayerRequest {
+    /// Nothing new; an earlier timer stands.
     Nothing,
-    /// To be told [`PlayedEvent::Timer`] at this age. It replaces an earlier wish.
+    /// A [`PlayedEvent::Timer`] at this age; it replaces an earlier timer.
     WakeAt {
-        /// Since the start.
+        /// Since the start of the verification.
         age_ms: u64,
     },
-    /// That the call is placed now. There is one per verification; a second wish for it is not heard.
+    /// A call now. A verification has one call; later requests for one are ignored.
     Call {
         /// Why.
         reason: PlayReason,
-        /// To be told [`PlayedEvent::Timer`] at this age. It replaces an earlier wish, also where there is none.
+        /// The next timer, as in [`PlayerRequest::WakeAt`]; `None` cancels an earlier timer.
         wake_ms: Option<u64>,
     },
 }
 
-/// Why a policy wants a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Why a policy calls, as a decisions file says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum PlayReason {
-    /// Waiting no longer paid.
+    /// Waiting costs more than calling, or the set timer fired.
     Hazard,
-    /// The text was reported as lost.
+    /// The text was reported as permanently failed.
     Failed,
-    /// The person asked for another text.
+    /// The user requested a resend.
     Resend,
-    /// As long as a policy ever waits.
+    /// The longest wait of the policy is over.
     Max,
 }

@@ -1,12 +1,12 @@
-//! Policies as points: what a verified person costs, against how long the unlucky tenth waits for a code.
+//! Policies as points in a plot: cost per verified user against the 90th percentile of the wait for a code.
 //!
-//! One SVG file with its own colours for light and dark, and nothing to load. Set timers from 5 to 120 seconds are a
-//! curve: a policy is worth having when it lies below and to the left of it. The scale of time is logarithmic,
-//! because a policy that never calls may be twenty times slower.
+//! One SVG file with its own colours for light and dark, which loads nothing. Set timers from 5 to 120 seconds are a
+//! curve: a policy below and to the left of it is better than every set timer. Time has a logarithmic scale, because a
+//! policy that never calls may be twenty times slower.
 
 use std::fmt::Write;
 
-use super::metrics::Summary;
+use super::figures::PolicyFigures;
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 560.0;
@@ -14,9 +14,9 @@ const LEFT: f64 = 72.0;
 const RIGHT: f64 = 32.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 64.0;
-/// Of one letter of a label, about.
-const LETTER: f64 = 7.0;
-const LINE: f64 = 14.0;
+/// Approximate width of one letter of a label.
+const LETTER_WIDTH: f64 = 7.0;
+const LINE_HEIGHT: f64 = 14.0;
 
 const STYLE: &str = "
   svg { color-scheme: light dark; font: 13px system-ui, sans-serif }
@@ -29,16 +29,16 @@ const STYLE: &str = "
     .point { fill: #58a6ff } .learns { fill: #f0883e } .lead { stroke: #9198a1 }
   }";
 
-/// Where a figure lies on the paper.
+/// The ranges of cost and of the logarithm of time that the plot shows.
 struct Scale {
     cost: (f64, f64),
     log_time: (f64, f64),
 }
 
 impl Scale {
-    fn around(all: &[&Summary]) -> Self {
-        let span = |of: fn(&Summary) -> f64, least: f64| {
-            let known = || all.iter().map(|summary| of(summary));
+    fn around(all: &[&PolicyFigures]) -> Self {
+        let span = |of: fn(&PolicyFigures) -> f64, least: f64| {
+            let known = || all.iter().map(|figures| of(figures));
             let (low, high) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
             let room = ((high - low) * 0.08).max(least);
             (low - room, high + room)
@@ -55,47 +55,54 @@ impl Scale {
         HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
     }
 
-    fn at(&self, summary: &Summary) -> (f64, f64) {
-        (self.x(summary.cost_pv), self.y(summary.c_p90))
+    fn at(&self, figures: &PolicyFigures) -> (f64, f64) {
+        (self.x(figures.cost_pv), self.y(figures.c_p90))
     }
 }
 
-/// Draws these policies, and the curve of set timers, which are named by it.
-pub fn svg(policies: &[Summary], curve: &[Summary]) -> String {
-    let is_known = |summary: &&Summary| summary.cost_pv.is_finite() && summary.c_p90.is_finite();
-    let points: Vec<&Summary> = policies.iter().filter(is_known).collect();
-    let curve: Vec<&Summary> = curve.iter().filter(is_known).collect();
+/// Draws the policies as labelled points, and set timers as a curve with some labels.
+pub fn svg(policies: &[PolicyFigures], curve: &[PolicyFigures]) -> String {
+    let is_known = |figures: &&PolicyFigures| figures.cost_pv.is_finite() && figures.c_p90.is_finite();
+    let points: Vec<&PolicyFigures> = policies.iter().filter(is_known).collect();
+    let curve: Vec<&PolicyFigures> = curve.iter().filter(is_known).collect();
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
          height=\"{HEIGHT}\" role=\"img\" aria-label=\"Cost per verified person against the wait for a code\">\n\
          <style>{STYLE}\n</style>\n<rect class=\"paper\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n"
     );
-    write(&mut svg, 20.0, 28.0, "ink", "start", "What a verified person costs, and how long the unlucky tenth waits");
-    let all: Vec<&Summary> = points.iter().chain(&curve).copied().collect();
+    write_text(
+        &mut svg,
+        20.0,
+        28.0,
+        "ink",
+        "start",
+        "What a verified person costs, and how long the unlucky tenth waits",
+    );
+    let all: Vec<&PolicyFigures> = points.iter().chain(&curve).copied().collect();
     if all.is_empty() {
-        write(&mut svg, WIDTH / 2.0, HEIGHT / 2.0, "faint", "middle", "nobody was verified");
+        write_text(&mut svg, WIDTH / 2.0, HEIGHT / 2.0, "faint", "middle", "no verification succeeded");
         return svg + "</svg>\n";
     }
     let scale = Scale::around(&all);
     axes(&mut svg, &scale);
     let mut labels = Labels::default();
-    labels.taken.extend(all.iter().map(|summary| Area::around(scale.at(summary), 5.0)));
+    labels.taken.extend(all.iter().map(|figures| Area::around(scale.at(figures), 5.0)));
     for two in curve.windows(2) {
         let ((x, y), (to_x, to_y)) = (scale.at(two[0]), scale.at(two[1]));
         let part = |nth: u8, from: f64, to: f64| from + (to - from) * f64::from(nth) / 24.0;
         labels.taken.extend((0..24).map(|nth| Area::around((part(nth, x, to_x), part(nth, y, to_y)), 2.0)));
     }
     draw_curve(&mut svg, &scale, &curve);
-    for summary in &points {
-        let (x, y) = scale.at(summary);
-        let class = if summary.policy.starts_with("adaptive") { "learns" } else { "point" };
+    for figures in &points {
+        let (x, y) = scale.at(figures);
+        let class = if figures.policy.starts_with("adaptive") { "learns" } else { "point" };
         let _ = writeln!(svg, "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"/>");
-        labels.put(&mut svg, (x, y), "ink", &summary.policy);
+        labels.put(&mut svg, (x, y), "ink", &figures.policy);
     }
-    for summary in curve.iter().filter(|stop| points.iter().all(|point| point.policy != stop.policy)) {
-        let seconds = summary.policy.trim_start_matches("fixed:");
+    for figures in curve.iter().filter(|stop| points.iter().all(|point| point.policy != stop.policy)) {
+        let seconds = figures.policy.trim_start_matches("fixed:");
         if ["5", "15", "60", "120"].contains(&seconds) {
-            labels.put(&mut svg, scale.at(summary), "faint", &summary.policy);
+            labels.put(&mut svg, scale.at(figures), "faint", &figures.policy);
         }
     }
     svg + "</svg>\n"
@@ -112,7 +119,7 @@ fn axes(svg: &mut String, scale: &Scale) {
             "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{:.1}\"/>",
             HEIGHT - BOTTOM
         );
-        write(svg, x, HEIGHT - BOTTOM + 20.0, "faint", "middle", &format!("${cost:.decimals$}"));
+        write_text(svg, x, HEIGHT - BOTTOM + 20.0, "faint", "middle", &format!("${cost:.decimals$}"));
         cost += step;
     }
     let mut above = f64::INFINITY;
@@ -127,21 +134,21 @@ fn axes(svg: &mut String, scale: &Scale) {
             "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\"/>",
             WIDTH - RIGHT
         );
-        write(svg, LEFT - 8.0, y + 4.0, "faint", "end", &format!("{seconds} s"));
+        write_text(svg, LEFT - 8.0, y + 4.0, "faint", "end", &format!("{seconds} s"));
     }
     let middle = LEFT + (WIDTH - LEFT - RIGHT) / 2.0;
-    write(svg, middle, HEIGHT - 18.0, "faint", "middle", "USD per verified person (cost_pv); less is better");
-    write(svg, 20.0, TOP - 14.0, "faint", "start", "nine in ten have the code by (c_p90); sooner is better");
+    write_text(svg, middle, HEIGHT - 18.0, "faint", "middle", "USD per verified person (cost_pv); less is better");
+    write_text(svg, 20.0, TOP - 14.0, "faint", "start", "nine in ten have the code by (c_p90); sooner is better");
 }
 
-/// 1, 2 or 5 of a power of ten, the next one up.
+/// Rounds up to 1, 2 or 5 times a power of ten.
 fn round_step(at_least: f64) -> f64 {
     let power = 10f64.powf(at_least.log10().floor());
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|step| step * power).find(|step| *step >= at_least).unwrap_or(at_least)
 }
 
-fn draw_curve(svg: &mut String, scale: &Scale, curve: &[&Summary]) {
-    let at = curve.iter().map(|summary| scale.at(summary));
+fn draw_curve(svg: &mut String, scale: &Scale, curve: &[&PolicyFigures]) {
+    let at = curve.iter().map(|figures| scale.at(figures));
     let line: Vec<String> = at.clone().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     let _ = writeln!(svg, "<polyline class=\"curve\" points=\"{}\"/>", line.join(" "));
     for (x, y) in at {
@@ -149,7 +156,7 @@ fn draw_curve(svg: &mut String, scale: &Scale, curve: &[&Summary]) {
     }
 }
 
-/// A piece of paper that is written on.
+/// A rectangle of the plot.
 #[derive(Clone, Copy)]
 struct Area {
     left: f64,
@@ -163,7 +170,7 @@ impl Area {
         Self { left: x - reach, top: y - reach, right: x + reach, bottom: y + reach }
     }
 
-    fn meets(&self, other: &Self) -> bool {
+    fn overlaps(&self, other: &Self) -> bool {
         self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }
 
@@ -172,7 +179,7 @@ impl Area {
     }
 }
 
-/// Puts each label where none stands yet.
+/// Places each label where it covers neither a point, the curve nor another label.
 #[derive(Default)]
 struct Labels {
     taken: Vec<Area>,
@@ -180,7 +187,7 @@ struct Labels {
 
 impl Labels {
     fn put(&mut self, svg: &mut String, (x, y): (f64, f64), class: &str, text: &str) {
-        let width = text.len() as f64 * LETTER;
+        let width = text.len() as f64 * LETTER_WIDTH;
         let mut places = Vec::new();
         for away in [10.0, 22.0, 36.0, 52.0, 70.0] {
             for (left, middle) in [
@@ -193,32 +200,31 @@ impl Labels {
                 (x - away - width, y - away),
                 (x - away - width, y + away),
             ] {
-                let half = LINE / 2.0;
+                let half = LINE_HEIGHT / 2.0;
                 places.push(Area { left, top: middle - half, right: left + width, bottom: middle + half });
             }
         }
-        let is_free = |place: &&Area| place.is_on_paper() && !self.taken.iter().any(|taken| taken.meets(place));
+        let is_free = |place: &&Area| place.is_on_paper() && !self.taken.iter().any(|taken| taken.overlaps(place));
         let Some(place) = places.iter().find(is_free).or(places.first()).copied() else { return };
         self.taken.push(place);
-        lead(svg, (x, y), &place);
-        write(svg, place.left, place.bottom - 3.0, class, "start", text);
+        draw_lead(svg, (x, y), &place);
+        write_text(svg, place.left, place.bottom - 3.0, class, "start", text);
     }
 }
 
-/// Where a label had to go some way off, a line says whose it is.
-fn lead(svg: &mut String, (x, y): (f64, f64), label: &Area) {
+/// Draws a line from a point to its label when the label is some way off.
+fn draw_lead(svg: &mut String, (x, y): (f64, f64), label: &Area) {
     let (to_x, to_y) = (x.clamp(label.left, label.right), y.clamp(label.top, label.bottom));
     let (along, up) = (to_x - x, to_y - y);
     let away = along.hypot(up);
     if away > 12.0 {
-        // From the edge of the point to just before the letters.
         let at = |distance: f64| (x + along * distance / away, y + up * distance / away);
         let ((x1, y1), (x2, y2)) = (at(6.0), at(away - 2.0));
         let _ = writeln!(svg, "<line class=\"lead\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>");
     }
 }
 
-/// No name of a policy needs escaping.
-fn write(svg: &mut String, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
+/// Writes a text without escaping: no name of a policy needs it.
+fn write_text(svg: &mut String, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
     let _ = writeln!(svg, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>");
 }

@@ -1,16 +1,18 @@
-//! What really happened, and would have happened, to each verification of a trace (`docs/replay.md`).
+//! A trace: each verification with the latent facts that decide what a text or a call would have done.
 //!
-//! Only the data: `parse` reads it, `assume` fills in what nobody knows, `outcome` says what follows from it.
+//! Only the data. `parse` reads it, `impute` and `reconstruct` fill in what is unknown, `outcome` applies the rules.
 
-/// Later than everything: the thing does not happen.
+use strum::EnumString;
+
+/// Later than every time: the event does not happen.
 pub const NEVER: u64 = u64::MAX;
 
-/// One verification with its latent facts. Times are ages in ms, [`NEVER`] when the thing does not happen.
+/// One verification; its times are ages in ms, or [`NEVER`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct TraceRow {
     /// Unique in the trace.
     pub id: u64,
-    /// Its start, in ms since the start of the trace.
+    /// Start, in ms since the start of the trace.
     pub t0_ms: u64,
     /// ISO country.
     pub cc: [u8; 2],
@@ -20,63 +22,68 @@ pub struct Row {
     pub sms_price_u: u64,
     /// Price of one answered call, micro-dollars.
     pub call_price_u: u64,
-    /// When the carrier was said to have it.
+    /// When the carrier accepted the text.
     pub sent_ms: u64,
-    /// When the final report came.
+    /// When the final delivery report came.
     pub dlr_ms: u64,
-    /// What it said, if it came.
-    pub report: Option<Report>,
-    /// When the text was in the handset.
+    /// The final delivery report, if any.
+    pub report: Option<FinalReport>,
+    /// When the text reached the handset.
     pub arrive_ms: u64,
-    /// Whether the person wants to verify.
+    /// Whether the user wants to verify.
     pub intent: bool,
     /// From the text in hand to the code entered.
     pub read_ms: u64,
-    /// When the person leaves without a code.
+    /// When a user without a code leaves.
     pub patience_ms: u64,
-    /// When the person would ask for another text.
+    /// When the user requests a resend.
     pub resend_ms: u64,
-    /// From asking to the second text in the handset.
+    /// From that request to the second text in the handset.
     pub resend_arrive_ms: u64,
-    /// What a call would meet.
+    /// Result of a call.
     pub call_result: CallResult,
-    /// From the call to that result.
+    /// From placing the call to its result.
     pub call_ring_ms: u64,
     /// From answering to the code heard.
     pub call_hear_ms: u64,
     /// From the code heard to the code entered.
     pub call_type_ms: u64,
-    /// Which of [`Trace::regimes`] the generator was in; no policy sees it.
+    /// Index into [`Trace::regimes`]; no policy sees it.
     pub regime: usize,
 }
 
-/// What a final report says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
+/// Status in a final delivery report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString)]
+pub enum FinalReport {
     /// Delivered, which may be untrue.
+    #[strum(serialize = "delivered")]
     Delivered,
-    /// Not delivered, or failed: for good.
+    /// Permanently undelivered or failed.
+    #[strum(serialize = "undelivered", serialize = "failed")]
     Failed,
 }
 
-/// What a call meets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Result of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString)]
 pub enum CallResult {
-    /// A person.
+    /// A person answered.
+    #[strum(serialize = "answered")]
     Answered,
-    /// A machine: paid for, and of no use.
+    /// A machine answered: billed, but no code was heard.
+    #[strum(serialize = "voicemail")]
     Voicemail,
-    /// Nobody: busy, no answer, failed, or not said.
-    Unmet,
+    /// Busy, no answer, failed, or unknown.
+    #[strum(serialize = "busy", serialize = "noanswer", serialize = "failed")]
+    Unanswered,
 }
 
 /// Verifications in the order of their start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// Ordered by start, then id.
-    pub rows: Vec<Row>,
-    /// The names of the regimes that rows refer to.
+    pub rows: Vec<TraceRow>,
+    /// Names of the regimes that rows refer to.
     pub regimes: Vec<String>,
-    /// What a reader of the figures should know: what was not in the trace and was assumed.
+    /// What was assumed because the trace does not say it.
     pub notes: Vec<String>,
 }

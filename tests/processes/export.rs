@@ -67,6 +67,6 @@ async fn a_service_is_exported_while_it_runs_and_replayed() {
     let (code, table, said) = run(&["replay", "--trace", file, "--policy", "fixed+fail:35"], &[]).await;
     std::fs::remove_file(&path).unwrap();
     assert_eq!((code, table.contains("fixed+fail:35        100.00")), (Some(0), true), "{table}");
-    assert!(said.contains("note: 3 of 3 verifications were seen to end"), "{said}");
+    assert!(said.contains("note: 3 of 3 verifications have a recorded end"), "{said}");
     assert!(said.contains("note: arrive_ms is unknown; assumed: "), "{said}");
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use phlo_2fa::escalation::{CallEnd, Reason};
 use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
-use phlo_2fa::replay::book::Book;
 use phlo_2fa::route_model::{
     self, CALL_PRICE_U, Costs, Estimates, Insight, Key, Lesson, Observation, RouteKnowledge, TTL_MS,
 };
@@ -161,34 +160,34 @@ pub fn signed(nonce: u64, words: u64, also: Option<u64>, told: Vec<Event>) -> Ev
 }
 
 /// The insight into a route whose texts were delivered within 7 s, and one in five of those not verified.
-pub static USUAL_ROUTE: LazyLock<Insight> = LazyLock::new(|| insight(&usual()));
+pub static USUAL_ROUTE: LazyLock<Insight> = LazyLock::new(usual);
 
 /// The insight into a route that delivered as usual until its last ten texts, which were lost without a report.
 pub static BAD_ROUTE: LazyLock<Insight> = LazyLock::new(|| {
-    let mut book = usual();
-    (0..10).for_each(|_| teach(&mut book, None, Some(33_000), Some(8_000)));
-    insight(&book)
+    let mut route = usual();
+    (0..10).for_each(|_| teach(&mut route, None, Some(33_000), Some(8_000)));
+    route
 });
 
 /// The insight into a route that reports texts as delivered, of which half are not verified.
 pub static FAKE_ROUTE: LazyLock<Insight> = LazyLock::new(|| {
-    let mut book = Book::default();
-    (0..300).for_each(|i| teach(&mut book, Some(5_000), (i % 2 == 0).then_some(14_000), None));
-    insight(&book)
+    let mut route = nothing_learned();
+    (0..300).for_each(|i| teach(&mut route, Some(5_000), (i % 2 == 0).then_some(14_000), None));
+    route
 });
 
 const COUNTRY: [u8; 2] = *b"US";
 const ROUTE: u32 = 310_150;
 
-fn usual() -> Book {
-    let mut book = Book::default();
-    (0..300).for_each(|i| teach(&mut book, Some(3_000 + i % 5 * 1_000), (i % 5 > 0).then_some(15_000), None));
-    book
+fn usual() -> Insight {
+    let mut route = nothing_learned();
+    (0..300).for_each(|i| teach(&mut route, Some(3_000 + i % 5 * 1_000), (i % 5 > 0).then_some(15_000), None));
+    route
 }
 
 /// Teaches one verification whose text was reported, whose code was entered and whose call was placed at these ages.
-fn teach(book: &mut Book, reported_ms: Option<u32>, verified_ms: Option<u32>, called_ms: Option<u32>) {
-    let mut taught = Taught { estimates: book.estimates(COUNTRY, ROUTE), lessons: Vec::new() };
+fn teach(route: &mut Insight, reported_ms: Option<u32>, verified_ms: Option<u32>, called_ms: Option<u32>) {
+    let mut taught = Taught { estimates: route.estimates(), lessons: Vec::new() };
     let costs = Costs::BALANCED;
     let mut observer = route_model::begin(&mut taught, &costs);
     if let Some(at) = reported_ms {
@@ -202,7 +201,7 @@ fn teach(book: &mut Book, reported_ms: Option<u32>, verified_ms: Option<u32>, ca
         route_model::see(&mut observer, Observation::Verified, at, &mut taught);
     }
     route_model::see(&mut observer, Observation::Time, TTL_MS, &mut taught);
-    taught.lessons.into_iter().for_each(|lesson| book.apply(COUNTRY, ROUTE, lesson));
+    route.learn(&taught.lessons);
 }
 
 /// What one verification has taught, on estimates that stay as they were at its start.
@@ -225,6 +224,6 @@ impl RouteKnowledge for Taught {
     }
 }
 
-fn insight(book: &Book) -> Insight {
-    Insight::new(Key::of(COUNTRY, ROUTE).map(|key| (key, book.node(key).cloned())).into(), CALL_PRICE_U)
+fn nothing_learned() -> Insight {
+    Insight::new(Key::of(COUNTRY, ROUTE).map(|key| (key, None)).into(), CALL_PRICE_U)
 }

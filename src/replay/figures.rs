@@ -1,91 +1,90 @@
-//! The figures of one policy on one trace (`docs/replay.md` defines each).
+//! The figures of one policy on one trace, as `docs/replay.md` defines them.
 //!
-//! Everything is summed in whole micro-dollars and milliseconds, so that no order of adding changes a digit; only the
-//! last division is a fraction. Where there is nothing to divide by, a figure is not a number, and null in JSON.
+//! Sums are in whole micro-dollars and milliseconds, so that no order of adding changes a digit; only the last division
+//! is a fraction. A figure without anything to divide by is NaN, and null in JSON.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::outcome::{Outcome, TTL_MS};
-use super::trace::{Row, Trace};
+use super::outcome::{PlayedOutcome, TTL_MS};
+use super::trace::{Trace, TraceRow};
 
-/// The figures. Times in seconds, money in USD.
+/// The figures of one policy: times in seconds, money in USD.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
+pub struct PolicyFigures {
     /// The policy's name.
     pub policy: String,
     /// Verifications in the trace.
     pub rows: usize,
-    /// Of those who wanted to verify, how many did.
+    /// Per cent of the users who wanted to verify that did.
     pub verified_pct: f64,
-    /// Time to a code in hand: the median. Somebody who never had one counts with the whole lifetime.
+    /// Median time to a code in hand; a user who never had one counts with the code's lifetime.
     pub c_med: f64,
-    /// The same: nine in ten had it by then.
+    /// Its 90th percentile.
     pub c_p90: f64,
-    /// Nineteen in twenty.
+    /// Its 95th percentile.
     pub c_p95: f64,
-    /// The mean.
+    /// Its mean.
     pub c_mean: f64,
-    /// Time to the code entered, of those who did: it gets better when slow users are lost.
+    /// Median time to the code entered, of the verified alone: losing slow users improves it.
     pub v_med: f64,
-    /// Nineteen in twenty of them.
+    /// Its 95th percentile.
     pub v_p95: f64,
-    /// Calls placed, in a thousand verifications.
+    /// Placed calls per 1000 verifications.
     pub calls_k: f64,
-    /// Calls although the text was there or about to be.
+    /// Wasted calls per 1000 verifications.
     pub wasted_k: f64,
-    /// Calls to people who did not want to verify.
+    /// Unwanted calls per 1000 verifications.
     pub unwanted_k: f64,
-    /// What the policy's decisions cost, per verified person: all but the first text.
+    /// Cost per verified user, without the first text.
     pub ctrl_pv: f64,
-    /// The same with it.
+    /// Cost per verified user, with the first text.
     pub cost_pv: f64,
-    /// For each outage, in the order of their starts: how many verifications it took until calls came as early as
-    /// they did in its second half.
+    /// [`Outage::react_msgs`] of each outage, in the order of their starts.
     pub react_msgs: Vec<usize>,
-    /// Their median.
+    /// Its median.
     pub react_msgs_median: f64,
-    /// The worst of them.
+    /// Its maximum.
     pub react_msgs_worst: Option<usize>,
-    /// The outages themselves.
+    /// The outages.
     pub outages: Vec<Outage>,
 }
 
-/// A stretch of one route in which texts did not do what was said of them.
+/// An unbroken run of one route's verifications in which texts were lost without a truthful report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outage {
     /// MCC and MNC.
     pub route: u32,
-    /// The generator's word for it.
+    /// The generator's name for it.
     pub regime: String,
     /// Start of its first verification.
     pub t0_ms: u64,
-    /// Verifications started in it.
+    /// Its verifications.
     pub rows: usize,
     /// Calls placed for them.
     pub calls: usize,
-    /// Verifications until the policy had reacted; all of them, if it never had.
+    /// Rank of the first of five early calls; `rows` if there are none.
     pub react_msgs: usize,
 }
 
-/// Regimes in which nothing has to be found out: all is well, or only reports are missing, or they tell the truth.
+/// Regimes that are no outage: all is well, only reports are missing, or they say that texts are lost.
 const NO_OUTAGE: [&str; 3] = ["ok", "dlr_lost", "dead_reported"];
-/// Smaller outages say nothing about a policy.
-const OUTAGE_ROWS: usize = 30;
-const OUTAGE_CALLS: usize = 12;
-/// So many calls in a row must come early.
-const REACTED: usize = 5;
+/// An outage with fewer rows or calls says nothing about a policy.
+const OUTAGE_ROWS_MIN: usize = 30;
+const OUTAGE_CALLS_MIN: usize = 12;
+/// Calls in a row whose median must be early.
+const EARLY_CALLS: usize = 5;
 
-impl Summary {
+impl PolicyFigures {
     /// The figures of calling at these ages, one per row.
     pub fn of(policy: &str, trace: &Trace, calls_ms: &[Option<u64>]) -> Self {
-        let outcomes: Vec<Outcome> =
-            trace.rows.iter().zip(calls_ms).map(|(row, call)| Outcome::of(row, *call)).collect();
+        let outcomes: Vec<PlayedOutcome> =
+            trace.rows.iter().zip(calls_ms).map(|(row, call)| PlayedOutcome::of(row, *call)).collect();
         let both = || trace.rows.iter().zip(&outcomes);
         let wanting = || both().filter(|(row, _)| row.intent);
-        let of_all =
-            |is: fn(&Outcome) -> bool| 1000.0 * ratio(count(outcomes.iter().filter(|o| is(o))), count(&outcomes));
+        let per_1000 =
+            |is: fn(&PlayedOutcome) -> bool| 1000.0 * ratio(count(outcomes.iter().filter(|o| is(o))), count(&outcomes));
 
         let verified = count(outcomes.iter().filter(|outcome| outcome.is_verified()));
         let control_u: u64 = both().map(|(row, outcome)| outcome.control_u(row)).sum();
@@ -104,9 +103,9 @@ impl Summary {
             c_mean: code.mean() / 1000.0,
             v_med: entered.percentile(50) / 1000.0,
             v_p95: entered.percentile(95) / 1000.0,
-            calls_k: of_all(|outcome| outcome.placed),
-            wasted_k: of_all(|outcome| outcome.wasted),
-            unwanted_k: of_all(|outcome| outcome.unwanted),
+            calls_k: per_1000(|outcome| outcome.is_placed),
+            wasted_k: per_1000(|outcome| outcome.is_wasted),
+            unwanted_k: per_1000(|outcome| outcome.is_unwanted),
             ctrl_pv: ratio(control_u, verified) / 1e6,
             cost_pv: ratio(cost_u, verified) / 1e6,
             react_msgs: outages.iter().map(|outage| outage.react_msgs).collect(),
@@ -125,7 +124,6 @@ fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { f64::NAN } else { part as f64 / whole as f64 }
 }
 
-/// Numbers in order.
 struct Sorted(Vec<u64>);
 
 impl Sorted {
@@ -139,7 +137,7 @@ impl Sorted {
         ratio(self.0.iter().sum(), self.0.len() as u64)
     }
 
-    /// Linear between the two nearest: the position is `(n - 1) * q / 100`.
+    /// Interpolated between the two nearest values, at position `(n - 1) * q / 100`.
     fn percentile(&self, q: usize) -> f64 {
         let Some(last) = self.0.len().checked_sub(1) else { return f64::NAN };
         let (below, rest) = (last * q / 100, last * q % 100);
@@ -149,15 +147,15 @@ impl Sorted {
     }
 }
 
-/// The verifications of one route under one regime without a break.
+/// An unbroken run of one route under one regime, as places in the trace.
 struct Stretch {
     route: u32,
     regime: usize,
     places: Vec<usize>,
 }
 
-fn outages(trace: &Trace, calls_ms: &[Option<u64>], outcomes: &[Outcome]) -> Vec<Outage> {
-    let is_outage = |row: &Row| !NO_OUTAGE.contains(&trace.regimes[row.regime].as_str());
+fn outages(trace: &Trace, calls_ms: &[Option<u64>], outcomes: &[PlayedOutcome]) -> Vec<Outage> {
+    let is_outage = |row: &TraceRow| !NO_OUTAGE.contains(&trace.regimes[row.regime].as_str());
     let (mut stretches, mut newest) = (Vec::<Stretch>::new(), BTreeMap::new());
     for (place, row) in trace.rows.iter().enumerate() {
         let route = (row.cc, row.route);
@@ -170,14 +168,14 @@ fn outages(trace: &Trace, calls_ms: &[Option<u64>], outcomes: &[Outcome]) -> Vec
         stretches[at].places.push(place);
     }
     let mut outages = Vec::new();
-    for stretch in stretches.iter().filter(|stretch| stretch.places.len() >= OUTAGE_ROWS) {
+    for stretch in stretches.iter().filter(|stretch| stretch.places.len() >= OUTAGE_ROWS_MIN) {
         let first = &trace.rows[stretch.places[0]];
-        // Rank in the outage and age, of every call that was placed.
+        // Rank in the stretch and age of each placed call.
         let calls: Vec<(usize, u64)> = (1..)
             .zip(&stretch.places)
-            .filter_map(|(rank, place)| Some((rank, calls_ms[*place].filter(|_| outcomes[*place].placed)?)))
+            .filter_map(|(rank, place)| Some((rank, calls_ms[*place].filter(|_| outcomes[*place].is_placed)?)))
             .collect();
-        if is_outage(first) && calls.len() >= OUTAGE_CALLS {
+        if is_outage(first) && calls.len() >= OUTAGE_CALLS_MIN {
             outages.push(Outage {
                 route: stretch.route,
                 regime: trace.regimes[stretch.regime].clone(),
@@ -191,12 +189,12 @@ fn outages(trace: &Trace, calls_ms: &[Option<u64>], outcomes: &[Outcome]) -> Vec
     outages
 }
 
-/// The rank of the first call from which five in a row come, by their median, about as early as those of the second
-/// half of the outage.
+/// The rank of the first call from which five in a row have a median age of at most 1.25 times the median age in the
+/// second half of the outage; `rows` if there is none.
 fn reaction(calls: &[(usize, u64)], rows: usize) -> usize {
     let median = |of: &[(usize, u64)]| Sorted::new(of.iter().map(|(_, age)| *age)).percentile(50);
     let half = calls.partition_point(|(rank, _)| *rank <= rows / 2);
     let settled = median(&calls[half..]);
-    let early = calls.windows(REACTED).find(|five| median(five) <= 1.25 * settled);
+    let early = calls.windows(EARLY_CALLS).find(|five| median(five) <= 1.25 * settled);
     early.map_or(rows, |five| five[0].0)
 }
