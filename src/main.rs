@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use phlo_2fa::app::{Application, Options};
 use phlo_2fa::config::{Config, local_url};
 use phlo_2fa::doctor::{self, Finding, Unwell};
-use phlo_2fa::export;
+use phlo_2fa::export::{self, ExportOptions};
 use phlo_2fa::replay::{self, PlayedPolicy, ReplayOptions, TraceSource};
 use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
 use phlo_2fa::time::Timestamp;
@@ -96,10 +96,10 @@ struct Export {
     #[arg(long, value_name = "APP")]
     app: Option<String>,
     /// Export verifications that began at this time (2026-11-24T09:30:00Z, or a date, in UTC) or later.
-    #[arg(long, value_name = "TIME", value_parser = export::moment)]
+    #[arg(long, value_name = "TIME", value_parser = export::parse_time)]
     since: Option<Timestamp>,
     /// Export verifications that began before this time.
-    #[arg(long, value_name = "TIME", value_parser = export::moment)]
+    #[arg(long, value_name = "TIME", value_parser = export::parse_time)]
     until: Option<Timestamp>,
 }
 
@@ -291,7 +291,7 @@ fn replay(asked: Replay) -> anyhow::Result<()> {
 /// Writes only after every page was read, so that a file is never partial.
 async fn export(asked: Export) -> anyhow::Result<()> {
     let Export { out, app, since, until } = asked;
-    let exported = export::run(env(), &export::Options { app, since, until }).await?;
+    let exported = export::run(env(), &ExportOptions { app, since, until }).await?;
     match out {
         Some(path) => {
             std::fs::write(&path, &exported.csv).with_context(|| format!("{} cannot be written", path.display()))?;

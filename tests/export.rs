@@ -1,4 +1,4 @@
-//! `export`: what a service saw of its verifications, written down and played again.
+//! `export`: a service's verifications as a trace, and what a replay makes of them.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 #[path = "support/mod.rs"]
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use phlo_2fa::export::{COLUMNS, Options, export};
+use phlo_2fa::export::{COLUMNS, ExportOptions, export};
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::replay::{
@@ -25,14 +25,14 @@ use secrecy::SecretSlice;
 use serde_json::{Value, json};
 use support::{Setup, TestApp};
 
-// ---- what a service would have seen of a trace, and what a replay makes of that
+// ---- a trace as a service would have exported it, replayed
 
 #[test]
-fn under_the_policy_that_ran_everybody_ends_as_they_did() {
+fn under_the_policy_that_ran_every_verification_ends_the_same_way() {
     let truth = training(5_000);
     for policy in ["never", "fail", "fixed:20", "fixed+fail:30"] {
         let calls = played(&truth, policy);
-        let again = Trace::parse(&seen(&truth, &calls)).unwrap();
+        let again = Trace::parse(&exported(&truth, &calls)).unwrap();
         assert!(!again.notes.iter().any(|note| note.contains("could not be reconstructed")), "{:?}", again.notes);
         for ((row, call), anew) in truth.rows.iter().zip(&calls).zip(&again.rows) {
             let was = PlayedOutcome::of(row, call.map(|call| call.age_ms));
@@ -46,9 +46,9 @@ fn under_the_policy_that_ran_everybody_ends_as_they_did() {
 }
 
 #[test]
-fn other_policies_fare_about_as_they_would_have() {
+fn other_policies_reach_about_the_figures_that_they_would_have_reached() {
     let truth = training(6_000);
-    let again = Trace::parse(&seen(&truth, &played(&truth, "adaptive"))).unwrap();
+    let again = Trace::parse(&exported(&truth, &played(&truth, "adaptive"))).unwrap();
     let mut costs = Vec::new();
     for policy in ["fixed+fail:30", "adaptive", "fixed:15", "fixed:60", "never"] {
         let (was, is) = (summary(&truth, policy), summary(&again, policy));
@@ -56,7 +56,7 @@ fn other_policies_fare_about_as_they_would_have() {
         assert!((was.calls_k - is.calls_k).abs() <= 0.15 * was.calls_k, "{policy}: {was:?} {is:?}");
         costs.push(((was.ctrl_pv * 1e6) as u64, (is.ctrl_pv * 1e6) as u64, policy));
     }
-    // Which of two set timers is better, and that something must be done, is seen as it was.
+    // The best and the worst of the static policies stay the best and the worst.
     let order = |by: fn(&(u64, u64, &'static str)) -> u64| {
         let mut sorted: Vec<_> = costs.iter().filter(|(.., policy)| *policy != "adaptive").collect();
         sorted.sort_by_key(|cost| by(cost));
@@ -67,9 +67,9 @@ fn other_policies_fare_about_as_they_would_have() {
 }
 
 #[test]
-fn an_outage_that_was_gone_through_is_one_again() {
-    // Forty texts heard of, forty lost in silence and saved by a call, forty heard of again.
-    let mut text = format!("{COLUMNS}\n");
+fn an_outage_of_the_service_is_an_outage_in_the_replay() {
+    // Forty texts reported, forty lost silently and followed by a call, forty reported again.
+    let mut text = header();
     for id in 1..=120 {
         let start = id * 10_000;
         text += &match id {
@@ -81,14 +81,14 @@ fn an_outage_that_was_gone_through_is_one_again() {
     let arrived = |rows: &[TraceRow]| rows.iter().filter(|row| row.arrive_ms != NEVER).count();
     assert_eq!(arrived(&trace.rows[..40]), 40);
     assert!(arrived(&trace.rows[44..76]) <= 8, "{}", arrived(&trace.rows[44..76]));
-    assert_eq!(trace.rows[50].sms_price_u, 8_000, "as others in the country");
+    assert_eq!(trace.rows[50].sms_price_u, 8_000, "the mean of the country");
     assert!(trace.rows[..40].iter().all(|row| row.call_price_u == 12_000));
 }
 
 #[test]
-fn what_was_seen_must_make_sense() {
+fn an_impossible_end_is_refused() {
     let fault =
-        |rest: &str| Trace::parse(&format!("{COLUMNS}\n1,0,US,310260,,,,,,,,{rest}\n")).unwrap_err().to_string();
+        |rest: &str| Trace::parse(&format!("{}1,0,US,310260,,,,,,,,{rest}\n", header())).unwrap_err().to_string();
     for (rest, expected) in [
         (",,,,9000", "line 2: seen_end is \"\", not sms, call, expired, canceled, max_checks_reached or undeliverable"),
         (",,,sms,", "line 2: seen_end is set, but seen_end_ms is empty"),
@@ -102,23 +102,23 @@ fn what_was_seen_must_make_sense() {
 // ---- a whole service
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_service_saw_is_exported_without_whom_it_was_about_and_played_again() {
+async fn a_service_is_exported_without_personal_data_and_replayed() {
     let key = "bm90LWEtc2VjcmV0LW9mLWFueWJvZHktYnV0LXRlc3Q=";
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let env = vec![("SECRET_KEY", key.to_owned()), ("TEST_NUMBERS", "+15555550100:000000".to_owned())];
     let app = TestApp::spawn_with(Setup { env, store: Some(Arc::clone(&store)), ..Setup::default() }).await;
     let start = app.clock.now().await.unwrap();
     let create = async |body: Value| app.post("/v1/verifications", body).await.id().to_owned();
-    let with_words = |four: &str| json!({"to": format!("+1415555{four}"), "metadata": {"who": "Rumpelstilzchen"}});
+    let with_metadata = |four: &str| json!({"to": format!("+1415555{four}"), "metadata": {"who": "Rumpelstilzchen"}});
 
-    // By text, 23 s after it was asked for.
-    let text = create(with_words("0100")).await;
+    // Verified by text after 23 s.
+    let text = create(with_metadata("0100")).await;
     let code = app.texted_code("0100").await;
     app.until(&text, "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
     app.advance(23.0).await;
     assert_eq!(app.check(&text, &code).await.body["result"], "verified");
-    // Lost, and so by call.
-    let lost = create(with_words("0101")).await;
+    // The text is lost: verified by call.
+    let lost = create(with_metadata("0101")).await;
     app.until(&lost, "called", |v| {
         v["attempts"][1]["status"] == "answered" || v["attempts"][1]["status"] == "completed"
     })
@@ -127,8 +127,8 @@ async fn what_a_service_saw_is_exported_without_whom_it_was_about_and_played_aga
     app.settled().await;
     app.advance(19.0).await;
     assert_eq!(app.check(&lost, &spoken).await.body["channel"], "call");
-    // Given up, never entered, and those of which there is nothing to say.
-    let canceled = create(with_words("0103")).await;
+    // Canceled, and those that are left out.
+    let canceled = create(with_metadata("0103")).await;
     app.until(&canceled, "sent", |v| v["attempts"][0]["status"] == "sent").await;
     app.advance(12.0).await;
     app.post(&format!("/v1/verifications/{canceled}/cancel"), Value::Null).await;
@@ -143,8 +143,8 @@ async fn what_a_service_saw_is_exported_without_whom_it_was_about_and_played_aga
     let secret = base64_key(key);
     let keys = Keyring::new(&secret, &[]);
     let apps = ["demo".to_owned(), "legacy".to_owned()];
-    let exported = export(&*store, &keys, &apps, &Options::default()).await.unwrap();
-    assert_eq!(exported, export(&*store, &keys, &apps, &Options::default()).await.unwrap());
+    let exported = export(&*store, &keys, &apps, &ExportOptions::default()).await.unwrap();
+    assert_eq!(exported, export(&*store, &keys, &apps, &ExportOptions::default()).await.unwrap());
     let lines: Vec<Vec<&str>> = exported.csv.lines().map(|line| line.split(',').collect()).collect();
     let field = |line: usize, name: &str| lines[line][lines[0].iter().position(|column| *column == name).unwrap()];
     assert_eq!(lines.len(), 4, "{}", exported.csv);
@@ -157,27 +157,30 @@ async fn what_a_service_saw_is_exported_without_whom_it_was_about_and_played_aga
     assert_eq!((field(2, "call_result"), field(2, "seen_end"), field(2, "seen_end_ms")), ("answered", "call", "19000"));
     assert_eq!((field(3, "dlr_status"), field(3, "seen_end"), field(3, "seen_end_ms")), ("", "canceled", "12000"));
     let notes = exported.notes.join("\n");
-    for said in ["3 verifications", "1 not over yet", "1 begun with a call", "1 text only", "1 of test numbers"] {
+    for said in
+        ["3 verifications", "1 not over yet", "1 that began with a call", "1 for text only", "1 of test numbers"]
+    {
         assert!(notes.contains(said), "{said}: {notes}");
     }
     for secret in ["4155550", "vrf_", "demo", "Rumpel", &code, &spoken, &text[4..], &lost[4..]] {
         assert!(!exported.csv.contains(secret) && !notes.contains(secret), "{secret}: {}", exported.csv);
     }
 
-    let only = async |options: Options| export(&*store, &keys, &apps, &options).await.unwrap().csv.lines().count() - 1;
+    let rows =
+        async |options: ExportOptions| export(&*store, &keys, &apps, &options).await.unwrap().csv.lines().count() - 1;
     let after = |seconds: u64| Some(start + Duration::from_secs(seconds));
-    assert_eq!(only(Options { since: after(20), ..Options::default() }).await, 2);
-    assert_eq!(only(Options { until: after(20), ..Options::default() }).await, 1);
+    assert_eq!(rows(ExportOptions { since: after(20), ..ExportOptions::default() }).await, 2);
+    assert_eq!(rows(ExportOptions { until: after(20), ..ExportOptions::default() }).await, 1);
     let other = Keyring::new(&vec![7; 32].into(), &[]);
-    let sealed = export(&*store, &other, &apps, &Options::default()).await.unwrap();
-    assert_eq!(sealed.csv, format!("{COLUMNS}\n"));
+    let sealed = export(&*store, &other, &apps, &ExportOptions::default()).await.unwrap();
+    assert_eq!(sealed.csv, header());
     assert!(sealed.notes[1].starts_with("left out: 7 that SECRET_KEY does not open"), "{:?}", sealed.notes);
 
     let again = Trace::parse(&exported.csv).unwrap();
     let played = summary(&again, "fixed+fail:35");
-    assert_eq!((played.calls_k * 3.0).round(), 2000.0, "a replay knows no giving up: {played:?}");
+    assert_eq!((played.calls_k * 3.0).round(), 2000.0, "a replay has no cancel: {played:?}");
     assert!(again.rows[0].intent && again.rows[1].intent && again.rows[2].patience_ms == 12_000);
-    assert_eq!((played.v_med * 1000.0).round(), 21_000.0, "at 19 and 23 s, as it was");
+    assert_eq!((played.v_med * 1000.0).round(), 21_000.0, "at 19 and 23 s, as in the service");
     for column in ["arrive_ms", "intent", "read_ms", "patience_ms", "call_hear_ms"] {
         assert!(
             again.notes.iter().any(|note| note.starts_with(&format!("{column} is unknown; assumed: "))),
@@ -188,14 +191,14 @@ async fn what_a_service_saw_is_exported_without_whom_it_was_about_and_played_aga
 }
 
 #[tokio::test]
-async fn a_list_of_many_pages_is_walked_to_its_end_and_written_from_its_start() {
+async fn every_page_of_a_list_is_exported_in_the_order_of_starts() {
     let (store, keys) = (Memory::default(), Keyring::new(&vec![7; 32].into(), &[]));
     let (now, rules) = (store.now().await.unwrap(), Rules::default());
     let to = PhoneNumber::parse("+14155550112").unwrap();
     let number = keys.number_keys("shop", &to)[0];
     let mut previous = None;
     for nth in 0..450_u64 {
-        // Several in one millisecond, and pages that end among them.
+        // Seven in each millisecond, so that pages end within one.
         let at = now + Duration::from_millis(nth / 7);
         let id = VerificationId::new(number.shard(), nth.into());
         let request = Request {
@@ -228,27 +231,31 @@ async fn a_list_of_many_pages_is_walked_to_its_end_and_written_from_its_start() 
         previous = Some(id);
     }
     let apps = ["shop".to_owned()];
-    let all = export(&store, &keys, &apps, &Options::default()).await.unwrap();
+    let all = export(&store, &keys, &apps, &ExportOptions::default()).await.unwrap();
     let starts: Vec<(u64, u64)> = (all.csv.lines().skip(1))
         .map(|line| line.split(',').take(2).map(|n| n.parse().unwrap()).collect::<Vec<u64>>())
         .map(|numbers| (numbers[0], numbers[1]))
         .collect();
     assert_eq!(starts, (0..450).map(|nth| (nth + 1, nth / 7)).collect::<Vec<_>>());
     let since = Some(now + Duration::from_millis(60));
-    let some = export(&store, &keys, &apps, &Options { since, ..Options::default() }).await.unwrap();
+    let some = export(&store, &keys, &apps, &ExportOptions { since, ..ExportOptions::default() }).await.unwrap();
     assert_eq!(some.csv.lines().count(), 1 + 450 - 420);
 }
 
 // ---- helpers
+
+fn header() -> String {
+    COLUMNS.map(|column| column.to_string()).join(",") + "\n"
+}
 
 fn base64_key(text: &str) -> SecretSlice<u8> {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(text).unwrap().into()
 }
 
-/// What a service would have written of these people, had it called them so.
-fn seen(trace: &Trace, calls: &[Option<PlayedCall>]) -> String {
-    let mut text = format!("{COLUMNS}\n");
+/// The trace that a service would have exported after these calls.
+fn exported(trace: &Trace, calls: &[Option<PlayedCall>]) -> String {
+    let mut text = header();
     for (row, call) in trace.rows.iter().zip(calls) {
         text += &line(row, call.map(|call| call.age_ms));
     }

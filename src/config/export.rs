@@ -1,4 +1,4 @@
-//! What `export` needs of the settings: where records lie, what opens them, and whose they are.
+//! The settings of `export`: the Redis that holds the records, the keys that open them, and the apps that own them.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +8,16 @@ use super::check::{self, ConfigErrors, Faults, Ruled};
 use super::raw::Raw;
 use crate::store::redis::CaCertificates;
 
-/// Everything else is none of its business, and may be missing or wrong.
+/// `export` reads these alone: any other setting may be missing or wrong.
 const NEEDED: &[&str] = &["REDIS_URL", "REDIS_CA_FILE", "SECRET_KEY", "SECRET_KEY_PREVIOUS", "API_KEYS"];
 
-/// The app that owns what came in by the legacy routes.
+/// The app of verifications that were created through the legacy routes.
 const LEGACY_APP: &str = "legacy";
 
-/// What `export` runs with.
+/// The settings of `export`.
 #[derive(Clone, Debug)]
 pub struct ExportConfig {
-    /// `REDIS_URL`, which is not `memory://`: what another process holds cannot be read.
+    /// `REDIS_URL`, but never `memory://`.
     pub redis_url: SecretString,
     /// `REDIS_CA_FILE`, read.
     pub redis_ca: Option<CaCertificates>,
@@ -25,22 +25,22 @@ pub struct ExportConfig {
     pub secret_key: SecretSlice<u8>,
     /// `SECRET_KEY_PREVIOUS`, decoded.
     pub secret_key_previous: Option<SecretSlice<u8>>,
-    /// The names in `API_KEYS`, and the legacy routes' own; or the one that was asked for.
+    /// The apps in `API_KEYS` and that of the legacy routes, or the one that the caller names.
     pub apps: Vec<String>,
 }
 
 impl ExportConfig {
-    /// The settings of `export`. With an `app` named, `API_KEYS` is not needed.
+    /// Reads the settings. With an `app`, `API_KEYS` is not needed.
     ///
     /// # Errors
-    /// Every fault of what is needed.
+    /// Every fault in the settings that are needed.
     pub fn read(env: impl IntoIterator<Item = (String, String)>, app: Option<&str>) -> Result<Self, ConfigErrors> {
         let mut faults = Faults::default();
         let is_needed =
             |name: &str| NEEDED.contains(&name) || NEEDED.contains(&name.strip_suffix("_FILE").unwrap_or(name));
         let raw = Raw::read(env.into_iter().filter(|(name, _)| is_needed(name)), &mut faults);
         let key_example = "$(openssl rand -base64 32)";
-        let redis_url = faults.defaulted("REDIS_URL", raw.redis_url, reachable);
+        let redis_url = faults.defaulted("REDIS_URL", raw.redis_url, reachable_url);
         let redis_ca = faults.optional("REDIS_CA_FILE", raw.redis_ca_file, check::ca_file, "/etc/ssl/redis-ca.pem");
         let secret_key = faults.required("SECRET_KEY", raw.secret_key, check::key, key_example);
         let secret_key_previous =
@@ -61,15 +61,17 @@ impl ExportConfig {
     }
 }
 
-fn reachable(text: &str) -> Ruled<SecretString> {
+fn reachable_url(text: &str) -> Ruled<SecretString> {
     let url = check::redis_url(text)?;
     if url.expose_secret().starts_with("memory:") {
-        return Err("is memory://: what that holds is inside the process that serves, and ends with it".to_owned());
+        return Err(
+            "is memory://: that store lives in the serving process, and no other process can read it".to_owned()
+        );
     }
     Ok(url)
 }
 
-/// Names alone count here, so a secret may be as short as one of a demo.
+/// The apps in `API_KEYS` and the legacy app. Secrets are not used, so a demo's short ones will do.
 fn apps(text: &str) -> Ruled<Vec<String>> {
     let names: BTreeSet<String> = check::api_keys(text, true)?.into_iter().map(|key| key.app).collect();
     Ok(names.into_iter().filter(|name| name != LEGACY_APP).chain([LEGACY_APP.to_owned()]).collect())

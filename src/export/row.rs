@@ -1,139 +1,141 @@
-//! One finished verification as a line of a trace (`docs/replay.md`): what the service saw of it, and nothing else.
+//! One finished verification as a line of a trace (`docs/replay.md`): what the service saw of it.
 //!
-//! Pure. No number, no id, no app, no code and nothing the customer said is in a line; ages count from the first
-//! request to Plivo, as a policy's do.
+//! Pure. A row has no number, id, app, code or metadata. Ages count from the first request to Plivo, as for a policy.
 
-use std::fmt::Write;
+use serde::Serialize;
+use strum::Display;
 
+use super::call::{ObservedCall, first_noted};
+use crate::replay::TraceColumn;
 use crate::time::Timestamp;
-use crate::verification::event::{CallReport, FailureClass, TextReport};
+use crate::verification::event::{FailureClass, TextReport};
 use crate::verification::timeline::Note;
-use crate::verification::{AttemptStatus, Channel, Mode, Status, Verification, VerificationId};
+use crate::verification::{Channel, Mode, Status, Verification, VerificationId};
 
-/// The columns of a line, in their order.
-pub const COLUMNS: &str = "id,t0_ms,cc,route,sms_price_u,call_price_u,sent_ms,dlr_ms,dlr_status,dlr_code,resend_ms,\
-                           call_result,call_ring_ms,seen_call_ms,seen_end,seen_end_ms";
+/// The columns of an exported trace, in their order.
+pub const COLUMNS: [TraceColumn; 16] = [
+    TraceColumn::Id,
+    TraceColumn::Start,
+    TraceColumn::Cc,
+    TraceColumn::Route,
+    TraceColumn::SmsPriceU,
+    TraceColumn::CallPriceU,
+    TraceColumn::SentMs,
+    TraceColumn::DlrMs,
+    TraceColumn::DlrStatus,
+    TraceColumn::DlrCode,
+    TraceColumn::ResendMs,
+    TraceColumn::CallResult,
+    TraceColumn::CallRingMs,
+    TraceColumn::SeenCallMs,
+    TraceColumn::SeenEnd,
+    TraceColumn::SeenEndMs,
+];
 
-/// Why a verification says nothing of when to call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LeftOut {
-    /// It is not over.
+/// Why a verification is not in the trace, for a person and after a count.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Exclusion {
+    #[strum(to_string = "not over yet")]
     Open,
-    /// It began with a call.
-    Call,
-    /// No call was to be made of itself (`channel` is `sms`), or none may be made to its country.
+    #[strum(to_string = "that began with a call")]
+    BegunWithCall,
+    #[strum(to_string = "for text only, or to a country that may not be called")]
     NoCalls,
-    /// The number must not be contacted by any channel.
+    #[strum(to_string = "to a number that must not be contacted")]
     Stopped,
-    /// Nothing is ever sent to its number.
+    #[strum(to_string = "of test numbers")]
     Test,
-    /// It was given up when Redis failed over.
+    #[strum(to_string = "lost in a Redis fail-over")]
     Lost,
 }
 
-impl LeftOut {
-    /// For a person, after a count.
-    pub fn why(self) -> &'static str {
-        match self {
-            Self::Open => "not over yet",
-            Self::Call => "begun with a call",
-            Self::NoCalls => "text only, or to a country that may not be called",
-            Self::Stopped => "to a number that must not be contacted",
-            Self::Test => "of test numbers",
-            Self::Lost => "given up when Redis failed over",
-        }
-    }
-}
-
-/// What was seen of one verification.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Line {
-    /// The first request to Plivo: lines are in this order.
-    pub started_at: Timestamp,
-    /// Puts those of one millisecond in an order; it is not written.
+/// What the service saw of one verification.
+pub(super) struct ExportRow {
+    /// The first request to Plivo.
+    pub(super) started_at: Timestamp,
     id: VerificationId,
-    /// All columns but the first two.
-    rest: String,
+    pub(super) fields: ExportFields,
 }
 
-/// How a call went, as far as it was heard.
-#[derive(Default)]
-struct Call {
-    at_ms: Option<u64>,
-    result: Option<&'static str>,
-    ring_ms: Option<u64>,
+/// The values of all [`COLUMNS`] but the first two, in their order.
+#[derive(Serialize)]
+pub(super) struct ExportFields {
+    cc: String,
+    route: Option<u32>,
+    sms_price_u: Option<u64>,
+    call_price_u: Option<u64>,
+    sent_ms: Option<u64>,
+    dlr_ms: Option<u64>,
+    dlr_status: Option<&'static str>,
+    dlr_code: Option<String>,
+    resend_ms: Option<u64>,
+    call_result: Option<&'static str>,
+    call_ring_ms: Option<u64>,
+    seen_call_ms: Option<u64>,
+    seen_end: &'static str,
+    seen_end_ms: u64,
 }
 
-impl Line {
-    /// The line of a verification that is over at `now`.
-    ///
-    /// # Errors
-    /// Why it has none.
-    pub fn of(v: &Verification, now: Timestamp) -> Result<Self, LeftOut> {
+impl ExportRow {
+    /// The row of a verification that is over at `now`, or why it has none.
+    pub(super) fn of(v: &Verification, now: Timestamp) -> Result<Self, Exclusion> {
         let status = v.status_at(now);
         let first = v.attempts.first().filter(|a| a.channel == Channel::Sms);
         let must_stop = v.attempts.iter().any(|a| a.class == Some(FailureClass::Stop));
         let first = match (status, first) {
-            _ if v.details.is_test => return Err(LeftOut::Test),
-            _ if v.is_lost => return Err(LeftOut::Lost),
-            (Status::Pending, _) => return Err(LeftOut::Open),
-            (_, None) => return Err(LeftOut::Call),
-            _ if v.mode != Mode::Auto || !v.calls_allowed => return Err(LeftOut::NoCalls),
-            _ if must_stop => return Err(LeftOut::Stopped),
+            _ if v.details.is_test => return Err(Exclusion::Test),
+            _ if v.is_lost => return Err(Exclusion::Lost),
+            (Status::Pending, _) => return Err(Exclusion::Open),
+            (_, None) => return Err(Exclusion::BegunWithCall),
+            _ if v.mode != Mode::Auto || !v.calls_allowed => return Err(Exclusion::NoCalls),
+            _ if must_stop => return Err(Exclusion::Stopped),
             (_, Some(first)) => first,
         };
         let age = |at: Timestamp| u64::try_from(at.since(first.at).as_millis()).unwrap_or(u64::MAX);
         let end_ms = age(v.ended_at.unwrap_or(v.expires_at).min(v.expires_at.max(first.at)));
-        let (end, call) = ended(v, status, end_ms, &age);
-        let (dlr_ms, dlr_status) = report(v, &age).unzip();
+        let call = ObservedCall::of(v, status, end_ms, &age);
+        let (dlr_ms, dlr_status) = final_report(v, &age).unzip();
         let sent = |note: &Note| matches!(note, Note::TextReported { attempt: 0, report: TextReport::Sent });
-        let again = |note: &Note| matches!(note, Note::AttemptDecided { attempt: 1.., channel: Channel::Sms, .. });
-        // Who is rung first asks no more, in a replay; afterwards it is another matter.
-        let resend_ms = find(v, again).map(&age).filter(|at| call.at_ms.is_none_or(|call| *at < call));
+        let resent = |note: &Note| matches!(note, Note::AttemptDecided { attempt: 1.., channel: Channel::Sms, .. });
+        // A replay has no resend after the call.
+        let resend_ms = first_noted(v, resent).map(&age).filter(|at| call.placed_ms.is_none_or(|call| *at < call));
         let call_price_u = v.attempts.iter().filter(|a| a.channel == Channel::Call).find_map(|a| a.facts.cost_u);
-        let country = Some(v.to.country().as_str()).filter(|code| code.len() == 2).unwrap_or("ZZ");
-        let code =
-            first.error_code.as_deref().filter(|code| code.len() <= 5 && code.bytes().all(|b| b.is_ascii_digit()));
-
-        let mut rest = String::from(country);
-        for field in [
-            number(v.carrier().map(|carrier| carrier.code().into())),
-            number(first.facts.cost_u.filter(|cost| *cost > 0)),
-            number(call_price_u.filter(|cost| *cost > 0)),
-            number(find(v, sent).map(&age)),
-            number(dlr_ms),
-            dlr_status.unwrap_or_default().to_owned(),
-            code.unwrap_or_default().to_owned(),
-            number(resend_ms),
-            call.result.unwrap_or_default().to_owned(),
-            number(call.ring_ms),
-            number(call.at_ms),
-            end.to_owned(),
-            number(Some(end_ms)),
-        ] {
-            // Writing to a String does not fail.
-            let _ = write!(rest, ",{field}");
-        }
-        Ok(Self { started_at: first.at, id: v.id, rest })
+        let fields = ExportFields {
+            cc: Some(v.to.country().as_str()).filter(|code| code.len() == 2).unwrap_or("ZZ").to_owned(),
+            route: v.carrier().map(|carrier| carrier.code()),
+            sms_price_u: first.facts.cost_u.filter(|cost| *cost > 0),
+            call_price_u: call_price_u.filter(|cost| *cost > 0),
+            sent_ms: first_noted(v, sent).map(&age),
+            dlr_ms,
+            dlr_status,
+            dlr_code: first.error_code.clone().filter(|code| is_error_code(code)),
+            resend_ms,
+            call_result: call.result,
+            call_ring_ms: call.ring_ms,
+            seen_call_ms: call.placed_ms,
+            seen_end: match status {
+                Status::Verified if call.has_verified => "call",
+                Status::Verified => "sms",
+                other => other.as_str(),
+            },
+            seen_end_ms: end_ms,
+        };
+        Ok(Self { started_at: first.at, id: v.id, fields })
     }
 
-    /// As the `nth` line of a trace that begins at `t0`.
-    pub fn write(&self, nth: usize, t0: Timestamp) -> String {
-        format!("{nth},{},{}\n", self.started_at.since(t0).as_millis(), self.rest)
+    /// The order of rows; the id, which is not written, orders those of one millisecond.
+    pub(super) fn order(&self) -> (Timestamp, VerificationId) {
+        (self.started_at, self.id)
     }
 }
 
-fn number(of: Option<u64>) -> String {
-    of.map(|n| n.to_string()).unwrap_or_default()
+/// Whether `code` has the form of Plivo's error codes. Nothing else from a callback goes into a trace.
+fn is_error_code(code: &str) -> bool {
+    code.len() <= 5 && code.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// When the first such thing was noted.
-fn find(v: &Verification, is: impl Fn(&Note) -> bool) -> Option<Timestamp> {
-    v.timeline.iter().find(|entry| is(&entry.note)).map(|entry| entry.at)
-}
-
-/// The first text's final report. A failure that may pass is none: no policy hears of it as one.
-fn report(v: &Verification, age: &impl Fn(Timestamp) -> u64) -> Option<(u64, &'static str)> {
+/// The final report of the first text. A transient failure is none: a policy gets no event for it.
+fn final_report(v: &Verification, age: &impl Fn(Timestamp) -> u64) -> Option<(u64, &'static str)> {
     v.timeline.iter().find_map(|entry| {
         let status = match &entry.note {
             Note::Refused { attempt: 0, .. } => "failed",
@@ -149,51 +151,32 @@ fn report(v: &Verification, age: &impl Fn(Timestamp) -> u64) -> Option<(u64, &'s
     })
 }
 
-/// How it ended, and its call. A call that was repeated counts as one that took that long.
-fn ended(v: &Verification, status: Status, end_ms: u64, age: &impl Fn(Timestamp) -> u64) -> (&'static str, Call) {
-    let calls = || v.attempts.iter().enumerate().filter(|(_, a)| a.channel == Channel::Call);
-    let by_channel = |by_call: bool| match status {
-        Status::Verified if by_call => "call",
-        Status::Verified => "sms",
-        other => other.as_str(),
-    };
-    let Some((_, first)) = calls().next() else { return (by_channel(false), Call::default()) };
-    let at_ms = age(first.at);
-    if at_ms >= end_ms {
-        return (by_channel(false), Call::default());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_in_the_order_of_the_columns() {
+        let fields = ExportFields {
+            cc: "US".to_owned(),
+            route: None,
+            sms_price_u: None,
+            call_price_u: None,
+            sent_ms: None,
+            dlr_ms: None,
+            dlr_status: None,
+            dlr_code: None,
+            resend_ms: None,
+            call_result: None,
+            call_ring_ms: None,
+            seen_call_ms: None,
+            seen_end: "expired",
+            seen_end_ms: 600_000,
+        };
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(fields).unwrap();
+        let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        let columns: Vec<String> = COLUMNS[2..].iter().map(ToString::to_string).collect();
+        assert_eq!(written, format!("{}\nUS,,,,,,,,,,,,expired,600000\n", columns.join(",")));
     }
-    let is_call = |attempt: u8| calls().any(|(nth, _)| nth == usize::from(attempt));
-    let answered =
-        |note: &Note| matches!(note, Note::CallReported { attempt, report: CallReport::Answered } if is_call(*attempt));
-    let answered_ms = find(v, answered).map(age);
-    let is_answered = calls().any(|(_, a)| a.answered) && answered_ms.is_none_or(|at| at < end_ms);
-    let by_call =
-        status == Status::Verified && v.verified_by() == Channel::Call && answered_ms.is_none_or(|at| at < end_ms);
-    let ring = |at: u64| at.saturating_sub(at_ms);
-    if is_answered || by_call {
-        let call = Call { at_ms: Some(at_ms), result: Some("answered"), ring_ms: answered_ms.map(ring) };
-        return (by_channel(by_call), call);
-    }
-    let unknown = Call { at_ms: Some(at_ms), result: None, ring_ms: None };
-    let last = calls().next_back().filter(|_| calls().all(|(_, a)| !a.taken_back));
-    let Some((nth, last)) = last else { return (by_channel(false), unknown) };
-    let result = match last.status {
-        AttemptStatus::Machine => "voicemail",
-        AttemptStatus::Busy => "busy",
-        AttemptStatus::NoAnswer | AttemptStatus::Rejected => "noanswer",
-        AttemptStatus::Failed => "failed",
-        _ => return (by_channel(false), unknown),
-    };
-    let known = |note: &Note| match note {
-        Note::CallReported { attempt, report: CallReport::Ended { .. } } | Note::Refused { attempt, .. } => {
-            usize::from(*attempt) == nth
-        }
-        _ => false,
-    };
-    // One whose end came after the code was entered rang on until then: how it would have gone nobody knows.
-    let known_ms = find(v, known).map(age);
-    if known_ms.is_some_and(|at| at >= end_ms && status == Status::Verified) {
-        return (by_channel(false), unknown);
-    }
-    (by_channel(false), Call { at_ms: Some(at_ms), result: Some(result), ring_ms: known_ms.map(ring) })
 }

@@ -1,4 +1,4 @@
-//! `export` beside a running service, and what `replay` makes of it.
+//! `export` beside a running service, and a replay of the exported trace.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ fn env(settings: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn export_asks_for_what_it_needs_and_names_each_fault_in_a_line() {
+async fn export_reports_each_fault_of_its_settings_in_a_line() {
     let (code, out, said) = run(&["export"], &[]).await;
     let faults = [said.contains("SECRET_KEY is missing"), said.contains("API_KEYS is missing")];
     assert_eq!((code, out.as_str(), said.lines().count(), faults), (Some(1), "", 2, [true; 2]), "{said}");
@@ -19,20 +19,20 @@ async fn export_asks_for_what_it_needs_and_names_each_fault_in_a_line() {
     let wrong = env(&[
         ("REDIS_URL", "memory://"),
         ("SECRET_KEY", "too-short-0001"),
-        // None of its business.
+        // `export` does not read these.
         ("PLIVO_NUMBER", "wrong"),
         ("PLIVO_AUTH_TOKEN_FILE", "/nowhere"),
     ]);
     let (code, _, said) = run(&["export", "--app", "shop"], &wrong).await;
     assert_eq!((code, said.lines().count(), said.contains("0001")), (Some(1), 2, false), "{said}");
-    assert!(said.contains("REDIS_URL is memory://: what that holds is inside the process that serves"), "{said}");
+    assert!(said.contains("REDIS_URL is memory://: that store lives in the serving process"), "{said}");
 
     let (code, _, said) = run(&["export", "--since", "yesterday"], &[]).await;
-    assert!(code == Some(2) && said.contains("must be a moment as 2026-11-24T09:30:00Z"), "{said}");
+    assert!(code == Some(2) && said.contains("must be a time such as 2026-11-24T09:30:00Z"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_is_exported_while_it_runs_and_replayed() {
+async fn a_running_service_is_exported_and_replayed() {
     let redis = RedisServer::start();
     let (listener, plivo_url) = plivo_listener();
     let settings = [
@@ -52,16 +52,16 @@ async fn a_service_is_exported_while_it_runs_and_replayed() {
     }
 
     let redis_url = redis.url();
-    let needed =
+    let settings =
         env(&[("REDIS_URL", &redis_url), ("SECRET_KEY", SECRET_KEY), ("API_KEYS", &format!("shop:{API_KEY}"))]);
-    let (code, out, said) = run(&["export"], &needed).await;
+    let (code, out, said) = run(&["export"], &settings).await;
     assert_eq!((code, out.lines().count()), (Some(0), 4), "{out}{said}");
     assert_eq!(said, "note: 3 verifications\n");
     assert!(!out.contains("4155550") && !out.contains("Rumpel") && !out.contains("shop"), "{out}");
 
     let path = std::env::temp_dir().join(format!("phlo2fa-export-{}.csv", std::process::id()));
     let file = path.to_str().unwrap();
-    let (code, nothing, said) = run(&["export", "--out", file, "--app", "shop"], &needed[..2]).await;
+    let (code, nothing, said) = run(&["export", "--out", file, "--app", "shop"], &settings[..2]).await;
     assert_eq!((code, nothing.as_str()), (Some(0), ""), "{said}");
     assert_eq!(std::fs::read_to_string(&path).unwrap().trim_end(), out);
     let (code, table, said) = run(&["replay", "--trace", file, "--policy", "fixed+fail:35"], &[]).await;
