@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use strum::VariantNames;
 
 use crate::escalation::Reason;
 use crate::guard::Scope;
@@ -125,7 +126,7 @@ impl Metrics {
                 drop(self.callbacks.get_or_create(&CallbackLabels { kind, result }));
             }
         }
-        for scope in Scope::ALL.map(Scope::as_str).into_iter().chain(["destination"]) {
+        for scope in Scope::VARIANTS.iter().copied().chain(["destination"]) {
             drop(self.refusals.get_or_create(&ScopeLabels { scope }));
         }
         self

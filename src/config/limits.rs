@@ -2,7 +2,7 @@
 
 use super::check::{Faults, Ruled};
 use super::raw::Raw;
-use crate::guard::{Guard, GuessRules, Limits, Pair};
+use crate::guard::{Guard, GuessRules, LimitPair, Limits};
 
 /// What calls have of the limits of all attempts, where nothing is said.
 const CALLS_SHARE: u64 = 5;
@@ -27,7 +27,7 @@ impl Raw {
                 (None, Some(default)) => default.parse::<Limits>().ok().map(|call| call.times(wider)),
                 (Some(text), _) => faults.optional(&format!("{name}_CALL"), Some(text), rule, "3/10m,6/1d"),
             };
-            Some(Pair { any: any?, call: call? })
+            Some(LimitPair { any: any?, call: call? })
         };
         let number = pair("LIMIT_NUMBER", number, Some("3/10m,6/1d"));
         let prefix = pair("LIMIT_PREFIX", prefix, Some("5/10m"));
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn limits_are_as_documented_and_a_demos_a_hundred_times_wider() {
         let guard = Config::serve(set(&[])).unwrap().guard;
-        let shown = |pair: &Pair| format!("{} {}", pair.any, pair.call);
+        let shown = |pair: &LimitPair| format!("{} {}", pair.any, pair.call);
         assert_eq!(shown(&guard.number), "5/10m,20/1d 3/10m,6/1d");
         assert_eq!(shown(&guard.prefix), "20/10m 5/10m");
         assert_eq!((shown(&guard.ip), shown(&guard.app)), ("20/10m 4/10m".into(), "600/1m 120/1m".into()));

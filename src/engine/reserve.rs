@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::{Instrument, debug, warn};
 
 use super::{Engine, EngineError};
-use crate::guard::{Ask, Scope, Take};
+use crate::guard::{Charge, ProposedAttempt, Scope};
 use crate::phone::PhoneNumber;
 use crate::prices;
 use crate::store::{Increment, IncrementOutcome, NumberKey};
@@ -92,7 +92,7 @@ impl Engine {
         unless: Option<NumberKey>,
         now: Timestamp,
     ) -> Result<Permit, EngineError> {
-        let mut takes = self.guard.takes(&Ask {
+        let mut takes = self.guard.charges(&ProposedAttempt {
             app: &v.app,
             to: &v.to,
             client_ip: v.details.client_ip,
@@ -112,7 +112,7 @@ impl Engine {
             if !is_relaxed {
                 return Ok(Permit::Refused(scope, wait));
             }
-            full.is_free = true;
+            full.is_forced = true;
         }
     }
 
@@ -128,9 +128,9 @@ impl Engine {
     /// lost: then a limit is a little narrower or wider for a while.
     pub(super) fn settle_up(&self, before: &Verification, after: &Verification, now: Timestamp) {
         let is_new = before.status != Status::Verified && after.status == Status::Verified;
-        let verified = self.guard.verified(&after.app, &after.to).filter(|_| is_new && !after.details.is_test);
-        let spent = self.guard.spent(unexpected_u(before, after));
-        let takes: Vec<Take> = verified.into_iter().chain(spent).collect();
+        let verified = self.guard.credit_of_success(&after.app, &after.to).filter(|_| is_new && !after.details.is_test);
+        let spent = self.guard.cost_correction(unexpected_u(before, after));
+        let takes: Vec<Charge> = verified.into_iter().chain(spent).collect();
         if takes.is_empty() {
             return;
         }
@@ -145,16 +145,16 @@ impl Engine {
 
     /// Numbers and addresses go no further: such a count is known by a keyed hash, and begins anew with another
     /// SECRET_KEY. What is counted of nobody in particular goes on.
-    fn counts(&self, takes: &[Take]) -> Vec<Increment> {
-        let count = |take: &Take| {
+    fn counts(&self, takes: &[Charge]) -> Vec<Increment> {
+        let count = |take: &Charge| {
             let scope = take.scope.as_str();
-            let name = if take.scope.is_of_somebody() {
+            let name = if take.scope.is_personal() {
                 let hash = self.keys.sign(&[b"count", scope.as_bytes(), take.subject.as_bytes()]);
                 format!("{scope}:{:032x}", u128::from_be_bytes(hash))
             } else {
                 format!("{scope}:{}", take.subject)
             };
-            Increment { counter: name, amount: take.amount, limits: take.limits.clone(), ignores_limits: take.is_free }
+            Increment { counter: name, amount: take.amount, limits: take.limits.clone(), ignores_limits: take.is_forced }
         };
         takes.iter().map(count).collect()
     }

@@ -1,7 +1,7 @@
-//! [`Guesses`]: the wrong codes that were entered for a number lately, over all its verifications.
+//! [`Guesses`]: the recent wrong codes for a number, over all its verifications.
 //!
-//! They travel with the number's newest verification, in its record and in the index that finds it, so that checking a
-//! code stays one commit and a new verification gives no new guesses (NIST SP 800-63B-4, 3.2.2: at most 100).
+//! They are stored in the record of the number's newest verification and in the index of the number. A check therefore
+//! stays one commit, and a new verification gives no new guesses (NIST SP 800-63B-4, 3.2.2: at most 100).
 
 use std::time::Duration;
 
@@ -10,45 +10,46 @@ use serde::{Deserialize, Serialize};
 use super::limit::{Limit, Limits};
 use crate::time::Timestamp;
 
-/// How far back guesses are known at all.
+/// How long a guess is kept.
 pub const REMEMBERED: Duration = Duration::from_secs(86_400);
 
-/// The most that may be allowed.
+/// The largest limit that is accepted, because no more guesses are kept.
 pub const GUESSES_MAX: u64 = 1000;
 
-/// `LIMIT_GUESSES`.
+/// The limits of `LIMIT_GUESSES`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuessRules(Limits);
 
 impl GuessRules {
-    /// Takes limits of windows up to a day, as guesses are known no longer, and of up to [`GUESSES_MAX`], as no more are
-    /// known. None at all is not taken: a code of six digits is no secret to whoever may try them all.
+    /// Accepts limits up to [`GUESSES_MAX`] with windows up to [`REMEMBERED`].
+    ///
+    /// `None` for anything else, and for no limit: a client could try all codes of six digits.
     pub fn new(limits: Limits) -> Option<Self> {
         let fits = |limit: &Limit| limit.window <= REMEMBERED && limit.max <= GUESSES_MAX;
         (!limits.0.is_empty() && limits.0.iter().all(fits)).then_some(Self(limits))
     }
 
-    /// The most that any of them allows.
-    fn most(&self) -> usize {
+    /// The largest of the limits: older guesses are never looked at.
+    fn kept_max(&self) -> usize {
         self.0.0.iter().map(|limit| usize::try_from(limit.max).unwrap_or(usize::MAX)).max().unwrap_or(0)
     }
 }
 
 impl Default for GuessRules {
-    /// `20/1h,100/1d`.
+    /// `20/1h,100/1d`: the day is NIST's, the hour a fifth of it.
     fn default() -> Self {
         let hours = |max, hours: u64| Limit { max, window: Duration::from_secs(hours * 3600) };
         Self(Limits(vec![hours(20, 1), hours(100, 24)]))
     }
 }
 
-/// When wrong codes were entered, oldest first.
+/// The times of wrong codes, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guesses {
-    /// In whole seconds since 1970.
+    /// Whole seconds since 1970.
     #[serde(default, rename = "g", skip_serializing_if = "Vec::is_empty")]
     at: Vec<u32>,
-    /// Up to here, for windows of less than a day: the number has been proved since.
+    /// The last success. Windows under a day ignore guesses up to it.
     #[serde(default, rename = "c", skip_serializing_if = "is_zero")]
     cleared: u32,
 }
@@ -59,12 +60,12 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl Guesses {
-    /// Whether nothing is known.
+    /// Whether no guess is kept.
     pub fn is_empty(&self) -> bool {
         self.at.is_empty()
     }
 
-    /// How long nobody may guess; `None` when one may.
+    /// The time until another guess is allowed; `None` when it is allowed now.
     pub fn wait(&self, rules: &GuessRules, now: Timestamp) -> Option<Duration> {
         let waits = rules.0.0.iter().filter_map(|limit| {
             let window = u32::try_from(limit.window.as_secs()).unwrap_or(u32::MAX);
@@ -76,7 +77,7 @@ impl Guesses {
             if counted.len() < max {
                 return None;
             }
-            // Room comes when so many are out of the window that one less than the limit is left.
+            // A guess fits again when all but `max - 1` have left the window.
             let free_at = counted.get(counted.len() - max).copied().unwrap_or(seconds(now));
             let at = Timestamp::from_millis((i64::from(free_at) + i64::from(window)) * 1000);
             Some(at.since(now).max(Duration::from_secs(1)))
@@ -84,34 +85,35 @@ impl Guesses {
         waits.max()
     }
 
-    /// When no limit looks at any of them any more.
+    /// The time after which no limit counts any of them.
     pub fn end(&self) -> Option<Timestamp> {
         let last = self.at.iter().max()?;
         Some(Timestamp::from_millis(i64::from(*last) * 1000) + REMEMBERED)
     }
 
-    /// One more.
+    /// Records a wrong code at `now`.
     pub fn add(&mut self, rules: &GuessRules, now: Timestamp) {
         self.at.push(seconds(now));
         self.forget(now);
-        // More than the widest limit are never looked at.
-        let excess = self.at.len().saturating_sub(rules.most());
+        let excess = self.at.len().saturating_sub(rules.kept_max());
         self.at.drain(..excess);
     }
 
-    /// The number has been proved: the hour begins anew, the day does not.
+    /// Records a success: shorter windows start again, the day does not.
     pub fn clear(&mut self, now: Timestamp) {
         self.cleared = if self.at.is_empty() { 0 } else { seconds(now) };
     }
 
-    /// Those of both, as when a number is found under two keys: what one carried on from the other counts once.
+    /// Adds the guesses of another list; a guess that both hold counts once.
+    ///
+    /// Used when a number is found under two keys, where one list was copied from the other.
     pub fn merge(&mut self, other: &Self) {
         let (mut mine, mut others) = (std::mem::take(&mut self.at), other.at.clone());
         mine.sort_unstable();
         others.sort_unstable();
         let (mut mine, mut others) = (mine.into_iter().peekable(), others.into_iter().peekable());
         while let Some(at) = mine.peek().into_iter().chain(others.peek()).min().copied() {
-            // Of both where both have it.
+            // Advances both lists where both hold this guess.
             let _ = (mine.next_if_eq(&at), others.next_if_eq(&at));
             self.at.push(at);
         }
@@ -119,7 +121,7 @@ impl Guesses {
         self.clear_if_none();
     }
 
-    /// Leaves out what no limit looks at any more.
+    /// Removes guesses that no limit counts any more.
     pub fn forget(&mut self, now: Timestamp) {
         let from = seconds(now).saturating_sub(REMEMBERED.as_secs() as u32);
         self.at.retain(|at| *at > from);
@@ -132,7 +134,7 @@ impl Guesses {
         }
     }
 
-    /// Four bytes each; nothing where there are none.
+    /// Four bytes per entry; empty when there is none.
     pub fn to_bytes(&self) -> Vec<u8> {
         if self.at.is_empty() {
             return Vec::new();
@@ -140,7 +142,7 @@ impl Guesses {
         std::iter::once(&self.cleared).chain(&self.at).flat_map(|at| at.to_be_bytes()).collect()
     }
 
-    /// The reverse of [`Self::to_bytes`]. What cannot be read is none.
+    /// The reverse of [`Self::to_bytes`]. Bytes that are not of its making read as no guesses.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let (words, _) = bytes.as_chunks::<4>();
         let mut words = words.iter().map(|word| u32::from_be_bytes(*word));
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_a_day_and_twenty_an_hour() {
+    fn no_hour_has_more_than_twenty_guesses_and_no_day_more_than_a_hundred() {
         let (rules, mut guesses) = (GuessRules::default(), Guesses::default());
         let mut made = Vec::new();
         for second in (0..3 * 86_400).step_by(60) {
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_lists_everything_counts_and_what_both_have_counts_once() {
+    fn merged_lists_keep_every_guess_and_count_a_shared_one_once() {
         let rules = GuessRules::default();
         let made = |seconds: &[i64]| {
             let mut guesses = Guesses::default();

@@ -1,8 +1,8 @@
-//! [`Limits`]: how many within how long, and the arithmetic of counting within a window that slides.
+//! [`Limits`]: sliding-window rate limits, and the arithmetic that memory and Redis share.
 //!
-//! A window is counted in [`STEPS`] steps of equal length. What falls into a step counts until the whole of it is
-//! further back than the window, so there are never more within any window than the limit says, and a place comes
-//! free at most one step late. `store/redis/take.lua` reckons the same way; the store's tests hold both to it.
+//! A window is divided into [`STEPS`] steps of equal length. A step counts until all of it is older than the window.
+//! So no window ever holds more than the limit allows, and room appears at most one step late.
+//! `store/redis/take.lua` does the same arithmetic; the store's tests compare the two.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,28 +10,32 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// Steps of a window.
+/// Number of steps in a window.
 pub const STEPS: u64 = 20;
 
-/// So many within so long.
+/// At most `max` within any `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// How many.
+    /// The largest allowed sum.
     pub max: u64,
-    /// Within which time. At least a second, at most [`WINDOW_MAX`].
+    /// The length of the window, from one second to [`WINDOW_MAX`].
     pub window: Duration,
 }
 
-/// The longest window there is.
+/// The longest window that is accepted.
 pub const WINDOW_MAX: Duration = Duration::from_secs(31 * 86_400);
 
-/// Limits that hold side by side; none at all is no limit. `5/10m,20/1d`, or `none`.
+/// Limits that all apply at once; an empty list is no limit.
+///
+/// Written as `5/10m,20/1d`, or `none`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits(pub Vec<Limit>);
 
-/// Why a text is no list of limits.
+/// A text that does not describe limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be NUMBER/TIME, separated by commas, with different times like 30s, 10m, 1h or 1d up to 31d; or none")]
+#[error(
+    "must be NUMBER/TIME pairs separated by commas, each TIME once, such as 30s, 10m, 1h or 1d, up to 31d; or none"
+)]
 pub struct InvalidLimits;
 
 impl Limit {
@@ -40,7 +44,7 @@ impl Limit {
         (u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX) / STEPS).max(1)
     }
 
-    /// The first step that still counts at `now`, by the number of steps since 1970.
+    /// The first step that still counts at `now`, numbered from 1970.
     pub fn first_step(&self, now: Timestamp) -> u64 {
         self.step(now).saturating_sub(STEPS)
     }
@@ -50,8 +54,9 @@ impl Limit {
         u64::try_from(now.as_millis()).unwrap_or(0) / self.step_ms()
     }
 
-    /// How long until there is room for `amount`, given what the steps hold, oldest first; `None` when there is
-    /// now. Where there never will be, the whole window.
+    /// The time until `amount` fits, given the counts of the steps, oldest first.
+    ///
+    /// `None` when it fits now; the whole window when it can never fit.
     pub fn wait(
         &self,
         steps: impl Iterator<Item = (u64, i64)> + Clone,
@@ -82,13 +87,13 @@ impl Limits {
         Self::default()
     }
 
-    /// Every number so many times as large.
+    /// The same windows, each with `factor` times the maximum.
     pub fn times(mut self, factor: u64) -> Self {
         self.0.iter_mut().for_each(|limit| limit.max = limit.max.saturating_mul(factor));
         self
     }
 
-    /// Every number so many times smaller, but not nothing.
+    /// The same windows, each maximum divided; only a zero becomes zero.
     pub fn divided_by(mut self, divisor: u64) -> Self {
         self.0.iter_mut().for_each(|limit| limit.max = (limit.max / divisor).max(limit.max.min(1)));
         self
@@ -103,8 +108,8 @@ impl FromStr for Limits {
             return Ok(Self::none());
         }
         let limits: Vec<Limit> =
-            text.split(',').map(|one| limit(one.trim()).ok_or(InvalidLimits)).collect::<Result<_, _>>()?;
-        // Of one window the count is one.
+            text.split(',').map(|one| parse_limit(one.trim()).ok_or(InvalidLimits)).collect::<Result<_, _>>()?;
+        // The store keeps one counter per window, so a window may appear only once.
         let is_new = |i: usize, limit: &Limit| limits[..i].iter().all(|earlier| earlier.window != limit.window);
         limits
             .iter()
@@ -115,7 +120,7 @@ impl FromStr for Limits {
     }
 }
 
-fn limit(text: &str) -> Option<Limit> {
+fn parse_limit(text: &str) -> Option<Limit> {
     let (max, window) = text.split_once('/')?;
     let unit = match window.chars().last()? {
         's' => 1,
@@ -199,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_that_is_told_is_enough_and_not_needed_twice() {
+    fn the_announced_wait_is_sufficient_and_not_too_long() {
         let limit = Limit { max: 2, window: Duration::from_secs(60) };
         let steps = [(limit.step(at(100)), 1), (limit.step(at(130)), 1)];
         let wait = limit.wait(steps.into_iter(), 1, at(140)).unwrap();
@@ -207,6 +212,6 @@ mod tests {
         assert_eq!(limit.wait(steps.into_iter(), 1, then), None);
         assert!(limit.wait(steps.into_iter(), 1, then - Duration::from_millis(1)).is_some());
         assert!(wait <= Duration::from_secs(23), "{wait:?}");
-        assert_eq!(limit.wait(steps.into_iter(), 3, at(140)), Some(limit.window), "there is never room for three");
+        assert_eq!(limit.wait(steps.into_iter(), 3, at(140)), Some(limit.window), "three never fit");
     }
 }

@@ -23,7 +23,7 @@ const INMARSAT: &str = "+870773111632";
 const NIGHT: &str = "22:00-07:00";
 
 #[test]
-fn quiet_hours_are_two_different_times_that_leave_time_for_calls() {
+fn quiet_hours_need_two_different_times_and_leave_six_hours_for_calls() {
     for text in [NIGHT, "00:00-06:30", "20:00-00:00", "23:59-00:00", "12:00-06:00"] {
         assert!(QuietHours::parse(text).is_ok(), "{text}");
     }
@@ -39,7 +39,7 @@ fn quiet_hours_are_two_different_times_that_leave_time_for_calls() {
 }
 
 #[test]
-fn the_first_minute_is_quiet_and_the_last_is_not() {
+fn the_first_minute_is_quiet_and_the_end_minute_is_not() {
     assert_quiet(NIGHT, NEW_YORK, "2026-07-01T21:59:59-04:00", None);
     assert_quiet(NIGHT, NEW_YORK, "2026-07-01T22:00:00-04:00", Some("2026-07-02T07:00:00-04:00"));
     assert_quiet(NIGHT, NEW_YORK, "2026-07-02T00:00:00-04:00", Some("2026-07-02T07:00:00-04:00"));
@@ -48,7 +48,7 @@ fn the_first_minute_is_quiet_and_the_last_is_not() {
 }
 
 #[test]
-fn they_may_lie_within_a_day_or_end_at_midnight() {
+fn quiet_hours_may_lie_within_a_day_or_end_at_midnight() {
     assert_quiet("13:00-15:00", NEW_YORK, "2026-07-01T12:59:59-04:00", None);
     assert_quiet("13:00-15:00", NEW_YORK, "2026-07-01T14:30:00-04:00", Some("2026-07-01T15:00:00-04:00"));
     assert_quiet("13:00-15:00", NEW_YORK, "2026-07-01T23:00:00-04:00", None);
@@ -57,7 +57,7 @@ fn they_may_lie_within_a_day_or_end_at_midnight() {
 }
 
 #[test]
-fn an_area_code_has_its_own_clock() {
+fn a_number_is_quiet_by_the_clock_of_its_area_code() {
     // Midnight in New York.
     let (winter, summer) = ("2026-01-15T05:00:00Z", "2026-07-15T04:00:00Z");
     for (number, winter_end, summer_end) in [
@@ -76,7 +76,7 @@ fn an_area_code_has_its_own_clock() {
 }
 
 #[test]
-fn britain_is_an_hour_earlier_in_summer() {
+fn british_quiet_hours_move_by_an_hour_in_summer() {
     for number in [LONDON, BRITISH_MOBILE] {
         assert_quiet(NIGHT, number, "2026-07-01T21:00:00Z", Some("2026-07-02T06:00:00Z"));
         assert_quiet(NIGHT, number, "2026-07-02T06:30:00Z", None);
@@ -86,13 +86,13 @@ fn britain_is_an_hour_earlier_in_summer() {
 }
 
 #[test]
-fn india_is_half_an_hour_off() {
+fn india_is_half_an_hour_off_the_full_hour() {
     assert_quiet(NIGHT, INDIAN_MOBILE, "2026-07-01T16:29:00Z", None);
     assert_quiet(NIGHT, INDIAN_MOBILE, "2026-07-01T16:30:00Z", Some("2026-07-02T01:30:00Z"));
 }
 
 #[test]
-fn australian_states_differ_and_summer_is_in_january() {
+fn australian_states_differ_and_have_summer_time_in_january() {
     assert_quiet(NIGHT, SYDNEY, "2026-01-15T22:30:00+11:00", Some("2026-01-16T07:00:00+11:00"));
     assert_quiet(NIGHT, BRISBANE, "2026-01-15T22:30:00+11:00", None);
     assert_quiet(NIGHT, BRISBANE, "2026-01-16T06:30:00+10:00", Some("2026-01-16T07:00:00+10:00"));
@@ -101,23 +101,23 @@ fn australian_states_differ_and_summer_is_in_january() {
 }
 
 #[test]
-fn where_a_number_may_be_in_several_zones_it_is_quiet_from_the_first_to_the_last() {
+fn a_number_of_several_zones_is_quiet_from_the_first_start_to_the_last_end() {
     for (number, before, begins, ends) in [
         (AUSTRALIAN_MOBILE, "2026-01-15T21:59:00+11:00", "2026-01-15T22:00:00+11:00", "2026-01-16T07:00:00+08:00"),
         (TOLL_FREE, "2026-01-15T21:59:00-05:00", "2026-01-15T22:00:00-05:00", "2026-01-16T07:00:00-08:00"),
-        // Not Vladivostok's evening, seven hours before Moscow's.
+        // Vladivostok, seven hours ahead of Moscow, is not counted.
         (RUSSIAN_MOBILE, "2026-01-15T21:59:00+05:00", "2026-01-15T22:00:00+05:00", "2026-01-16T07:00:00+03:00"),
     ] {
         assert_quiet(NIGHT, number, before, None);
         assert_quiet(NIGHT, number, begins, Some(ends));
     }
-    // It ends in Sydney when it has long begun in Perth.
+    // The quiet hours end in Sydney after they have begun in Perth.
     assert_quiet("13:00-14:00", AUSTRALIAN_MOBILE, "2026-07-15T13:30:00+10:00", Some("2026-07-15T14:00:00+09:30"));
     assert_quiet("13:00-16:00", AUSTRALIAN_MOBILE, "2026-07-15T13:30:00+10:00", Some("2026-07-15T16:00:00+08:00"));
 }
 
 #[test]
-fn a_night_in_which_the_clocks_change_is_an_hour_shorter_or_longer() {
+fn a_night_with_a_clock_change_is_an_hour_shorter_or_longer() {
     assert_quiet(NIGHT, NEW_YORK, "2026-03-07T22:00:00-05:00", Some("2026-03-08T07:00:00-04:00"));
     assert_quiet(NIGHT, NEW_YORK, "2026-10-31T22:00:00-04:00", Some("2026-11-01T07:00:00-05:00"));
     assert_quiet(NIGHT, LONDON, "2026-03-28T22:00:00Z", Some("2026-03-29T06:00:00Z"));
@@ -125,12 +125,12 @@ fn a_night_in_which_the_clocks_change_is_an_hour_shorter_or_longer() {
 }
 
 #[test]
-fn hours_that_begin_or_end_where_the_clocks_change_follow_the_clocks() {
-    // 02:00 is 03:00: an end in between comes at once, and hours in between do not come at all.
+fn quiet_hours_that_start_or_end_in_a_skipped_or_repeated_hour_follow_the_clock() {
+    // 02:00 becomes 03:00: an end in the skipped hour comes at once, and hours within it do not occur.
     assert_quiet("01:00-02:30", NEW_YORK, "2026-03-08T01:30:00-05:00", Some("2026-03-08T03:00:00-04:00"));
     assert_quiet("02:10-02:50", NEW_YORK, "2026-03-08T03:00:00-04:00", None);
     assert_quiet("02:30-04:00", NEW_YORK, "2026-03-08T03:00:00-04:00", Some("2026-03-08T04:00:00-04:00"));
-    // 02:00 is 01:00: what is shown twice is quiet twice.
+    // 02:00 becomes 01:00: the repeated hour is quiet both times.
     assert_quiet("00:00-01:30", NEW_YORK, "2026-11-01T00:30:00-04:00", Some("2026-11-01T01:30:00-04:00"));
     assert_quiet("00:00-01:30", NEW_YORK, "2026-11-01T01:45:00-04:00", None);
     assert_quiet("00:00-01:30", NEW_YORK, "2026-11-01T01:10:00-05:00", Some("2026-11-01T01:30:00-05:00"));
@@ -149,19 +149,19 @@ fn numbers_of_no_country_and_unknown_prefixes_are_never_quiet() {
 }
 
 #[test]
-fn a_time_outside_of_any_calendar_is_never_quiet() {
+fn a_time_outside_the_calendar_is_never_quiet() {
     let night = QuietHours::parse(NIGHT).unwrap();
     let number = PhoneNumber::parse(NEW_YORK).unwrap();
     for now in [i64::MIN, i64::MAX] {
         assert_eq!(night.until(&number, Timestamp::from_millis(now)), None);
     }
-    // The last moment of the calendar, with the night still before it.
+    // The last moment of the calendar, during a night.
     let last = Timestamp::from_millis(jiff::Timestamp::MAX.as_millisecond());
     assert_eq!(QuietHours::parse("12:00-06:00").unwrap().until(&number, last), None);
 }
 
 #[test]
-fn every_country_has_its_zones() {
+fn every_calling_code_has_a_time_zone() {
     let none: Vec<String> = rlibphonenumber::PHONE_NUMBER_UTIL
         .get_supported_regions()
         .filter_map(|region| rlibphonenumber::PHONE_NUMBER_UTIL.get_country_code_for_region(region))
@@ -172,7 +172,7 @@ fn every_country_has_its_zones() {
 }
 
 #[test]
-fn every_zone_of_the_table_is_known_and_every_prefix_is_there_once() {
+fn every_zone_in_the_table_exists_and_every_prefix_is_listed_once() {
     let known = TimeZoneDatabase::bundled();
     let mut prefixes = Vec::new();
     for line in lines() {
@@ -202,7 +202,7 @@ fn no_list_of_zones_spans_more_than_three_hours() {
 
 proptest! {
     #[test]
-    fn it_is_quiet_until_then_and_not_after_and_that_comes_within_a_day(
+    fn every_moment_until_the_end_is_quiet_and_the_end_comes_within_a_day(
         line in 0..lines().count(),
         now in 1_767_225_600_000..2_082_758_400_000_i64,
         from in 0..24 * 60_i64,
