@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use secrecy::{SecretSlice, SecretString};
+use strum::VariantNames;
 
 pub use check::{ConfigErrors, Fault, is_loopback};
 pub use demo::local_url;
@@ -34,7 +35,7 @@ pub use variables::VARIABLES;
 
 use crate::escalation::Policy;
 use crate::guard::{Guard, GuessRules, QuietHours};
-use crate::phone::PhoneNumber;
+use crate::phone::{PhoneNumber, SpecialRange};
 use crate::plivo::Senders;
 use crate::plivo::language::Languages;
 use crate::store::redis::CaCertificates;
@@ -269,7 +270,7 @@ impl Config {
         let countries = faults.optional("COUNTRIES", raw.countries, check::countries, "US,CA").or_else(own);
         let countries_call = faults.optional("COUNTRIES_CALL", raw.countries_call, check::countries, "US,CA");
         let blocked = faults.defaulted("BLOCKED_RANGES", raw.blocked_ranges, |text| {
-            let ranges = crate::phone::Range::ALL.map(crate::phone::Range::as_str).join(", ");
+            let ranges = SpecialRange::VARIANTS.join(", ");
             text.parse()
                 .map_err(|()| format!("must hold {ranges}, or prefixes such as +1900, separated by commas; or be none"))
         });

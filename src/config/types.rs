@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
-use crate::phone::{Country, InvalidNumber, PhoneNumber, Range};
+use crate::phone::{Country, InvalidNumber, PhoneNumber, SpecialRange};
 use crate::verification::Code;
 
 /// One secret of one app. An app has several while a secret is being replaced.
@@ -41,7 +41,7 @@ impl Countries {
 /// Numbers that are neither texted nor called: of some ranges, or beginning with some digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blocked {
-    pub(super) ranges: BTreeSet<Range>,
+    pub(super) ranges: BTreeSet<SpecialRange>,
     /// With `+`.
     pub(super) prefixes: Vec<String>,
 }
@@ -49,7 +49,7 @@ pub struct Blocked {
 impl Blocked {
     /// Whether this number is one of them, and as what.
     pub fn reason(&self, to: &PhoneNumber) -> Option<&'static str> {
-        let range = to.range().filter(|range| self.ranges.contains(range)).map(Range::as_str);
+        let range = to.range().filter(|range| self.ranges.contains(range)).map(SpecialRange::as_str);
         range.or_else(|| self.prefixes.iter().any(|prefix| to.e164().starts_with(prefix)).then_some("prefix"))
     }
 }
@@ -63,10 +63,10 @@ impl FromStr for Blocked {
         for one in text.split(',').map(str::trim).filter(|one| !one.is_empty() && *one != "none") {
             let is_prefix =
                 one.strip_prefix('+').is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()));
-            match Range::ALL.into_iter().find(|range| range.as_str() == one) {
-                Some(range) => drop(blocked.ranges.insert(range)),
-                None if is_prefix => blocked.prefixes.push(one.to_owned()),
-                None => return Err(()),
+            match one.parse::<SpecialRange>() {
+                Ok(range) => drop(blocked.ranges.insert(range)),
+                Err(_) if is_prefix => blocked.prefixes.push(one.to_owned()),
+                Err(_) => return Err(()),
             }
         }
         Ok(blocked)

@@ -1,0 +1,221 @@
+//! [`PhoneNumber`]: a valid number in strict E.164, shown only masked.
+//!
+//! libphonenumber decides on validity and line types. Its parser also accepts blanks, extensions and letters. This one
+//! does not: numbers are limited, hashed and sent, so each must have exactly one spelling.
+
+mod carrier;
+mod country;
+mod range;
+
+use std::fmt;
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType};
+use serde::{Deserialize, Serialize};
+
+pub use carrier::Carrier;
+pub use country::Country;
+pub use range::SpecialRange;
+
+/// A valid number in E.164. `Display` and `Debug` mask it: `+1••••••••12`.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PhoneNumber {
+    e164: String,
+    calling_code: u16,
+    country: Country,
+    fixed_line: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    range: Option<SpecialRange>,
+}
+
+/// Why a text is not a usable number. Never contains the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidNumber {
+    /// Not `+` and 7 to 15 ASCII digits, or with a leading zero.
+    #[error("must be E.164: '+', then 7 to 15 digits, without blanks or separators, such as +14155550112")]
+    NotE164,
+    /// Written correctly, but in no numbering plan.
+    #[error("is not a number that exists in any country's numbering plan")]
+    Unassigned,
+}
+
+impl PhoneNumber {
+    /// Parses strict E.164.
+    ///
+    /// # Errors
+    /// [`InvalidNumber`]: the spelling is wrong, or no numbering plan has the number.
+    pub fn parse(text: &str) -> Result<Self, InvalidNumber> {
+        let digits = text.strip_prefix('+').ok_or(InvalidNumber::NotE164)?;
+        if !(7..=15).contains(&digits.len()) || digits.starts_with('0') || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(InvalidNumber::NotE164);
+        }
+        let parsed = parse_canonical(text)?;
+        if !parsed.is_valid() {
+            return Err(InvalidNumber::Unassigned);
+        }
+        let region = parsed.get_region_code().ok_or(InvalidNumber::Unassigned)?;
+        let (country, kind) = (Country(region.to_string()), PHONE_NUMBER_UTIL.get_number_type(&parsed));
+        Ok(Self {
+            e164: text.to_owned(),
+            calling_code: u16::try_from(parsed.country_code).map_err(|_| InvalidNumber::Unassigned)?,
+            range: SpecialRange::of(kind, &country),
+            country,
+            fixed_line: kind == PhoneNumberType::FixedLine,
+        })
+    }
+
+    /// Parses strict E.164, also when the number does not exist. For numbers that nothing is ever sent to.
+    ///
+    /// The country is then the first with that calling code.
+    ///
+    /// # Errors
+    /// [`InvalidNumber::NotE164`], or [`InvalidNumber::Unassigned`] when no country has its calling code.
+    pub fn fictional(text: &str) -> Result<Self, InvalidNumber> {
+        match Self::parse(text) {
+            Err(InvalidNumber::Unassigned) => {}
+            parsed => return parsed,
+        }
+        let parsed = parse_canonical(text)?;
+        let country =
+            PHONE_NUMBER_UTIL.get_region_for_country_code(parsed.country_code).ok_or(InvalidNumber::Unassigned)?;
+        let calling_code = u16::try_from(parsed.country_code).map_err(|_| InvalidNumber::Unassigned)?;
+        let country = Country(country.to_string());
+        Ok(Self { e164: text.to_owned(), calling_code, country, fixed_line: false, range: None })
+    }
+
+    /// The number in full, with `+`: for Plivo and for keyed hashes, never for a log or a reply.
+    pub fn e164(&self) -> &str {
+        &self.e164
+    }
+
+    /// The number in full without `+`, as Plivo's callbacks write it.
+    pub fn digits(&self) -> &str {
+        &self.e164[1..]
+    }
+
+    /// The country whose numbering plan it is in.
+    pub fn country(&self) -> &Country {
+        &self.country
+    }
+
+    /// The special range that the number is in.
+    pub fn range(&self) -> Option<SpecialRange> {
+        self.range
+    }
+
+    /// Whether the number is certainly a fixed line, which cannot receive a text.
+    ///
+    /// `false` where the numbering plan does not tell fixed lines from mobiles, as in North America.
+    pub fn is_fixed_line(&self) -> bool {
+        self.fixed_line
+    }
+}
+
+/// Parses with libphonenumber, and refuses a text that it would write differently.
+///
+/// It accepts national prefixes (`+1 1…`, `+44 0…`), which would give a number a second spelling.
+fn parse_canonical(text: &str) -> Result<rlibphonenumber::PhoneNumber, InvalidNumber> {
+    let parsed = PHONE_NUMBER_UTIL.parse(text, None).map_err(|_| InvalidNumber::Unassigned)?;
+    if parsed.format_as(PhoneNumberFormat::E164) == text { Ok(parsed) } else { Err(InvalidNumber::NotE164) }
+}
+
+/// Masked: calling code, a dot for each hidden digit, the last two digits.
+impl fmt::Display for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.calling_code.to_string();
+        let (shown, last) = (code.len(), self.digits().len().saturating_sub(2));
+        write!(f, "+{code}")?;
+        for _ in shown..last {
+            f.write_str("•")?;
+        }
+        f.write_str(&self.digits()[last..])
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Loads the numbering plans, which takes tens of milliseconds, so that the first request does not wait.
+pub fn warm_up() {
+    let parsed = PhoneNumber::parse("+14155550112");
+    debug_assert!(parsed.is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_shows_only_its_calling_code_and_last_two_digits() {
+        let number = PhoneNumber::parse("+14155550112").unwrap();
+        assert_eq!(number.to_string(), "+1••••••••12");
+        assert_eq!(format!("{number:?}"), "+1••••••••12");
+        assert_eq!(PhoneNumber::parse("+442079460000").unwrap().to_string(), "+44••••••••00");
+    }
+
+    #[test]
+    fn only_one_spelling_of_a_number_is_accepted() {
+        for text in [
+            "",
+            "+",
+            "14155550112",
+            "+1 415 555 0112",
+            "+1-415-555-0112",
+            "+1(415)5550112",
+            "0014155550112",
+            "tel:+14155550112",
+            "+14155550112;ext=1",
+            "+14155550112,",
+            "+14155550112<+14155550113",
+            "+04155550112",
+            "+١٤١٥٥٥٥٠١١٢",
+            "+1415555０112",
+            " +14155550112",
+            "+14155550112\n",
+            "+1415555011212345",
+            "+123456",
+            "+1415555\u{200b}0112",
+            "+1415555011a",
+            "+114155550112",
+            "+4407400123456",
+            "+330612345678",
+            "+49015123456789",
+            "+9109876543210",
+            "+55011912345678",
+            "+559011912345678",
+            "+789161234567",
+            "+3606201234567",
+            "+370861234567",
+        ] {
+            assert_eq!(PhoneNumber::parse(text), Err(InvalidNumber::NotE164), "{text:?}");
+            assert_eq!(PhoneNumber::fictional(text), Err(InvalidNumber::NotE164), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_no_numbering_plan_is_refused_and_a_fixed_line_is_recognized() {
+        assert_eq!(PhoneNumber::parse("+19999999999"), Err(InvalidNumber::Unassigned));
+        assert!(PhoneNumber::parse("+442079460000").unwrap().is_fixed_line());
+        assert!(!PhoneNumber::parse("+14155550112").unwrap().is_fixed_line());
+        assert_eq!(PhoneNumber::parse("+447400123456").unwrap().country().to_string(), "GB");
+    }
+
+    #[test]
+    fn special_ranges_are_recognized() {
+        for (number, range) in [
+            ("+19002345678", Some(SpecialRange::Premium)),
+            ("+449012345678", Some(SpecialRange::Premium)),
+            ("+80812345678", Some(SpecialRange::SharedCost)),
+            ("+447012345678", Some(SpecialRange::Personal)),
+            ("+881612345678", Some(SpecialRange::Satellite)),
+            ("+870773111632", Some(SpecialRange::Satellite)),
+            ("+979123456789", Some(SpecialRange::Premium)),
+            ("+14155550112", None),
+            ("+447400123456", None),
+        ] {
+            assert_eq!(PhoneNumber::parse(number).unwrap().range(), range, "{number}");
+        }
+    }
+}
