@@ -1,8 +1,8 @@
-//! [`Keyring`]: the one secret, and what is derived from it.
+//! [`Keyring`]: seals records, hashes numbers and signs refs, all with keys derived from `SECRET_KEY`.
 //!
-//! Records are sealed with an AEAD, the verification's id as associated data, so that one cannot be put in
-//! another's place. Numbers in keys and our own references are keyed hashes. While a previous key is set,
-//! what it sealed is still read. Keys can be replaced while the ring is in use by many.
+//! Records are sealed with an AEAD. The verification's id is its associated data, so a record cannot replace another one.
+//! Numbers in store keys, and our refs, are keyed hashes. While a previous key is set, data under it is still read. Keys
+//! can be replaced while other threads use the ring.
 
 use std::sync::Arc;
 
@@ -18,23 +18,23 @@ use crate::phone::PhoneNumber;
 
 const NONCE: usize = 24;
 
-/// A keyed hash of app and number: what stands in the store's keys instead of a number.
+/// A keyed hash of app and number, used in store keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NumberKey(pub [u8; 16]);
 
 impl NumberKey {
-    /// The shard in which everything about this app and number is kept together.
+    /// The shard that holds everything about this app and number.
     pub fn shard(self) -> u8 {
         self.0[0]
     }
 }
 
-/// No key opens it where it lies.
+/// No live key opens the sealed data in its context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no SECRET_KEY opens it")]
+#[error("no SECRET_KEY opens the sealed data")]
 pub struct Unopenable;
 
-/// The current key and those still read.
+/// The current key and the previous keys.
 pub struct Keyring {
     keys: ArcSwap<Vec<Derived>>,
 }
@@ -45,7 +45,7 @@ struct Derived {
 }
 
 impl Derived {
-    /// Two keys for two purposes, so that neither says anything of the other.
+    /// Derives one key per purpose, so that neither reveals the other.
     fn of(secret: &[u8]) -> Self {
         let root = hmac(secret);
         Self {
@@ -59,7 +59,7 @@ fn hmac(key: &[u8]) -> Hmac<Sha256> {
     <Hmac<Sha256> as KeyInit>::new_from_slice(key).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"))
 }
 
-/// The parts are written with their lengths: no two lists of parts are the same bytes.
+/// Authenticates the parts with their lengths, so that no two lists give the same bytes.
 fn tag(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
@@ -69,14 +69,14 @@ fn tag(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
 }
 
 impl Keyring {
-    /// `current` seals and signs; it and `previous` are read.
+    /// Seals and signs with `current`; opens and verifies with `previous` too.
     pub fn new(current: &SecretSlice<u8>, previous: &[SecretSlice<u8>]) -> Self {
-        Self { keys: ArcSwap::from_pointee(derived(current, previous)) }
+        Self { keys: ArcSwap::from_pointee(derive_all(current, previous)) }
     }
 
-    /// Goes by these keys from now on, wherever the ring is in use. What is under way ends with those it began with.
+    /// Replaces the keys for all users of the ring. A running operation finishes with the old keys.
     pub fn replace(&self, current: &SecretSlice<u8>, previous: &[SecretSlice<u8>]) {
-        self.keys.store(Arc::new(derived(current, previous)));
+        self.keys.store(Arc::new(derive_all(current, previous)));
     }
 
     /// Seals `plain` so that it opens only under `context`.
@@ -103,35 +103,37 @@ impl Keyring {
             .ok_or(Unopenable)
     }
 
-    /// What stands in keys for a number of an app, under the current key.
+    /// The store key of a number in an app, under the current key.
     pub fn number_key(&self, app: &str, number: &PhoneNumber) -> NumberKey {
         number_key(&self.keys.load()[0], app, number)
     }
 
-    /// The same under every live key, the current one first: what was written before a rotation is found too.
+    /// The store keys of a number under every live key, the current one first.
+    ///
+    /// The others find records that were written before a rotation.
     pub fn number_keys(&self, app: &str, number: &PhoneNumber) -> Vec<NumberKey> {
         self.keys.load().iter().map(|key| number_key(key, app, number)).collect()
     }
 
-    /// Signs the parts, with 128 bits.
+    /// Signs the parts with the current key: 128 bits.
     pub fn sign(&self, parts: &[&[u8]]) -> [u8; 16] {
         sign(&self.keys.load()[0], parts)
     }
 
-    /// The same under every live key, the current one first: what was written before a rotation is found too.
+    /// Signatures under every live key, the current one first.
     pub fn sign_with_each(&self, parts: &[&[u8]]) -> Vec<[u8; 16]> {
         self.keys.load().iter().map(|key| sign(key, parts)).collect()
     }
 
-    /// Whether a live key signed the parts so. Takes the same time whatever the answer.
+    /// Whether a live key signed the parts. Takes constant time.
     pub fn is_signed(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
         let keys = self.keys.load();
-        let hits = keys.iter().map(|key| sign(key, parts).ct_eq(signature));
-        hits.fold(subtle::Choice::from(0), |any, hit| any | hit).into()
+        let matches = keys.iter().map(|key| sign(key, parts).ct_eq(signature));
+        matches.fold(subtle::Choice::from(0), |any, one| any | one).into()
     }
 }
 
-fn derived(current: &SecretSlice<u8>, previous: &[SecretSlice<u8>]) -> Vec<Derived> {
+fn derive_all(current: &SecretSlice<u8>, previous: &[SecretSlice<u8>]) -> Vec<Derived> {
     std::iter::once(current).chain(previous).map(|secret| Derived::of(secret.expose_secret())).collect()
 }
 
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_only_with_its_key_and_in_its_place() {
+    fn sealed_data_opens_only_with_its_key_and_in_its_context() {
         let ring = Keyring::new(&secret(1), &[]);
         let sealed = ring.seal(b"042917", b"vrf_a");
         assert!(!sealed.windows(6).any(|w| w == b"042917"));
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_previous_key_is_still_read_but_seals_nothing() {
+    fn the_previous_key_still_opens_but_never_seals() {
         let old = Keyring::new(&secret(1), &[]);
         let new = Keyring::new(&secret(2), &[secret(1)]);
         assert_eq!(new.open(&old.seal(b"x", b""), b"").unwrap(), b"x");
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_goes_by_other_keys_once_they_are_replaced() {
+    fn replaced_keys_apply_at_once() {
         let ring = Keyring::new(&secret(1), &[]);
         let (sealed, signature) = (ring.seal(b"x", b""), ring.sign(&[b"a"]));
         ring.replace(&secret(2), &[secret(1)]);
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_knows_where_one_part_ends() {
+    fn a_signature_depends_on_where_each_part_ends() {
         let ring = Keyring::new(&secret(1), &[]);
         assert!(!ring.is_signed(&[b"ab", b"c"], &ring.sign(&[b"a", b"bc"])));
         assert!(!ring.is_signed(&[b"ab"], &ring.sign(&[b"ab"])[..15]));

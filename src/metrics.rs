@@ -1,4 +1,4 @@
-//! Every metric, with its labels and help. No number, no id, no label whose values are not a short list.
+//! Every metric, with its labels and help text. No number, no id, and only labels with a short list of values.
 
 use std::time::Duration;
 
@@ -16,14 +16,13 @@ use crate::plivo::Reply;
 use crate::time::Timestamp;
 use crate::verification::event::TextReport;
 use crate::verification::timeline::Note;
-use crate::verification::{Channel, Via};
-use crate::verification::{Status, Verification};
+use crate::verification::{Channel, Status, Verification, Via};
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-const SHORT: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
-const HUMAN: [f64; 13] = [1.0, 2.0, 4.0, 6.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0, 600.0];
+const MACHINE_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const HUMAN_SECONDS: [f64; 13] = [1.0, 2.0, 4.0, 6.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0, 600.0];
 
 macro_rules! labels {
     ($($name:ident { $($field:ident),+ })+) => {$(
@@ -50,13 +49,13 @@ struct HttpLabels {
     status: u16,
 }
 
-/// A method as logs and labels have it. Any token can be sent as one, so that others are not named.
+/// A request method for logs and labels; `other` for methods that clients invent.
 pub fn method(sent: &str) -> &'static str {
     let known = ["GET", "POST", "HEAD", "DELETE", "PUT", "OPTIONS"];
     known.into_iter().find(|known| *known == sent).unwrap_or("other")
 }
 
-/// The registry and what is in it.
+/// The registry and its metrics.
 pub struct Metrics {
     registry: Registry,
     http: Family<HttpLabels, Histogram>,
@@ -76,19 +75,19 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let short = || Histogram::new(SHORT);
-        let human = || Histogram::new(HUMAN);
+        let machine = || Histogram::new(MACHINE_SECONDS);
+        let human = || Histogram::new(HUMAN_SECONDS);
         let metrics = Self {
             registry: Registry::with_prefix("phlo2fa"),
-            http: Family::new_with_constructor(short as fn() -> Histogram),
+            http: Family::new_with_constructor(machine as fn() -> Histogram),
             verifications: Family::default(),
             attempts: Family::default(),
             escalations: Family::default(),
-            escalation_lag: short(),
+            escalation_lag: machine(),
             to_delivered: human(),
             to_verified: Family::new_with_constructor(human as fn() -> Histogram),
             callbacks: Family::default(),
-            plivo: Family::new_with_constructor(short as fn() -> Histogram),
+            plivo: Family::new_with_constructor(machine as fn() -> Histogram),
             checks: Family::default(),
             refusals: Family::default(),
             pool_connections: Gauge::default(),
@@ -101,20 +100,28 @@ impl Default for Metrics {
 impl Metrics {
     fn registered(mut self) -> Self {
         let r = &mut self.registry;
-        r.register("http_request_duration_seconds", "Requests to our API, by route pattern", self.http.clone());
+        r.register("http_request_duration_seconds", "Duration of API requests, by route pattern", self.http.clone());
         r.register("verifications", "Verifications created (pending) and ended, by status", self.verifications.clone());
-        r.register("attempts", "Texts and calls, by each status they reach", self.attempts.clone());
-        r.register("escalations", "Calls made because a text did not make it", self.escalations.clone());
-        r.register("escalation_lag_seconds", "How late a planned call was decided on", self.escalation_lag.clone());
-        r.register("time_to_delivered_seconds", "From the request to the report delivered", self.to_delivered.clone());
-        r.register("time_to_verified_seconds", "From the creation to the right code", self.to_verified.clone());
-        r.register("callbacks", "Callbacks of Plivo, and what became of them", self.callbacks.clone());
-        r.register("plivo_request_duration_seconds", "Requests to Plivo", self.plivo.clone());
-        r.register("checks", "Codes that were compared", self.checks.clone());
-        r.register("guard_refusals", "Requests refused by a limit or an allow-list", self.refusals.clone());
-        r.register("redis_pool_connections", "Connections to Redis", self.pool_connections.clone());
-        r.register("redis_pool_idle_connections", "Connections nobody is using now", self.pool_idle.clone());
-        // What alerts are written against is 0 before it has happened, not absent.
+        r.register("attempts", "Texts and calls, counted at each status they reach", self.attempts.clone());
+        r.register("escalations", "Escalations from a text to a call, by reason", self.escalations.clone());
+        r.register(
+            "escalation_lag_seconds",
+            "Delay between the planned time of a call and its decision",
+            self.escalation_lag.clone(),
+        );
+        r.register(
+            "time_to_delivered_seconds",
+            "Time from a text's request to its delivered report",
+            self.to_delivered.clone(),
+        );
+        r.register("time_to_verified_seconds", "Time from creation to the correct code", self.to_verified.clone());
+        r.register("callbacks", "Callbacks from Plivo, by kind and result", self.callbacks.clone());
+        r.register("plivo_request_duration_seconds", "Duration of requests to Plivo", self.plivo.clone());
+        r.register("checks", "Submitted codes that were compared, by result", self.checks.clone());
+        r.register("guard_refusals", "Requests refused by a limit or an allow-list, by scope", self.refusals.clone());
+        r.register("redis_pool_connections", "Open connections to Redis", self.pool_connections.clone());
+        r.register("redis_pool_idle_connections", "Open connections to Redis that are idle", self.pool_idle.clone());
+        // Alerts need these series from the start, at zero.
         for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::Requested) {
             drop(self.escalations.get_or_create(&ReasonLabels { reason: reason.as_str() }));
         }
@@ -132,18 +139,18 @@ impl Metrics {
         self
     }
 
-    /// One request to our API. `method` is one of [`method`]'s.
+    /// Records one API request; `method` comes from [`method`].
     pub fn http_request(&self, method: &'static str, route: Option<String>, status: u16, took: Duration) {
         let labels = HttpLabels { method, route: route.unwrap_or_else(|| "unmatched".to_owned()), status };
         self.http.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// One callback: `kind` is where it came in, `result` what became of it.
+    /// Counts one callback.
     pub fn callback(&self, kind: &'static str, result: &'static str) {
         self.callbacks.get_or_create(&CallbackLabels { kind, result }).inc();
     }
 
-    /// One request to Plivo.
+    /// Records one request to Plivo.
     pub fn plivo_request(&self, channel: Channel, via: Via, reply: &Reply, took: Duration) {
         let result = match reply {
             Reply::Success(..) => "accepted",
@@ -156,23 +163,23 @@ impl Metrics {
         self.plivo.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// One code that was compared and was right; wrong ones stand in the timeline and are counted from it.
+    /// Counts one correct code; incorrect codes are counted from the timeline.
     pub fn check_correct(&self) {
         self.checks.get_or_create(&ResultLabels { result: "verified" }).inc();
     }
 
-    /// One refusal of a limit or an allow-list.
+    /// Counts one refusal by a limit or an allow-list.
     pub fn refusal(&self, scope: &'static str) {
         self.refusals.get_or_create(&ScopeLabels { scope }).inc();
     }
 
-    /// The state of the pool.
+    /// Sets the state of the connection pool.
     pub fn pool(&self, connections: usize, idle: usize) {
         self.pool_connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
         self.pool_idle.set(i64::try_from(idle).unwrap_or(i64::MAX));
     }
 
-    /// Counts each status that a commit brought an attempt to.
+    /// Counts each attempt status that a commit changed.
     pub fn observe_attempts(&self, before: Option<&Verification>, after: &Verification) {
         for (i, a) in after.attempts.iter().enumerate() {
             let was = before.and_then(|v| v.attempts.get(i)).map(|a| a.status);
@@ -184,12 +191,12 @@ impl Metrics {
         }
     }
 
-    /// Counts what a commit added to a verification's story.
+    /// Counts one timeline note that a commit added.
     pub fn observe(&self, before: Option<&Verification>, after: &Verification, note: &Note, now: Timestamp) {
         match note {
-            Note::Created { .. } => self.ended(after, Status::Pending),
+            Note::Created { .. } => self.count_status(after, Status::Pending),
             Note::Ended { status } => {
-                self.ended(after, *status);
+                self.count_status(after, *status);
                 if *status == Status::Verified {
                     let channel = after.verified_by().as_str();
                     let took = now.since(after.created_at).as_secs_f64();
@@ -233,12 +240,12 @@ impl Metrics {
         }
     }
 
-    fn ended(&self, v: &Verification, status: Status) {
+    fn count_status(&self, v: &Verification, status: Status) {
         let channel = v.mode.as_str();
         self.verifications.get_or_create(&VerificationLabels { status: status.as_str(), channel }).inc();
     }
 
-    /// All of it in the text format of OpenMetrics, which Prometheus reads.
+    /// All metrics in the OpenMetrics text format, which Prometheus reads.
     pub fn encode(&self) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.

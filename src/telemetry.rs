@@ -1,7 +1,7 @@
-//! Logs: how they are set up, and what is said of a verification. One JSON object a line, UTC.
+//! Logging: its set-up, and the log line of each timeline note. One JSON object per line, UTC.
 //!
-//! Numbers appear masked, codes, keys, refs and bodies never. Lines about verifications are written here and
-//! nowhere else, from the notes of its timeline, so that there is one place to read for what can leak.
+//! Numbers appear masked; codes, keys, refs and bodies never appear. Log lines about verifications are written only here,
+//! from the notes of the timeline, so that one file shows what a log can contain.
 
 use std::io::IsTerminal;
 
@@ -16,27 +16,25 @@ use crate::escalation::Reason;
 use crate::verification::timeline::Note;
 use crate::verification::{Channel, Status, Verification};
 
-/// Dependencies that would write down what they work on: full numbers, and headers of requests that are none. No
-/// `RUST_LOG` lets them.
+/// Dependencies that log full numbers or request headers. `RUST_LOG` cannot enable them.
 const SILENT: &[&str] = &["rlibphonenumber", "actix_http::h1::decoder"];
 
-/// Sets logging up for the process, to standard error. `RUST_LOG` chooses what is logged.
+/// Sets up logging to standard error; `RUST_LOG` selects what is logged.
 ///
-/// Without a format: `pretty` on a terminal, else `json`.
+/// Without a format it is `pretty` on a terminal, else `json`. A second call in one process changes nothing.
 pub fn init(format: Option<LogFormat>) {
     let by_terminal = || if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let speaks = filter_fn(|event| !SILENT.iter().any(|name| event.target().starts_with(name)));
-    let subscriber = tracing_subscriber::registry().with(chosen).with(speaks);
+    let is_allowed = filter_fn(|event| !SILENT.iter().any(|name| event.target().starts_with(name)));
+    let subscriber = tracing_subscriber::registry().with(chosen).with(is_allowed);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-    // A second set-up in one process (tests) changes nothing.
     let _ = match format.unwrap_or_else(by_terminal) {
         LogFormat::Json => subscriber.with(lines.json().flatten_event(true).with_span_list(false)).try_init(),
         LogFormat::Pretty => subscriber.with(lines.compact()).try_init(),
     };
 }
 
-/// One line for what a commit added to a verification's story, where an operator has use for it.
+/// Logs one timeline note that a commit added, if an operator has use for it.
 pub fn log(v: &Verification, note: &Note) {
     let (id, app, to) = (v.id, &v.app, &v.to);
     match note {
@@ -48,7 +46,7 @@ pub fn log(v: &Verification, note: &Note) {
         {
             let reason = reason.as_str();
             info!(event = "escalation", verification.id = %id, %to, country = %to.country(), reason, waited_ms, is_repeat,
-                "calling, since the text is not going to make it");
+                "calling: the text is not expected to arrive in time");
         }
         Note::Refused { attempt, provider_status, stop } => {
             warn!(event = "plivo_refused", verification.id = %id, %to, attempt, provider_status, stop);
@@ -59,10 +57,11 @@ pub fn log(v: &Verification, note: &Note) {
         }
         Note::PassedOn { attempt, provider_status } => {
             warn!(event = "phlo_unavailable", verification.id = %id, %to, attempt, provider_status,
-                "the PHLO could not be run; the direct API is asked");
+                "the PHLO cannot be run; using the direct API");
         }
         Note::TakenOver { attempt } => {
-            warn!(event = "effect_taken_over", verification.id = %id, %to, attempt, "whoever asked Plivo is gone");
+            warn!(event = "effect_taken_over", verification.id = %id, %to, attempt,
+                "the request's lease expired; this replica repeats it");
         }
         Note::TextReported { report, .. } => {
             let alert = report.error_code().and_then(crate::plivo::outcome::alert);
@@ -88,7 +87,7 @@ pub fn log(v: &Verification, note: &Note) {
         }
         Note::Ended { .. } if v.is_lost => {
             warn!(event = "verification_lost", verification.id = %id, app, %to,
-                "it was open when Redis failed over, and later changes may be missing");
+                "the verification was open when Redis failed over; later changes may be missing");
         }
         Note::Ended { status: Status::MaxChecksReached } => {
             warn!(event = "verification_locked", verification.id = %id, app, %to, "too many wrong codes");
@@ -98,7 +97,7 @@ pub fn log(v: &Verification, note: &Note) {
         }
         Note::CallBarred { scope, .. } => {
             warn!(event = "escalation_barred", verification.id = %id, app, %to, scope = scope.as_str(),
-                "a call was due, and a limit is reached");
+                "a call was due, but a limit is reached");
         }
         Note::Joined
         | Note::AttemptDecided { .. }

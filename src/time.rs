@@ -1,6 +1,6 @@
-//! [`Timestamp`]: unix milliseconds, because state outlives a process and is shared by replicas.
+//! [`Timestamp`]: Unix milliseconds, because state outlives a process and is shared by replicas.
 //!
-//! Nothing here reads a clock; `engine::clock` is the one place that does.
+//! This module reads no clock; `engine::clock` is the one place that does.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -8,23 +8,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A moment, in milliseconds since the unix epoch, as the store's clock tells it.
+/// A moment in milliseconds since the Unix epoch, by the store's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment `millis` milliseconds after the unix epoch.
+    /// The moment `millis` milliseconds after the Unix epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the unix epoch.
+    /// Milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// The time since `earlier`; zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_shown_as_rfc_3339_with_milliseconds() {
+    fn a_timestamp_is_shown_as_rfc_3339_with_milliseconds() {
         let at = Timestamp::from_millis(1_700_000_000_000) + Duration::from_millis(50);
         assert_eq!(at.to_string(), "2023-11-14T22:13:20.050Z");
     }
