@@ -1,4 +1,4 @@
-//! The targets of `fuzz/`, driven without a fuzzer: bytes at random, and good input with something wrong in it.
+//! Runs the targets of `fuzz/` without a fuzzer, on random bytes and on damaged valid input.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 #[path = "../fuzz/src/lib.rs"]
@@ -16,7 +16,7 @@ use proptest::sample::{Index, select};
 
 const CASES: u32 = 3_000;
 
-/// What is put in somewhere.
+/// Fragments that are inserted into valid input.
 const PIECES: &[&str] = &[
     "",
     "\0",
@@ -45,8 +45,8 @@ const PIECES: &[&str] = &[
     "null",
 ];
 
-/// One of these samples with a few things wrong, or anything at all.
-fn anything_like(samples: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+/// A sample with a few fragments inserted, or random bytes.
+fn damaged(samples: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![4 => select(PIECES).prop_map(|text| text.as_bytes().to_vec()), 1 => vec(any::<u8>(), 1..6)];
     let wrong = vec((any::<Index>(), 0..8usize, piece), 0..5);
     let mutated = (select(samples), wrong).prop_map(|(mut sample, wrong)| {
@@ -92,7 +92,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_callback_is_too_odd_to_be_read(data in anything_like(texts(&[
+    fn no_callback_makes_a_parser_panic(data in damaged(texts(&[
         "MessageUUID=0936ec98-7c4c-11ed-9bd8-0242ac110003&Status=delivered&ErrorCode=000&MCC=310&MNC=150&TotalAmount=0.0055",
         "CallUUID=x&CallStatus=completed&Event=Hangup&HangupCauseCode=4010&Duration=20&Machine=true&Digits=1",
         r#"{"ref":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","event":"call_busy","cause":"USER_BUSY","call_uuid":"x"}"#,
@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn no_signature_is_too_odd_to_be_refused(data in anything_like(texts(&[
+    fn no_unsigned_request_is_accepted_and_none_panics(data in damaged(texts(&[
         "POST\nhttps://otp.example.test/plivo/message\n\n\n\nAAAA,BBBB\n\nnonce\nMessageUUID=x\nStatus=delivered",
         "GET\nhttps://otp.example.test/plivo/call/ref?a=b&c=d#e\nAAAA\nBBBB\nnonce\n\n\n\na=b",
     ]))) {
@@ -110,14 +110,14 @@ proptest! {
     }
 
     #[test]
-    fn no_number_is_too_odd_to_be_refused(data in anything_like(texts(&[
+    fn every_accepted_number_has_one_spelling_and_none_panics(data in damaged(texts(&[
         "+14155550112", "+442079460000", "+919876543210", "+33612345678", "+819012345678", "tel:+14155550112", "0014155550112",
     ]))) {
         targets::phone(&data);
     }
 
     #[test]
-    fn no_record_is_too_odd_to_be_refused(data in anything_like(records())) {
+    fn no_unsealed_record_is_decoded_and_none_panics(data in damaged(records())) {
         targets::record(&data);
     }
 }

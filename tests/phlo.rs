@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::plivo::callback::{Params, PhloCallback, PhloEvent};
-use phlo_2fa::plivo::phlo::Run;
+use phlo_2fa::plivo::phlo::RunRequest;
 use phlo_2fa::verification::event::CallReport;
 use serde_json::{Map, Value, json};
 use support::{TestApp, client};
@@ -26,7 +26,7 @@ fn nodes<'a>(flow: &'a Value, kind: &str) -> Vec<&'a Value> {
 
 /// The payload keys that the service sends.
 fn sent_keys() -> BTreeSet<String> {
-    let run = Run { from: "+1", to: "+2", otp: "3", mode: "sms", reference: "4", text: "5", language: "6" };
+    let run = RunRequest { from: "+1", to: "+2", otp: "3", mode: "sms", reference: "4", text: "5", language: "6" };
     let Value::Object(payload) = serde_json::to_value(&run).unwrap() else { panic!("not an object") };
     assert!(payload.values().all(Value::is_string), "every value must be a string: {payload:?}");
     payload.into_iter().map(|(key, _)| key).collect()

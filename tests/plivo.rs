@@ -1,11 +1,12 @@
-//! Plivo's wire, against data recorded from its own SDKs.
+//! Checks signatures against vectors recorded from Plivo's own SDKs.
 
-use phlo_2fa::plivo::signature::{Request, SignatureHeaders, Tokens, v2_payload, v3_payload, verify};
+use phlo_2fa::plivo::signature::{SignatureHeaders, SignedRequest, Tokens, v2_payload, v3_payload, verify};
 use serde::Deserialize;
 
 #[test]
-fn every_signature_vector_comes_out_as_the_file_says() {
-    let file: VectorFile = serde_json::from_str(include_str!("data/signatures.json")).expect("the file's shape");
+fn every_signature_vector_verifies_as_the_file_says() {
+    let file: VectorFile =
+        serde_json::from_str(include_str!("data/signatures.json")).expect("the vectors have the expected shape");
     assert!(!file.vectors.is_empty());
     for v in &file.vectors {
         let params = v.pairs();
@@ -15,10 +16,10 @@ fn every_signature_vector_comes_out_as_the_file_says() {
             _ if name.eq_ignore_ascii_case(&nonce_header) => v.nonce.as_deref(),
             _ => None,
         });
-        // The files name one token; a Ma- header is signed by the main account's.
+        // A vector has one token; the main account's signs a Ma- header.
         let token = || [v.auth_token.clone().into()];
         let tokens = if v.header.contains("-Ma-") { Tokens::new([], token()) } else { Tokens::new(token(), []) };
-        let request = Request { method: &v.method, url: &v.url, params: &params };
+        let request = SignedRequest { method: &v.method, url: &v.url, params: &params };
         let outcome = verify(&tokens, headers, request);
         assert_eq!(outcome.is_ok(), v.valid, "{}: {outcome:?}", v.name);
 
@@ -37,7 +38,7 @@ struct VectorFile {
     vectors: Vec<Vector>,
 }
 
-/// The file's own `fields` explain these.
+/// The file's `fields` entry explains these.
 #[derive(Deserialize)]
 struct Vector {
     name: String,
@@ -54,7 +55,7 @@ struct Vector {
 }
 
 impl Vector {
-    /// An array means that the key was repeated.
+    /// An array stands for a repeated key.
     fn pairs(&self) -> Vec<(String, String)> {
         let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let values = |value: &serde_json::Value| match value {

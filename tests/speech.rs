@@ -1,10 +1,10 @@
-//! What a call says, held against Plivo's rules for voice XML, in every language and with hostile brands.
+//! Validates the voice XML of calls against Plivo's rules, in every language and with hostile brands.
 
 #![allow(clippy::unwrap_used, reason = "a document that cannot be read fails the test")]
 
-/// The ear of the simulator: what a person would type after hearing it.
+/// The simulator's listener, which extracts the code that a person would type.
 #[path = "../src/sandbox/code.rs"]
-mod ear;
+mod listener;
 
 use std::sync::LazyLock;
 
@@ -17,55 +17,55 @@ use roxmltree::{Document, Node};
 
 const URL: &str = "https://otp.example.test/plivo/answer/r_01H";
 const BRANDS: [Option<&str>; 3] = [None, Some("Acme"), Some("Tom & Söhne <GmbH>")];
-/// No 1, which is the key that everybody is asked to press.
+/// Without 1, the key that the call asks to press.
 const DIGITS: &str = "4829036507";
 
 #[test]
-fn every_language_speaks_by_plivos_rules_and_says_the_code_twice() {
+fn every_language_follows_plivos_rules_and_says_the_code_twice() {
     let languages = all();
     assert!(languages.iter().count() >= 30);
     for language in languages.iter() {
         for (length, brand) in (4..=10).flat_map(|length| BRANDS.map(|brand| (length, brand))) {
             let digits = &DIGITS[..length];
-            let xml = answer::speak(language, brand, &code(digits), URL);
+            let xml = answer::spoken_code(language, brand, &code(digits), URL);
             let document = valid(&xml);
-            let questions: Vec<String> = named(&document, "GetDigits").map(heard).collect();
+            let questions: Vec<String> = elements(&document, "GetDigits").map(spoken_text).collect();
             assert_eq!(questions.len(), 2, "{xml}");
             for question in &questions {
-                assert_eq!(ear::code_in(question).as_deref(), Some(digits), "{question}");
+                assert_eq!(listener::code_in(question).as_deref(), Some(digits), "{question}");
                 let said: String = question.chars().filter(char::is_ascii_digit).collect();
                 assert_eq!(said, format!("{digits}1"), "the code, then the key: {question}");
                 assert!(!question.contains(['{', '}']), "{question}");
                 assert!(brand.is_none_or(|brand| question.contains(brand)), "{question}");
             }
             let last = document.root_element().last_element_child().unwrap();
-            assert!(last.has_tag_name("Speak") && !heard(last).contains(|c: char| c.is_numeric()), "{xml}");
+            assert!(last.has_tag_name("Speak") && !spoken_text(last).contains(|c: char| c.is_numeric()), "{xml}");
         }
     }
 }
 
 #[test]
-fn a_question_and_a_goodbye_have_no_digit_but_the_key() {
+fn a_prompt_and_a_goodbye_contain_no_digit_but_the_key() {
     for language in all().iter() {
         for brand in BRANDS {
-            let xml = answer::confirm(language, brand, URL);
+            let xml = answer::key_press_prompt(language, brand, URL);
             let document = valid(&xml);
-            assert_eq!(named(&document, "GetDigits").count(), 2);
-            for question in named(&document, "GetDigits").map(heard) {
+            assert_eq!(elements(&document, "GetDigits").count(), 2);
+            for question in elements(&document, "GetDigits").map(spoken_text) {
                 assert_eq!(question.chars().filter(|c| c.is_numeric()).collect::<String>(), "1", "{question}");
                 assert!(brand.is_none_or(|brand| question.contains(brand)), "{question}");
             }
         }
         let xml = answer::goodbye(language);
         let document = valid(&xml);
-        assert_eq!(named(&document, "GetDigits").count(), 0);
-        let said = heard(document.root_element());
+        assert_eq!(elements(&document, "GetDigits").count(), 0);
+        let said = spoken_text(document.root_element());
         assert!(!said.trim().is_empty() && !said.contains(|c: char| c.is_numeric()), "{xml}");
     }
 }
 
 #[test]
-fn the_validator_knows_what_plivo_would_not_take() {
+fn the_validator_rejects_documents_that_plivo_would_reject() {
     let speak = r#"<Speak voice="WOMAN" language="en-US">x</Speak>"#;
     for (inner, why) in [
         (r#"<Speak voice="WOMAN" language="en-US" loop="0">x</Speak>"#, "loop"),
@@ -94,7 +94,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_hostile_escapes_its_place(
+    fn hostile_text_never_changes_the_structure(
         locale in hostile(),
         brand in hostile(),
         metadata in prop::collection::btree_map(hostile(), hostile(), 0..3),
@@ -105,18 +105,18 @@ proptest! {
         let known: Vec<&Language> = languages.iter().collect();
         let code = code(&DIGITS[..length]);
         for language in [languages.of(&locale), known[voiced.index(known.len())]] {
-            let sayable: String = brand.chars().filter(|c| !c.is_control() && !"\u{fffe}\u{ffff}".contains(*c)).collect();
-            let sayable = sayable.trim();
-            // A brand of which nothing can be said is none, and so is one that nobody would listen to.
-            let harmless = (1..=100).contains(&sayable.chars().count()).then_some("Acme");
+            let speakable: String = brand.chars().filter(|c| !c.is_control() && !"\u{fffe}\u{ffff}".contains(*c)).collect();
+            let speakable = speakable.trim();
+            // A brand that is empty after filtering, or too long, is left out.
+            let harmless = (1..=100).contains(&speakable.chars().count()).then_some("Acme");
             for (xml, expected) in [
-                (answer::speak(language, Some(&brand), &code, URL), answer::speak(language, harmless, &code, URL)),
-                (answer::confirm(language, Some(&brand), URL), answer::confirm(language, harmless, URL)),
+                (answer::spoken_code(language, Some(&brand), &code, URL), answer::spoken_code(language, harmless, &code, URL)),
+                (answer::key_press_prompt(language, Some(&brand), URL), answer::key_press_prompt(language, harmless, URL)),
             ] {
                 let document = valid(&xml);
                 prop_assert_eq!(structure(&document), structure(&valid(&expected)));
-                let said = heard(document.root_element());
-                prop_assert!(harmless.is_none() || said.contains(sayable), "{:?} in {}", sayable, said);
+                let said = spoken_text(document.root_element());
+                prop_assert!(harmless.is_none() || said.contains(speakable), "{:?} in {}", speakable, said);
             }
             let plain = Details { locale: locale.clone(), ..Details::default() };
             let details = Details { metadata: metadata.clone(), ..plain.clone() };
@@ -128,9 +128,9 @@ proptest! {
     }
 }
 
-// ---- what is spoken
+// ---- spoken content
 
-/// The built-in ones, and two that Plivo's own voices speak.
+/// The built-in languages, and two with Plivo's own voices.
 fn all() -> &'static Languages {
     static ALL: LazyLock<Languages> = LazyLock::new(|| {
         let json = r#"{
@@ -146,7 +146,7 @@ fn code(digits: &str) -> Code {
     Code::parse(digits).unwrap()
 }
 
-/// What gets out of its place where escaping is done by hand.
+/// Text that breaks the structure where escaping is incomplete.
 fn hostile() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "<",
@@ -208,12 +208,12 @@ fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![4 => some, 1 => long, 2 => any::<String>()]
 }
 
-fn named<'a>(document: &'a Document<'_>, name: &'static str) -> impl Iterator<Item = Node<'a, 'a>> {
+fn elements<'a>(document: &'a Document<'_>, name: &'static str) -> impl Iterator<Item = Node<'a, 'a>> {
     document.descendants().filter(move |node| node.has_tag_name(name))
 }
 
 /// Text in order, a blank where an element begins or ends.
-fn heard(node: Node<'_, '_>) -> String {
+fn spoken_text(node: Node<'_, '_>) -> String {
     let texts: Vec<&str> = node.descendants().filter(Node::is_text).filter_map(|node| node.text()).collect();
     texts.join(" ")
 }
@@ -242,7 +242,7 @@ const POLLY: &str = "Zeina:arb Zhiyu:cmn-CN Naja:da-DK Mads:da-DK Lotte:nl-NL Ru
     Lucia:es-ES Enrique:es-ES Mia:es-MX Lupe:es-US Penelope:es-US Miguel:es-US Astrid:sv-SE Filiz:tr-TR Gwyneth:cy-GB";
 const SSML: &[&str] = &["break", "emphasis", "lang", "p", "phoneme", "prosody", "s", "say-as", "sub", "w"];
 
-/// The document, if Plivo would take it.
+/// The parsed document, which must pass the rules.
 fn valid(xml: &str) -> Document<'_> {
     assert_eq!(faults(xml), Vec::<String>::new(), "{xml}");
     Document::parse(xml).unwrap()
@@ -259,7 +259,7 @@ fn faults(xml: &str) -> Vec<String> {
     };
     let root = document.root_element();
     if !root.has_tag_name("Response") || root.attributes().len() > 0 {
-        faults.push("the root is no plain Response".into());
+        faults.push("the root is not a plain Response".into());
     }
     for node in root.descendants() {
         let name = node.tag_name().name();
@@ -268,13 +268,13 @@ fn faults(xml: &str) -> Vec<String> {
             let wrong = node.attributes().filter(|a| !may_have(node, a.name(), a.value()));
             faults.extend(wrong.map(|a| format!("{name} {}={:?}", a.name(), a.value())));
             if !nested {
-                faults.push(format!("{name} where it may not be; SSML is Polly's"));
+                faults.push(format!("{name} in a place where it is not allowed; SSML needs a Polly voice"));
             }
             if name == "GetDigits" && node.attribute("action").is_none() {
                 faults.push("GetDigits without action".into());
             }
-            if name == "Speak" && !(1..=CHARACTERS_MAX).contains(&heard(node).trim().chars().count()) {
-                faults.push("Speak with nothing or too much to say".into());
+            if name == "Speak" && !(1..=CHARACTERS_MAX).contains(&spoken_text(node).trim().chars().count()) {
+                faults.push("Speak with too little or too much text".into());
             }
         } else if node.is_text() {
             let holder = node.parent_element().map_or("", |parent| parent.tag_name().name());
@@ -309,7 +309,7 @@ fn may_have(node: Node<'_, '_>, name: &str, value: &str) -> bool {
             Some(voice) => speaks(voice).any(|language| language == value),
             None => OWN_LANGUAGES.split(' ').any(|language| language == value),
         },
-        // 0 says it for ever.
+        // 0 repeats without end.
         ("Speak", "loop") => number(1),
         ("Wait", "length") => number(1),
         ("GetDigits", "action") => {

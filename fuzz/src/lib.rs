@@ -5,7 +5,7 @@ use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::plivo::callback::{AnswerCallback, CallCallback, Params, PhloCallback, TextCallback};
 use phlo_2fa::plivo::reference::{self, Purpose};
-use phlo_2fa::plivo::signature::{self, Proof, Request, SignatureError, SignatureHeaders, Tokens};
+use phlo_2fa::plivo::signature::{self, Proof, SignedRequest, SignatureError, SignatureHeaders, Tokens};
 use phlo_2fa::store::{StoredRecord, record};
 use phlo_2fa::verification::VerificationId;
 use secrecy::SecretSlice;
@@ -70,7 +70,7 @@ pub fn phone(data: &[u8]) {
 pub fn record(data: &[u8]) {
     let (keys, id) = (keys(), VerificationId::new(1, 2));
     let stored = |sealed| StoredRecord { sealed, revision: 1 };
-    assert!(record::decode(id, &stored(data.to_vec()), &keys).is_err(), "nobody sealed this");
+    assert!(record::decode(id, &stored(data.to_vec()), &keys).is_err(), "an unsealed record is decoded");
     if let Ok(v) = record::decode(id, &stored(keys.seal(data, &id.to_bytes())), &keys) {
         let again = record::encode(&v, &keys).expect("what can be read can be written");
         assert!(record::decode(v.id, &stored(again), &keys).expect("and read again") == v);

@@ -10,7 +10,7 @@ use super::finding::Chart;
 use super::web::trouble;
 use crate::config::{Config, Countries};
 use crate::phone::PhoneNumber;
-use crate::plivo::Sender;
+use crate::plivo::SenderId;
 use crate::plivo::client::Client;
 
 const NAME: &str = "number";
@@ -82,12 +82,12 @@ fn senders(config: &Config, chart: &mut Chart<'_>) -> Vec<PhoneNumber> {
     let (mut numbers, mut others) = (Vec::new(), BTreeSet::new());
     for country in countries {
         match config.senders.of_text(country) {
-            Some(Sender::Source(source)) => match PhoneNumber::parse(source) {
+            Some(SenderId::Source(source)) => match PhoneNumber::parse(source) {
                 Ok(number) if !numbers.contains(&number) => numbers.push(number),
                 Ok(_) => {}
                 Err(_) => drop(others.insert(country.to_string())),
             },
-            Some(Sender::Powerpack(_)) => drop(others.insert(country.to_string())),
+            Some(SenderId::Powerpack(_)) => drop(others.insert(country.to_string())),
             None => {}
         }
     }

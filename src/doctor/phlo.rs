@@ -12,7 +12,7 @@ use super::web::{plain, trouble};
 use crate::config::Config;
 use crate::plivo::Reply;
 use crate::plivo::client::Client;
-use crate::plivo::phlo::Run;
+use crate::plivo::phlo::RunRequest;
 
 const NAME: &str = "phlo";
 const KEYS: &str = "phlo keys";
@@ -82,7 +82,7 @@ async fn look_up(config: &Config, plivo: &Client, id: &str, chart: &mut Chart<'_
 
 async fn run(config: &Config, plivo: &Client, id: &str, chart: &mut Chart<'_>) {
     let own = config.plivo_number.e164();
-    let payload = Run {
+    let payload = RunRequest {
         from: own,
         to: own,
         otp: "000000",

@@ -156,7 +156,7 @@ impl Engine {
     /// as long as the phone may ring.
     async fn hang_up(&self, v: &Verification, attempt: u8) -> Option<Event> {
         let uuid = v.attempts.get(usize::from(attempt))?.provider_id.as_deref()?;
-        match self.plivo.take_back(uuid).await {
+        match self.plivo.cancel_call(uuid).await {
             Reply::Success(..) | Reply::Refused(404, _) => {}
             Reply::Refused(status, _) => {
                 warn!(verification.id = %v.id, status, "Plivo would not take a call back; it may still ring");
@@ -174,7 +174,7 @@ impl Engine {
         let Event::Triggered { attempt, .. } = event else { return };
         if v.attempts.get(usize::from(*attempt)).is_some_and(|a| a.channel == Channel::Call) {
             for uuid in event.provider_ids() {
-                let reply = self.plivo.take_back(uuid).await;
+                let reply = self.plivo.cancel_call(uuid).await;
                 debug!(verification.id = %v.id, ?reply, "a call of an erased verification is taken back");
             }
         }
@@ -183,7 +183,7 @@ impl Engine {
     /// Asks what a run of the PHLO made, so that reports that carry only its UUID find their attempt.
     async fn identify(&self, v: &Verification, attempt: u8, run_id: &str) -> Option<Event> {
         let channel = v.attempts.get(usize::from(attempt))?.channel;
-        let uuid = self.plivo.find(run_id, channel).await;
+        let uuid = self.plivo.find_provider_id(run_id, channel).await;
         let provider_id = self.linked(uuid, AttemptRef { id: v.id, attempt }).await;
         Some(Event::Identified { attempt, provider_id })
     }

@@ -18,7 +18,7 @@ use super::error::{ApiError, ErrorCode};
 use super::state::Shared;
 use crate::plivo::callback::Params;
 use crate::plivo::reference::{self, Purpose};
-use crate::plivo::signature::{self, Proof, Request, SignatureHeaders};
+use crate::plivo::signature::{self, Proof, SignedRequest, SignatureHeaders};
 use crate::verification::{AttemptRef, Seen};
 
 /// The kinds of callbacks, as paths and metrics name them, and the purpose of their refs.
@@ -110,7 +110,7 @@ impl CallbackCredentials {
             // Plivo does not sign the requests of a flow's nodes.
             _ if is_flow => has_secret || !shared.callback_secrets.is_set(),
             (Some(_), _) => has_secret,
-            (None, Some(_)) => headers.is_any_there(),
+            (None, Some(_)) => headers.has_signature(),
             (None, None) => headers.v3.or(headers.ma_v3).is_some(),
         };
         let is_ref_valid = reference.is_none() || attempt.is_some();
@@ -160,7 +160,7 @@ fn verify(shared: &Shared, request: &HttpRequest, body: &RawBody, params: &Param
     let url = format!("{}{target}", shared.public_url);
     let headers = signature_headers(request);
     let signed = if is_in_query(request, body) { &[] } else { params.pairs() };
-    let request = Request { method: request.method().as_str(), url: &url, params: signed };
+    let request = SignedRequest { method: request.method().as_str(), url: &url, params: signed };
     let proof = signature::verify(&shared.signing_tokens.load(), headers, request).ok()?;
     let nonce = match proof {
         Proof::V3 => headers.v3_nonce,

@@ -61,7 +61,7 @@ pub async fn answer(shared: Data<Shared>, callback: Callback) -> CallbackResult 
     // The key stands in the body, which V2 does not cover.
     let has_pressed = has_pressed && callback.is_fully_signed();
     // Where a key is asked for first, a machine may have picked up.
-    let is_person = !is_machine && (has_pressed || !shared.plivo.asks_for_a_key());
+    let is_person = !is_machine && (has_pressed || !shared.plivo.requires_key_press());
     let (attempt, provider_id, facts) = (to.attempt, call_uuid.map(linked), Facts::default());
     let mut events = vec![if is_machine {
         let report = CallReport::Ended { end: CallEnd::Machine, cause: None };
@@ -80,8 +80,8 @@ pub async fn answer(shared: Data<Shared>, callback: Callback) -> CallbackResult 
     let is_stale = applied.as_ref().is_some_and(|a| matches!(a.answer, Answer::Repeated { after } if is_late(after)));
     let v = applied.map(|applied| applied.verification);
     let xml = match v.as_ref().filter(|v| !is_stale && may_hear_code(v, to.attempt)) {
-        Some(v) if is_person => shared.plivo.speak(v, to),
-        Some(v) if !is_machine => shared.plivo.ask_for_a_key(v, to),
+        Some(v) if is_person => shared.plivo.spoken_code(v, to),
+        Some(v) if !is_machine => shared.plivo.key_press_prompt(v, to),
         Some(_) | None => shared.plivo.goodbye(v.as_ref()),
     };
     Ok(HttpResponse::Ok().content_type("application/xml; charset=utf-8").body(xml))

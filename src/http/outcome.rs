@@ -25,7 +25,7 @@ pub fn accepted(applied: Applied) -> Result<Applied, ApiError> {
 /// 502 when Plivo has left the verification without a channel.
 pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Result<Verification, ApiError> {
     let Applied { verification, performance, .. } = applied;
-    let is_troubled = shared.plivo.is_troubled(verification.mode.first_channel());
+    let is_troubled = shared.plivo.is_failing(verification.mode.first_channel());
     let wait = if is_troubled { shared.plivo_wait.min(WAIT_IN_OUTAGE) } else { shared.plivo_wait };
     let v = match performance {
         Some(performance) if !is_async => tokio::select! {

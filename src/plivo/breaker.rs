@@ -1,21 +1,22 @@
-//! [`Breaker`]: stops asking somebody who does not answer, so that nobody waits for them in vain.
+//! [`Breaker`]: a circuit breaker, so that requests fail fast while an API of Plivo does not answer.
 //!
-//! One stands before each of Plivo's doors, in this process alone: replicas find out for themselves. It waits
-//! for nothing and repeats nothing; what it turns away is asked for again by whoever asked.
+//! Each API has one, in this process alone: replicas do not share it. It never waits and never retries; the caller retries
+//! a request that it rejects.
+//! Written by hand: the outcome is one of [`Reply`]'s classes, and a 429 counts neither way.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::client::Reply;
 
-/// So many failures in a row open it.
+/// Consecutive failures that open it.
 const FAILURES_MAX: u32 = 5;
-/// For how long it stays open before one request may try.
+/// How long it stays open before one trial request is admitted.
 const COOL_OFF: Duration = Duration::from_secs(10);
-/// How long others wait while one tries.
+/// How long other requests are rejected during a trial.
 const TRIAL: Duration = Duration::from_secs(1);
 
-/// Closed while all is well; open after [`FAILURES_MAX`] failures in a row.
+/// Closed while requests succeed; open after [`FAILURES_MAX`] failures in a row.
 #[derive(Debug, Default)]
 pub struct Breaker(Mutex<State>);
 
@@ -27,7 +28,7 @@ enum State {
     Open {
         until: Instant,
     },
-    /// One request is trying. It may never come back, so another may follow after `until`.
+    /// A trial request is under way. If it never ends, another is admitted after `until`.
     Trying {
         until: Instant,
     },
@@ -40,10 +41,10 @@ impl Default for State {
 }
 
 impl Breaker {
-    /// Whether a request may be made now.
+    /// Asks to make a request now.
     ///
     /// # Errors
-    /// After how long it is worth asking again.
+    /// The time after which to ask again.
     pub fn admit(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.state();
         match *state {
@@ -57,16 +58,17 @@ impl Breaker {
         }
     }
 
-    /// Takes note of how an admitted request went. No connection, no answer in time and 5xx are failures; a 429
-    /// is neither failure nor success, and a refusal shows that somebody is there.
-    pub fn heard(&self, reply: &Reply, now: Instant) {
+    /// Records the outcome of an admitted request.
+    ///
+    /// No connection, a timeout and 5xx are failures. A refusal is a success: the API answers. A 429 is neither.
+    pub fn record(&self, reply: &Reply, now: Instant) {
         let mut state = self.state();
         *state = match (*state, is_failure(reply)) {
             (_, Some(false)) => State::default(),
             (State::Closed { failures }, Some(true)) if failures + 1 < FAILURES_MAX => {
                 State::Closed { failures: failures + 1 }
             }
-            // What had been asked before it opened does not hold it open for longer.
+            // A request from before it opened does not keep it open longer.
             (open @ State::Open { .. }, Some(true)) => open,
             (State::Closed { .. } | State::Trying { .. }, Some(true)) => State::Open { until: now + COOL_OFF },
             (State::Trying { .. }, None) => State::Open { until: now + TRIAL },
@@ -74,7 +76,7 @@ impl Breaker {
         };
     }
 
-    /// Whether requests are turned away, or one is only trying.
+    /// Whether requests are rejected, or only a trial is admitted.
     pub fn is_open(&self) -> bool {
         !matches!(*self.state(), State::Closed { .. })
     }
@@ -104,47 +106,47 @@ mod tests {
     fn open_at(now: Instant) -> Breaker {
         let breaker = Breaker::default();
         for reply in [Reply::Silent, Reply::NotNow(None, None), Reply::Failed(500), Reply::Silent] {
-            breaker.heard(&reply, now);
+            breaker.record(&reply, now);
             assert!(!breaker.is_open() && breaker.admit(now).is_ok());
         }
-        breaker.heard(&Reply::NotNow(Some(503), None), now);
+        breaker.record(&Reply::NotNow(Some(503), None), now);
         assert!(breaker.is_open());
         breaker
     }
 
     #[test]
-    fn five_failures_in_a_row_open_it_and_one_request_tries_later() {
+    fn five_failures_in_a_row_open_it_and_one_trial_is_admitted_later() {
         let now = Instant::now();
         let breaker = open_at(now);
         assert_eq!(breaker.admit(now + SECOND), Err(9 * SECOND));
-        breaker.heard(&Reply::Silent, now + 5 * SECOND);
-        assert_eq!(breaker.admit(now + 10 * SECOND), Ok(()), "what was asked before does not hold it open");
+        breaker.record(&Reply::Silent, now + 5 * SECOND);
+        assert_eq!(breaker.admit(now + 10 * SECOND), Ok(()), "an earlier request does not keep it open");
         assert_eq!(breaker.admit(now + 10 * SECOND), Err(TRIAL), "one at a time");
-        breaker.heard(&Reply::Failed(502), now + 11 * SECOND);
+        breaker.record(&Reply::Failed(502), now + 11 * SECOND);
         assert_eq!(breaker.admit(now + 12 * SECOND), Err(9 * SECOND));
         assert_eq!(breaker.admit(now + 21 * SECOND), Ok(()));
-        assert_eq!(breaker.admit(now + 31 * SECOND), Ok(()), "the one before never came back");
-        breaker.heard(&WELL, now + 32 * SECOND);
+        assert_eq!(breaker.admit(now + 31 * SECOND), Ok(()), "the trial before never ended");
+        breaker.record(&WELL, now + 32 * SECOND);
         assert!(!breaker.is_open() && breaker.admit(now + 32 * SECOND).is_ok());
     }
 
     #[test]
-    fn whoever_answers_is_there_and_a_429_says_nothing() {
+    fn a_refusal_resets_the_failures_and_a_429_counts_neither_way() {
         let now = Instant::now();
         let breaker = Breaker::default();
         for reply in [WELL, Reply::Refused(400, RefusalScope::Attempt)] {
             for _ in 0..4 {
-                breaker.heard(&Reply::Silent, now);
+                breaker.record(&Reply::Silent, now);
             }
-            breaker.heard(&reply, now);
+            breaker.record(&reply, now);
         }
         for _ in 0..9 {
-            breaker.heard(&Reply::NotNow(Some(429), None), now);
+            breaker.record(&Reply::NotNow(Some(429), None), now);
         }
         assert!(!breaker.is_open());
         let breaker = open_at(now);
         assert_eq!(breaker.admit(now + COOL_OFF), Ok(()));
-        breaker.heard(&Reply::NotNow(Some(429), None), now + COOL_OFF);
-        assert_eq!(breaker.admit(now + COOL_OFF), Err(TRIAL), "tried again soon");
+        breaker.record(&Reply::NotNow(Some(429), None), now + COOL_OFF);
+        assert_eq!(breaker.admit(now + COOL_OFF), Err(TRIAL), "the next trial comes soon");
     }
 }

@@ -1,4 +1,4 @@
-//! A call by the Call API, and taking one back.
+//! Places and cancels calls through the Call API.
 //!
 //! Source: plivo.com/docs/voice/api/call/make-a-call, plivo-python `resources/calls.py`.
 
@@ -8,45 +8,45 @@ use serde_json::Value;
 use super::client::{Client, Reply};
 use super::is_id;
 
-/// Seconds it rings. Within the minute of silence after which a call counts as not answered.
-const RINGS: u32 = 30;
-/// Seconds a call lasts at most, from the answer: nobody listens for longer to the same six digits.
-const LASTS: u32 = 120;
+/// Seconds the phone rings: less than the minute after which a silent call counts as not answered.
+const RING_SECONDS: u32 = 30;
+/// The longest call, in seconds from the answer: enough to hear a code several times.
+const CALL_SECONDS: u32 = 120;
 
-/// A call to be placed.
+/// The body of a call request.
 #[derive(Serialize)]
-pub struct Call<'a> {
+pub struct CallRequest<'a> {
     /// Source number, E.164.
     pub from: &'a str,
     /// The number to call, E.164.
     pub to: &'a str,
-    /// Where Plivo fetches what to say. It holds a ref and no code.
+    /// The URL at which Plivo fetches the XML. It contains a ref, never a code.
     pub answer_url: &'a str,
-    /// The same, where that could not be fetched.
+    /// The URL to try when that fails: the same one.
     pub fallback_url: &'a str,
-    /// Where Plivo tells that it rings.
+    /// The URL for the ringing callback.
     pub ring_url: &'a str,
-    /// Where Plivo tells how it ended.
+    /// The URL for the hangup callback.
     pub hangup_url: &'a str,
     #[serde(flatten)]
-    fixed: Fixed,
+    constants: Constants,
 }
 
-/// What is the same for all.
+/// The fields that are the same for every call.
 #[derive(Serialize)]
-struct Fixed {
+struct Constants {
     answer_method: &'static str,
     fallback_method: &'static str,
     ring_method: &'static str,
     hangup_method: &'static str,
     ring_timeout: u32,
     time_limit: u32,
-    /// A mailbox is hung up on before the answer URL is asked, so no code is left on it.
+    /// `hangup`: Plivo hangs up on a mailbox before it fetches the XML, so no code is left on it.
     machine_detection: &'static str,
 }
 
-impl<'a> Call<'a> {
-    /// A call that is told about at `report_url`.
+impl<'a> CallRequest<'a> {
+    /// A call whose callbacks go to `report_url`.
     pub fn new(from: &'a str, to: &'a str, answer_url: &'a str, report_url: &'a str) -> Self {
         let post = "POST";
         Self {
@@ -56,33 +56,34 @@ impl<'a> Call<'a> {
             fallback_url: answer_url,
             ring_url: report_url,
             hangup_url: report_url,
-            fixed: Fixed {
+            constants: Constants {
                 answer_method: post,
                 fallback_method: post,
                 ring_method: post,
                 hangup_method: post,
-                ring_timeout: RINGS,
-                time_limit: LASTS,
+                ring_timeout: RING_SECONDS,
+                time_limit: CALL_SECONDS,
                 machine_detection: "hangup",
             },
         }
     }
 }
 
-/// Places it, once. A [`Reply::Success`] carries the answer; see [`provider_id`].
-pub async fn place(client: &Client, call: &Call<'_>) -> Reply {
+/// Places a call, once. [`provider_id`] reads the body of a [`Reply::Success`].
+pub async fn place(client: &Client, call: &CallRequest<'_>) -> Reply {
     client.post(&client.account_url("Call/"), call).await
 }
 
-/// The UUID of the request; a list where several numbers were called.
+/// The UUID of the request; Plivo returns a list when several numbers are called.
 pub fn provider_id(body: &Value) -> Option<String> {
     let id = body.get("request_uuid")?;
     Some(id.as_str().or_else(|| id.get(0)?.as_str())?.to_owned()).filter(|id| is_id(id))
 }
 
-/// Takes a call back while it is queued or rings, by either of its ids: `…/Request/{uuid}/` is for the request's,
-/// and where that is unknown `…/Call/{uuid}/` is for the call's. A 404 of both says that it is over.
-pub async fn take_back(client: &Client, uuid: &str) -> Reply {
+/// Cancels a call that is queued or ringing, by its request or call UUID.
+///
+/// Tries `…/Request/{uuid}/`, then `…/Call/{uuid}/`. A 404 from both means that the call is over.
+pub async fn cancel(client: &Client, uuid: &str) -> Reply {
     match client.delete(&client.account_url(&format!("Request/{uuid}/"))).await {
         Reply::Refused(404, _) => client.delete(&client.account_url(&format!("Call/{uuid}/"))).await,
         reply => reply,
@@ -95,8 +96,8 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_call_hangs_up_on_machines_and_holds_no_code() {
-        let call = Call::new("+1", "+2", "https://x.test/answer", "https://x.test/call");
+    fn a_call_hangs_up_on_machines_and_contains_no_code() {
+        let call = CallRequest::new("+1", "+2", "https://x.test/answer", "https://x.test/call");
         let expected = json!({ "from": "+1", "to": "+2",
             "answer_url": "https://x.test/answer", "answer_method": "POST",
             "fallback_url": "https://x.test/answer", "fallback_method": "POST",
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uuid_may_stand_in_a_list() {
+    fn the_uuid_may_be_in_a_list() {
         for body in [json!({ "request_uuid": "a" }), json!({ "request_uuid": ["a", "b"] })] {
             assert_eq!(provider_id(&body).as_deref(), Some("a"));
         }

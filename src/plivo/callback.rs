@@ -1,7 +1,7 @@
-//! Plivo's callbacks, read: for texts, for calls, and from a PHLO's own HTTP Request nodes.
+//! Parses Plivo's callbacks: about texts, about calls, and from a PHLO's HTTP Request nodes.
 //!
-//! Nothing here decides or proves anything. Fields and states we do not know are data, never an error:
-//! Plivo adds some without notice.
+//! This module decides and proves nothing. Unknown fields and statuses are ignored, never an error: Plivo adds some
+//! without notice.
 
 use serde_json::Value;
 
@@ -10,18 +10,19 @@ use crate::escalation::CallEnd;
 use crate::phone::Carrier;
 use crate::verification::event::{CallReport, Facts, TextReport};
 
-/// The parameters of one callback, in the order they came, decoded.
+/// The decoded parameters of one callback, in the order received.
 #[derive(Clone, Default)]
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// Reads a query string or a form body.
+    /// Parses a query string or a form body.
     pub fn from_form(bytes: &[u8]) -> Self {
         Self(url::form_urlencoded::parse(bytes).into_owned().collect())
     }
 
-    /// Reads the top level of a JSON object; numbers and booleans as they are written, the rest left out.
-    /// `None` when it is no object.
+    /// Parses the top level of a JSON object, and keeps texts, numbers and booleans.
+    ///
+    /// `None` when it is not an object.
     pub fn from_json(bytes: &[u8]) -> Option<Self> {
         let Value::Object(fields) = serde_json::from_slice(bytes).ok()? else { return None };
         let scalar = |(key, value)| match value {
@@ -32,35 +33,35 @@ impl Params {
         Some(Self(fields.into_iter().filter_map(scalar).collect()))
     }
 
-    /// All of them, as a signature covers them.
+    /// All parameters, as a signature covers them.
     pub fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
 
-    /// The first that is given and not empty, of several names for one thing.
+    /// The first non-empty parameter among several names for one thing.
     fn get(&self, names: &[&str]) -> Option<&str> {
         let named = |name: &&str| self.0.iter().find(|(key, value)| key == name && !value.is_empty());
         names.iter().find_map(named).map(|(_, value)| value.as_str())
     }
 
-    /// A UUID, or whatever else could be one: it is kept, and stands in keys as a hash.
+    /// A parameter that has the form of an id. It is stored, and appears in store keys as a hash.
     fn id(&self, names: &[&str]) -> Option<String> {
         self.get(names).filter(|id| is_id(id)).map(str::to_owned)
     }
 
-    /// Where it went and what it cost. Texts tell both (`plivo/wire.md` 3.2), calls the cost (4.2).
+    /// Network and cost. Texts report both (`plivo/wire.md` 3.2), calls the cost (4.2).
     fn facts(&self) -> Facts {
         let amount = self.get(&["TotalAmount", "TotalCost"]).and_then(|text| text.parse::<f64>().ok());
         let dollars = amount.filter(|dollars| (0.0..COST_MAX).contains(dollars));
         Facts {
             carrier: self.get(&["MCC"]).zip(self.get(&["MNC"])).and_then(|(mcc, mnc)| Carrier::parse(mcc, mnc)),
-            // 0 stands in reports that come before Plivo knows.
+            // Plivo reports 0 before it knows the cost.
             cost_u: dollars.map(|dollars| (dollars * 1e6).round() as u64).filter(|cost| *cost > 0),
         }
     }
 
-    /// A code or a cause. It is kept, shown and logged, so it must not be a number or a code that a flow put
-    /// there by mistake.
+    /// A code or a cause. It is stored, shown and logged, so it must not contain a phone number or a code that a flow
+    /// sends by mistake.
     fn word(&self, names: &[&str]) -> Option<&str> {
         let has_digits = |text: &str| text.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() > DIGITS_MAX);
         let is_plain = |text: &str| text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
@@ -71,30 +72,31 @@ impl Params {
 /// Plivo's code for an unknown error (`plivo/wire.md` 3.3).
 const UNKNOWN_CODE: &str = "1000";
 
-/// US dollars; no text or call costs as much, so whatever says so is wrong.
+/// US dollars. No text or call costs as much, so a larger amount is an error.
 const COST_MAX: f64 = 100.0;
-/// The longest word that is taken from outside.
+/// The longest code or cause that is kept.
 const WORD_MAX: usize = 64;
-/// The longest run of digits in a word: Plivo's codes have four at most, ours at least.
+/// The longest run of digits in a cause: Plivo's codes have at most four, verification codes at least four.
 const DIGITS_MAX: usize = 4;
 
-/// A status callback of a text (`plivo/wire.md` 3.2), also as a PHLO's Send SMS node sends it. That node's
-/// field names are not published: the names of its variables are taken too.
+/// A status callback of a text (`plivo/wire.md` 3.2), also from a PHLO's Send SMS node.
+///
+/// That node's field names are not published, so the names of its variables are accepted too.
 pub struct TextCallback {
-    /// What ties it to an attempt where no ref does.
+    /// The message UUID, which finds the attempt when there is no ref.
     pub message_uuid: Option<String>,
-    /// What it says, if it is a status we know.
+    /// The report, if the status is a known one.
     pub report: Option<TextReport>,
-    /// What else it tells.
+    /// Network and cost.
     pub facts: Facts,
 }
 
 impl TextCallback {
-    /// Reads one.
+    /// Parses the parameters.
     pub fn read(params: &Params) -> Self {
         let status = params.get(&["Status", "status", "message_state"]);
         let names = ["ErrorCode", "error_code"];
-        // A code that is not kept is still one that we do not know, not none.
+        // A code that is not kept still counts as an unknown code, not as none.
         let code = params.word(&names).or_else(|| params.get(&names).map(|_| UNKNOWN_CODE));
         Self {
             message_uuid: params.id(&["MessageUUID", "message_uuid"]),
@@ -106,18 +108,18 @@ impl TextCallback {
 
 /// A callback of a call (`plivo/wire.md` 4.2).
 pub struct CallCallback {
-    /// Plivo's ids of the call. Whether request and call share one is not certain: either may be known.
+    /// Plivo's ids of the call. Request and call may or may not share one, so both are kept.
     pub uuids: Vec<String>,
-    /// The request's id among them, by which a call is taken back while it rings.
+    /// The request UUID, which cancels a ringing call.
     pub request_uuid: Option<String>,
-    /// What it says, if it is a status we know.
+    /// The report, if the status is a known one.
     pub report: Option<CallReport>,
-    /// What else it tells.
+    /// Network and cost.
     pub facts: Facts,
 }
 
 impl CallCallback {
-    /// Reads one.
+    /// Parses the parameters.
     pub fn read(params: &Params) -> Self {
         let status = params.get(&["CallStatus", "call_status", "status"]).unwrap_or_default();
         let code = params.get(&["HangupCauseCode", "hangup_cause_code"]).and_then(|code| code.parse().ok());
@@ -135,18 +137,18 @@ impl CallCallback {
     }
 }
 
-/// What Plivo tells when it asks what to say on a call of the Call API (`plivo/wire.md` 4.2, 4.5).
+/// Plivo's request for the XML of a call (`plivo/wire.md` 4.2, 4.5).
 pub struct AnswerCallback {
     /// Plivo's id of the call.
     pub call_uuid: Option<String>,
-    /// Whether a machine has picked up.
+    /// Whether a machine has answered.
     pub is_machine: bool,
-    /// Whether it is the key that we had asked for.
+    /// Whether the requested key was pressed.
     pub has_pressed: bool,
 }
 
 impl AnswerCallback {
-    /// Reads one.
+    /// Parses the parameters.
     pub fn read(params: &Params) -> Self {
         Self {
             call_uuid: params.id(&["RequestUUID", "CallUUID"]),
@@ -156,12 +158,12 @@ impl AnswerCallback {
     }
 }
 
-/// What an HTTP Request node of the flow told. The words are ours: `phlo/README.md` has the text of the nodes.
+/// A report from an HTTP Request node of the flow. `phlo/README.md` defines its fields.
 #[derive(Default)]
 pub struct PhloCallback {
-    /// The ref, where it is not in the path.
+    /// The ref, unless it is in the path.
     pub reference: Option<String>,
-    /// What it says, if it is an event of ours.
+    /// The event, if it is a known one.
     pub event: Option<PhloEvent>,
 }
 
@@ -175,9 +177,9 @@ pub enum PhloEvent {
     },
     /// Plivo refused the text.
     TextRefused,
-    /// Something of the call.
+    /// A report about the call.
     Call {
-        /// What.
+        /// The report.
         report: CallReport,
         /// Call UUID.
         call_uuid: Option<String>,
@@ -185,10 +187,10 @@ pub enum PhloEvent {
 }
 
 impl PhloCallback {
-    /// Reads one.
+    /// Parses the parameters.
     pub fn read(params: &Params) -> Self {
         let cause = params.word(&["cause"]);
-        // Any cause but one counts, also one that is not kept.
+        // Any other cause means rejected, also one that is not kept.
         let is_rejected = params.get(&["cause"]).is_some_and(|cause| cause != "USER_BUSY");
         let uuid = |name| params.id(&[name]);
         let call = |report| Some(PhloEvent::Call { report, call_uuid: uuid("call_uuid") });
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_callback_is_read_under_both_kinds_of_names() {
+    fn a_status_callback_is_parsed_under_both_sets_of_names() {
         let read = |params: &Params| {
             let TextCallback { message_uuid, report, .. } = TextCallback::read(params);
             (message_uuid, report)
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_a_callback_is_short_and_holds_no_number() {
+    fn stored_words_are_short_and_contain_no_number() {
         for cause in ["14155550101", "code 042917", "12345", &"x".repeat(65), "caf\u{e9}", "a\nb"] {
             let body = serde_json::json!({ "event": "call_failed", "cause": cause, "call_uuid": "+14155550101" });
             let event = PhloCallback::read(&Params::from_json(body.to_string().as_bytes()).unwrap()).event;
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_went_and_what_it_cost_is_read_where_it_makes_sense() {
+    fn network_and_cost_are_parsed_only_when_plausible() {
         let facts = |text: &str| TextCallback::read(&form(text)).facts;
         let told = facts("Status=sent&MCC=310&MNC=004&TotalAmount=0.0055");
         assert_eq!(told, Facts { carrier: Carrier::parse("310", "004"), cost_u: Some(5500) });
@@ -257,14 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hangup_is_read_with_every_id_it_carries() {
+    fn a_hangup_keeps_every_id_it_carries() {
         let callback = CallCallback::read(&form("CallUUID=a&RequestUUID=b&CallStatus=busy&HangupCause=USER_BUSY"));
         assert_eq!(callback.uuids, ["a", "b"]);
         assert!(matches!(callback.report, Some(CallReport::Ended { end: CallEnd::Busy, .. })));
     }
 
     #[test]
-    fn busy_with_another_cause_is_a_rejection() {
+    fn busy_with_another_cause_is_rejected() {
         let event = |body: &str| PhloCallback::read(&Params::from_json(body.as_bytes()).unwrap()).event;
         let end = |body| match event(body) {
             Some(PhloEvent::Call { report: CallReport::Ended { end, .. }, .. }) => end,

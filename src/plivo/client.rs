@@ -1,4 +1,4 @@
-//! The HTTP client: base URL, credentials, timeouts, and what each failure means.
+//! The HTTP client: credentials, timeouts, and which failures may be retried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,33 +12,33 @@ use serde_json::Value;
 
 use crate::verification::event::RefusalScope;
 
-/// How Plivo took one request.
+/// The outcome of one request to Plivo.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// 2xx, with its JSON body (null where there was none).
+    /// 2xx, with its JSON body (null without one).
     Success(u16, Value),
-    /// It said no, for good.
+    /// A final refusal.
     Refused(u16, RefusalScope),
-    /// It was certainly not acted on: no connection, 429, 503.
+    /// Certainly not acted on: no connection, 429 or 503.
     NotNow(Option<u16>, Option<Duration>),
-    /// It failed and may have been acted on: 500, 502, 504.
+    /// Failed, perhaps after it was acted on: 500, 502 or 504.
     Failed(u16),
-    /// No answer, and it may have been acted on.
+    /// No answer; it may have been acted on.
     Silent,
 }
 
-/// What a GET was answered with. The status is data: whoever looks wants to know which it was.
+/// The answer to a GET, whatever its status.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct LookupResponse {
     /// HTTP status.
     pub status: u16,
-    /// Its `Date` header.
+    /// The `Date` header.
     pub date: Option<String>,
-    /// Its JSON body; null where there was none.
+    /// The JSON body; null without one.
     pub body: Value,
 }
 
-/// One connection pool for all of Plivo, with credentials.
+/// A connection pool for Plivo's hosts, with credentials.
 pub struct Client {
     http: reqwest::Client,
     api_url: String,
@@ -47,12 +47,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that trusts the roots built in, follows no redirect, and gives up after `timeout`.
+    /// Creates a client that trusts the bundled roots, follows no redirect and gives up after `timeout`.
     ///
     /// # Errors
     /// When the TLS provider cannot be set up.
     pub fn new(api_url: String, auth_id: String, auth_token: SecretString, timeout: Duration) -> reqwest::Result<Self> {
-        // Fails when somebody installed one already, which is as good.
+        // Fails when a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der));
         let http = reqwest::Client::builder()
@@ -66,32 +66,32 @@ impl Client {
         Ok(Self { http, api_url, auth_id, auth_token: ArcSwap::from_pointee(auth_token) })
     }
 
-    /// Requests from now on carry this token.
+    /// Uses this token for all requests from now on.
     pub fn replace_token(&self, token: SecretString) {
         self.auth_token.store(Arc::new(token));
     }
 
-    /// The account whose credentials it carries.
+    /// The account id.
     pub fn auth_id(&self) -> &str {
         &self.auth_id
     }
 
-    /// A resource of the account: capital `Account`, with the slash at the end (`plivo/wire.md` 1: all SDKs).
+    /// The URL of an account resource: capital `Account`, trailing slash (`plivo/wire.md` 1: all SDKs).
     pub fn account_url(&self, resource: &str) -> String {
         format!("{}/v1/Account/{}/{resource}", self.api_url, self.auth_id)
     }
 
-    /// Posts JSON once.
+    /// Posts JSON, once.
     pub async fn post(&self, url: &str, body: &impl Serialize) -> Reply {
-        self.ask(self.http.post(url).json(body)).await
+        self.send(self.http.post(url).json(body)).await
     }
 
-    /// Deletes once.
+    /// Sends a DELETE, once.
     pub async fn delete(&self, url: &str) -> Reply {
-        self.ask(self.http.delete(url)).await
+        self.send(self.http.delete(url)).await
     }
 
-    async fn ask(&self, request: reqwest::RequestBuilder) -> Reply {
+    async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
         let request = request.basic_auth(&self.auth_id, Some(self.auth_token.load().expose_secret()));
         let response = match request.send().await {
             Ok(response) => response,
@@ -99,31 +99,31 @@ impl Client {
             Err(_) => return Reply::Silent,
         };
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        // Some gateways answer with something else than JSON: the body is optional, except that a 2xx whose
-        // body breaks off may have said anything.
+        // Gateways may answer with something other than JSON, so the body is optional. A 2xx with an incomplete body may
+        // have said anything.
         let body = match response.bytes().await {
             Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or(Value::Null),
             Err(_) if status.is_success() => return Reply::Silent,
             Err(_) => Value::Null,
         };
-        read(status, retry_after, body)
+        classify(status, retry_after, body)
     }
 
-    /// Looks something up, once.
+    /// Sends a GET, once.
     ///
     /// # Errors
-    /// When there was no answer.
-    pub async fn get(&self, url: &str) -> reqwest::Result<Seen> {
+    /// When there is no answer.
+    pub async fn get(&self, url: &str) -> reqwest::Result<LookupResponse> {
         let request = self.http.get(url).basic_auth(&self.auth_id, Some(self.auth_token.load().expose_secret()));
         let response = request.send().await?;
         let status = response.status().as_u16();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
         let body = response.bytes().await.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(Seen { status, date, body: body.unwrap_or(Value::Null) })
+        Ok(LookupResponse { status, date, body: body.unwrap_or(Value::Null) })
     }
 }
 
-fn read(status: StatusCode, retry_after: Option<Duration>, body: Value) -> Reply {
+fn classify(status: StatusCode, retry_after: Option<Duration>, body: Value) -> Reply {
     match status.as_u16() {
         code @ 200..=299 => Reply::Success(code, body),
         code @ (429 | 503) => Reply::NotNow(Some(code), retry_after),
@@ -132,20 +132,22 @@ fn read(status: StatusCode, retry_after: Option<Duration>, body: Value) -> Reply
     }
 }
 
-/// Which hope a refusal takes. Plivo documents the statuses (`plivo/wire.md` 1, 3.1) and not the texts, so
-/// texts are only looked at for words that both its pages and its SDKs use.
+/// What a refusal rules out: this attempt, the number or the account.
+///
+/// Plivo documents statuses (`plivo/wire.md` 1, 3.1) but not error texts. So texts are searched only for words that both
+/// its pages and its SDKs use.
 fn refusal_scope(status: u16, body: &Value) -> RefusalScope {
     let error = body.get("error").map(ToString::to_string).unwrap_or_default().to_ascii_lowercase();
     match status {
         403 if error.contains("geo") || error.contains("country") => RefusalScope::Number,
         _ if error.contains("insufficient credit") => RefusalScope::Account,
-        // No key to the account, no credit. A 403 or 404 says nothing of other channels.
+        // Wrong credentials, no credit. A 403 or 404 does not rule out another channel.
         401 | 402 => RefusalScope::Account,
         _ => RefusalScope::Attempt,
     }
 }
 
-/// `Retry-After` in seconds; the HTTP-date form is not known to be used by Plivo and is left alone.
+/// `Retry-After` in seconds; Plivo is not known to use the HTTP-date form.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
@@ -156,8 +158,8 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn each_status_means_what_the_contract_says_may_be_repeated() {
-        let read = |code, body| read(StatusCode::from_u16(code).unwrap(), None, body);
+    fn each_status_is_classified_by_what_may_be_retried() {
+        let read = |code, body| classify(StatusCode::from_u16(code).unwrap(), None, body);
         assert_eq!(read(429, Value::Null), Reply::NotNow(Some(429), None));
         assert_eq!(read(503, Value::Null), Reply::NotNow(Some(503), None));
         for code in [500, 502, 504] {

@@ -1,4 +1,4 @@
-//! A text by the Message API.
+//! Sends texts through the Message API.
 //!
 //! Source: plivo.com/docs/messaging/api/message/send-a-message, plivo-python `resources/messages.py`.
 
@@ -7,33 +7,33 @@ use serde_json::Value;
 
 use super::client::{Client, Reply};
 use super::is_id;
-use super::sender::Sender;
+use super::sender::SenderId;
 use crate::phone::Country;
 
-/// What India's carriers want to know of a text (DLT): who sends it, and which registered template it is.
+/// India's registration of a text (DLT): the sender and the template.
 #[derive(Clone, Debug, Default)]
 pub struct Dlt {
-    /// The sender's entity id.
+    /// The id of the sender's entity.
     pub entity_id: Option<String>,
-    /// The template's id.
+    /// The id of the template.
     pub template_id: Option<String>,
 }
 
-/// What a text to this country carries of it.
+/// The registration ids, if texts to this country carry them.
 pub fn dlt_for<'a>(country: &Country, dlt: &'a Dlt) -> Option<&'a Dlt> {
     (country.as_str() == "IN").then_some(dlt)
 }
 
-/// A text to be sent.
+/// The body of a message request.
 #[derive(Serialize)]
-pub struct Message<'a> {
+pub struct MessageRequest<'a> {
     #[serde(flatten)]
     source: Source<'a>,
     dst: &'a str,
     text: &'a str,
     url: &'a str,
     method: &'static str,
-    /// A text, as all SDKs write it: neither the code nor the number stays in Plivo's logs.
+    /// `false` as a string, as all SDKs send it: Plivo's logs keep neither code nor number.
     log: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     dlt_entity_id: Option<&'a str>,
@@ -41,7 +41,7 @@ pub struct Message<'a> {
     dlt_template_id: Option<&'a str>,
 }
 
-/// Exactly one of the two is taken.
+/// The API accepts exactly one of the two.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Source<'a> {
@@ -49,13 +49,13 @@ enum Source<'a> {
     PowerpackUuid(String),
 }
 
-impl<'a> Message<'a> {
-    /// A text from `sender` to the E.164 number `to`; `report_url` hears what becomes of it.
-    pub fn new(sender: &'a Sender, to: &'a str, text: &'a str, report_url: &'a str, dlt: Option<&'a Dlt>) -> Self {
+impl<'a> MessageRequest<'a> {
+    /// A text from `sender` to the E.164 number `to`, with status callbacks to `report_url`.
+    pub fn new(sender: &'a SenderId, to: &'a str, text: &'a str, report_url: &'a str, dlt: Option<&'a Dlt>) -> Self {
         Self {
             source: match sender {
-                Sender::Source(source) => Source::Src(source),
-                Sender::Powerpack(uuid) => Source::PowerpackUuid(uuid.to_string()),
+                SenderId::Source(source) => Source::Src(source),
+                SenderId::Powerpack(uuid) => Source::PowerpackUuid(uuid.to_string()),
             },
             dst: to,
             text,
@@ -68,12 +68,12 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Sends it, once. A [`Reply::Success`] carries the answer; see [`provider_id`].
-pub async fn send(client: &Client, message: &Message<'_>) -> Reply {
+/// Sends a text, once. [`provider_id`] reads the body of a [`Reply::Success`].
+pub async fn send(client: &Client, message: &MessageRequest<'_>) -> Reply {
     client.post(&client.account_url("Message/"), message).await
 }
 
-/// The UUID of the text: always in a list, one for each destination.
+/// The UUID of the text; the answer has a list with one per destination.
 pub fn provider_id(body: &Value) -> Option<String> {
     Some(body.get("message_uuid")?.get(0)?.as_str()?.to_owned()).filter(|id| is_id(id))
 }
@@ -84,11 +84,11 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_text_has_one_source_and_leaves_nothing_in_logs() {
+    fn a_text_has_one_source_and_disables_plivos_log() {
         let dlt = Dlt { entity_id: Some("1".into()), template_id: None };
         let sent = |sender: &str, dlt| {
-            let sender = Sender::parse(sender).unwrap();
-            serde_json::to_value(Message::new(&sender, "+911", "hello", "https://x.test/r", dlt)).unwrap()
+            let sender = SenderId::parse(sender).unwrap();
+            serde_json::to_value(MessageRequest::new(&sender, "+911", "hello", "https://x.test/r", dlt)).unwrap()
         };
         let expected = json!({ "src": "PLIVOX", "dst": "+911", "text": "hello", "url": "https://x.test/r",
             "method": "POST", "log": "false", "dlt_entity_id": "1" });
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uuid_is_the_first_of_the_list() {
+    fn the_uuid_is_the_first_in_the_list() {
         assert_eq!(provider_id(&json!({ "message_uuid": ["a"] })).as_deref(), Some("a"));
         for body in [json!({}), json!({ "message_uuid": [] }), json!({ "message_uuid": [""] }), Value::Null] {
             assert_eq!(provider_id(&body), None, "{body}");

@@ -1,8 +1,8 @@
-//! Plivo's HTTP, in both directions: [`Plivo::trigger`] asks for a text or a call; [`callback`] reads what
-//! comes back, once [`signature`] or [`reference`] has proved where from.
+//! Plivo's HTTP in both directions: requests for texts and calls, and the callbacks about them.
 //!
-//! There is no provider trait. The simulator and the tests speak Plivo's HTTP to this one client, through its
-//! base URL.
+//! [`Plivo::trigger`] requests an attempt. [`callback`] parses callbacks; [`signature`] and [`reference`] prove their
+//! origin. There is no provider trait: the simulator and the tests speak Plivo's HTTP to this one client, through its base
+//! URL.
 
 pub mod answer;
 mod breaker;
@@ -20,8 +20,7 @@ pub mod text;
 pub mod units;
 
 use std::sync::Arc;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
@@ -30,7 +29,7 @@ use client::Client;
 pub use client::Reply;
 use language::Languages;
 pub use message::Dlt;
-pub use sender::{Sender, Senders, SendersError};
+pub use sender::{SenderId, Senders, SendersError};
 
 use crate::keyring::Keyring;
 use crate::phone::PhoneNumber;
@@ -38,7 +37,7 @@ use crate::verification::state::Details;
 use crate::verification::{AttemptRef, Channel, Code, Verification, Via};
 use reference::Purpose;
 
-/// Where Plivo is and as whom we speak to it.
+/// The Plivo account, its addresses, and how texts and calls are worded.
 pub struct Settings {
     /// Account id.
     pub auth_id: String,
@@ -46,9 +45,9 @@ pub struct Settings {
     pub auth_token: SecretString,
     /// Source number.
     pub from: PhoneNumber,
-    /// Other sources, by country.
+    /// Other sources, by destination country.
     pub senders: Senders,
-    /// What texts to India carry.
+    /// Registration ids for texts to India.
     pub dlt: Dlt,
     /// The 2FA PHLO; without one the Message and Call APIs are used.
     pub phlo_id: Option<String>,
@@ -56,48 +55,48 @@ pub struct Settings {
     pub phlo_url: String,
     /// Origin of the REST API.
     pub api_url: String,
-    /// The base of our callback URLs, without a slash at the end.
+    /// The base of our callback URLs, without a trailing slash.
     pub public_url: String,
-    /// How long one request may take.
+    /// The time limit of one request.
     pub timeout: Duration,
-    /// The customer's name in texts and calls.
+    /// The customer's name, for texts and calls.
     pub brand: Option<String>,
     /// Whether a key must be pressed before a call speaks the code.
     pub voice_confirm: bool,
-    /// What texts and calls say.
+    /// The wordings of texts and calls.
     pub languages: Languages,
 }
 
-/// One attempt, as Plivo is asked for it.
+/// A request for one attempt.
 pub struct Trigger<'a> {
-    /// Which.
+    /// The attempt to make.
     pub attempt: AttemptRef,
     /// Text or call.
     pub channel: Channel,
-    /// The number.
+    /// The number to reach.
     pub to: &'a PhoneNumber,
-    /// The code.
+    /// The code to deliver.
     pub code: &'a Code,
-    /// What else is known.
+    /// Locale and other details of the verification.
     pub details: &'a Details,
 }
 
-/// What came of it.
+/// The result of a trigger.
 #[derive(Debug, PartialEq)]
 pub struct Triggered {
-    /// The door it went through.
+    /// The API that was used.
     pub via: Via,
-    /// How it was taken.
+    /// Plivo's answer.
     pub reply: Reply,
-    /// Whether Plivo was asked at all, and not turned away from by a breaker.
+    /// Whether a request was made; `false` when the circuit breaker was open.
     pub was_asked: bool,
-    /// Message or call UUID, where the answer told it.
+    /// Message or call UUID, if the answer contains one.
     pub provider_id: Option<String>,
-    /// The run of the PHLO.
+    /// The id of the PHLO run.
     pub run_id: Option<String>,
 }
 
-/// The one client.
+/// The client for one Plivo account.
 pub struct Plivo {
     client: Client,
     keys: Arc<Keyring>,
@@ -120,7 +119,7 @@ struct Phlo {
 }
 
 impl Plivo {
-    /// Sets the client up; nothing is sent.
+    /// Creates the client; sends nothing.
     ///
     /// # Errors
     /// When the TLS provider cannot be set up.
@@ -142,19 +141,21 @@ impl Plivo {
         })
     }
 
-    /// Asks with this auth token from now on.
+    /// Uses this auth token for all requests from now on.
     pub fn replace_token(&self, token: SecretString) {
         self.client.replace_token(token);
     }
 
-    /// Asks for an attempt, once: the PHLO where there is one, unless it could not run this attempt
-    /// (`is_passed_on`) or has not been answering; else the Message or the Call API.
-    pub async fn trigger(&self, trigger: &Trigger<'_>, is_passed_on: bool) -> Triggered {
-        if let Some(phlo) = self.phlo.as_ref().filter(|_| !is_passed_on)
+    /// Requests an attempt, once.
+    ///
+    /// Uses the PHLO if one is configured, unless `skip_phlo` is set or the PHLO's circuit breaker is open; otherwise the
+    /// Message or the Call API.
+    pub async fn trigger(&self, trigger: &Trigger<'_>, skip_phlo: bool) -> Triggered {
+        if let Some(phlo) = self.phlo.as_ref().filter(|_| !skip_phlo)
             && phlo.breaker.admit(Instant::now()).is_ok()
         {
             let reply = self.run(phlo, trigger).await;
-            phlo.breaker.heard(&reply, Instant::now());
+            phlo.breaker.record(&reply, Instant::now());
             let (provider_id, run_id) = match &reply {
                 Reply::Success(_, body) => (phlo::provider_id(body, trigger.channel), phlo::run_id(body)),
                 _ => (None, None),
@@ -165,8 +166,8 @@ impl Plivo {
         let admitted = breaker.admit(Instant::now());
         let reply = match admitted {
             Ok(()) => {
-                let reply = self.ask_directly(trigger).await;
-                breaker.heard(&reply, Instant::now());
+                let reply = self.trigger_directly(trigger).await;
+                breaker.record(&reply, Instant::now());
                 reply
             }
             Err(retry_after) => Reply::NotNow(None, Some(retry_after)),
@@ -179,47 +180,47 @@ impl Plivo {
         Triggered { via: Via::Api, reply, was_asked: admitted.is_ok(), provider_id, run_id: None }
     }
 
-    /// Whether the door that is asked first has not been answering: whoever waits should not wait long.
-    pub fn is_troubled(&self, channel: Channel) -> bool {
+    /// Whether the API that is tried first has been failing, so that waiting for it is not worthwhile.
+    pub fn is_failing(&self, channel: Channel) -> bool {
         self.phlo.as_ref().map_or(self.breaker(channel), |phlo| &phlo.breaker).is_open()
     }
 
-    /// Asks what a run of the PHLO made.
-    pub async fn find(&self, run_id: &str, channel: Channel) -> Option<String> {
+    /// Looks up the message or call UUID of a PHLO run.
+    pub async fn find_provider_id(&self, run_id: &str, channel: Channel) -> Option<String> {
         let Phlo { id, origin, .. } = self.phlo.as_ref()?;
-        phlo::find(&self.client, origin, id, run_id, channel).await
+        phlo::find_provider_id(&self.client, origin, id, run_id, channel).await
     }
 
-    /// Takes a call back while it rings, by either of its ids.
-    pub async fn take_back(&self, uuid: &str) -> Reply {
-        call::take_back(&self.client, uuid).await
+    /// Cancels a call that is queued or ringing, by its request or call UUID.
+    pub async fn cancel_call(&self, uuid: &str) -> Reply {
+        call::cancel(&self.client, uuid).await
     }
 
     /// Whether a key must be pressed before a call speaks the code.
-    pub fn asks_for_a_key(&self) -> bool {
+    pub fn requires_key_press(&self) -> bool {
         self.voice_confirm
     }
 
-    /// What a call says that is answered: the code of a verification that is pending, and else good-bye.
-    pub fn speak(&self, v: &Verification, to: AttemptRef) -> String {
+    /// The XML for an answered call: the code while the verification is pending, else a good-bye.
+    pub fn spoken_code(&self, v: &Verification, to: AttemptRef) -> String {
         let language = self.languages.of(&v.details.locale);
         match &v.code {
-            Some(code) => answer::speak(language, self.brand.as_deref(), code, &self.answer_url(to)),
+            Some(code) => answer::spoken_code(language, self.brand.as_deref(), code, &self.answer_url(to)),
             None => answer::goodbye(language),
         }
     }
 
-    /// What a call says before it speaks the code, where a key must be pressed first.
-    pub fn ask_for_a_key(&self, v: &Verification, to: AttemptRef) -> String {
-        answer::confirm(self.languages.of(&v.details.locale), self.brand.as_deref(), &self.answer_url(to))
+    /// The XML that asks for a key press before the code is spoken.
+    pub fn key_press_prompt(&self, v: &Verification, to: AttemptRef) -> String {
+        answer::key_press_prompt(self.languages.of(&v.details.locale), self.brand.as_deref(), &self.answer_url(to))
     }
 
-    /// What a call says that has nothing to say, in the language of the verification if that is known.
+    /// The XML for a call without a code to speak, in the verification's language if it is known.
     pub fn goodbye(&self, v: Option<&Verification>) -> String {
         answer::goodbye(self.languages.of(v.map_or("", |v| &v.details.locale)))
     }
 
-    /// Where a call of the Call API asks what to say. It holds a ref, and no code.
+    /// The URL at which Plivo fetches the XML of a call. It contains a ref, never a code.
     fn answer_url(&self, to: AttemptRef) -> String {
         self.callback_url("answer", to, Purpose::Answer)
     }
@@ -237,7 +238,7 @@ impl Plivo {
 
     async fn run(&self, phlo: &Phlo, trigger: &Trigger<'_>) -> Reply {
         let text = self.text(trigger);
-        let run = phlo::Run {
+        let run = phlo::RunRequest {
             from: self.source_of_run(trigger),
             to: trigger.to.e164(),
             otp: trigger.code.reveal(),
@@ -249,22 +250,23 @@ impl Plivo {
         phlo::run(&self.client, &phlo.origin, &phlo.id, &run).await
     }
 
-    async fn ask_directly(&self, trigger: &Trigger<'_>) -> Reply {
+    async fn trigger_directly(&self, trigger: &Trigger<'_>) -> Reply {
         let (to, country) = (trigger.attempt, trigger.to.country());
         match trigger.channel {
             Channel::Sms => {
-                let usual = Sender::Source(self.from.e164().to_owned());
+                let usual = SenderId::Source(self.from.e164().to_owned());
                 let sender = self.senders.of_text(country).unwrap_or(&usual);
                 let text = self.text(trigger);
                 let report_url = self.callback_url("message", to, Purpose::Message);
                 let dlt = message::dlt_for(country, &self.dlt);
-                let message = message::Message::new(sender, trigger.to.e164(), &text, &report_url, dlt);
+                let message = message::MessageRequest::new(sender, trigger.to.e164(), &text, &report_url, dlt);
                 message::send(&self.client, &message).await
             }
             Channel::Call => {
                 let from = self.senders.of_call(country).unwrap_or(self.from.e164());
                 let (answer_url, report_url) = (self.answer_url(to), self.callback_url("call", to, Purpose::Call));
-                call::place(&self.client, &call::Call::new(from, trigger.to.e164(), &answer_url, &report_url)).await
+                let call = call::CallRequest::new(from, trigger.to.e164(), &answer_url, &report_url);
+                call::place(&self.client, &call).await
             }
         }
     }
@@ -274,18 +276,18 @@ impl Plivo {
         text::message(language, trigger.code, self.brand.as_deref(), trigger.details)
     }
 
-    /// The flow's nodes take a number or a name, and no pool of numbers.
+    /// The source of a run: the nodes of the flow accept a number or a name, but no Powerpack.
     fn source_of_run(&self, trigger: &Trigger<'_>) -> &str {
         let country = trigger.to.country();
         let source = match trigger.channel {
-            Channel::Sms => self.senders.of_text(country).and_then(Sender::source),
+            Channel::Sms => self.senders.of_text(country).and_then(SenderId::source),
             Channel::Call => self.senders.of_call(country),
         };
         source.unwrap_or(self.from.e164())
     }
 }
 
-/// Whether a text could be one of Plivo's ids. They stand in URLs of ours and of Plivo's.
+/// Whether a text has the form of Plivo's ids, which are used in URLs.
 fn is_id(text: &str) -> bool {
     let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     (1..=64).contains(&text.len()) && text.bytes().all(is_part)

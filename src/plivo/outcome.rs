@@ -1,8 +1,8 @@
-//! What Plivo's statuses, error codes and hangup causes mean for a verification.
+//! What Plivo's statuses, error codes and hangup causes mean.
 //!
-//! A reading, not a judgement: whether anybody is called is decided in [`crate::escalation`] and
-//! [`crate::verification`]. Plivo adds codes without notice, so one we do not know is never an error and
-//! never a success: a text may still arrive, and a call ends as its status says.
+//! This module only translates; [`crate::escalation`] and [`crate::verification`] decide whether to call. Plivo adds codes
+//! without notice. An unknown code is neither an error nor a success: a text may still arrive, and a call ends as its
+//! status says.
 //!
 //! Sources: plivo.com/docs/messaging/troubleshooting/error-codes and Plivo's error-code blog post;
 //! 300, 420, 900 and 910 from third-party clients; plivo.com/docs/voice/troubleshooting/hangup-causes.
@@ -10,12 +10,12 @@
 use crate::escalation::CallEnd;
 use crate::verification::event::{CallReport, FailureClass, TextReport};
 
-/// Reads a text's `Status` and `ErrorCode`. `None` for a status we have no use for, as `read`.
+/// Translates a text's `Status` and `ErrorCode`; `None` for a status without use here, such as `read`.
 ///
-/// Statuses are compared in any case. `rejected`, which older pages name, is a carrier's refusal.
+/// Case is ignored. `rejected`, which older pages name, is a refusal by the carrier.
 /// Source: plivo.com/docs/messaging/api/message/message-status-callbacks.
 pub fn text_report(status: &str, error_code: Option<&str>) -> Option<TextReport> {
-    let code = || given(error_code).map(str::to_owned);
+    let code = || present(error_code).map(str::to_owned);
     Some(match status.trim().to_ascii_lowercase().as_str() {
         "queued" => TextReport::Queued,
         "sent" => TextReport::Sent,
@@ -26,47 +26,48 @@ pub fn text_report(status: &str, error_code: Option<&str>) -> Option<TextReport>
     })
 }
 
-/// The class of a text that failed, was rejected or was not delivered. Without a code each of these
-/// three is permanent, so the status itself makes no difference.
+/// The class of a text that failed, was rejected or was not delivered.
+///
+/// Without a code all three are permanent, so the status makes no difference.
 pub fn sms_class(error_code: Option<&str>) -> FailureClass {
-    let Some(code) = given(error_code) else { return FailureClass::Permanent };
+    let Some(code) = present(error_code) else { return FailureClass::Permanent };
     match code.parse::<u16>().unwrap_or(u16::MAX) {
-        // Content or sender refused, destination unreachable by text, or never dispatched: sending it
-        // again meets the same wall, a call does not. 70 may fail there too; one call is cheap.
+        // Content or sender refused, destination unreachable by text, or never dispatched: a second text would fail too,
+        // a call would not. 70 may make a call fail as well; one call is cheap.
         10 | 30 | 40 | 50 | 60 | 70 | 90 | 100 | 110 | 120 | 130 | 140 | 201 | 300 | 420 => FailureClass::Permanent,
-        // 200 the recipient opted out; 450, 451, 452 our geo permissions and Plivo's fraud controls, which
-        // a call would get round; 900, 910 the account itself.
+        // 200: the recipient opted out. 450, 451, 452: geo permissions and Plivo's fraud controls, which a call would
+        // circumvent. 900, 910: the account itself.
         200 | 450 | 451 | 452 | 900 | 910 => FailureClass::Stop,
-        // 20 carrier trouble, 80 handset off, 1000 unknown: it may still arrive, and the timer decides.
+        // 20 carrier trouble, 80 handset off, 1000 unknown: the text may still arrive, so the timer decides.
         20 | 80 | 1000 => FailureClass::Transient,
-        // Codes newer than this table: as 1000.
+        // A code newer than this table is treated like 1000.
         _ => FailureClass::Transient,
     }
 }
 
-/// What to tell an operator about a text's error code, where one has something to mend or to know:
-/// every class that stops, and faults of our own set-up.
+/// An operator alert for a text's error code, if the operator can act on it.
+///
+/// Every code of the class `Stop` has one, and so have faults of the deployment.
 pub fn alert(error_code: &str) -> Option<&'static str> {
-    Some(match number(error_code)? {
-        40 => "the source number is wrong, cannot send texts or is not of this account: every text will fail",
-        110 => "the text is longer than Plivo takes: shorten the template",
+    Some(match parsed(error_code)? {
+        40 => "the source number is wrong, cannot send texts or belongs to another account: every text will fail",
+        110 => "the text is longer than Plivo accepts: shorten the template",
         200 => "the recipient opted out of this sender (STOP): only they can opt in again",
         201 => "a US toll-free number cannot text Canada: use another source number there",
-        450 => "the account's geo permissions bar this country: allow it at Plivo, or take it off COUNTRIES",
-        451 => "Plivo's hourly threshold for this country was passed: texts are blocked for 12 to 24 hours",
-        452 => "Plivo suspects SMS pumping: look at who asks for these verifications",
-        900 => "the Plivo account has no credit: neither texts nor calls go out",
-        910 => "the Plivo account is disabled: nothing goes out",
+        450 => "the account's geo permissions block this country: allow it at Plivo, or remove it from COUNTRIES",
+        451 => "Plivo's hourly threshold for this country was exceeded: texts are blocked for 12 to 24 hours",
+        452 => "Plivo suspects SMS pumping: check which clients request these verifications",
+        900 => "the Plivo account has no credit: no texts or calls are sent",
+        910 => "the Plivo account is disabled: nothing is sent",
         _ => return None,
     })
 }
 
-/// Reads a call's `CallStatus`, `HangupCauseCode` and `HangupCause` (or `HangupCauseName`). `None` for a
-/// status that says nothing, as `queued`.
+/// Translates a call's `CallStatus`, `HangupCauseCode` and `HangupCause` (or `HangupCauseName`).
 ///
-/// Of an ended call the code is believed first, as the most exact, then the cause, then the status. One that was
-/// answered and hung up too soon was not heard: it counts as not answered. Asynchronous machine detection arrives
-/// as an event of its own, not here.
+/// `None` for a status without use here, such as `queued`. Of an ended call the hangup code has precedence, as the most
+/// exact, then the cause, then the status. An answered call that ended too soon counts as not answered. Asynchronous
+/// machine detection arrives as a separate event, not here.
 pub fn call_report(
     call_status: &str,
     hangup_code: Option<u32>,
@@ -76,78 +77,80 @@ pub fn call_report(
     let by_status = match call_status.trim().to_ascii_lowercase().as_str() {
         "ringing" => return Some(CallReport::Ringing),
         "in-progress" => return Some(CallReport::Answered),
-        "completed" => Over::Heard,
-        "busy" => Over::Not(CallEnd::Busy),
-        // `timeout`: it rang for the whole ring timeout.
-        "no-answer" | "timeout" => Over::Not(CallEnd::NoAnswer),
-        // `cancel`: taken back before it was answered, which is us (a code came while it rang, and all is
-        // over anyway) or an operator. Neither wants the phone to ring again.
-        "failed" | "cancel" => Over::Not(CallEnd::Failed),
+        "completed" => CallResult::Heard,
+        "busy" => CallResult::Unheard(CallEnd::Busy),
+        // `timeout`: the phone rang for the whole ring timeout.
+        "no-answer" | "timeout" => CallResult::Unheard(CallEnd::NoAnswer),
+        // `cancel`: canceled before it was answered, by this service (the verification is over) or by an operator. Neither
+        // wants another call.
+        "failed" | "cancel" => CallResult::Unheard(CallEnd::Failed),
         _ => return None,
     };
     let cause = cause.map(str::trim).filter(|cause| !cause.is_empty());
     let code = hangup_code.filter(|code| *code != 0);
     Some(match code.and_then(by_code).or_else(|| by_cause(cause?)).unwrap_or(by_status) {
-        Over::Heard if duration.is_none_or(|seconds| seconds >= heard_after(code)) => CallReport::Completed,
-        Over::Heard => CallReport::Ended { end: CallEnd::NoAnswer, cause: code.map(|code| code.to_string()) },
-        Over::Not(end) => {
+        CallResult::Heard if duration.is_none_or(|seconds| seconds >= min_heard_seconds(code)) => CallReport::Completed,
+        CallResult::Heard => CallReport::Ended { end: CallEnd::NoAnswer, cause: code.map(|code| code.to_string()) },
+        CallResult::Unheard(end) => {
             CallReport::Ended { end, cause: code.map(|code| code.to_string()).or(cause.map(str::to_owned)) }
         }
     })
 }
 
-/// What to tell an operator about a call's hangup code, where one has something to mend.
+/// An operator alert for a call's hangup code, if the operator can act on it.
 pub fn call_alert(hangup_code: u32) -> Option<&'static str> {
     Some(match hangup_code {
-        1010 => "the Plivo account has no credit: neither texts nor calls go out",
-        2030 | 2040 | 2050 => "the account's voice geo permissions bar this destination",
+        1010 => "the Plivo account has no credit: no texts or calls are sent",
+        2030 | 2040 | 2050 => "the account's voice geo permissions block this destination",
         3030 | 3130 | 3140 => "the caller id is refused (unknown, marked as spam, or not for outbound calls)",
-        7011..=7034 => "Plivo could not fetch our answer: check PUBLIC_URL and that it can be reached from outside",
-        8011..=8014 => "Plivo could not read the XML that we answered",
+        7011..=7034 => "Plivo could not fetch the call's XML: check PUBLIC_URL and that the internet reaches it",
+        8011..=8014 => "Plivo could not parse the call's XML",
         _ => return None,
     })
 }
 
-/// Seconds of a call before which no code has been spoken to its end: after a machine was listened for come the
-/// greeting and the digits, one by one. A call that ended because all was said (4010) may have been shorter.
-fn heard_after(hangup_code: Option<u32>) -> u64 {
+/// The shortest call, in seconds, in which a code can have been spoken to its end.
+///
+/// Machine detection comes first, then the greeting and the digits. A call whose XML was finished (4010) may be shorter.
+fn min_heard_seconds(hangup_code: Option<u32>) -> u64 {
     if hangup_code == Some(4010) { 2 } else { 5 }
 }
 
-/// How a call that is over went.
+/// The result of a call that is over.
 #[derive(Clone, Copy)]
-enum Over {
-    /// It was answered and nobody was in the way.
+enum CallResult {
+    /// It was answered, and the code may have been heard.
     Heard,
     /// The code was not heard.
-    Not(CallEnd),
+    Unheard(CallEnd),
 }
 
-fn by_code(code: u32) -> Option<Over> {
+fn by_code(code: u32) -> Option<CallResult> {
     Some(match code {
         // Normal hangup, end of our XML, multi-party call; 6000 and 6020 end a call that was answered.
-        4000 | 4010 | 4020 | 4030 | 6000 | 6020 => Over::Heard,
-        3000 | 6010 => Over::Not(CallEnd::NoAnswer),
-        3010 | 3100 => Over::Not(CallEnd::Busy),
-        3020 | 3040 | 3110 => Over::Not(CallEnd::Rejected),
-        // Carrier or Plivo network trouble, and India's limit of concurrent calls. The phone most likely
-        // never rang, and the next try may go through: as no answer, so that it is repeated once.
-        3070 | 3080 | 3090 | 5000 | 5010 | 5020 | 5030 => Over::Not(CallEnd::NoAnswer),
-        // 9110: a key was to be pressed and was not, as a mailbox does not.
-        9100 | 9110 => Over::Not(CallEnd::Machine),
-        // Bad numbers, barred destinations, our caller id, credit, our own answer URL and its XML,
-        // canceled, lost race: the same call again would end the same way.
+        4000 | 4010 | 4020 | 4030 | 6000 | 6020 => CallResult::Heard,
+        3000 | 6010 => CallResult::Unheard(CallEnd::NoAnswer),
+        3010 | 3100 => CallResult::Unheard(CallEnd::Busy),
+        3020 | 3040 | 3110 => CallResult::Unheard(CallEnd::Rejected),
+        // Trouble in the carrier's or Plivo's network, or India's limit of concurrent calls. The phone most likely never
+        // rang, and another call may succeed, so this counts as no answer, which is repeated once.
+        3070 | 3080 | 3090 | 5000 | 5010 | 5020 | 5030 => CallResult::Unheard(CallEnd::NoAnswer),
+        // 9110: no key was pressed within the prompt, as on a mailbox.
+        9100 | 9110 => CallResult::Unheard(CallEnd::Machine),
+        // Bad number, blocked destination, caller id, credit, our answer URL or its XML, canceled, lost race: a second
+        // call would end the same way.
         1000 | 1010 | 1020 | 2000..=2070 | 3030 | 3050 | 3120 | 3130 | 3140 | 7011..=7034 | 8011..=8014 | 9000 => {
-            Over::Not(CallEnd::Failed)
+            CallResult::Unheard(CallEnd::Failed)
         }
         _ => return None,
     })
 }
 
-/// Telephony names (`HangupCause`) and, with blanks for underscores, Plivo's own (`HangupCauseName`).
-/// `NORMAL_CLEARING` and `ORIGINATOR_CANCEL` end calls of every kind, so they leave it to the status.
-fn by_cause(cause: &str) -> Option<Over> {
-    Some(Over::Not(match cause.to_ascii_uppercase().replace([' ', '-'], "_").as_str() {
+/// Translates telephony names (`HangupCause`) and Plivo's own (`HangupCauseName`, with blanks for underscores).
+///
+/// `NORMAL_CLEARING` and `ORIGINATOR_CANCEL` end calls of every kind, so the status decides.
+fn by_cause(cause: &str) -> Option<CallResult> {
+    Some(CallResult::Unheard(match cause.to_ascii_uppercase().replace([' ', '-'], "_").as_str() {
         "USER_BUSY" | "BUSY_LINE" | "BUSY_EVERYWHERE" => CallEnd::Busy,
         "NO_ANSWER" | "NO_USER_RESPONSE" | "ALLOTTED_TIMEOUT" | "PROGRESS_TIMEOUT" | "RING_TIMEOUT_REACHED" => {
             CallEnd::NoAnswer
@@ -172,11 +175,11 @@ fn by_cause(cause: &str) -> Option<Over> {
 }
 
 /// Plivo writes "no error" as nothing, as an empty text, as `0` and as `000`.
-fn given(error_code: Option<&str>) -> Option<&str> {
+fn present(error_code: Option<&str>) -> Option<&str> {
     error_code.map(str::trim).filter(|code| !code.bytes().all(|b| b == b'0'))
 }
 
-fn number(error_code: &str) -> Option<u16> {
+fn parsed(error_code: &str) -> Option<u16> {
     error_code.trim().parse().ok()
 }
 
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn operators_hear_of_every_stop_and_of_our_own_faults() {
+    fn every_stop_and_every_fault_of_the_deployment_alerts_the_operator() {
         let alerting: Vec<u16> = (0..2000).filter(|code| alert(&code.to_string()).is_some()).collect();
         assert_eq!(alerting, [40, 110, 200, 201, 450, 451, 452, 900, 910]);
         assert!((0..2000).map(|c: u16| c.to_string()).all(|c| sms_class(Some(&c)) != Stop || alert(&c).is_some()));
@@ -222,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn each_hangup_code_has_its_end_whatever_the_status_says() {
+    fn each_hangup_code_has_its_end_whatever_the_status() {
         for (end, codes) in [
             (None, vec![4000, 4010, 4020, 4030, 6000, 6020]),
             (Some(NoAnswer), vec![3000, 6010, 3070, 3080, 3090, 5000, 5010, 5020, 5030]),
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_known_code_the_cause_counts_and_then_the_status() {
+    fn without_a_known_code_the_cause_decides_and_then_the_status() {
         for (status, code, cause, end) in [
             ("busy", None, Some("USER_BUSY"), ended(Busy, Some("USER_BUSY"))),
             ("busy", Some(0), Some("CALL_REJECTED"), ended(Rejected, Some("CALL_REJECTED"))),
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answered_call_that_was_too_short_was_not_heard() {
+    fn an_answered_call_that_was_too_short_counts_as_no_answer() {
         let report = |code, seconds| call_report("completed", code, Some("NORMAL_CLEARING"), Some(seconds));
         assert_eq!(report(Some(4000), 4), Some(ended(NoAnswer, Some("4000"))));
         assert_eq!(report(None, 0), Some(ended(NoAnswer, None)));
@@ -276,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_is_under_way_has_not_ended() {
+    fn a_running_call_has_not_ended() {
         assert_eq!(call_report("ringing", None, None, None), Some(CallReport::Ringing));
         assert_eq!(call_report("in-progress", Some(0), Some("NORMAL_CLEARING"), None), Some(CallReport::Answered));
         assert_eq!(call_report("queued", None, None, None), None);

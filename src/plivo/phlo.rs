@@ -1,4 +1,4 @@
-//! The run of the 2FA PHLO: what is sent, and what its answer really says.
+//! Runs the 2FA PHLO: the payload, and how to read the answer.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -8,10 +8,12 @@ use super::is_id;
 use crate::verification::Channel;
 use crate::verification::event::RefusalScope;
 
-/// The payload of a run, all strings. The first four are the seed's and suffice; the others reach flows that
-/// declare them. `phlo/two_factor.json` reads exactly these; a test holds both to it.
+/// The payload of a run, all strings.
+///
+/// The first four are the seed's and suffice; the others are for flows that declare them. `phlo/two_factor.json` reads
+/// exactly these fields; a test compares the two.
 #[derive(Serialize)]
-pub struct Run<'a> {
+pub struct RunRequest<'a> {
     /// Source number, E.164.
     pub from: &'a str,
     /// The number to verify, E.164.
@@ -23,17 +25,17 @@ pub struct Run<'a> {
     /// Our signed reference to the attempt.
     #[serde(rename = "ref")]
     pub reference: &'a str,
-    /// The finished message.
+    /// The complete text message.
     pub text: &'a str,
-    /// The language a call speaks, in Polly's words.
+    /// The spoken language, as Polly names it.
     pub language: &'a str,
 }
 
-/// Runs the PHLO once. A [`Reply::Success`] carries the answer; see [`provider_id`].
+/// Runs the PHLO, once. [`provider_id`] and [`run_id`] read the body of a [`Reply::Success`].
 ///
 /// `POST https://phlorunner.plivo.com/v1/account/{auth_id}/phlo/{phlo_id}`, lower-case `account`
 /// (`plivo/wire.md` 2.1: all SDKs).
-pub async fn run(client: &Client, origin: &str, phlo_id: &str, run: &Run<'_>) -> Reply {
+pub async fn run(client: &Client, origin: &str, phlo_id: &str, run: &RunRequest<'_>) -> Reply {
     let url = format!("{origin}/v1/account/{}/phlo/{phlo_id}", client.auth_id());
     match client.post(&url, run).await {
         Reply::Success(status, body) if node_failed(&body) => Reply::Refused(status, RefusalScope::Attempt),
@@ -41,9 +43,16 @@ pub async fn run(client: &Client, origin: &str, phlo_id: &str, run: &Run<'_>) ->
     }
 }
 
-/// Asks what a run made, once: `GET /v1/phlo/{phlo_id}/runs/{run_id}` on the runner, which lists UUIDs of
-/// messages and calls (`plivo/wire.md` 2.1: plivo-java, plivo-php issue 127).
-pub async fn find(client: &Client, origin: &str, phlo_id: &str, run_id: &str, channel: Channel) -> Option<String> {
+/// Looks up the message or call UUID of a run, once.
+///
+/// `GET /v1/phlo/{phlo_id}/runs/{run_id}` on the runner (`plivo/wire.md` 2.1: plivo-java, plivo-php issue 127).
+pub async fn find_provider_id(
+    client: &Client,
+    origin: &str,
+    phlo_id: &str,
+    run_id: &str,
+    channel: Channel,
+) -> Option<String> {
     let key = match channel {
         Channel::Sms => "message_uuids",
         Channel::Call => "call_uuids",
@@ -52,21 +61,23 @@ pub async fn find(client: &Client, origin: &str, phlo_id: &str, run_id: &str, ch
     run.body.get(key)?.get(0)?.as_str().filter(|id| is_id(id)).map(str::to_owned)
 }
 
-/// The id of a run, under whichever of its names an answer has it (`plivo/wire.md` 2.1).
+/// The id of a run, under any of the names that answers use (`plivo/wire.md` 2.1).
 pub fn run_id(body: &Value) -> Option<String> {
     let given = |key: &&str| body.get(key).and_then(Value::as_str).filter(|id| is_id(id));
     ["phlo_run_id", "phlo_run_uuid", "api_id"].iter().find_map(given).map(str::to_owned)
 }
 
-/// Whether a 2xx says that nothing was sent: the node that should have failed, or none was wired to it.
+/// Whether a 2xx reports that nothing was sent: the node failed, or no node was wired.
+///
 /// Source: `plivo/wire.md` 2.1 (Go SDK's fixture, plivo-node issue 250).
 fn node_failed(body: &Value) -> bool {
     let message = body.get("message").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
     ["output state: failed", "output state: http"].iter().any(|state| message.contains(state))
 }
 
-/// The UUID of the message or call that a run made, if its prose names one. The prose is built from Python
-/// reprs and promises nothing (`plivo/wire.md` 2.1); a flow's own report says it for certain.
+/// The UUID of the message or call, if the answer's message text contains one.
+///
+/// The text is built from Python reprs and undocumented (`plivo/wire.md` 2.1); the flow's own report is reliable.
 pub fn provider_id(body: &Value, channel: Channel) -> Option<String> {
     let key = match channel {
         Channel::Sms => "message_uuid",

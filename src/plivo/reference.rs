@@ -1,7 +1,7 @@
 //! The ref: our signed reference to one attempt, carried through Plivo and back.
 //!
-//! It names a verification, an attempt and one purpose, and cannot be guessed or altered. It is no secret of
-//! the person's, and yet whoever holds it may report on that attempt: it never reaches a log.
+//! It names a verification, an attempt and one purpose, and cannot be guessed or altered. Its holder may report on that
+//! attempt, so it never appears in a log.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -9,28 +9,28 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use crate::keyring::Keyring;
 use crate::verification::{AttemptRef, VerificationId};
 
-/// What a ref is good for.
+/// What a ref authorizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Reports from the PHLO's HTTP Request nodes.
     Phlo = 1,
-    /// Status callbacks of a text that was sent by the Message API.
+    /// Status callbacks of a text sent through the Message API.
     Message = 2,
-    /// Callbacks of a call that was placed by the Call API.
+    /// Callbacks of a call placed through the Call API.
     Call = 3,
-    /// What such a call says: the code.
+    /// Fetching the XML of such a call, which speaks the code.
     Answer = 4,
     /// Following one verification from a browser (`client_token`).
     Client = 5,
 }
 
-/// Makes the ref of an attempt for one purpose: 35 bytes in URL-safe base64.
+/// Issues the ref of an attempt for one purpose: 35 bytes in URL-safe base64.
 pub fn issue(keys: &Keyring, to: AttemptRef, purpose: Purpose) -> String {
     let body = body(to, purpose);
     BASE64.encode([body.as_slice(), &keys.sign(&[b"ref", &body])].concat())
 }
 
-/// Reads a ref made for `purpose`; `None` for anything else.
+/// Reads a ref issued for `purpose`; `None` for anything else.
 pub fn read(keys: &Keyring, text: &str, purpose: Purpose) -> Option<AttemptRef> {
     let bytes = BASE64.decode(text).ok()?;
     let (body, signature) = bytes.split_first_chunk::<19>()?;
@@ -53,7 +53,7 @@ mod tests {
     use secrecy::SecretSlice;
 
     #[test]
-    fn a_ref_is_good_for_its_attempt_and_purpose_and_cannot_be_altered() {
+    fn a_ref_works_only_for_its_attempt_and_purpose_and_unaltered() {
         let keys = Keyring::new(&SecretSlice::from(vec![1; 32]), &[]);
         let to = AttemptRef { id: VerificationId::new(9, 12345), attempt: 1 };
         let text = issue(&keys, to, Purpose::Phlo);

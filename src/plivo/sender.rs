@@ -1,7 +1,7 @@
-//! Who a text or a call comes from: [`Senders`], a source for each country.
+//! [`Senders`]: the source of texts and calls, by country.
 //!
-//! A call needs a number; a text may also come from a name, a short code, or a Powerpack, which is Plivo's pool
-//! of numbers. Source: plivo.com/docs/messaging/api/message/send-a-message.
+//! A call needs a number. A text may also come from a name, a short code or a Powerpack, Plivo's pool of numbers.
+//! Source: plivo.com/docs/messaging/api/message/send-a-message.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,15 +12,15 @@ use crate::phone::{Country, PhoneNumber};
 
 /// The source of a text.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Sender {
+pub enum SenderId {
     /// A number in E.164, a short code, or a name of up to 11 letters and digits (`src`).
     Source(String),
-    /// A pool of numbers that Plivo chooses from (`powerpack_uuid`).
+    /// A pool from which Plivo chooses a number (`powerpack_uuid`).
     Powerpack(Uuid),
 }
 
-/// A full number must not be printed, also the source's.
-impl fmt::Debug for Sender {
+/// Shows only the kind: a number must not be printed in full.
+impl fmt::Debug for SenderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Source(_) => "Source",
@@ -29,22 +29,22 @@ impl fmt::Debug for Sender {
     }
 }
 
-impl Sender {
-    /// Reads `+14155550100`, `12345`, `SHOP` or `powerpack:<uuid>`.
+impl SenderId {
+    /// Parses `+14155550100`, `12345`, `SHOP` or `powerpack:<uuid>`.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(uuid) = text.strip_prefix("powerpack:") {
             return Uuid::try_parse(uuid).ok().map(Self::Powerpack);
         }
         let is_number = PhoneNumber::parse(text).is_ok();
         let is_short_code = (3..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-        // All digits and longer would be a number without its plus, which is more likely a slip.
+        // A longer text of digits is more likely a number whose plus is missing.
         let is_name = (1..=11).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric())
             && text.bytes().any(|b| b.is_ascii_alphabetic());
         (is_number || is_short_code || is_name).then(|| Self::Source(text.to_owned()))
     }
 
-    /// The source, unless it is a pool.
+    /// The source, unless it is a Powerpack.
     pub fn source(&self) -> Option<&str> {
         match self {
             Self::Source(source) => Some(source),
@@ -57,32 +57,34 @@ impl Sender {
     }
 }
 
-/// Why a text is no list of senders. Entries are counted, not repeated.
+/// A fault in a list of senders. Names the entry by its position, never by its text.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendersError {
-    /// The entry has no country that exists.
+    /// The entry's country does not exist.
     #[error("entry {0} does not begin with the two letters of a country that has numbers (the United Kingdom is GB)")]
     Country(usize),
-    /// The entry's source is none.
-    #[error("entry {0} is no number in E.164, short code, name of up to 11 letters and digits, or powerpack:<uuid>")]
+    /// The entry's source has no known form.
+    #[error(
+        "entry {0} is not an E.164 number, a short code, a name of up to 11 letters and digits, or powerpack:<uuid>"
+    )]
     Source(usize),
-    /// Said before.
-    #[error("entry {0} is for a country, or for all others, that an entry before it is for")]
+    /// The entry repeats the country of an earlier one.
+    #[error("entry {0} is for the same country as an earlier entry, or is a second one without a country")]
     Twice(usize),
 }
 
-/// The sources, by the country of the number that is texted or called.
+/// The sources, by the country of the destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Senders {
-    by_country: BTreeMap<Country, Sender>,
-    others: Option<Sender>,
+    by_country: BTreeMap<Country, SenderId>,
+    others: Option<SenderId>,
 }
 
 impl Senders {
-    /// Reads `IN=PLIVOX,GB=+44…,powerpack:<uuid>`: an entry without a country is for all others.
+    /// Parses `IN=PLIVOX,GB=+44…,powerpack:<uuid>`; an entry without a country is for all others.
     ///
     /// # Errors
-    /// [`SendersError`] for the first entry that is wrong.
+    /// [`SendersError`] for the first faulty entry.
     pub fn parse(text: &str) -> Result<Self, SendersError> {
         let mut senders = Self::default();
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
@@ -94,7 +96,7 @@ impl Senders {
                 ),
                 None => (None, entry),
             };
-            let sender = Sender::parse(source).ok_or(SendersError::Source(i))?;
+            let sender = SenderId::parse(source).ok_or(SendersError::Source(i))?;
             let before = match country {
                 Some(country) => senders.by_country.insert(country, sender),
                 None => senders.others.replace(sender),
@@ -106,12 +108,12 @@ impl Senders {
         Ok(senders)
     }
 
-    /// The source of a text to a number of this country; `None` means the usual one.
-    pub fn of_text(&self, country: &Country) -> Option<&Sender> {
+    /// The source of a text to this country; `None` means the default number.
+    pub fn of_text(&self, country: &Country) -> Option<&SenderId> {
         self.by_country.get(country).or(self.others.as_ref())
     }
 
-    /// The number that a call to this country comes from; `None` means the usual one.
+    /// The number that calls to this country come from; `None` means the default number.
     pub fn of_call(&self, country: &Country) -> Option<&str> {
         self.of_text(country)?.number()
     }
@@ -128,12 +130,12 @@ mod tests {
     }
 
     #[test]
-    fn each_country_has_its_sender_and_the_rest_the_one_without() {
+    fn each_country_has_its_sender_and_the_others_the_default() {
         let senders = Senders::parse(&format!("IN=PLIVOX, GB=+447400123456,us=12345,{POOL}")).unwrap();
         let text = |code| senders.of_text(&country(code)).cloned();
-        assert_eq!(text("IN"), Sender::parse("PLIVOX"));
-        assert_eq!(text("US"), Sender::parse("12345"));
-        assert_eq!(text("FR"), Sender::parse(POOL));
+        assert_eq!(text("IN"), SenderId::parse("PLIVOX"));
+        assert_eq!(text("US"), SenderId::parse("12345"));
+        assert_eq!(text("FR"), SenderId::parse(POOL));
         assert_eq!(senders.of_call(&country("GB")), Some("+447400123456"));
         for code in ["IN", "US", "FR"] {
             assert_eq!(senders.of_call(&country(code)), None, "{code} cannot be called from a name or a pool");
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sender_is_named_by_its_place() {
+    fn a_faulty_entry_is_named_by_its_position() {
         for (text, error) in [
             ("GB=SHOP,UKX=SHOP", SendersError::Country(2)),
             ("UK=SHOP", SendersError::Country(1)),

@@ -1,12 +1,11 @@
-//! Plivo's callback signatures, V2 and V3: what is signed, and whether a request carries a good one.
+//! Plivo's callback signatures, V2 and V3: computes and verifies them.
 //!
-//! The signed strings are functions of their own, because our local Plivo signs with them and the
-//! vectors in `tests/data/signatures.json` are run against them. Nothing here remembers a nonce (neither
-//! version has a time stamp, so whoever handles callbacks must), and nothing rebuilds a URL from a
-//! request: the URL is the configured public one, else a proxy or a forged `Host` would decide.
+//! The signed strings are public functions, because the local Plivo signs with them and the vectors in
+//! `tests/data/signatures.json` check them. This module remembers no nonces: neither version has a time stamp, so the
+//! caller must reject repeated nonces. It takes the configured public URL instead of a URL from the request, which a proxy
+//! or a forged `Host` could change.
 //!
-//! V2 covers neither query nor body. [`verify`] says which version held, so that a caller can refuse V2
-//! where that is not enough.
+//! V2 covers neither query nor body. [`verify`] returns the version, so that a caller can refuse V2 where it is too weak.
 //!
 //! Sources: plivo-python `plivo/utils/signature_v3.py`, plivo-node `v3Security.js`, plivo-go `utils.go`;
 //! plivo.com/docs/voice/concepts/signature-validation, …/messaging/concepts/signature-validation.
@@ -19,16 +18,16 @@ use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 use url::form_urlencoded;
 
-/// What V2 signs: scheme, authority and path as written, then the nonce. No query, no body.
+/// The string that V2 signs: scheme, authority and path as written, then the nonce.
 pub fn v2_payload(url: &str, nonce: &str) -> String {
     format!("{}{nonce}", split(url).0)
 }
 
-/// What V3 signs: the URL without query, the sorted query as `k=v&k=v`, the sorted body parameters as
-/// `kvkv` without any separator, and the nonce.
+/// The string that V3 signs.
 ///
-/// A GET has no body: `params` it is given count as query, unless the query has that key already.
-/// `{ab: c}` and `{a: bc}` sign alike, so a signature proves the run of characters, not where keys end.
+/// The URL without query, the sorted query as `k=v&k=v`, the sorted body parameters as `kvkv` without separators, and the
+/// nonce. A GET has no body: its `params` count as query, except for keys that the query contains. `{ab: c}` and `{a: bc}`
+/// give the same string, so a signature does not prove where a key ends.
 pub fn v3_payload(method: &str, url: &str, params: &[(String, String)], nonce: &str) -> String {
     let (base, query) = split(url);
     let mut query: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -59,14 +58,14 @@ pub fn v3_payload(method: &str, url: &str, params: &[(String, String)], nonce: &
     payload
 }
 
-/// Base64 of HMAC-SHA256 under an auth token: what stands in the signature header.
+/// The value of a signature header: base64 of HMAC-SHA256 under an auth token.
 pub fn sign(token: &str, payload: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(payload.as_bytes());
     BASE64.encode(mac.finalize().into_bytes())
 }
 
-/// The auth tokens that may have signed a callback. Several are live while one is being replaced.
+/// The auth tokens that may have signed a callback; several during a rotation.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens {
     account: Vec<SecretString>,
@@ -74,15 +73,16 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// `account`: tokens of the account we send with. `main`: of its main account, where ours is a
-    /// subaccount. An empty token is left out, as anyone could sign with it.
+    /// Takes the tokens of the sending account, and of its main account if it is a subaccount.
+    ///
+    /// Leaves out empty tokens, with which any client could sign.
     pub fn new(account: impl IntoIterator<Item = SecretString>, main: impl IntoIterator<Item = SecretString>) -> Self {
         let usable = |token: &SecretString| !token.expose_secret().is_empty();
         Self { account: account.into_iter().filter(usable).collect(), main: main.into_iter().filter(usable).collect() }
     }
 }
 
-/// A request's signature headers, as far as it has them.
+/// The signature headers of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SignatureHeaders<'a> {
     /// `X-Plivo-Signature-V2`
@@ -100,7 +100,7 @@ pub struct SignatureHeaders<'a> {
 }
 
 impl<'a> SignatureHeaders<'a> {
-    /// Takes them from wherever headers are kept; `header` must look names up in any case.
+    /// Reads them with `header`, which must ignore the case of names.
     pub fn read(mut header: impl FnMut(&'static str) -> Option<&'a str>) -> Self {
         Self {
             v2: header("X-Plivo-Signature-V2"),
@@ -112,63 +112,66 @@ impl<'a> SignatureHeaders<'a> {
         }
     }
 
-    /// Whether there is a signature at all.
-    pub fn is_any_there(&self) -> bool {
+    /// Whether there is any signature.
+    pub fn has_signature(&self) -> bool {
         self.v2.or(self.ma_v2).or(self.v3).or(self.ma_v3).is_some()
     }
 }
 
-/// What a signature is about.
+/// The parts of a request that a signature covers.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct SignedRequest<'a> {
     /// The HTTP method.
     pub method: &'a str,
-    /// The public URL as configured at Plivo, with the query that came.
+    /// The public URL as configured at Plivo, with the received query.
     pub url: &'a str,
-    /// The decoded form parameters of the body; a repeated key is repeated here. None for a GET.
+    /// The decoded form parameters of the body, repeated keys included. Empty for a GET.
     pub params: &'a [(String, String)],
 }
 
-/// Which version of the signature held, and so how much is proved.
+/// The version of a valid signature, and so what it proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// Scheme, host, path and nonce, and nothing else of the request.
+    /// Only scheme, host, path and nonce.
     V2,
-    /// All of that, query and body.
+    /// Also query and body.
     V3,
 }
 
 /// Why a request proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// It carries no signature with a nonce.
+    /// There is no signature.
     #[error("no signature")]
     Missing,
-    /// A nonce that is absent or empty where there is a signature.
+    /// A signature without a nonce.
     #[error("no nonce")]
     NoNonce,
-    /// A nonce that may hold a part of the words: with a dot in it, it does not say where they end.
-    #[error("no proper nonce")]
+    /// A nonce with a dot, so that it may contain a part of the signed words.
+    #[error("nonce with a dot")]
     ImproperNonce,
-    /// No signature in it is by any token we know, over this request.
+    /// No known token made any of the signatures over this request.
     #[error("no matching signature")]
     Mismatch,
 }
 
-/// Checks a request's signatures.
+/// Verifies a request's signatures.
 ///
-/// Where any V3 header is present V3 decides and V2 is not looked at: it proves less. Plain headers are
-/// signed by the (sub)account that owns the request, `Ma-` headers by its main account. A main account
-/// is its own main account, so its tokens count for both.
+/// If any V3 header is present, only V3 is checked: V2 proves less. Plain headers are signed by the (sub)account that owns
+/// the request, `Ma-` headers by its main account. A main account is its own main account, so its tokens count for both.
 ///
-/// V3 puts a dot before the nonce, so the last dot is where the words end: whoever has read one callback could else cut
-/// its words at a dot of theirs, name the rest a nonce that never came before, and have the same signature.
+/// A V3 nonce must not contain a dot, because the last dot separates the words from the nonce. An attacker who knows one
+/// callback could otherwise cut its words at a dot, pass the rest as a fresh nonce, and keep the signature.
 ///
-/// Every token is tried against every signature, in constant time, whichever of them matches.
+/// Every token is compared with every signature, in constant time.
 ///
 /// # Errors
-/// [`SignatureError`] is for logs; to the sender all of them are the same 401.
-pub fn verify(tokens: &Tokens, headers: SignatureHeaders<'_>, request: Request<'_>) -> Result<Proof, SignatureError> {
+/// [`SignatureError`], for logs; the sender gets 401 for all of them.
+pub fn verify(
+    tokens: &Tokens,
+    headers: SignatureHeaders<'_>,
+    request: SignedRequest<'_>,
+) -> Result<Proof, SignatureError> {
     let (proof, payload, plain, ma) = if headers.v3.or(headers.ma_v3).or(headers.v3_nonce).is_some() {
         let nonce = nonce(headers.v3_nonce)?;
         if nonce.contains('.') {
@@ -197,7 +200,7 @@ fn nonce(header: Option<&str>) -> Result<&str, SignatureError> {
     header.filter(|nonce| !nonce.is_empty()).ok_or(SignatureError::NoNonce)
 }
 
-/// A V3 header may hold several comma-separated signatures, one for each live token; one match is enough.
+/// A V3 header may contain several comma-separated signatures, one per live token; one match suffices.
 fn listed(header: Option<&str>) -> Vec<&str> {
     header.map(|list| list.split(',').map(str::trim).collect()).unwrap_or_default()
 }
@@ -206,7 +209,7 @@ fn any_equal(expected: &str, given: &[&str]) -> Choice {
     given.iter().fold(Choice::from(0), |found, one| found | expected.as_bytes().ct_eq(one.as_bytes()))
 }
 
-/// The URL up to its query, and its query; the fragment, which is never sent, is dropped.
+/// The URL up to its query, and the query; the fragment is dropped.
 fn split(url: &str) -> (&str, &str) {
     let url = url.split_once('#').map_or(url, |(before, _)| before);
     url.split_once('?').unwrap_or((url, ""))
@@ -223,11 +226,11 @@ mod tests {
     }
 
     fn check(headers: SignatureHeaders<'_>) -> Result<Proof, SignatureError> {
-        verify(&tokens(), headers, Request { method: "POST", url: URL, params: &[] })
+        verify(&tokens(), headers, SignedRequest { method: "POST", url: URL, params: &[] })
     }
 
     #[test]
-    fn every_live_token_signs_and_only_the_main_header_takes_the_main_token() {
+    fn every_live_token_is_accepted_and_the_main_token_only_in_the_main_header() {
         let signed = |token| sign(token, &v3_payload("POST", URL, &[], "n"));
         let (new, old, main) = (signed("new"), signed("old"), signed("main"));
         let list = format!("AAAA , {old} ");
@@ -247,14 +250,14 @@ mod tests {
         assert_eq!(signature, sign("new", &v3_payload("POST", URL, &cut, rest)), "the two sign alike");
         let sent = |params, nonce| {
             let headers = SignatureHeaders { v3: Some(&signature), v3_nonce: Some(nonce), ..Default::default() };
-            verify(&tokens(), headers, Request { method: "POST", url: URL, params })
+            verify(&tokens(), headers, SignedRequest { method: "POST", url: URL, params })
         };
         assert_eq!(sent(&words, "123"), Ok(Proof::V3));
         assert_eq!(sent(&cut, rest), Err(SignatureError::ImproperNonce));
     }
 
     #[test]
-    fn a_good_v2_pair_never_replaces_a_bad_v3_one() {
+    fn a_valid_v2_signature_never_replaces_an_invalid_v3_one() {
         let v2 = sign("new", &v2_payload(URL, "n"));
         let good = SignatureHeaders { v2: Some(&v2), v2_nonce: Some("n"), ..Default::default() };
         assert_eq!(check(good), Ok(Proof::V2));
@@ -266,20 +269,20 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_proved_without_a_signature_a_nonce_and_a_token() {
+    fn without_a_signature_a_nonce_and_a_token_nothing_is_proved() {
         assert_eq!(check(SignatureHeaders::default()), Err(SignatureError::Missing));
         let v2 = sign("new", &v2_payload(URL, ""));
         let empty_nonce = SignatureHeaders { v2: Some(&v2), v2_nonce: Some(""), ..Default::default() };
         assert_eq!(check(empty_nonce), Err(SignatureError::NoNonce));
         let by_nobody = sign("", &v2_payload(URL, "n"));
         let headers = SignatureHeaders { v2: Some(&by_nobody), v2_nonce: Some("n"), ..Default::default() };
-        let request = Request { method: "POST", url: URL, params: &[] };
+        let request = SignedRequest { method: "POST", url: URL, params: &[] };
         let nobody = Tokens::new([String::new().into()], [String::new().into()]);
         assert_eq!(verify(&nobody, headers, request), Err(SignatureError::Mismatch));
     }
 
     #[test]
-    fn parameters_of_a_get_sign_alike_in_the_query_and_beside_it() {
+    fn parameters_of_a_get_give_the_same_string_in_the_query_and_beside_it() {
         let params = [("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())];
         let beside = v3_payload("GET", "https://h/x", &params, "n");
         assert_eq!(beside, "https://h/x?a=1&b=2.n");

@@ -1,7 +1,7 @@
-//! How many SMS a text takes: the arithmetic of GSM-7 and UCS-2, which is what Plivo bills by.
+//! How many SMS a text takes, in GSM-7 or UCS-2: the number that Plivo bills.
 //!
-//! It knows the default alphabet and its extension table only. National shift tables, which would spell Turkish
-//! or Portuguese in seven bits, are not used: Plivo documents GSM-7 and UCS-2 alone.
+//! Only the default alphabet and its extension table are used. National shift tables could encode Turkish or Portuguese in
+//! seven bits, but Plivo documents GSM-7 and UCS-2 alone. Written by hand: this is two tables and one division.
 //! Sources: 3GPP TS 23.038, 6.2.1 and 6.2.1.1; plivo.com/docs/messaging/api/message/send-a-message
 //! (160 and 153, 70 and 67 per unit).
 
@@ -9,18 +9,17 @@
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZ\
                      ÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 
-/// What stands behind the escape: two septets each.
+/// The extension table: an escape and a character, so two septets each.
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
-/// Septets a text takes in GSM-7, `None` if it has a character beyond it.
+/// The number of septets in GSM-7; `None` if a character is outside it.
 pub fn septets(text: &str) -> Option<usize> {
     text.chars().map(septets_of).sum()
 }
 
-/// How many SMS a text is sent as, at least one.
+/// The number of SMS that a text is sent as, at least one.
 ///
-/// Parts are filled as they are sent: neither an escape with its character nor a surrogate pair is split, so a part
-/// may end a septet early.
+/// An escape sequence or a surrogate pair is never split between two SMS, so one may end a septet early.
 pub fn units(text: &str) -> usize {
     match septets(text) {
         Some(all) if all <= 160 => 1,
@@ -55,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_alphabet_has_127_characters_and_ten_behind_the_escape() {
+    fn the_alphabet_has_127_characters_and_the_extension_ten() {
         assert_eq!(BASIC.chars().count(), 127);
         assert_eq!(EXTENSION.chars().count(), 10);
         assert!(BASIC.chars().all(|c| septets_of(c) == Some(1)));
@@ -64,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_it_is_not_counted_in_septets() {
+    fn a_text_outside_the_alphabet_has_no_septets() {
         for text in ["ç", "í", "`", "’", "ş", "я", "\u{a0}", "\t", "🦀"] {
             assert_eq!(septets(text), None, "{text:?}");
         }
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_several_units() {
+    fn a_long_text_takes_several_sms() {
         for (piece, count, expected) in [
             ("", 0, 1),
             ("a", 160, 1),
@@ -95,8 +94,8 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_not_split_between_parts() {
-        // 76 pairs and one septet left over in each part: 153 pairs need a third, though 306 septets would fit two.
+    fn a_pair_is_never_split_between_sms() {
+        // One septet of each SMS stays unused: 153 pairs need a third SMS, though 306 septets would fit two.
         assert_eq!(units(&"€".repeat(152)), 2);
         assert_eq!(units(&"€".repeat(153)), 3);
         assert_eq!(units(&"🦀".repeat(66)), 2);

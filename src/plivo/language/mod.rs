@@ -1,14 +1,13 @@
-//! What a text says and what a call says, in each language: [`Languages`] finds the [`Language`] of a locale.
+//! The wordings of texts and calls: [`Languages`] finds the [`Language`] of a locale.
 //!
-//! The sentences are data, in `languages.json`, and a deployment may override them in the same shape. This is where
-//! they are found, not where they are put together: [`text`](super::text) makes the message,
-//! [`answer`](super::answer) the voice XML. Nothing here knows a brand or a code, and nothing changes once made.
+//! The sentences are data, in `languages.json`; a deployment may override them in the same shape. This module finds them
+//! and does not compose messages: [`text`](super::text) writes the text, [`answer`](super::answer) the voice XML.
 //!
-//! A language without a voice is spoken to in English, and its texts stay its own. Voices: Amazon Polly's standard
-//! ones, of which Plivo offers "27 languages and more than 40 voices" (docs.plivo.com/docs/voice/concepts/ssml;
-//! names from docs.aws.amazon.com/polly/latest/dg/standard-voices.html). Where Polly has several, the data has the one
-//! that was there first, since Plivo does not say which of the later ones it took over. Plivo's own `WOMAN` speaks no
-//! language that Polly does not (plivo.com/docs/voice/xml/audio-output), so only an override names it.
+//! A language without a voice is spoken to in English, and keeps its own texts. Voices are Amazon Polly's standard ones, of
+//! which Plivo offers "27 languages and more than 40 voices" (docs.plivo.com/docs/voice/concepts/ssml; names from
+//! docs.aws.amazon.com/polly/latest/dg/standard-voices.html). Where Polly has several, the data has the oldest, because
+//! Plivo does not say which later ones it offers. Plivo's own `WOMAN` speaks no language that Polly lacks
+//! (plivo.com/docs/voice/xml/audio-output), so only an override names it.
 
 mod read;
 mod template;
@@ -18,11 +17,12 @@ use std::collections::HashMap;
 pub(super) use template::is_in_xml;
 pub use template::{Piece, Template};
 
-/// The language of those whose own is unknown, and of calls that nobody could speak otherwise.
+/// The language for unknown locales, and of calls in a language without a voice.
 const ENGLISH: &str = "en";
 
-/// Other names of languages: what was renamed (IANA subtag registry), and who reads whose script.
-/// A language of one's own under such a name goes before it.
+/// Other tags of built-in languages: renamed subtags (IANA subtag registry), and regions by script.
+///
+/// A language that a deployment adds under such a tag has precedence.
 const ALIASES: &[(&str, &str)] = &[
     ("no", "nb"),
     ("nn", "nb"),
@@ -40,16 +40,16 @@ const ALIASES: &[(&str, &str)] = &[
 /// Longer than any language tag: RFC 5646, 4.4.1 asks for room for 35 characters.
 const TAG_MAX: usize = 100;
 
-/// All languages, found by locale. Made once, at start.
+/// All languages, found by locale.
 #[derive(Clone, Debug)]
 pub struct Languages {
     all: Vec<Language>,
     english: usize,
-    /// By tag in lower case, aliases included.
+    /// From lower-case tag, aliases included, to index.
     by_tag: HashMap<String, usize>,
 }
 
-/// One language: its sentences, and who speaks them.
+/// The sentences and the voice of one language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Language {
     tag: String,
@@ -58,7 +58,7 @@ pub struct Language {
     speech: Speech,
 }
 
-/// What a call says, and in whose voice.
+/// The sentences of a call, and their voice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Speech {
     pub(super) voice: String,
@@ -72,20 +72,20 @@ pub struct Speech {
 }
 
 impl Languages {
-    /// The languages that come with the program.
+    /// The built-in languages.
     ///
     /// # Panics
-    /// If its data were faulty, which a test rules out.
+    /// When the built-in data is faulty, which a test rules out.
     pub fn built_in() -> Self {
         Self::with_overrides("{}").unwrap_or_else(|faults| unreachable!("languages.json: {faults:?}"))
     }
 
-    /// The same, with sentences or whole languages of one's own: an object by BCP 47 tag, in the shape of
-    /// `languages.json`. A field that is given replaces that of a built-in language, and with it that of those
-    /// that are `like` it.
+    /// The built-in languages with overrides: a JSON object by BCP 47 tag, shaped like `languages.json`.
+    ///
+    /// A given field replaces the built-in one, and that of the languages that are `like` this one.
     ///
     /// # Errors
-    /// One line per fault, which names tag and field.
+    /// One line per fault, with tag and field.
     pub fn with_overrides(json: &str) -> Result<Self, Vec<String>> {
         let all = read::languages(json)?;
         let mut by_tag: HashMap<String, usize> = all.iter().enumerate().map(|(at, l)| (key(&l.tag), at)).collect();
@@ -98,8 +98,9 @@ impl Languages {
         Ok(Self { all, english, by_tag })
     }
 
-    /// The language of a locale: the longest of its tags that is known, subtags dropped from the right (RFC 4647,
-    /// 3.4), else English. Case does not matter, and `_` is as good as `-`.
+    /// The language of a locale, else English.
+    ///
+    /// Subtags are dropped from the right until a tag is known (RFC 4647, 3.4). Case is ignored, and `_` counts as `-`.
     pub fn of(&self, locale: &str) -> &Language {
         let key = if locale.len() <= TAG_MAX { key(locale) } else { String::new() };
         let mut tag = Some(key.as_str());
@@ -112,19 +113,19 @@ impl Languages {
         &self.all[self.english]
     }
 
-    /// Each of them once, by tag.
+    /// Each language once, by tag.
     pub fn iter(&self) -> impl Iterator<Item = &Language> {
         self.all.iter()
     }
 }
 
 impl Language {
-    /// Its BCP 47 tag, as `pt-PT`.
+    /// The BCP 47 tag, such as `pt-PT`.
     pub fn tag(&self) -> &str {
         &self.tag
     }
 
-    /// The wording of a text. It names the brand if there is one; how long it becomes is the caller's business.
+    /// The wording of a text, with the brand if there is one. The caller limits its length.
     pub fn text(&self, code: &str, brand: Option<&str>) -> String {
         match brand {
             Some(brand) => self.text_brand.fill(code, brand),
@@ -132,19 +133,19 @@ impl Language {
         }
     }
 
-    /// The language a call speaks, in Polly's words, as `cmn-CN`. It is English's where nobody speaks this one.
+    /// The spoken language as Polly names it, such as `cmn-CN`; English's where this one has no voice.
     pub fn speech_tag(&self) -> &str {
         &self.speech.tag
     }
 
-    /// What a call says.
+    /// The sentences of a call.
     pub(super) fn speech(&self) -> &Speech {
         &self.speech
     }
 }
 
 impl Speech {
-    /// Whether its voice understands SSML; Plivo's own do not (docs.plivo.com/docs/voice/concepts/ssml).
+    /// Whether the voice supports SSML; Plivo's own do not (docs.plivo.com/docs/voice/concepts/ssml).
     pub(super) fn has_ssml(&self) -> bool {
         self.voice.starts_with("Polly.")
     }

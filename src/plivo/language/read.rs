@@ -1,29 +1,29 @@
-//! Reads languages from JSON: the built-in ones, then what a deployment puts over them.
+//! Parses languages from JSON: the built-in ones, then a deployment's overrides.
 //!
-//! Every fault is found before anything is refused, so that a file is mended in one go.
+//! It collects every fault, so that an operator can correct a file in one go.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::template::{Places, Template};
+use super::template::{Placeholders, Template};
 use super::{ENGLISH, Language, Speech, key};
 use crate::plivo::units::units;
 
 const BUILT_IN: &str = include_str!("languages.json");
 
 const TEXTS: [&str; 2] = ["text", "text_brand"];
-/// All or none of these: a call is not spoken half in English.
+/// A language has all of these or none, so that no call is spoken half in English.
 const SPEECH: [&str; 8] =
     ["voice", "speech_tag", "speech", "speech_brand", "again", "confirm", "confirm_brand", "goodbye"];
-/// Whose fields stand in for those that are missing.
+/// Names the language whose fields replace missing ones.
 const LIKE: &str = "like";
 
-/// Every text fits one unit with the longest code and a brand of this length.
+/// Every text must be one SMS with the longest code and a brand of this length.
 const LONGEST_CODE: &str = "0000000000";
 const BRAND: &str = "aaaaaaaaaaaaaaaaaaaa";
 
-/// Languages by tag in lower case.
+/// Languages by lower-case tag.
 type Entries = BTreeMap<String, Entry>;
 
 struct Entry {
@@ -31,7 +31,7 @@ struct Entry {
     fields: BTreeMap<String, String>,
 }
 
-/// All languages, each complete.
+/// Parses all languages; each is complete.
 pub(super) fn languages(overrides: &str) -> Result<Vec<Language>, Vec<String>> {
     let mut faults = Faults::default();
     let mut entries = entries(BUILT_IN, &mut faults);
@@ -42,7 +42,7 @@ pub(super) fn languages(overrides: &str) -> Result<Vec<Language>, Vec<String>> {
             .fields
             .extend(given.fields);
     }
-    // English comes first: it lends its speech to those that have none.
+    // English comes first: languages without speech use its speech.
     let english = Fields::of(ENGLISH, &entries, &mut faults).and_then(|fields| fields.speech(&mut faults));
     let complete = |(key, entry): (&String, &Entry)| {
         let fields = Fields::of(key, &entries, &mut faults)?;
@@ -54,7 +54,7 @@ pub(super) fn languages(overrides: &str) -> Result<Vec<Language>, Vec<String>> {
     faults.none_or(all)
 }
 
-/// Lines that name tag and field, each once: a fault that others inherit is one fault.
+/// Fault lines, each once, because an inherited fault is one fault.
 #[derive(Default)]
 struct Faults(BTreeSet<String>);
 
@@ -82,9 +82,9 @@ fn entries(json: &str, faults: &mut Faults) -> Entries {
         }
     };
     for ((tag, value), i) in given.into_iter().zip(1..) {
-        // What does not look like one may be anything, a secret from another file too.
+        // A name that is no tag is not repeated: it may be a secret from another file.
         if !is_tag(&tag) {
-            faults.0.insert(format!("entry {i} has a name that is no language tag, as pt-BR is"));
+            faults.0.insert(format!("entry {i} has a name that is not a language tag, such as pt-BR"));
             continue;
         }
         let Value::Object(object) = value else {
@@ -95,21 +95,21 @@ fn entries(json: &str, faults: &mut Faults) -> Entries {
         for (field, value) in object {
             let is_known = TEXTS.contains(&field.as_str()) || SPEECH.contains(&field.as_str()) || field == LIKE;
             match value {
-                _ if !is_known => faults.add(&tag, shown(&field), "is no field of a language"),
+                _ if !is_known => faults.add(&tag, shown(&field), "is not a field of a language"),
                 Value::String(text) => {
                     fields.insert(field, text);
                 }
-                _ => faults.add(&tag, &field, "must be text"),
+                _ => faults.add(&tag, &field, "must be a string"),
             }
         }
         if entries.insert(key(&tag), Entry { tag: tag.clone(), fields }).is_some() {
-            faults.0.insert(format!("{tag}: is there twice"));
+            faults.0.insert(format!("{tag}: is listed twice"));
         }
     }
     entries
 }
 
-/// A language's own fields and, behind them, those of whom it is like.
+/// A language's own fields, then those of the languages it is like.
 struct Fields<'a> {
     tag: &'a str,
     line: Vec<&'a Entry>,
@@ -122,11 +122,11 @@ impl<'a> Fields<'a> {
         while let Some((last, like)) = line.last().and_then(|last| Some((*last, last.fields.get(LIKE)?))) {
             match entries.get(&super::key(like)) {
                 None => {
-                    faults.add(&last.tag, LIKE, "names a language that is not there");
+                    faults.add(&last.tag, LIKE, "names a language that does not exist");
                     return None;
                 }
                 Some(next) if line.iter().any(|one| std::ptr::eq(*one, next)) => {
-                    faults.add(tag, LIKE, "goes round in a circle");
+                    faults.add(tag, LIKE, "refers back to itself");
                     return None;
                 }
                 Some(next) => line.push(next),
@@ -135,7 +135,7 @@ impl<'a> Fields<'a> {
         Some(Self { tag, line })
     }
 
-    /// A field and whose it is.
+    /// A field's text, with the tag of the language that defines it.
     fn find(&self, field: &str) -> Option<(&'a str, &'a str)> {
         self.line.iter().find_map(|entry| Some((entry.tag.as_str(), entry.fields.get(field)?.as_str())))
     }
@@ -144,7 +144,7 @@ impl<'a> Fields<'a> {
         SPEECH.iter().any(|field| self.find(field).is_some())
     }
 
-    /// A field that must be there.
+    /// A required field.
     fn get(&self, field: &str, faults: &mut Faults) -> Option<(&'a str, &'a str)> {
         let found = self.find(field);
         if found.is_none() {
@@ -153,9 +153,9 @@ impl<'a> Fields<'a> {
         found
     }
 
-    fn template(&self, field: &str, places: Places, faults: &mut Faults) -> Option<Template> {
+    fn template(&self, field: &str, placeholders: Placeholders, faults: &mut Faults) -> Option<Template> {
         let (tag, text) = self.get(field, faults)?;
-        match Template::parse(text, places) {
+        match Template::parse(text, placeholders) {
             Ok(template) => Some(template),
             Err(all) => {
                 all.iter().for_each(|why| faults.add(tag, field, why));
@@ -165,11 +165,11 @@ impl<'a> Fields<'a> {
     }
 
     fn text(&self, field: &str, faults: &mut Faults) -> Option<Template> {
-        let places = Places { code: true, brand: field.ends_with("_brand") };
-        let template = self.template(field, places, faults)?;
+        let placeholders = Placeholders { code: true, brand: field.ends_with("_brand") };
+        let template = self.template(field, placeholders, faults)?;
         if units(&template.fill(LONGEST_CODE, BRAND)) > 1 {
             let brand =
-                if places.brand { format!(" and a brand of {} characters", BRAND.len()) } else { String::new() };
+                if placeholders.brand { format!(" and a brand of {} characters", BRAND.len()) } else { String::new() };
             let (tag, _) = self.find(field)?;
             faults.add(tag, field, &format!("is more than one SMS with a code of 10 digits{brand}"));
             return None;
@@ -178,8 +178,9 @@ impl<'a> Fields<'a> {
     }
 
     fn speech(&self, faults: &mut Faults) -> Option<Speech> {
-        let mut said =
-            |field: &str, code: bool| self.template(field, Places { code, brand: field.ends_with("_brand") }, faults);
+        let mut said = |field: &str, code: bool| {
+            self.template(field, Placeholders { code, brand: field.ends_with("_brand") }, faults)
+        };
         let (code, code_brand) = (said("speech", true), said("speech_brand", true));
         let (again, goodbye) = (said("again", false), said("goodbye", false));
         let (confirm, confirm_brand) = (said("confirm", false), said("confirm_brand", false));
@@ -190,8 +191,8 @@ impl<'a> Fields<'a> {
             }
             Some(text.to_owned())
         };
-        let voice = checked("voice", is_voice, "must be WOMAN, MAN, or one of Polly's, as Polly.Joanna");
-        let tag = checked("speech_tag", is_tag, "must be a language tag, as pt-BR is");
+        let voice = checked("voice", is_voice, "must be WOMAN, MAN or a Polly voice, such as Polly.Joanna");
+        let tag = checked("speech_tag", is_tag, "must be a language tag, such as pt-BR");
         Some(Speech {
             voice: voice?,
             tag: tag?,
@@ -205,7 +206,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A name, if it could be one that was misspelt.
+/// A field name to show, if it looks like a misspelt one; else a placeholder.
 pub(super) fn shown(name: &str) -> &str {
     let is_name = (1..=20).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     if is_name { name } else { "(a field)" }

@@ -1,71 +1,72 @@
-//! [`Template`]: a sentence with places for the code and the brand, taken apart once.
+//! [`Template`]: a sentence with placeholders for the code and the brand, parsed once.
 //!
-//! What is filled in is never looked at again, so a brand that reads `{code}` is only a strange brand.
+//! Inserted text is never parsed again, so a brand may contain `{code}`.
 
 /// A part of a [`Template`], in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// Words that stand as they are.
+    /// Literal words.
     Words(String),
-    /// Where the code goes.
+    /// The place of the code.
     Code,
-    /// Where the brand goes.
+    /// The place of the brand.
     Brand,
 }
 
-/// A sentence with its places.
+/// A parsed sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
 
-/// The places a template must have, each once, and may have no other.
+/// The placeholders that a template must contain once; it may contain no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct Placeholders {
     pub(super) code: bool,
     pub(super) brand: bool,
 }
 
 impl Template {
-    /// Takes a sentence apart.
+    /// Parses a sentence.
     ///
     /// # Errors
-    /// All that is wrong with it, each as what would follow its name.
-    pub(super) fn parse(text: &str, places: Places) -> Result<Self, Vec<String>> {
+    /// All faults, each worded to follow the field's name.
+    pub(super) fn parse(text: &str, expected: Placeholders) -> Result<Self, Vec<String>> {
         let (mut pieces, mut faults, mut rest) = (Vec::new(), Vec::new(), text);
         if text.trim().is_empty() {
             faults.push("is empty".to_owned());
         }
         if text.chars().any(|c| c.is_control() || !is_in_xml(c)) {
-            faults.push("has a control character".to_owned());
+            faults.push("contains a control character".to_owned());
         }
         while let Some(at) = rest.find(['{', '}']) {
             let (words, from) = rest.split_at(at);
             pieces.push(Piece::Words(words.to_owned()));
             let Some((name, after)) = from.strip_prefix('{').and_then(|inner| inner.split_once('}')) else {
-                faults.push("has a brace without its other half".to_owned());
+                faults.push("contains a brace without its counterpart".to_owned());
                 rest = "";
                 break;
             };
             match name {
                 "code" => pieces.push(Piece::Code),
                 "brand" => pieces.push(Piece::Brand),
-                _ => faults.push("has a placeholder that is neither {code} nor {brand}".to_owned()),
+                _ => faults.push("contains a placeholder other than {code} and {brand}".to_owned()),
             }
             rest = after;
         }
         pieces.push(Piece::Words(rest.to_owned()));
         pieces.retain(|piece| *piece != Piece::Words(String::new()));
-        for (place, name, wanted) in [(Piece::Code, "{code}", places.code), (Piece::Brand, "{brand}", places.brand)] {
-            match (pieces.iter().filter(|piece| **piece == place).count(), wanted) {
-                (0, true) => faults.push(format!("does not say where {name} goes")),
+        let expected = [(Piece::Code, "{code}", expected.code), (Piece::Brand, "{brand}", expected.brand)];
+        for (placeholder, name, is_expected) in expected {
+            match (pieces.iter().filter(|piece| **piece == placeholder).count(), is_expected) {
+                (0, true) => faults.push(format!("does not contain {name}")),
                 (1, true) | (0, false) => {}
-                (_, true) => faults.push(format!("has {name} more than once")),
-                (_, false) => faults.push(format!("has no use for {name}")),
+                (_, true) => faults.push(format!("contains {name} more than once")),
+                (_, false) => faults.push(format!("must not contain {name}")),
             }
         }
         if faults.is_empty() { Ok(Self(pieces)) } else { Err(faults) }
     }
 
-    /// The sentence with its places filled.
+    /// The sentence with code and brand inserted.
     pub fn fill(&self, code: &str, brand: &str) -> String {
         let filled = self.0.iter().map(|piece| match piece {
             Piece::Words(words) => words.as_str(),
@@ -75,13 +76,13 @@ impl Template {
         filled.collect()
     }
 
-    /// Its pieces, for those that fill a place with more than text.
+    /// The pieces, for callers that insert markup.
     pub fn pieces(&self) -> &[Piece] {
         &self.0
     }
 }
 
-/// Whether XML 1.0 can carry a character at all, escaped or not. Source: w3.org/TR/xml, 2.2.
+/// Whether XML 1.0 allows a character at all, escaped or not. Source: w3.org/TR/xml, 2.2.
 pub(in crate::plivo) fn is_in_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
@@ -90,11 +91,11 @@ pub(in crate::plivo) fn is_in_xml(c: char) -> bool {
 mod tests {
     use super::*;
 
-    const BOTH: Places = Places { code: true, brand: true };
-    const NONE: Places = Places { code: false, brand: false };
+    const BOTH: Placeholders = Placeholders { code: true, brand: true };
+    const NONE: Placeholders = Placeholders { code: false, brand: false };
 
     #[test]
-    fn what_is_filled_in_is_not_filled_in_again() {
+    fn inserted_text_is_not_parsed_again() {
         let template = Template::parse("{brand}: {code}.", BOTH).unwrap();
         assert_eq!(template.fill("482913", "Acme"), "Acme: 482913.");
         assert_eq!(template.fill("482913", "{code}{brand}"), "{code}{brand}: 482913.");
@@ -102,16 +103,16 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_a_sentence_is_named() {
-        let faults = |text, places| Template::parse(text, places).unwrap_err();
-        assert_eq!(faults("{code} {code} {brand}", BOTH), ["has {code} more than once"]);
-        assert_eq!(faults("x", BOTH), ["does not say where {code} goes", "does not say where {brand} goes"]);
-        assert_eq!(faults("{code}", NONE), ["has no use for {code}"]);
-        assert_eq!(faults("a {name} b", NONE), ["has a placeholder that is neither {code} nor {brand}"]);
-        assert_eq!(faults("a {name", NONE), ["has a brace without its other half"]);
-        assert_eq!(faults("a } b", NONE), ["has a brace without its other half"]);
+    fn every_fault_of_a_sentence_is_reported() {
+        let faults = |text, placeholders| Template::parse(text, placeholders).unwrap_err();
+        assert_eq!(faults("{code} {code} {brand}", BOTH), ["contains {code} more than once"]);
+        assert_eq!(faults("x", BOTH), ["does not contain {code}", "does not contain {brand}"]);
+        assert_eq!(faults("{code}", NONE), ["must not contain {code}"]);
+        assert_eq!(faults("a {name} b", NONE), ["contains a placeholder other than {code} and {brand}"]);
+        assert_eq!(faults("a {name", NONE), ["contains a brace without its counterpart"]);
+        assert_eq!(faults("a } b", NONE), ["contains a brace without its counterpart"]);
         assert_eq!(faults(" ", NONE), ["is empty"]);
-        assert_eq!(faults("a\nb", NONE), ["has a control character"]);
-        assert_eq!(faults("a\u{ffff}b", NONE), ["has a control character"]);
+        assert_eq!(faults("a\nb", NONE), ["contains a control character"]);
+        assert_eq!(faults("a\u{ffff}b", NONE), ["contains a control character"]);
     }
 }

@@ -6,7 +6,7 @@ fn faults(json: &str) -> Vec<String> {
 }
 
 #[test]
-fn there_are_more_than_thirty_languages_and_most_are_spoken() {
+fn there_are_more_than_fifty_languages_and_most_have_a_voice() {
     let languages = Languages::built_in();
     assert!(languages.iter().count() >= 50);
     let spoken = languages.iter().filter(|l| l.tag == "en" || l.speech != languages.of("en").speech).count();
@@ -53,7 +53,7 @@ fn a_locale_finds_its_language_by_dropping_subtags() {
 }
 
 #[test]
-fn every_text_is_one_unit_and_says_the_code_once() {
+fn every_text_is_one_sms_and_contains_the_code_once() {
     let languages = Languages::built_in();
     for language in languages.iter() {
         for length in 4..=10 {
@@ -62,7 +62,9 @@ fn every_text_is_one_unit_and_says_the_code_once() {
                 let text = language.text(code, brand);
                 assert_eq!(units(&text), 1, "{text}");
                 assert_eq!(text.matches(code).count(), 1, "{text}");
-                assert_eq!(text.chars().filter(char::is_ascii_digit).count(), length + digits(brand), "{text}");
+                let digits_of_brand = brand.map_or(0, |brand| brand.chars().filter(char::is_ascii_digit).count());
+                let digits = text.chars().filter(char::is_ascii_digit).count();
+                assert_eq!(digits, length + digits_of_brand, "{text}");
                 assert_eq!(text.contains(['{', '}']), brand.is_some_and(|b| b.contains('{')), "{text}");
                 assert!(brand.is_none_or(|brand| text.contains(brand)), "{text}");
             }
@@ -70,12 +72,8 @@ fn every_text_is_one_unit_and_says_the_code_once() {
     }
 }
 
-fn digits(brand: Option<&str>) -> usize {
-    brand.map_or(0, |brand| brand.chars().filter(char::is_ascii_digit).count())
-}
-
 #[test]
-fn languages_that_seven_bits_can_spell_are_spelled_in_seven_bits() {
+fn languages_that_gsm_7_can_encode_use_no_other_character() {
     let languages = Languages::built_in();
     let tags = "en es fr de it pt pt-PT nl sv nb da fi pl cs sk ro tr id ms fil hr bs sr sl et cy sw af";
     for tag in tags.split(' ') {
@@ -85,7 +83,7 @@ fn languages_that_seven_bits_can_spell_are_spelled_in_seven_bits() {
 }
 
 #[test]
-fn one_field_can_be_overridden_and_heirs_follow() {
+fn a_field_can_be_overridden_and_languages_like_it_follow() {
     let json = r#"{"EN":{"goodbye":"Bye."},"en-GB":{"text":"Your code: {code}"}}"#;
     let (plain, languages) = (Languages::built_in(), Languages::with_overrides(json).unwrap());
     assert_eq!(languages.of("en-AU").speech.goodbye.fill("", ""), "Bye.");
@@ -118,27 +116,27 @@ fn every_fault_names_its_tag_and_its_field() {
         ("", "is not JSON: line 1, column 0"),
         ("[]", "must be an object by language tag"),
         (r#"{"de":1}"#, "de: must be an object"),
-        (r#"{"de":{"txt":"x"}}"#, "de.txt: is no field of a language"),
-        (r#"{"de":{"text":7}}"#, "de.text: must be text"),
+        (r#"{"de":{"txt":"x"}}"#, "de.txt: is not a field of a language"),
+        (r#"{"de":{"text":7}}"#, "de.text: must be a string"),
         (r#"{"de":{"text":""}}"#, "de.text: is empty"),
-        (r#"{"de":{"text":"Hallo"}}"#, "de.text: does not say where {code} goes"),
-        (r#"{"de":{"text":"{code} {code}"}}"#, "de.text: has {code} more than once"),
-        (r#"{"de":{"text":"{code} {brand}"}}"#, "de.text: has no use for {brand}"),
-        (r#"{"de":{"text_brand":"{code}"}}"#, "de.text_brand: does not say where {brand} goes"),
-        (r#"{"de":{"text":"{code} {name}"}}"#, "de.text: has a placeholder that is neither {code} nor {brand}"),
-        (r#"{"de":{"text":"{code"}}"#, "de.text: has a brace without its other half"),
-        (r#"{"de":{"text":"{code}\n@evil.example #1"}}"#, "de.text: has a control character"),
-        (r#"{"de":{"again":"{code}"}}"#, "de.again: has no use for {code}"),
-        (r#"{"de":{"confirm_brand":"Hallo"}}"#, "de.confirm_brand: does not say where {brand} goes"),
-        (r#"{"de":{"voice":"Joanna"}}"#, "de.voice: must be WOMAN, MAN, or one of Polly's, as Polly.Joanna"),
-        (r#"{"de":{"voice":"Polly.\"/>"}}"#, "de.voice: must be WOMAN, MAN, or one of Polly's, as Polly.Joanna"),
-        (r#"{"de":{"speech_tag":"German!"}}"#, "de.speech_tag: must be a language tag, as pt-BR is"),
-        (r#"{"de":{"like":"xx"}}"#, "de.like: names a language that is not there"),
-        (r#"{"de":{"like":"fr"},"fr":{"like":"de"}}"#, "de.like: goes round in a circle"),
+        (r#"{"de":{"text":"Hallo"}}"#, "de.text: does not contain {code}"),
+        (r#"{"de":{"text":"{code} {code}"}}"#, "de.text: contains {code} more than once"),
+        (r#"{"de":{"text":"{code} {brand}"}}"#, "de.text: must not contain {brand}"),
+        (r#"{"de":{"text_brand":"{code}"}}"#, "de.text_brand: does not contain {brand}"),
+        (r#"{"de":{"text":"{code} {name}"}}"#, "de.text: contains a placeholder other than {code} and {brand}"),
+        (r#"{"de":{"text":"{code"}}"#, "de.text: contains a brace without its counterpart"),
+        (r#"{"de":{"text":"{code}\n@evil.example #1"}}"#, "de.text: contains a control character"),
+        (r#"{"de":{"again":"{code}"}}"#, "de.again: must not contain {code}"),
+        (r#"{"de":{"confirm_brand":"Hallo"}}"#, "de.confirm_brand: does not contain {brand}"),
+        (r#"{"de":{"voice":"Joanna"}}"#, "de.voice: must be WOMAN, MAN or a Polly voice, such as Polly.Joanna"),
+        (r#"{"de":{"voice":"Polly.\"/>"}}"#, "de.voice: must be WOMAN, MAN or a Polly voice, such as Polly.Joanna"),
+        (r#"{"de":{"speech_tag":"German!"}}"#, "de.speech_tag: must be a language tag, such as pt-BR"),
+        (r#"{"de":{"like":"xx"}}"#, "de.like: names a language that does not exist"),
+        (r#"{"de":{"like":"fr"},"fr":{"like":"de"}}"#, "de.like: refers back to itself"),
         (r#"{"th":{"goodbye":"ลาก่อน"}}"#, "th.voice: is missing"),
         (r#"{"eo":{"text":"{code}"}}"#, "eo.text_brand: is missing"),
-        (r#"{"d e":{"like":"de"}}"#, "entry 1 has a name that is no language tag, as pt-BR is"),
-        (r#"{"eo":{"like":"de"},"EO":{"like":"de"}}"#, "eo: is there twice"),
+        (r#"{"d e":{"like":"de"}}"#, "entry 1 has a name that is not a language tag, such as pt-BR"),
+        (r#"{"eo":{"like":"de"},"EO":{"like":"de"}}"#, "eo: is listed twice"),
     ] {
         let found = faults(json);
         assert!(found.iter().any(|line| line == expected), "{json}: {found:?}");
@@ -153,14 +151,14 @@ fn every_fault_names_its_tag_and_its_field() {
 }
 
 #[test]
-fn all_faults_are_found_at_once_and_an_inherited_one_is_told_once() {
+fn all_faults_are_reported_at_once_and_an_inherited_one_once() {
     let json = r#"{"en":{"again":"{code}","x":""},"fr":{"voice":"x"},"eo":{}}"#;
     let expected = [
-        "en.again: has no use for {code}",
-        "en.x: is no field of a language",
+        "en.again: must not contain {code}",
+        "en.x: is not a field of a language",
         "eo.text: is missing",
         "eo.text_brand: is missing",
-        "fr.voice: must be WOMAN, MAN, or one of Polly's, as Polly.Joanna",
+        "fr.voice: must be WOMAN, MAN or a Polly voice, such as Polly.Joanna",
     ];
     assert_eq!(faults(json), expected);
 }

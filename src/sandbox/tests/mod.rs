@@ -164,7 +164,7 @@ fn serve_receiver(
         let header = |name: &str| http.headers().get(name).and_then(|value| value.to_str().ok());
         let params: Vec<_> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
         let tokens = Tokens::new(["demo".into()], []);
-        let request = signature::Request {
+        let request = signature::SignedRequest {
             method: http.method().as_str(),
             url: &format!("{url}{}", http.uri()),
             params: &params,
