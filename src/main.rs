@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use phlo_2fa::app::{Application, Options};
-use phlo_2fa::config::{Config, local_url};
+use phlo_2fa::config::{Config, SimulatorConfig, local_url};
 use phlo_2fa::doctor::{self, Finding, Unwell};
 use phlo_2fa::export::{self, ExportOptions};
 use phlo_2fa::replay::{self, PlayedPolicy, ReplayOptions, TraceSource};
@@ -250,7 +250,7 @@ fn welcome(config: &Config, url: &str, has_page: bool) -> String {
 }
 
 async fn simulate(local: LocalPlivo) -> anyhow::Result<()> {
-    let config = Config::simulate(env())?;
+    let config = SimulatorConfig::read(env())?;
     telemetry::init(config.log_format);
     let stopped = signal();
     let listener = listen(config.bind)?;

@@ -5,7 +5,7 @@ use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::plivo::callback::{AnswerCallback, CallCallback, Params, PhloCallback, TextCallback};
 use phlo_2fa::plivo::reference::{self, Purpose};
-use phlo_2fa::plivo::signature::{self, Proof, SignedRequest, SignatureError, SignatureHeaders, Tokens};
+use phlo_2fa::plivo::signature::{self, Proof, SignatureError, SignatureHeaders, SignedRequest, Tokens};
 use phlo_2fa::store::{StoredRecord, record};
 use phlo_2fa::verification::VerificationId;
 use secrecy::SecretSlice;
@@ -42,7 +42,7 @@ pub fn signature(data: &[u8]) {
     let params: Vec<_> = lines.map(|line| line.split_once('=').unwrap_or((line, ""))).collect();
     let params: Vec<_> = params.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let tokens = Tokens::new(["a-token".into(), "another".into()], ["the-main-one".into()]);
-    let request = Request { method, url, params: &params };
+    let request = SignedRequest { method, url, params: &params };
     let headers = SignatureHeaders { v2, ma_v2, v2_nonce, v3, ma_v3, v3_nonce };
     assert!(signature::verify(&tokens, headers, request).is_err(), "nobody signed this");
     // And whatever it is, what is signed is proved, unless its nonce may hold a part of it.

@@ -1,4 +1,4 @@
-//! What a demo has where nothing was set.
+//! The defaults of a demo, which requires no settings.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -6,14 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::check;
-use super::raw::Raw;
+use super::read::RawSettings;
 
 pub(super) const AUTH_ID: &str = "MADEMO00000000000000";
-/// No secret: whoever can reach a demo may see all of it.
+/// Not a secret: a demo hides nothing from those who reach it.
 const DEMO_KEY: &str = "phlo-2fa-demo-phlo-2fa-demo-phlo-2fa-demo00";
 const PLIVO_URL: &str = "http://127.0.0.1:8081";
 
-/// Where something that listens on `bind` is reached from this machine.
+/// The URL at which this machine reaches a server that listens on `bind`.
 pub fn local_url(bind: SocketAddr) -> String {
     let host = match bind {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -23,7 +23,7 @@ pub fn local_url(bind: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(host, bind.port()))
 }
 
-impl Raw {
+impl RawSettings {
     pub(super) fn fill_in_demo_account(&mut self) {
         self.plivo_auth_id.get_or_insert_with(|| AUTH_ID.into());
         self.plivo_auth_token.get_or_insert_with(|| "demo".into());
@@ -35,20 +35,20 @@ impl Raw {
         if !self.no_phlo {
             self.phlo_id.get_or_insert_with(|| check::PHLO_ID_EXAMPLE.into());
         }
-        // A local Plivo serves both on one port, so one of them set stands for the other.
+        // A local Plivo serves both on one port, so the one that is set stands for the other.
         let origin = self.plivo_api_url.clone().or(self.plivo_phlo_url.clone()).unwrap_or(PLIVO_URL.into());
         let api = self.plivo_api_url.get_or_insert(origin.clone()).clone();
         let phlo = self.plivo_phlo_url.get_or_insert(origin).clone();
         let local = check::is_loopback(&api) && check::is_loopback(&phlo);
         if local {
-            self.limits_wider = 100;
+            self.limits_factor = 100;
             self.countries.get_or_insert_with(|| "*".into());
         }
         let bind = self.bind.get_or_insert_with(|| "127.0.0.1:8080".into()).parse();
-        // An address that cannot be read is a fault of its own; this only keeps it from being two.
+        // An invalid address is one fault already; this avoids a second one for PUBLIC_URL.
         let own = bind.map_or_else(|_| "http://127.0.0.1:8080".into(), local_url);
         self.public_url.get_or_insert(own);
-        // In a Redis the demo's verifications outlive it, and must be readable to the next one.
+        // In Redis the verifications outlive this demo, and the next one must be able to read them.
         self.secret_key.get_or_insert_with(|| if self.redis_url.is_some() { DEMO_KEY.into() } else { random_text() });
         self.redis_url.get_or_insert_with(|| "memory://".into());
         self.callback_secret.get_or_insert_with(random_text);

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::check::{self, ConfigErrors, Faults, Ruled};
-use super::raw::Raw;
+use super::check;
+use super::faults::{Checked, ConfigErrors, Faults};
+use super::read::RawSettings;
 use crate::store::redis::CaCertificates;
 
 /// `export` reads these alone: any other setting may be missing or wrong.
@@ -38,7 +39,7 @@ impl ExportConfig {
         let mut faults = Faults::default();
         let is_needed =
             |name: &str| NEEDED.contains(&name) || NEEDED.contains(&name.strip_suffix("_FILE").unwrap_or(name));
-        let raw = Raw::read(env.into_iter().filter(|(name, _)| is_needed(name)), &mut faults);
+        let raw = RawSettings::read(env.into_iter().filter(|(name, _)| is_needed(name)), &mut faults);
         let key_example = "$(openssl rand -base64 32)";
         let redis_url = faults.defaulted("REDIS_URL", raw.redis_url, reachable_url);
         let redis_ca = faults.optional("REDIS_CA_FILE", raw.redis_ca_file, check::ca_file, "/etc/ssl/redis-ca.pem");
@@ -61,7 +62,7 @@ impl ExportConfig {
     }
 }
 
-fn reachable_url(text: &str) -> Ruled<SecretString> {
+fn reachable_url(text: &str) -> Checked<SecretString> {
     let url = check::redis_url(text)?;
     if url.expose_secret().starts_with("memory:") {
         return Err(
@@ -72,7 +73,7 @@ fn reachable_url(text: &str) -> Ruled<SecretString> {
 }
 
 /// The apps in `API_KEYS` and the legacy app. Secrets are not used, so a demo's short ones will do.
-fn apps(text: &str) -> Ruled<Vec<String>> {
+fn apps(text: &str) -> Checked<Vec<String>> {
     let names: BTreeSet<String> = check::api_keys(text, true)?.into_iter().map(|key| key.app).collect();
     Ok(names.into_iter().filter(|name| name != LEGACY_APP).chain([LEGACY_APP.to_owned()]).collect())
 }

@@ -1,18 +1,18 @@
-//! `GUARD`, `LIMIT_…`, `DAILY_BUDGET` and `BLOCKED_RANGES`.
+//! The settings `GUARD`, `LIMIT_…` and `DAILY_BUDGET`.
 
-use super::check::{Faults, Ruled};
-use super::raw::Raw;
+use super::faults::{Checked, Faults};
+use super::read::RawSettings;
 use crate::guard::{Guard, GuessRules, LimitPair, Limits};
 
-/// What calls have of the limits of all attempts, where nothing is said.
-const CALLS_SHARE: u64 = 5;
-/// The prefix breaker, where nothing is said: so many times what a prefix may have, within so many of its windows.
-const UNVERIFIED: (u64, u32) = (2, 6);
+/// By default the limit on calls is this fraction of the limit on attempts.
+const CALLS_DIVISOR: u64 = 5;
+/// The default of `LIMIT_UNVERIFIED`: factors on the maximum and the window of `LIMIT_PREFIX`.
+const UNVERIFIED_FACTORS: (u64, u32) = (2, 6);
 
-impl Raw {
-    /// All limits; those that are not set are `self.limits_wider` times as wide as their defaults.
+impl RawSettings {
+    /// Checks all limits. The defaults of those that are not set are multiplied by `self.limits_factor`.
     pub(super) fn guard(&mut self, faults: &mut Faults) -> Option<Guard> {
-        let wider = self.limits_wider.max(1);
+        let factor = self.limits_factor.max(1);
         let number = [self.limit_number.take(), self.limit_number_call.take()];
         let prefix = [self.limit_prefix.take(), self.limit_prefix_call.take()];
         let country = [self.limit_country.take(), self.limit_country_call.take()];
@@ -21,11 +21,11 @@ impl Raw {
         let total = [self.limit_total.take(), self.limit_total_call.take()];
         let mut pair = |name: &str, [any, call]: [Option<String>; 2], call_default: Option<&str>| {
             let is_own = any.is_some();
-            let any = faults.defaulted(name, any, rule).map(|any| if is_own { any } else { any.times(wider) });
+            let any = faults.defaulted(name, any, limits).map(|any| if is_own { any } else { any.times(factor) });
             let call = match (call, call_default) {
-                (None, None) => any.clone().map(|any| any.divided_by(CALLS_SHARE)),
-                (None, Some(default)) => default.parse::<Limits>().ok().map(|call| call.times(wider)),
-                (Some(text), _) => faults.optional(&format!("{name}_CALL"), Some(text), rule, "3/10m,6/1d"),
+                (None, None) => any.clone().map(|any| any.divided_by(CALLS_DIVISOR)),
+                (None, Some(default)) => default.parse::<Limits>().ok().map(|call| call.times(factor)),
+                (Some(text), _) => faults.optional(&format!("{name}_CALL"), Some(text), limits, "3/10m,6/1d"),
             };
             Some(LimitPair { any: any?, call: call? })
         };
@@ -36,7 +36,7 @@ impl Raw {
         let ip = pair("LIMIT_IP", ip, None);
         let total = pair("LIMIT_TOTAL", total, None);
         let unverified = match self.limit_unverified.take() {
-            Some(text) => faults.optional("LIMIT_UNVERIFIED", Some(text), rule, "40/1h"),
+            Some(text) => faults.optional("LIMIT_UNVERIFIED", Some(text), limits, "40/1h"),
             None => prefix.as_ref().map(|prefix| widened(&prefix.any)),
         };
         let is_monitor = faults.defaulted("GUARD", self.guard.take(), |text| match text {
@@ -49,9 +49,9 @@ impl Raw {
             "none" => Ok(None),
             _ => Some(text.parse().ok().filter(|dollars: &f64| (0.0..=1e9).contains(dollars)))
                 .filter(Option::is_some)
-                .ok_or_else(|| "must be US dollars, as 50, or none".into()),
+                .ok_or_else(|| "must be US dollars, such as 50, or none".into()),
         })?;
-        let budget = budget.map(|dollars: f64| if is_set { dollars } else { dollars * wider as f64 });
+        let budget = budget.map(|dollars: f64| if is_set { dollars } else { dollars * factor as f64 });
         Some(Guard {
             is_monitor: is_monitor?,
             number: number?,
@@ -65,24 +65,25 @@ impl Raw {
         })
     }
 
+    /// Checks the limit on wrong codes.
     pub(super) fn guesses(&mut self, faults: &mut Faults) -> Option<GuessRules> {
         faults.defaulted("LIMIT_GUESSES", self.limit_guesses.take(), |text| {
-            let limits = rule(text)?;
+            let limits = self::limits(text)?;
             GuessRules::new(limits)
-                .ok_or_else(|| "must allow 1000 at most, not look back further than a day, and not be none".into())
+                .ok_or_else(|| "must allow at most 1000 within at most a day, and must not be none".into())
         })
     }
 }
 
-fn rule(text: &str) -> Ruled<Limits> {
+fn limits(text: &str) -> Checked<Limits> {
     text.parse().map_err(|wrong: crate::guard::limit::InvalidLimits| wrong.to_string())
 }
 
 fn widened(prefix: &Limits) -> Limits {
     let mut limits = Limits(prefix.0.iter().take(1).copied().collect());
     for limit in &mut limits.0 {
-        limit.max = limit.max.saturating_mul(UNVERIFIED.0);
-        limit.window = (limit.window * UNVERIFIED.1).min(crate::guard::limit::WINDOW_MAX);
+        limit.max = limit.max.saturating_mul(UNVERIFIED_FACTORS.0);
+        limit.window = (limit.window * UNVERIFIED_FACTORS.1).min(crate::guard::limit::WINDOW_MAX);
     }
     limits
 }
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_as_documented_and_a_demos_a_hundred_times_wider() {
+    fn limits_are_as_documented_and_a_hundred_times_wider_in_a_demo() {
         let guard = Config::serve(set(&[])).unwrap().guard;
         let shown = |pair: &LimitPair| format!("{} {}", pair.any, pair.call);
         assert_eq!(shown(&guard.number), "5/10m,20/1d 3/10m,6/1d");

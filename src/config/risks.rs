@@ -1,4 +1,4 @@
-//! What `serve` allows and yet says at start.
+//! Settings that `serve` accepts and warns about at start.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Config, check};
 use crate::plivo::units::septets;
 
 impl Config {
-    /// What is allowed and yet likely to be regretted.
+    /// One warning for each risky setting.
     pub(super) fn risks(&self) -> Vec<String> {
         let real = !self.plivo_is_local();
         let main_or_sub = self.plivo_auth_id.starts_with("MA") || self.plivo_auth_id.starts_with("SA");
@@ -20,34 +20,34 @@ impl Config {
         [
             (
                 self.phlo_id.is_some() && self.callback_secrets.is_empty(),
-                "CALLBACK_SECRET is not set: Plivo does not sign what a PHLO reports, so only refs prove its origin",
+                "CALLBACK_SECRET is not set: Plivo does not sign a PHLO's reports, so refs alone prove their origin",
             ),
             (short, "CALLBACK_SECRET is shorter than 20 characters, so it can be guessed"),
             (
                 self.redis_url.expose_secret().starts_with("memory:"),
-                "REDIS_URL is memory: every verification is lost on restart, and there can be one process only",
+                "REDIS_URL is memory: every verification is lost on restart, and only one process can run",
             ),
             // Auth ids are 20 characters, MA… or SA…; the SDKs refuse others. Source: plivo-python.
             (
                 self.plivo_auth_id.len() != 20 || !main_or_sub,
-                "PLIVO_AUTH_ID does not look like one: they have 20 characters and begin with MA or SA",
+                "PLIVO_AUTH_ID does not look like an auth id: those have 20 characters and begin with MA or SA",
             ),
-            (clear, "PLIVO_API_URL or PLIVO_PHLO_URL is http: codes and the auth token travel readable"),
-            (real && !reachable, "PUBLIC_URL is this machine: Plivo cannot reach it, so no report will come back"),
+            (clear, "PLIVO_API_URL or PLIVO_PHLO_URL is http: codes and the auth token are sent unencrypted"),
+            (real && !reachable, "PUBLIC_URL is this machine: Plivo cannot reach it, so no report will arrive"),
             (
                 real && reachable && self.public_url.starts_with("http:"),
-                "PUBLIC_URL is http: refs and the callback secret travel readable",
+                "PUBLIC_URL is http: refs and the callback secret are sent unencrypted",
             ),
             (
                 self.brand.as_deref().is_some_and(|brand| septets(brand).is_none()),
-                "BRAND has characters that take a text from 160 to 70: where it would need a second SMS it is left out",
+                "BRAND has characters outside GSM-7, which shorten an SMS from 160 to 70 characters: it is left out of longer texts",
             ),
             (
                 self.legacy_routes,
-                "LEGACY_ROUTES is true: whoever reaches this port can have any number of COUNTRIES texted and called, \
-                 and numbers and codes stand in URLs, which proxies log",
+                "LEGACY_ROUTES is true: any client that reaches this port can request texts and calls to COUNTRIES without a \
+                 key, and URLs contain numbers and codes, which proxies log",
             ),
-            (self.code_ttl < Duration::from_secs(30), "CODE_TTL is under 30 s: most texts take longer to be typed in"),
+            (self.code_ttl < Duration::from_secs(30), "CODE_TTL is under 30 s: most users need longer to receive and type a code"),
         ]
         .into_iter()
         .filter(|(applies, _)| *applies)

@@ -1,8 +1,7 @@
-//! The shapes of settings that no other module has a type for.
+//! Types of settings that belong to no other module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use secrecy::SecretString;
@@ -10,54 +9,54 @@ use secrecy::SecretString;
 use crate::phone::{Country, InvalidNumber, PhoneNumber, SpecialRange};
 use crate::verification::Code;
 
-/// One secret of one app. An app has several while a secret is being replaced.
+/// A secret of an app; an app has several during a rotation.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
-    /// The app: it sees only its own verifications.
+    /// The app, which sees only its own verifications.
     pub app: String,
-    /// What its back end sends as bearer token.
+    /// The bearer token of the app's back end.
     pub secret: SecretString,
 }
 
-/// The countries that may be reached.
+/// The countries that may be texted or called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Countries {
-    /// `*`
+    /// All countries (`*`).
     All,
-    /// These and no other.
+    /// Only the listed ones.
     Only(BTreeSet<Country>),
 }
 
 impl Countries {
-    /// Whether numbers of this country may be reached.
+    /// Whether numbers of this country are allowed.
     pub fn allow(&self, country: &Country) -> bool {
         match self {
             Self::All => true,
-            Self::Only(these) => these.contains(country),
+            Self::Only(listed) => listed.contains(country),
         }
     }
 }
 
-/// Numbers that are neither texted nor called: of some ranges, or beginning with some digits.
+/// Numbers that are never texted or called, by range or by prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Blocked {
+pub struct BlockedNumbers {
     pub(super) ranges: BTreeSet<SpecialRange>,
-    /// With `+`.
+    /// Each begins with `+`.
     pub(super) prefixes: Vec<String>,
 }
 
-impl Blocked {
-    /// Whether this number is one of them, and as what.
+impl BlockedNumbers {
+    /// The range that blocks this number, or `prefix`; `None` if it is not blocked.
     pub fn reason(&self, to: &PhoneNumber) -> Option<&'static str> {
         let range = to.range().filter(|range| self.ranges.contains(range)).map(SpecialRange::as_str);
         range.or_else(|| self.prefixes.iter().any(|prefix| to.e164().starts_with(prefix)).then_some("prefix"))
     }
 }
 
-impl FromStr for Blocked {
+impl FromStr for BlockedNumbers {
     type Err = ();
 
-    /// `premium,satellite,+1900`, or `none`.
+    /// Parses `premium,satellite,+1900`, or `none`.
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut blocked = Self::default();
         for one in text.split(',').map(str::trim).filter(|one| !one.is_empty() && *one != "none") {
@@ -73,12 +72,11 @@ impl FromStr for Blocked {
     }
 }
 
-/// Numbers that are never sent to, each with the code it always has: for the reviewers of apps, and for
-/// customers' own tests.
+/// Numbers that are never sent to, each with a fixed code: for app reviewers and customers' tests.
 #[derive(Clone, Default)]
 pub struct TestNumbers(pub(super) BTreeMap<String, (PhoneNumber, Code)>);
 
-/// The keys are full numbers.
+/// Leaves out the keys, which are full numbers.
 impl fmt::Debug for TestNumbers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.values()).finish()
@@ -86,10 +84,10 @@ impl fmt::Debug for TestNumbers {
 }
 
 impl TestNumbers {
-    /// A number as it was written, which need not exist when it is one of these; and its code then.
+    /// Parses a number, and looks up its fixed code. A test number need not exist.
     ///
     /// # Errors
-    /// When it is neither one of these nor a valid number.
+    /// When it is neither a test number nor a valid number.
     pub fn read(&self, text: &str) -> Result<(PhoneNumber, Option<Code>), InvalidNumber> {
         match self.0.get(text) {
             Some((number, code)) => Ok((number.clone(), Some(code.clone()))),
@@ -98,44 +96,12 @@ impl TestNumbers {
     }
 }
 
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The format of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum LogFormat {
-    /// One JSON object a line, for machines.
+    /// One JSON object per line.
     Json,
-    /// Coloured text, for a person at a terminal.
+    /// Coloured text for a terminal.
     Pretty,
-}
-
-/// An address, or all addresses that begin with the same bits (`10.0.0.0/8`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u32,
-}
-
-impl Network {
-    /// Whether the address belongs to it. An IPv4 address written as IPv6 (`::ffff:…`), as dual-stack
-    /// sockets report peers, counts as the IPv4 address it is.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).checked_shr(32 - self.bits).unwrap_or(0) == 0,
-            (IpAddr::V6(a), IpAddr::V6(b)) => {
-                (a.to_bits() ^ b.to_bits()).checked_shr(128 - self.bits).unwrap_or(0) == 0
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-}
-
-impl FromStr for Network {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().map_err(drop)?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(drop))?;
-        if bits > most { Err(()) } else { Ok(Self { address, bits }) }
-    }
 }

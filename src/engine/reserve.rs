@@ -154,7 +154,12 @@ impl Engine {
             } else {
                 format!("{scope}:{}", take.subject)
             };
-            Increment { counter: name, amount: take.amount, limits: take.limits.clone(), ignores_limits: take.is_forced }
+            Increment {
+                counter: name,
+                amount: take.amount,
+                limits: take.limits.clone(),
+                ignores_limits: take.is_forced,
+            }
         };
         takes.iter().map(count).collect()
     }

@@ -18,7 +18,7 @@ use super::error::{ApiError, ErrorCode};
 use super::state::Shared;
 use crate::plivo::callback::Params;
 use crate::plivo::reference::{self, Purpose};
-use crate::plivo::signature::{self, Proof, SignedRequest, SignatureHeaders};
+use crate::plivo::signature::{self, Proof, SignatureHeaders, SignedRequest};
 use crate::verification::{AttemptRef, Seen};
 
 /// The kinds of callbacks, as paths and metrics name them, and the purpose of their refs.

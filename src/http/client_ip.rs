@@ -8,14 +8,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
 
-use crate::config::Network;
+use ipnet::IpNet;
 
 /// The address that a request comes from.
 ///
 /// It is the peer, or behind trusted proxies the rightmost address of `X-Forwarded-For` that is not one of them. `None`
 /// only where there is no peer, as on a Unix socket.
-pub fn client_ip(request: &HttpRequest, trusted: &[Network]) -> Option<IpAddr> {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+pub fn client_ip(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let mut nearest = request.peer_addr()?.ip().to_canonical();
     // Several headers are one list (RFC 9110, 5.3). A header that is not text ends the list like any invalid entry.
     let lists = request.headers().get_all("x-forwarded-for").map(|list| list.to_str().unwrap_or("unreadable"));
@@ -48,7 +48,7 @@ mod tests {
 
     /// The address found for a peer and its headers, where 10.0.0.0/8 and fd00::/8 are trusted.
     fn found(peer: &str, forwarded: &[&str]) -> String {
-        let trusted: Vec<Network> = ["10.0.0.0/8", "fd00::/8"].map(|text| text.parse().unwrap()).into();
+        let trusted: Vec<IpNet> = ["10.0.0.0/8", "fd00::/8"].map(|text| text.parse().unwrap()).into();
         let mut request = TestRequest::default().peer_addr(peer.parse().unwrap());
         for list in forwarded {
             request = request.append_header(("X-Forwarded-For", *list));

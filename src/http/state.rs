@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ApiKey, Blocked, Countries, Network, TestNumbers};
+use crate::config::{ApiKey, BlockedNumbers, Countries, TestNumbers};
 use crate::engine::{Clock, Engine};
 use crate::keyring::Keyring;
 use crate::learner::Learner;
@@ -53,7 +54,7 @@ pub struct Shared {
     /// Countries that may be called.
     pub countries_call: Countries,
     /// Ranges that are never texted or called.
-    pub blocked: Blocked,
+    pub blocked: BlockedNumbers,
     /// Numbers that are never sent to, each with its fixed code.
     pub test_numbers: TestNumbers,
     /// How long a creation waits for Plivo.
@@ -65,7 +66,7 @@ pub struct Shared {
     /// The secrets in callback URLs that were typed in by hand.
     pub callback_secrets: CallbackSecrets,
     /// The proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<IpNet>,
     /// Whether a stop has begun.
     pub readiness: Readiness,
     /// The streams being served.

@@ -274,11 +274,11 @@ mod tests {
         let v2 = sign("new", &v2_payload(URL, ""));
         let empty_nonce = SignatureHeaders { v2: Some(&v2), v2_nonce: Some(""), ..Default::default() };
         assert_eq!(check(empty_nonce), Err(SignatureError::NoNonce));
-        let by_nobody = sign("", &v2_payload(URL, "n"));
-        let headers = SignatureHeaders { v2: Some(&by_nobody), v2_nonce: Some("n"), ..Default::default() };
+        let by_empty_token = sign("", &v2_payload(URL, "n"));
+        let headers = SignatureHeaders { v2: Some(&by_empty_token), v2_nonce: Some("n"), ..Default::default() };
         let request = SignedRequest { method: "POST", url: URL, params: &[] };
-        let nobody = Tokens::new([String::new().into()], [String::new().into()]);
-        assert_eq!(verify(&nobody, headers, request), Err(SignatureError::Mismatch));
+        let empty = Tokens::new([String::new().into()], [String::new().into()]);
+        assert_eq!(verify(&empty, headers, request), Err(SignatureError::Mismatch));
     }
 
     #[test]

@@ -1,16 +1,16 @@
-//! The environment as text: `<NAME>_FILE` resolved, empty taken as unset, nothing judged yet.
+//! [`RawSettings`]: the environment as text, with `<NAME>_FILE` resolved and empty values treated as unset.
 //!
-//! Every field is an optional text because envy's own errors are of little use: it stops at the first,
-//! names fields instead of variables, and prints the value of a number that it cannot read.
+//! Every field is an optional text, and nothing is checked yet. envy's own errors would be of little use: it stops at the
+//! first, names fields instead of variables, and prints the value of a number that it cannot parse.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::VARIABLES;
-use super::check::Faults;
+use super::faults::Faults;
 
-/// The variables that can also be given as `<NAME>_FILE`: secrets, and what is too long for a line.
+/// The variables that can also be given as `<NAME>_FILE`: secrets, and long values.
 pub(super) const IN_FILES: &[&str] = &[
     "PLIVO_AUTH_TOKEN",
     "PLIVO_MAIN_AUTH_TOKEN",
@@ -23,15 +23,15 @@ pub(super) const IN_FILES: &[&str] = &[
     "TEST_NUMBERS",
 ];
 
-/// Settings that are planned and not read yet. Whoever sets one relies on it, so its silence is said.
+/// Planned settings. An operator who sets one relies on it, so it is warned about.
 const NOT_READ_YET: &[&str] = &["CONSOLE_KEY"];
 
-/// Names of our own that nobody else would use: an unknown one is a slip of the pen, or planned as above.
+/// Prefixes that only this service uses: an unknown variable is misspelt, or planned.
 const OUR_PREFIXES: &[&str] = &["PLIVO_", "PHLO_", "LIMIT_", "COST_", "WEBHOOK_URL", "WEBHOOK_SECRETS"];
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
-pub(super) struct Raw {
+pub(super) struct RawSettings {
     pub(super) plivo_auth_id: Option<String>,
     pub(super) plivo_auth_token: Option<String>,
     pub(super) plivo_main_auth_token: Option<String>,
@@ -91,25 +91,25 @@ pub(super) struct Raw {
     pub(super) test_numbers: Option<String>,
     pub(super) legacy_routes: Option<String>,
     pub(super) log_format: Option<String>,
-    /// Variables that are set, look like ours and are not read.
+    /// Variables that are set and look like this service's, but are not read.
     #[serde(skip)]
     unread: Vec<String>,
-    /// How many times wider than usual the limits are that are not set.
+    /// Factor on the default limits.
     #[serde(skip)]
-    pub(super) limits_wider: u64,
-    /// Whether `PHLO_ID` is set and empty: a demo then goes without one.
+    pub(super) limits_factor: u64,
+    /// Whether `PHLO_ID` is set and empty: a demo then uses no PHLO.
     #[serde(skip)]
     pub(super) no_phlo: bool,
 }
 
-impl Raw {
+impl RawSettings {
     pub(super) fn read(env: impl IntoIterator<Item = (String, String)>, faults: &mut Faults) -> Self {
-        // The last one counts where a name comes twice, also when it is empty.
+        // The last value of a repeated name counts, even an empty one.
         let mut given: BTreeMap<String, String> =
             env.into_iter().map(|(name, value)| (name, value.trim().to_owned())).collect();
         let no_phlo = given.get("PHLO_ID").is_some_and(String::is_empty);
         given.retain(|_, value| !value.is_empty());
-        // Only these go to envy: it takes names in any case, and `Bind` beside `BIND` would be an error.
+        // Only known names go to envy: it ignores case, and would fail on `Bind` beside `BIND`.
         let mut known: BTreeMap<String, String> = VARIABLES
             .iter()
             .filter_map(|(name, ..)| given.get_key_value(*name))
@@ -119,21 +119,21 @@ impl Raw {
             let file = format!("{name}_FILE");
             let Some(path) = given.get(&file) else { continue };
             if known.contains_key(*name) {
-                faults.add(&file, &format!("is set, and so is {name}: only one of them can count"), "/run/secrets/…");
+                faults.add(&file, &format!("is set together with {name}: set only one of them"), "/run/secrets/…");
                 continue;
             }
-            // The path is not shown: a secret put here by mistake would be.
+            // The path is not shown: it may be a secret that was set here by mistake.
             match std::fs::read_to_string(path).map(|text| text.trim().to_owned()) {
-                // A rotation fills it, and empties it again.
+                // Between rotations this file is empty.
                 Ok(text) if text.is_empty() && *name == "SECRET_KEY_PREVIOUS" => {}
-                Ok(text) if text.is_empty() => faults.add(&file, "names an empty file", "/run/secrets/…"),
+                Ok(text) if text.is_empty() => faults.add(&file, "is the path of an empty file", "/run/secrets/…"),
                 Ok(text) => {
                     known.insert((*name).to_owned(), text);
                 }
                 Err(error) => {
                     faults.add(
                         &file,
-                        &format!("names a file that cannot be read ({})", error.kind()),
+                        &format!("is the path of a file that cannot be read ({})", error.kind()),
                         "/run/secrets/…",
                     );
                 }
@@ -149,7 +149,7 @@ impl Raw {
     }
 
     pub(super) fn unread_warnings(&self) -> Vec<String> {
-        self.unread.iter().map(|name| format!("{name} is set, and this version does not read it")).collect()
+        self.unread.iter().map(|name| format!("{name} is set, but this version does not read it")).collect()
     }
 }
 
