@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use phlo_2fa::app::{Application, Options};
 use phlo_2fa::config::{Config, SimulatorConfig, local_url};
-use phlo_2fa::doctor::{self, Finding, Unwell};
+use phlo_2fa::doctor::{self, Finding, UnhealthyDeployment};
 use phlo_2fa::export::{self, ExportOptions};
 use phlo_2fa::replay::{self, PlayedPolicy, ReplayOptions, TraceSource};
 use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
@@ -133,7 +133,7 @@ fn main() -> ExitCode {
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         // Its report has said so.
-        Err(error) if error.is::<Unwell>() => ExitCode::FAILURE,
+        Err(error) if error.is::<UnhealthyDeployment>() => ExitCode::FAILURE,
         Err(error) => {
             complain(&error);
             ExitCode::FAILURE
@@ -322,9 +322,9 @@ async fn doctor(checkup: &Checkup, env_file_unread: bool) -> anyhow::Result<()> 
     let mut tell = |finding: &Finding| {
         if checkup.json { findings.push(finding.clone()) } else { say(&finding.to_string()) }
     };
-    let summary = doctor::examine(env(), &doctor::Options { run, send, watch }, &mut tell).await;
+    let summary = doctor::examine(env(), &doctor::DoctorOptions { run, send, watch }, &mut tell).await;
     say(&if checkup.json { serde_json::to_string_pretty(&findings)? } else { summary.to_string() });
-    if summary.is_well() { Ok(()) } else { Err(Unwell(summary).into()) }
+    if summary.is_healthy() { Ok(()) } else { Err(UnhealthyDeployment(summary).into()) }
 }
 
 /// Asks the service on BIND, as a container's health check.

@@ -1,89 +1,90 @@
-//! The credentials: asks Plivo for the account itself, which costs nothing and sends nothing.
+//! The credentials: asks Plivo for the account, which costs nothing and sends nothing.
 
 use serde_json::Value;
 
-use super::clock::{self, Reading};
-use super::finding::Chart;
-use super::web::{plain, trouble};
+use super::clock::{self, ClockReading};
+use super::finding::Report;
+use super::web::{connection_fault, plain};
 use crate::config::Config;
 use crate::plivo::client::Client;
 
 const NAME: &str = "credentials";
-/// USD below which it is worth a word: a hundred texts to a dear country.
+/// Credit in USD below which doctor warns: a hundred texts to an expensive country.
 const CREDIT_LOW: f64 = 5.0;
 
-/// What is known of the account from here on.
+/// The account, for later checks.
 pub(super) struct Account {
-    /// Whether Plivo takes the credentials.
-    pub(super) standing: Standing,
-    /// How Plivo's clock stands.
-    pub(super) clock: Option<Reading>,
+    pub(super) credentials: CredentialStatus,
+    /// Plivo's clock, if its answer had a date.
+    pub(super) clock: Option<ClockReading>,
 }
 
-/// Whether more can be asked with these credentials.
+/// Whether later checks can use the credentials.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Of the API, and of the runner.
-    Good,
-    /// Of neither.
+pub(super) enum CredentialStatus {
+    /// With the API and with the PHLO runner.
+    Accepted,
+    /// With neither.
     Refused,
-    /// Not of the API now; the runner is another host.
+    /// Not with the API; the PHLO runner, another host, may accept them.
     Unknown,
 }
 
 /// `GET /v1/Account/{id}/`. Source: plivo-go `accounts.go`, which also says that a trial is a `developer`.
-pub(super) async fn examine(config: &Config, plivo: &Client, chart: &mut Chart<'_>) -> Account {
+pub(super) async fn examine(config: &Config, plivo: &Client, report: &mut Report<'_>) -> Account {
     let url = plivo.account_url("");
-    let asked = clock::now_ms();
-    let seen = match plivo.get(&url).await {
-        Ok(seen) => seen,
+    let sent_ms = clock::now_ms();
+    let answer = match plivo.get(&url).await {
+        Ok(answer) => answer,
         Err(error) => {
-            let trouble = trouble(&error);
-            let detail = format!("{} cannot be asked: {}", config.plivo_api_url, trouble.what);
-            let mend =
-                format!("{}; this machine needs a way out to Plivo's API (DNS, firewall, HTTPS_PROXY)", trouble.mend);
-            chart.wrong(NAME, detail, mend);
-            return Account { standing: Standing::Unknown, clock: None };
+            let fault = connection_fault(&error);
+            let detail = format!("{} does not answer: {}", config.plivo_api_url, fault.problem);
+            let remedy = format!(
+                "{}; this machine needs network access to Plivo's API (DNS, firewall, HTTPS_PROXY)",
+                fault.remedy
+            );
+            report.wrong(NAME, detail, remedy);
+            return Account { credentials: CredentialStatus::Unknown, clock: None };
         }
     };
-    let clock = seen.date.as_deref().and_then(|date| Reading::of_date(date, asked, clock::now_ms()));
+    let clock = answer.date.as_deref().and_then(|date| ClockReading::of_date(date, sent_ms, clock::now_ms()));
     let is_sub = config.plivo_auth_id.starts_with("SA");
-    let shown = shown(&config.plivo_auth_id);
-    let standing = match seen.status {
+    let shown = shortened(&config.plivo_auth_id);
+    let credentials = match answer.status {
         200 => {
-            describe(&shown, &seen.body, chart);
-            Standing::Good
+            describe(&shown, &answer.body, report);
+            CredentialStatus::Accepted
         }
         401 => {
-            let mend = "copy Auth ID and Auth Token again from the console's overview; of several tokens in \
+            let remedy = "copy Auth ID and Auth Token again from the console's overview; of several tokens in \
                         PLIVO_AUTH_TOKEN the first is used";
-            chart.wrong(NAME, format!("Plivo does not take PLIVO_AUTH_TOKEN for account {shown} (401)"), mend);
-            Standing::Refused
+            report.wrong(NAME, format!("Plivo does not accept PLIVO_AUTH_TOKEN for account {shown} (401)"), remedy);
+            CredentialStatus::Refused
         }
         403 | 404 if is_sub => {
-            let detail = format!("Plivo does not tell subaccount {shown} about itself ({})", seen.status);
-            chart.warn(NAME, detail, "nothing, if texts go out; the checks below say more");
-            Standing::Good
+            let detail = format!("Plivo does not describe subaccount {shown} to itself ({})", answer.status);
+            report.warn(NAME, detail, "nothing, if texts are sent; see the checks below");
+            CredentialStatus::Accepted
         }
         403 => {
-            let mend = "add this machine's address to the account's list of allowed addresses";
-            chart.wrong(NAME, format!("Plivo refuses account {shown} from this address (403)"), mend);
-            Standing::Refused
+            let remedy = "add this machine's address to the account's list of allowed addresses";
+            report.wrong(NAME, format!("Plivo refuses account {shown} from this address (403)"), remedy);
+            CredentialStatus::Refused
         }
         404 => {
-            chart.wrong(NAME, format!("Plivo knows no account {shown} (404)"), "correct PLIVO_AUTH_ID");
-            Standing::Refused
+            report.wrong(NAME, format!("Plivo does not know account {shown} (404)"), "correct PLIVO_AUTH_ID");
+            CredentialStatus::Refused
         }
         status => {
-            let mend = "try again in a minute; see PLIVO_API_URL and Plivo's status page";
-            chart.wrong(NAME, format!("Plivo answers HTTP {status}"), mend);
-            Standing::Unknown
+            let remedy = "try again in a minute; check PLIVO_API_URL and Plivo's status page";
+            report.wrong(NAME, format!("Plivo answers HTTP {status}"), remedy);
+            CredentialStatus::Unknown
         }
     };
-    Account { standing, clock }
+    Account { credentials, clock }
 }
 
-fn describe(shown: &str, body: &Value, chart: &mut Chart<'_>) {
+fn describe(shown: &str, body: &Value, report: &mut Report<'_>) {
     let kind = body["account_type"].as_str().map(|kind| plain(kind).to_ascii_lowercase());
     let credit: Option<f64> = match &body["cash_credits"] {
         Value::String(text) => text.parse().ok(),
@@ -100,16 +101,16 @@ fn describe(shown: &str, body: &Value, chart: &mut Chart<'_>) {
     let is_postpaid = body["billing_mode"].as_str() == Some("postpaid");
     if kind.is_some_and(|kind| ["developer", "trial", "free"].contains(&kind.as_str())) {
         let detail = detail + ": a trial, which reaches only numbers that are verified in Plivo's console";
-        chart.warn(NAME, detail, "add funds before others are to be reached");
+        report.warn(NAME, detail, "add funds before you text other numbers");
     } else if credit.is_some_and(|credit| credit < CREDIT_LOW) && !is_recharged && !is_postpaid {
-        chart.warn(NAME, detail + ": soon nothing can be sent", "add funds, or switch auto-recharge on");
+        report.warn(NAME, detail + ": too little to send for long", "add funds, or turn on auto-recharge");
     } else {
-        chart.ok(NAME, detail);
+        report.ok(NAME, detail);
     }
 }
 
-/// Enough to tell two accounts apart.
-fn shown(auth_id: &str) -> String {
+/// A shortened id, enough to tell two accounts apart.
+fn shortened(auth_id: &str) -> String {
     match (auth_id.get(..2), auth_id.get(auth_id.len().saturating_sub(2)..)) {
         (Some(start), Some(end)) if auth_id.len() > 8 => format!("{start}…{end}"),
         _ => "…".to_owned(),
@@ -123,11 +124,11 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_trial_and_an_empty_purse_are_worth_a_word() {
+    fn a_trial_and_low_credit_are_warned_about() {
         let described = |body: Value| {
             let mut found = Vec::new();
-            let mut tell = |finding: &Finding| found.push(finding.clone());
-            describe("MA…00", &body, &mut Chart::new(&mut tell));
+            let mut print = |finding: &Finding| found.push(finding.clone());
+            describe("MA…00", &body, &mut Report::new(&mut print));
             found.remove(0)
         };
         let good = described(json!({ "account_type": "standard", "cash_credits": "100.00000" }));

@@ -1,15 +1,14 @@
-//! Callbacks that are sent to ourselves: one as Plivo would sign it, which must be taken, and one that anybody
-//! could have sent, which must not.
+//! Sends callbacks to the service: correctly signed ones, which it must accept, and forged ones, which it must refuse.
 //!
-//! Each names a message that does not exist and a status that none is, so nothing is stored and nothing follows.
-//! The service logs those that it refuses.
+//! Each names a message and a status that do not exist, so the service stores nothing and takes no action. It logs those
+//! that it refuses.
 
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::finding::Chart;
-use super::web::{Trouble, Web, got};
+use super::finding::Report;
+use super::web::{ConnectionFault, WebClient, fetch};
 use crate::config::{Config, is_loopback};
 use crate::plivo::signature;
 
@@ -17,126 +16,126 @@ const NAME: &str = "signature";
 const MAIN: &str = "main signature";
 const SECRET: &str = "callback secret";
 
-/// Whether what answers at `PUBLIC_URL` is our service: it tells a signed callback from a forged one.
-pub(super) async fn examine(config: &Config, web: &Web, is_there: bool, chart: &mut Chart<'_>) -> bool {
+/// Whether the service at `PUBLIC_URL` is ours: it accepts signed callbacks and refuses forged ones.
+pub(super) async fn examine(config: &Config, web: &WebClient, is_there: bool, report: &mut Report<'_>) -> bool {
     if !is_there {
-        chart.skip(NAME, "nothing answers at PUBLIC_URL");
-        chart.skip(SECRET, "nothing answers at PUBLIC_URL");
+        report.skip(NAME, "no server answers at PUBLIC_URL");
+        report.skip(SECRET, "no server answers at PUBLIC_URL");
         return false;
     }
-    let is_ours = examine_signatures(config, web, chart).await;
+    let is_ours = examine_signatures(config, web, report).await;
     if is_ours {
-        examine_main(config, web, chart).await;
+        examine_main(config, web, report).await;
     }
     if config.callback_secrets.is_empty() {
         if config.phlo_id.is_none() {
-            chart.ok(SECRET, "none is set, and none is needed without a PHLO");
+            report.ok(SECRET, "not set, and not needed without a PHLO");
         }
     } else if is_ours && !is_private(config) {
-        chart.skip(SECRET, "it is not sent over http");
+        report.skip(SECRET, "a secret is not sent over http");
     } else if is_ours {
-        examine_secrets(config, web, chart).await;
+        examine_secrets(config, web, report).await;
     } else {
-        chart.skip(SECRET, "it is not shown to what does not know our signatures");
+        report.skip(SECRET, "a secret is not sent to a server that does not verify our signatures");
     }
     is_ours && is_private(config)
 }
 
-/// Whether what is sent to `PUBLIC_URL` is read by nobody on the way.
+/// Whether requests to `PUBLIC_URL` are encrypted or stay on this machine.
 fn is_private(config: &Config) -> bool {
     config.public_url.starts_with("https:") || is_loopback(&config.public_url)
 }
 
-async fn examine_signatures(config: &Config, web: &Web, chart: &mut Chart<'_>) -> bool {
+async fn examine_signatures(config: &Config, web: &WebClient, report: &mut Report<'_>) -> bool {
     let url = format!("{}/plivo/message", config.public_url);
     let tokens = &config.plivo_auth_tokens;
     for (token, nth) in tokens.iter().zip(1..) {
         let which = if tokens.len() == 1 { String::new() } else { format!(" with token {nth} of {}", tokens.len()) };
-        match answered(signed(web, &url, token, "X-Plivo-Signature-V3")).await {
+        match status_of(signed(web, &url, token, "X-Plivo-Signature-V3")).await {
             Ok(200) => {}
             Ok(401) => {
-                let mend = "the running service has another PLIVO_AUTH_TOKEN or PUBLIC_URL than these settings, or the \
-                            proxy changes the path: it must arrive as Plivo was given it";
-                chart.wrong(NAME, format!("a signed callback to PUBLIC_URL{which} is refused (401)"), mend);
+                let remedy = "give the service these settings' PLIVO_AUTH_TOKEN and PUBLIC_URL, and check that the proxy \
+                           keeps the path: Plivo signs the URL that it was given";
+                report.wrong(NAME, format!("a signed callback to PUBLIC_URL{which} is refused (401)"), remedy);
                 return false;
             }
             other => {
-                unexpected(NAME, &format!("a signed callback to PUBLIC_URL{which}"), other, chart);
+                unexpected(NAME, &format!("a signed callback to PUBLIC_URL{which}"), other, report);
                 return false;
             }
         }
     }
-    match answered(signed(web, &url, &random(), "X-Plivo-Signature-V3")).await {
+    match status_of(signed(web, &url, &random(), "X-Plivo-Signature-V3")).await {
         Ok(401) => {
-            chart.ok(NAME, "a callback with our signature is taken at PUBLIC_URL, one with another is refused");
+            report.ok(NAME, "PUBLIC_URL accepts a callback with our signature and refuses one with another");
             true
         }
         Ok(200) => {
-            let mend = "find out what answers there: it is not this service, or something takes requests before it";
-            chart.wrong(NAME, "a callback with a forged signature is taken as well", mend);
+            let remedy = "check which server answers at PUBLIC_URL: it is not this service, or a proxy answers instead";
+            report.wrong(NAME, "a callback with a forged signature is accepted", remedy);
             false
         }
         other => {
-            unexpected(NAME, "a callback with a forged signature", other, chart);
+            unexpected(NAME, "a callback with a forged signature", other, report);
             false
         }
     }
 }
 
-/// A subaccount's callbacks carry a signature of its main account too, and captures have shown some where only
-/// that one holds (`plivo/wire.md` 6).
-async fn examine_main(config: &Config, web: &Web, chart: &mut Chart<'_>) {
+/// A subaccount's callbacks are signed by its main account too. Captures show some where only that signature is valid
+/// (`plivo/wire.md` 6).
+async fn examine_main(config: &Config, web: &WebClient, report: &mut Report<'_>) {
     let url = format!("{}/plivo/message", config.public_url);
     if config.plivo_main_auth_tokens.is_empty() {
         if config.plivo_auth_id.starts_with("SA") {
-            let detail = "PLIVO_AUTH_ID is a subaccount's: callbacks that only its main account signs are refused";
-            chart.warn(MAIN, detail, "set PLIVO_MAIN_AUTH_TOKEN to the main account's token");
+            let detail = "PLIVO_AUTH_ID is a subaccount's: callbacks that only the main account signs are refused";
+            report.warn(MAIN, detail, "set PLIVO_MAIN_AUTH_TOKEN to the main account's token");
         }
         return;
     }
     for token in &config.plivo_main_auth_tokens {
-        match answered(signed(web, &url, token, "X-Plivo-Signature-Ma-V3")).await {
+        match status_of(signed(web, &url, token, "X-Plivo-Signature-Ma-V3")).await {
             Ok(200) => {}
             Ok(401) => {
-                let mend = "the running service has another PLIVO_MAIN_AUTH_TOKEN";
-                return chart.wrong(MAIN, "a callback signed by the main account is refused (401)", mend);
+                let remedy = "give the running service the same PLIVO_MAIN_AUTH_TOKEN";
+                return report.wrong(MAIN, "a callback signed by the main account is refused (401)", remedy);
             }
-            other => return unexpected(MAIN, "a callback signed by the main account", other, chart),
+            other => return unexpected(MAIN, "a callback signed by the main account", other, report),
         }
     }
-    chart.ok(MAIN, "a callback signed by the main account is taken");
+    report.ok(MAIN, "a callback signed by the main account is accepted");
 }
 
-async fn examine_secrets(config: &Config, web: &Web, chart: &mut Chart<'_>) {
+async fn examine_secrets(config: &Config, web: &WebClient, report: &mut Report<'_>) {
     let url = |secret: &SecretString| format!("{}/plivo/{}/message", config.public_url, secret.expose_secret());
     for secret in &config.callback_secrets {
-        match answered(web.http.post(url(secret)).form(&nothing())).await {
+        match status_of(web.http.post(url(secret)).form(&without_effect())).await {
             Ok(200) => {}
             Ok(401) => {
-                let mend = "give the running service the same CALLBACK_SECRET, and start it again or send it SIGHUP";
-                return chart.wrong(SECRET, "the running service does not know CALLBACK_SECRET (401)", mend);
+                let remedy = "give the running service the same CALLBACK_SECRET, then restart it or send it SIGHUP";
+                return report.wrong(SECRET, "the running service does not know CALLBACK_SECRET (401)", remedy);
             }
-            other => return unexpected(SECRET, "a callback with CALLBACK_SECRET in its path", other, chart),
+            other => return unexpected(SECRET, "a callback with CALLBACK_SECRET in its path", other, report),
         }
     }
-    match answered(web.http.post(url(&random())).form(&nothing())).await {
-        Ok(401) => chart.ok(SECRET, "in the path it is taken, another is refused"),
+    match status_of(web.http.post(url(&random())).form(&without_effect())).await {
+        Ok(401) => report.ok(SECRET, "in the path it is accepted, another is refused"),
         Ok(200) => {
-            let mend = "find out what answers there: it is not this service alone";
-            chart.wrong(SECRET, "any secret in the path is taken", mend);
+            let remedy = "check which server answers at PUBLIC_URL: it is not this service alone";
+            report.wrong(SECRET, "any secret in the path is accepted", remedy);
         }
-        other => unexpected(SECRET, "a callback with another secret", other, chart),
+        other => unexpected(SECRET, "a callback with another secret", other, report),
     }
 }
 
-fn signed(web: &Web, url: &str, token: &SecretString, header: &'static str) -> RequestBuilder {
-    let (params, nonce) = (nothing(), Uuid::new_v4().simple().to_string());
+fn signed(web: &WebClient, url: &str, token: &SecretString, header: &'static str) -> RequestBuilder {
+    let (params, nonce) = (without_effect(), Uuid::new_v4().simple().to_string());
     let signature = signature::sign(token.expose_secret(), &signature::v3_payload("POST", url, &params, &nonce));
     web.http.post(url).form(&params).header(header, signature).header("X-Plivo-Signature-V3-Nonce", nonce)
 }
 
-/// About nothing: a message that does not exist, in a state that none has.
-fn nothing() -> [(String, String); 2] {
+/// The parameters of a callback without effect: a message and a status that do not exist.
+fn without_effect() -> [(String, String); 2] {
     let uuid = format!("doctor-{}", Uuid::new_v4());
     [("MessageUUID".to_owned(), uuid), ("Status".to_owned(), "doctor".to_owned())]
 }
@@ -145,21 +144,22 @@ fn random() -> SecretString {
     Uuid::new_v4().simple().to_string().into()
 }
 
-async fn answered(request: RequestBuilder) -> Result<u16, Trouble> {
-    got(request).await.map(|got| got.status)
+async fn status_of(request: RequestBuilder) -> Result<u16, ConnectionFault> {
+    fetch(request).await.map(|answer| answer.status)
 }
 
-fn unexpected(name: &'static str, what: &str, answer: Result<u16, Trouble>, chart: &mut Chart<'_>) {
-    let (said, mend) = match answer {
-        Err(Trouble { what, mend }) => (what, mend),
-        Ok(404) => {
-            ("HTTP 404".to_owned(), "let the proxy lead /plivo/… to the service unchanged, without a prefix of its own")
-        }
-        Ok(503) => ("HTTP 503".to_owned(), "see the service's log: its store may be away"),
+fn unexpected(name: &'static str, request: &str, answer: Result<u16, ConnectionFault>, report: &mut Report<'_>) {
+    let (problem, remedy) = match answer {
+        Err(ConnectionFault { problem, remedy }) => (problem, remedy),
+        Ok(404) => (
+            "HTTP 404".to_owned(),
+            "configure the proxy to forward /plivo/… to the service unchanged, without a prefix",
+        ),
+        Ok(503) => ("HTTP 503".to_owned(), "see the service's log: its store may be unavailable"),
         Ok(status) => (
             format!("HTTP {status}"),
-            "let the proxy, its firewall rules and its login let Plivo's POST requests through to /plivo/…",
+            "let Plivo's POST requests to /plivo/… pass the proxy, its firewall rules and its login",
         ),
     };
-    chart.wrong(name, format!("{what} gets no proper answer: {said}"), mend);
+    report.wrong(name, format!("{request} gets an unexpected answer: {problem}"), remedy);
 }

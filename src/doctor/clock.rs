@@ -1,80 +1,83 @@
-//! Three clocks: Redis', Plivo's and this machine's. How far apart they are, less what the asking took.
+//! Compares three clocks: Redis', Plivo's and this machine's, allowing for the time of the requests.
 
 use std::time::SystemTime;
 
 use jiff::fmt::rfc2822;
 
-use super::finding::Chart;
+use super::finding::Report;
 
 const NAME: &str = "clock";
-/// Milliseconds apart that are worth a word, and that are wrong.
+/// Differences in milliseconds above which doctor warns, and reports a fault.
 const WARN_MS: i64 = 2_000;
 const WRONG_MS: i64 = 30_000;
-/// A `Date` header has whole seconds: it is half of one behind, give or take as much.
+/// A `Date` header has whole seconds: on average it is half a second behind, with half a second of uncertainty.
 const HALF_SECOND_MS: i64 = 500;
 
-/// What another clock showed, against this machine's.
+/// Another clock, relative to this machine's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(super) struct ClockReading {
     ahead_ms: i64,
-    /// Give or take.
-    unsure_ms: i64,
+    uncertainty_ms: i64,
 }
 
-impl Reading {
-    /// `theirs` was read between `asked` and `told`, both of this machine's clock.
-    pub(super) fn new(theirs_ms: i64, asked_ms: i64, told_ms: i64) -> Self {
-        Self { ahead_ms: theirs_ms - (asked_ms + told_ms) / 2, unsure_ms: (told_ms - asked_ms).abs() / 2 }
+impl ClockReading {
+    /// A time that was read between `sent_ms` and `received_ms` of this machine's clock.
+    pub(super) fn new(theirs_ms: i64, sent_ms: i64, received_ms: i64) -> Self {
+        let uncertainty_ms = (received_ms - sent_ms).abs() / 2;
+        Self { ahead_ms: theirs_ms - (sent_ms + received_ms) / 2, uncertainty_ms }
     }
 
-    /// The same of a `Date` header.
-    pub(super) fn of_date(date: &str, asked_ms: i64, told_ms: i64) -> Option<Self> {
+    /// The time of a `Date` header, likewise.
+    pub(super) fn of_date(date: &str, sent_ms: i64, received_ms: i64) -> Option<Self> {
         let at = rfc2822::parse(date).ok()?.timestamp().as_millisecond();
-        let Self { ahead_ms, unsure_ms } = Self::new(at + HALF_SECOND_MS, asked_ms, told_ms);
-        Some(Self { ahead_ms, unsure_ms: unsure_ms + HALF_SECOND_MS })
+        let Self { ahead_ms, uncertainty_ms } = Self::new(at + HALF_SECOND_MS, sent_ms, received_ms);
+        Some(Self { ahead_ms, uncertainty_ms: uncertainty_ms + HALF_SECOND_MS })
     }
 
-    /// Milliseconds they are apart at least.
-    fn apart(self, other: Self) -> i64 {
-        ((self.ahead_ms - other.ahead_ms).abs() - self.unsure_ms - other.unsure_ms).max(0)
+    /// The smallest possible difference from another reading.
+    fn min_difference_ms(self, other: Self) -> i64 {
+        ((self.ahead_ms - other.ahead_ms).abs() - self.uncertainty_ms - other.uncertainty_ms).max(0)
     }
 }
 
-/// This machine's clock.
-#[expect(clippy::disallowed_methods, reason = "it is this clock that is compared with the store's")]
+/// The time of this machine's clock.
+#[expect(clippy::disallowed_methods, reason = "this clock is compared with the store's")]
 pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn examine(redis: Option<Reading>, plivo: Option<Reading>, chart: &mut Chart<'_>) {
-    let here = Reading { ahead_ms: 0, unsure_ms: 0 };
-    let clocks: Vec<(&str, Reading)> = [("Redis'", redis), ("Plivo's", plivo)]
+pub(super) fn examine(redis: Option<ClockReading>, plivo: Option<ClockReading>, report: &mut Report<'_>) {
+    let here = ClockReading { ahead_ms: 0, uncertainty_ms: 0 };
+    let clocks: Vec<(&str, ClockReading)> = [("Redis'", redis), ("Plivo's", plivo)]
         .into_iter()
         .filter_map(|(whose, reading)| Some((whose, reading?)))
         .chain([("this machine's", here)])
         .collect();
     if clocks.len() == 1 {
-        return chart.skip(NAME, "neither Redis nor Plivo has told the time");
+        return report.skip(NAME, "neither Redis nor Plivo returned a time");
     }
     let pairs = || clocks.iter().enumerate().flat_map(|(i, a)| clocks[i + 1..].iter().map(move |b| (a, b)));
-    let worst = pairs().map(|(a, b)| a.1.apart(b.1)).max().unwrap_or(0);
+    let worst = pairs().map(|(a, b)| a.1.min_difference_ms(b.1)).max().unwrap_or(0);
     if worst <= WARN_MS {
         let all = clocks.iter().map(|(whose, _)| *whose).collect::<Vec<_>>().join(", ");
-        return chart.ok(NAME, format!("{all}: no more than 2 s apart"));
+        return report.ok(NAME, format!("{all}: no more than 2 s apart"));
     }
-    let apart = pairs().filter(|(a, b)| a.1.apart(b.1) > WARN_MS);
-    let said = apart.map(|(a, b)| format!("{} and {} {} s", a.0, b.0, a.1.apart(b.1) / 1000)).collect::<Vec<_>>();
+    let distant = pairs().filter(|(a, b)| a.1.min_difference_ms(b.1) > WARN_MS);
+    let listed = distant
+        .map(|(a, b)| format!("{} and {} {} s", a.0, b.0, a.1.min_difference_ms(b.1) / 1000))
+        .collect::<Vec<_>>();
     let detail = format!(
-        "apart by: {}; codes expire, calls are due and webhooks are dated by Redis' clock, certificates are judged by \
-         this machine's",
-        said.join(", ")
+        "these differ: {}; Redis' clock sets the time of expiries, calls and webhooks, this machine's clock judges \
+         certificates",
+        listed.join(", ")
     );
-    // Of three the one that the other two agree against is off; of two either may be.
-    let agrees = |one: &Reading| clocks.iter().filter(|(_, other)| one.apart(*other) <= WARN_MS).count() > 1;
+    // Of three clocks the one that two others contradict is wrong; of two either may be.
+    let agrees =
+        |one: &ClockReading| clocks.iter().filter(|(_, other)| one.min_difference_ms(*other) <= WARN_MS).count() > 1;
     let odd: Vec<&str> = clocks.iter().filter(|(_, one)| !agrees(one)).map(|(whose, _)| *whose).collect();
-    let mend = format!("let NTP set the clock of each: {}", odd.join(", "));
-    if worst > WRONG_MS { chart.wrong(NAME, detail, mend) } else { chart.warn(NAME, detail, mend) }
+    let remedy = format!("set these clocks by NTP: {}", odd.join(", "));
+    if worst > WRONG_MS { report.wrong(NAME, detail, remedy) } else { report.warn(NAME, detail, remedy) }
 }
 
 #[cfg(test)]
@@ -84,29 +87,30 @@ mod tests {
 
     fn examined(redis: i64, plivo: i64) -> Finding {
         let mut found = Vec::new();
-        let mut tell = |finding: &Finding| found.push(finding.clone());
-        let reading = |ahead| Some(Reading { ahead_ms: ahead, unsure_ms: 10 });
-        examine(reading(redis), reading(plivo), &mut Chart::new(&mut tell));
+        let mut print = |finding: &Finding| found.push(finding.clone());
+        let reading = |ahead| Some(ClockReading { ahead_ms: ahead, uncertainty_ms: 10 });
+        examine(reading(redis), reading(plivo), &mut Report::new(&mut print));
         found.remove(0)
     }
 
     #[test]
-    fn the_clock_that_two_others_agree_against_is_named() {
+    fn the_clock_that_two_others_contradict_is_named() {
         assert_eq!(examined(-1500, 400).result, Verdict::Ok);
         let off = examined(-40_000, 300);
         assert_eq!(off.result, Verdict::Wrong);
-        assert_eq!(off.mend.as_deref(), Some("let NTP set the clock of each: Redis'"));
+        assert_eq!(off.remedy.as_deref(), Some("set these clocks by NTP: Redis'"));
         let off = examined(5_000, 5_200);
         assert_eq!(off.result, Verdict::Warn);
-        assert_eq!(off.mend.as_deref(), Some("let NTP set the clock of each: this machine's"));
+        assert_eq!(off.remedy.as_deref(), Some("set these clocks by NTP: this machine's"));
     }
 
     #[test]
-    fn slow_answers_are_not_taken_for_wrong_clocks() {
-        let slow = Reading::new(0, 0, 60_000);
-        assert_eq!(slow.apart(Reading { ahead_ms: 0, unsure_ms: 0 }), 0);
-        let date = Reading::of_date("Tue, 24 Nov 2026 09:30:00 GMT", 1_795_512_600_900, 1_795_512_600_900).unwrap();
-        assert_eq!(date.apart(Reading { ahead_ms: 0, unsure_ms: 0 }), 0);
-        assert_eq!(Reading::of_date("yesterday", 0, 0), None);
+    fn a_slow_answer_is_not_mistaken_for_a_wrong_clock() {
+        let slow = ClockReading::new(0, 0, 60_000);
+        assert_eq!(slow.min_difference_ms(ClockReading { ahead_ms: 0, uncertainty_ms: 0 }), 0);
+        let date =
+            ClockReading::of_date("Tue, 24 Nov 2026 09:30:00 GMT", 1_795_512_600_900, 1_795_512_600_900).unwrap();
+        assert_eq!(date.min_difference_ms(ClockReading { ahead_ms: 0, uncertainty_ms: 0 }), 0);
+        assert_eq!(ClockReading::of_date("yesterday", 0, 0), None);
     }
 }

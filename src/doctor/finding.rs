@@ -1,37 +1,37 @@
-//! [`Finding`]: one line of the report; and [`Chart`], which hands each out as it is made and counts.
+//! [`Finding`]: one line of output; and [`Report`], which passes each on as it is made and counts them.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How one check came out.
+/// The result of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As it should be.
+    /// Correct.
     Ok,
-    /// It works, or may work; worth a look.
+    /// Works, or may work; the operator should look at it.
     Warn,
-    /// It does not work, or will not for long.
+    /// Does not work, or will not for long.
     Wrong,
-    /// Not looked at, and why.
+    /// Not checked, with the reason.
     Skip,
 }
 
-/// What one check found. Holds no secret, no code and no full number.
+/// The finding of one check. Contains no secret, no code and no full number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Which check.
+    /// The name of the check.
     pub name: &'static str,
-    /// How it came out.
+    /// The result.
     pub result: Verdict,
-    /// What is so.
+    /// The observed state.
     pub detail: String,
     /// What to do about it.
-    pub mend: Option<String>,
+    pub remedy: Option<String>,
 }
 
-/// A line, and under it how to mend what it says.
+/// A line, and below it the remedy.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match self.result {
@@ -41,78 +41,78 @@ impl fmt::Display for Finding {
             Verdict::Skip => "skip ",
         };
         write!(f, "{word} {}: {}", self.name, self.detail)?;
-        match &self.mend {
-            Some(mend) => write!(f, "\n      mend: {mend}"),
+        match &self.remedy {
+            Some(remedy) => write!(f, "\n      remedy: {remedy}"),
             None => Ok(()),
         }
     }
 }
 
-/// What all checks found together.
+/// The number of findings, by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// How many are wrong.
+pub struct FindingCounts {
+    /// Faults.
     pub wrong: usize,
-    /// How many are worth a look.
+    /// Findings to look at.
     pub warn: usize,
-    /// How many were not made.
+    /// Checks that were not made.
     pub skipped: usize,
 }
 
-impl Summary {
-    /// Whether nothing is wrong.
-    pub fn is_well(self) -> bool {
+impl FindingCounts {
+    /// Whether there is no fault.
+    pub fn is_healthy(self) -> bool {
         self.wrong == 0
     }
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for FindingCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = [(self.wrong, "wrong"), (self.warn, "to look at"), (self.skipped, "skipped")];
-        let said: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        if said.is_empty() { f.write_str("all well") } else { f.write_str(&said.join(", ")) }
+        let parts: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if parts.is_empty() { f.write_str("all well") } else { f.write_str(&parts.join(", ")) }
     }
 }
 
-/// Takes findings one by one.
-pub(super) struct Chart<'a> {
-    tell: &'a mut dyn FnMut(&Finding),
-    summary: Summary,
+/// Passes findings on and counts them.
+pub(super) struct Report<'a> {
+    print: &'a mut dyn FnMut(&Finding),
+    counts: FindingCounts,
 }
 
-impl<'a> Chart<'a> {
-    pub(super) fn new(tell: &'a mut dyn FnMut(&Finding)) -> Self {
-        Self { tell, summary: Summary::default() }
+impl<'a> Report<'a> {
+    pub(super) fn new(print: &'a mut dyn FnMut(&Finding)) -> Self {
+        Self { print, counts: FindingCounts::default() }
     }
 
     pub(super) fn ok(&mut self, name: &'static str, detail: impl Into<String>) {
-        self.note(Finding { name, result: Verdict::Ok, detail: detail.into(), mend: None });
+        self.note(Finding { name, result: Verdict::Ok, detail: detail.into(), remedy: None });
     }
 
-    pub(super) fn warn(&mut self, name: &'static str, detail: impl Into<String>, mend: impl Into<String>) {
-        self.note(Finding { name, result: Verdict::Warn, detail: detail.into(), mend: Some(mend.into()) });
+    pub(super) fn warn(&mut self, name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) {
+        self.note(Finding { name, result: Verdict::Warn, detail: detail.into(), remedy: Some(remedy.into()) });
     }
 
-    pub(super) fn wrong(&mut self, name: &'static str, detail: impl Into<String>, mend: impl Into<String>) {
-        self.note(Finding { name, result: Verdict::Wrong, detail: detail.into(), mend: Some(mend.into()) });
+    pub(super) fn wrong(&mut self, name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) {
+        self.note(Finding { name, result: Verdict::Wrong, detail: detail.into(), remedy: Some(remedy.into()) });
     }
 
     pub(super) fn skip(&mut self, name: &'static str, why: impl Into<String>) {
-        self.note(Finding { name, result: Verdict::Skip, detail: why.into(), mend: None });
+        self.note(Finding { name, result: Verdict::Skip, detail: why.into(), remedy: None });
     }
 
     pub(super) fn note(&mut self, finding: Finding) {
         match finding.result {
             Verdict::Ok => {}
-            Verdict::Warn => self.summary.warn += 1,
-            Verdict::Wrong => self.summary.wrong += 1,
-            Verdict::Skip => self.summary.skipped += 1,
+            Verdict::Warn => self.counts.warn += 1,
+            Verdict::Wrong => self.counts.wrong += 1,
+            Verdict::Skip => self.counts.skipped += 1,
         }
-        (self.tell)(&finding);
+        (self.print)(&finding);
     }
 
-    pub(super) fn summary(&self) -> Summary {
-        self.summary
+    pub(super) fn counts(&self) -> FindingCounts {
+        self.counts
     }
 }
 
@@ -121,24 +121,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_counts_what_is_not_well() {
-        assert_eq!(Summary::default().to_string(), "all well");
-        assert_eq!(Summary { wrong: 2, warn: 1, skipped: 0 }.to_string(), "2 wrong, 1 to look at");
-        assert!(Summary { wrong: 0, warn: 1, skipped: 3 }.is_well());
+    fn the_last_line_counts_the_findings_to_act_on() {
+        assert_eq!(FindingCounts::default().to_string(), "all well");
+        assert_eq!(FindingCounts { wrong: 2, warn: 1, skipped: 0 }.to_string(), "2 wrong, 1 to look at");
+        assert!(FindingCounts { wrong: 0, warn: 1, skipped: 3 }.is_healthy());
     }
 
     #[test]
-    fn a_finding_is_a_line_and_how_to_mend_it() {
+    fn a_finding_is_a_line_with_its_remedy_below() {
         let mut said = String::new();
-        let mut tell = |finding: &Finding| said += &format!("{finding}\n");
-        let mut chart = Chart::new(&mut tell);
-        chart.ok("redis", "answers");
-        chart.wrong("clock", "is 40 s off", "set it");
-        chart.skip("phlo", "no network");
-        assert_eq!(chart.summary(), Summary { wrong: 1, warn: 0, skipped: 1 });
+        let mut print = |finding: &Finding| said += &format!("{finding}\n");
+        let mut report = Report::new(&mut print);
+        report.ok("redis", "answers");
+        report.wrong("clock", "is 40 s off", "set it");
+        report.skip("phlo", "no network");
+        assert_eq!(report.counts(), FindingCounts { wrong: 1, warn: 0, skipped: 1 });
         assert_eq!(
             said,
-            "ok    redis: answers\nWRONG clock: is 40 s off\n      mend: set it\nskip  phlo: no network\n"
+            "ok    redis: answers\nWRONG clock: is 40 s off\n      remedy: set it\nskip  phlo: no network\n"
         );
     }
 }

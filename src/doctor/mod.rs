@@ -1,11 +1,11 @@
-//! `doctor`: looks at a deployment from outside, one check a line, each with how to mend what is wrong.
+//! `doctor`: checks a deployment from outside, and prints one line per check, with a remedy where one is needed.
 //!
-//! It is meant to run beside the service, with the same settings: it asks Redis, Plivo and `PUBLIC_URL` what
-//! the service will ask them, or be asked. Nothing is sent to anybody unless `--send` names a number, the PHLO
-//! is run only with `--run`, and what is written to Redis is gone in seconds. It repairs nothing.
+//! It runs beside the service, with the same settings, and sends Redis, Plivo and `PUBLIC_URL` the requests that the
+//! service will exchange with them. It repairs nothing. It sends a text only with `--send`, runs the PHLO only with
+//! `--run`, and its records in Redis expire within seconds.
 //!
-//! Secrets travel only where they belong: the callback secret and an API key go to `PUBLIC_URL` only after
-//! whatever answers there has told a signed callback from a forged one, which proves that it has the token.
+//! The callback secret and an API key are sent to `PUBLIC_URL` only after the server there has accepted a signed callback
+//! and refused a forged one, which proves that it has the token.
 
 mod account;
 mod callbacks;
@@ -21,57 +21,57 @@ mod web;
 
 use std::time::Duration;
 
-pub use finding::{Finding, Summary, Verdict};
+pub use finding::{Finding, FindingCounts, Verdict};
 
 use crate::plivo::client::Client;
-use finding::Chart;
+use finding::Report;
 
-/// What is done beyond looking.
+/// The checks that go beyond reading.
 #[derive(Clone)]
-pub struct Options {
-    /// Run the PHLO once, in a way that reaches nobody.
+pub struct DoctorOptions {
+    /// Runs the PHLO once, in a way that reaches no user.
     pub run: bool,
-    /// Verify this number for real, and watch.
+    /// Verifies this number by a real text.
     pub send: Option<String>,
-    /// For how long to watch it.
+    /// How long to watch that verification.
     pub watch: Duration,
 }
 
-/// Something is wrong, and the report has said what.
+/// The deployment has a fault, which the report has described.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Unwell(pub Summary);
+pub struct UnhealthyDeployment(pub FindingCounts);
 
-/// Makes every check that can be made with these settings, and hands each finding to `tell`.
+/// Makes every check that these settings allow, and passes each finding to `print`.
 pub async fn examine(
     env: impl IntoIterator<Item = (String, String)>,
-    options: &Options,
-    tell: &mut dyn FnMut(&Finding),
-) -> Summary {
-    let chart = &mut Chart::new(tell);
-    let Some(config) = settings::examine(env, chart) else { return chart.summary() };
+    options: &DoctorOptions,
+    print: &mut dyn FnMut(&Finding),
+) -> FindingCounts {
+    let report = &mut Report::new(print);
+    let Some(config) = settings::examine(env, report) else { return report.counts() };
     let token = config.plivo_auth_tokens.first().cloned().unwrap_or_default();
     let plivo = Client::new(config.plivo_api_url.clone(), config.plivo_auth_id.clone(), token, config.plivo_timeout);
-    let web = web::Web::new(&config.public_url);
+    let web = web::WebClient::new(&config.public_url);
     let (plivo, web) = match (plivo, web) {
         (Ok(plivo), Ok(web)) => (plivo, web),
         (Err(error), _) | (_, Err(error)) => {
-            chart.wrong("tls", format!("cannot be set up: {error}"), "report this as a bug");
-            return chart.summary();
+            report.wrong("tls", format!("cannot be set up: {error}"), "report this as a bug");
+            return report.counts();
         }
     };
 
-    let redis = redis::examine(&config, chart).await;
-    let account = account::examine(&config, &plivo, chart).await;
-    clock::examine(redis, account.clock, chart);
-    number::examine(&config, &plivo, &account, chart).await;
-    phlo::examine(&config, &plivo, &account, options.run, chart).await;
+    let redis = redis::examine(&config, report).await;
+    let account = account::examine(&config, &plivo, report).await;
+    clock::examine(redis, account.clock, report);
+    number::examine(&config, &plivo, &account, report).await;
+    phlo::examine(&config, &plivo, &account, options.run, report).await;
 
-    public::examine_address(&config, chart).await;
-    let is_there = public::examine_service(&config, &web, chart).await;
-    let is_ours = callbacks::examine(&config, &web, is_there, chart).await;
+    public::examine_address(&config, report).await;
+    let is_there = public::examine_service(&config, &web, report).await;
+    let is_ours = callbacks::examine(&config, &web, is_there, report).await;
     if let Some(to) = &options.send {
-        trial::examine(&config, &web, to, options.watch, is_ours, chart).await;
+        trial::examine(&config, &web, to, options.watch, is_ours, report).await;
     }
-    chart.summary()
+    report.counts()
 }

@@ -1,14 +1,14 @@
-//! The PHLO: that it is there, and with `--run` that it branches on what we send.
+//! The PHLO: whether it exists, and with `--run` whether it branches on `mode`.
 //!
-//! The run has a `mode` that no branch of the documented flow takes, and the source number for its own
-//! destination, so that another flow too reaches nobody else. What it cannot tell: whether Start
-//! declares `otp`, `ref`, `text` and `language`; a flow that cannot read them says nothing of it.
+//! The test run has a `mode` that no branch of the documented flow takes, and the source number as destination, so that no
+//! other flow reaches a user either. It cannot show whether Start declares `otp`, `ref`, `text` and `language`: a flow that
+//! does not declare them reports no error.
 
 use serde_json::Value;
 
-use super::account::{Account, Standing};
-use super::finding::Chart;
-use super::web::{plain, trouble};
+use super::account::{Account, CredentialStatus};
+use super::finding::Report;
+use super::web::{connection_fault, plain};
 use crate::config::Config;
 use crate::plivo::Reply;
 use crate::plivo::client::Client;
@@ -16,8 +16,8 @@ use crate::plivo::phlo::RunRequest;
 
 const NAME: &str = "phlo";
 const KEYS: &str = "phlo keys";
-const ID_WRONG: &str = "copy the id from the console's list of PHLOs into PHLO_ID, and publish the PHLO";
-const FLOW_WRONG: &str = "build the flow as phlo/README.md has it: Start's API Request to a Branch on \
+const ID_WRONG: &str = "copy the id from the console's list of PHLOs to PHLO_ID, and publish the PHLO";
+const FLOW_WRONG: &str = "build the flow as in phlo/README.md: Start's API Request to a Branch on \
                           {{Start.http.params.mode}}, its No Match unwired";
 
 pub(super) async fn examine(
@@ -25,62 +25,62 @@ pub(super) async fn examine(
     plivo: &Client,
     account: &Account,
     is_to_run: bool,
-    chart: &mut Chart<'_>,
+    report: &mut Report<'_>,
 ) {
     let Some(id) = &config.phlo_id else {
-        return chart.ok(NAME, "none: texts and calls go through the Message and Call APIs");
+        return report.ok(NAME, "none: the Message and Call APIs are used");
     };
-    if account.standing == Standing::Refused {
-        return chart.skip(NAME, "the credentials are refused");
+    if account.credentials == CredentialStatus::Refused {
+        return report.skip(NAME, "the credentials are refused");
     }
-    let is_there = look_up(config, plivo, id, chart).await;
+    let is_there = look_up(config, plivo, id, report).await;
     if !is_to_run {
         if is_there {
-            chart.skip(KEYS, "whether the flow reads our keys shows only when it runs: doctor --run (reaches nobody)");
+            report.skip(KEYS, "only a run shows whether the flow reads the payload: doctor --run (reaches no user)");
         }
         return;
     }
-    run(config, plivo, id, chart).await;
+    run(config, plivo, id, report).await;
 }
 
-/// `GET /v1/phlo/{id}/`, which plivo-python asks before every run.
-async fn look_up(config: &Config, plivo: &Client, id: &str, chart: &mut Chart<'_>) -> bool {
+/// `GET /v1/phlo/{id}/`, which plivo-python requests before every run.
+async fn look_up(config: &Config, plivo: &Client, id: &str, report: &mut Report<'_>) -> bool {
     let url = format!("{}/v1/phlo/{id}/", config.plivo_phlo_url);
-    let seen = match plivo.get(&url).await {
-        Ok(seen) => seen,
+    let answer = match plivo.get(&url).await {
+        Ok(answer) => answer,
         Err(error) => {
-            let trouble = trouble(&error);
-            let mend =
-                format!("{}; the runner is another host than the API and needs a way out of its own", trouble.mend);
-            chart.wrong(NAME, format!("{} cannot be asked: {}", config.plivo_phlo_url, trouble.what), mend);
+            let fault = connection_fault(&error);
+            let remedy =
+                format!("{}; the runner is another host than the API and needs its own network access", fault.remedy);
+            report.wrong(NAME, format!("{} does not answer: {}", config.plivo_phlo_url, fault.problem), remedy);
             return false;
         }
     };
-    match seen.status {
+    match answer.status {
         200 => {
             let name =
-                seen.body["name"].as_str().map_or("without a name".to_owned(), |name| format!("\"{}\"", plain(name)));
-            chart.ok(NAME, format!("{name} is there"));
+                answer.body["name"].as_str().map_or("without a name".to_owned(), |name| format!("\"{}\"", plain(name)));
+            report.ok(NAME, format!("{name} exists"));
             return true;
         }
-        404 => chart.wrong(NAME, "the runner knows no PHLO of that id, or it is not published (404)", ID_WRONG),
-        401 => chart.wrong(
+        404 => report.wrong(NAME, "the runner does not know this PHLO, or it is not published (404)", ID_WRONG),
+        401 => report.wrong(
             NAME,
-            "the runner does not take the credentials (401), though the API may",
-            "use the account that the PHLO was built in",
+            "the runner does not accept the credentials (401), though the API may",
+            "use the account in which the PHLO was built",
         ),
         status => {
-            chart.wrong(
+            report.wrong(
                 NAME,
                 format!("the runner answers HTTP {status}"),
-                "try again in a minute; see Plivo's status page",
+                "try again in a minute, and check Plivo's status page",
             );
         }
     }
     false
 }
 
-async fn run(config: &Config, plivo: &Client, id: &str, chart: &mut Chart<'_>) {
+async fn run(config: &Config, plivo: &Client, id: &str, report: &mut Report<'_>) {
     let own = config.plivo_number.e164();
     let payload = RunRequest {
         from: own,
@@ -93,45 +93,45 @@ async fn run(config: &Config, plivo: &Client, id: &str, chart: &mut Chart<'_>) {
     };
     let url = format!("{}/v1/account/{}/phlo/{id}", config.plivo_phlo_url, plivo.auth_id());
     match plivo.post(&url, &payload).await {
-        Reply::Success(_, body) => match read(&body) {
-            Read::Branches => chart.ok(
+        Reply::Success(_, body) => match classify(&body) {
+            RunResult::Branches => report.ok(
                 KEYS,
                 "the flow branches on mode, and its No Match is unwired; whether it declares otp, ref, text and \
-                 language cannot be told without sending",
+                 language shows only when it sends",
             ),
-            Read::Unwired => chart.wrong(KEYS, "nothing is wired to the Start node's API Request", FLOW_WRONG),
-            Read::Sends => chart.wrong(
+            RunResult::Unwired => report.wrong(KEYS, "nothing is wired to the Start node's API Request", FLOW_WRONG),
+            RunResult::Sends => report.wrong(
                 KEYS,
-                "the flow sends whatever mode says: it does not branch on it (it sent to the source number itself)",
+                "the flow does not branch on mode: it sent a text or a call (to the source number itself)",
                 FLOW_WRONG,
             ),
-            Read::Failed => chart.wrong(
+            RunResult::Failed => report.wrong(
                 KEYS,
-                "the flow ran into a text or a call, which failed: it does not branch on mode",
+                "the flow does not branch on mode: it tried a text or a call, which failed",
                 FLOW_WRONG,
             ),
-            Read::Unknown(prose) => chart.warn(
+            RunResult::Unknown(prose) => report.warn(
                 KEYS,
-                format!("the run said what is not known here: {prose}"),
-                "see the run's log in Plivo's console: it should end at the Branch, by No Match",
+                format!("the run's answer is not a known one: {prose}"),
+                "check the run's log in Plivo's console: it should end at the Branch, by No Match",
             ),
         },
-        Reply::Refused(404, _) => chart.wrong(KEYS, "the PHLO cannot be run (404): it is not published", ID_WRONG),
+        Reply::Refused(404, _) => report.wrong(KEYS, "the PHLO cannot be run (404): it is not published", ID_WRONG),
         Reply::Refused(status, _) => {
-            chart.wrong(KEYS, format!("the runner refuses the run (HTTP {status})"), FLOW_WRONG);
+            report.wrong(KEYS, format!("the runner refuses the run (HTTP {status})"), FLOW_WRONG);
         }
         Reply::NotNow(Some(status), _) | Reply::Failed(status) => {
-            chart.wrong(KEYS, format!("the runner answers HTTP {status} to the run"), "try again in a minute");
+            report.wrong(KEYS, format!("the runner answers HTTP {status} to the run"), "try again in a minute");
         }
         Reply::NotNow(None, _) | Reply::Silent => {
-            chart.wrong(KEYS, "the run got no answer", "try again; PLIVO_TIMEOUT should be 10 s or more");
+            report.wrong(KEYS, "the run got no answer", "try again; set PLIVO_TIMEOUT to 10 s or more");
         }
     }
 }
 
-/// What a run's answer says of the flow.
+/// What the answer to a run shows about the flow.
 #[derive(Debug, PartialEq, Eq)]
-enum Read {
+enum RunResult {
     Branches,
     Unwired,
     Sends,
@@ -139,9 +139,10 @@ enum Read {
     Unknown(String),
 }
 
-/// Mines the prose, which promises nothing (`plivo/wire.md` 2.1). How the runner spells a Branch's No Match is
-/// not published: any end at a Branch that is no failure counts.
-fn read(body: &Value) -> Read {
+/// Searches the answer's message text, which is undocumented (`plivo/wire.md` 2.1).
+///
+/// How the runner spells a Branch's No Match is not published, so any end at a Branch that is not a failure counts.
+fn classify(body: &Value) -> RunResult {
     let prose = body["message"].as_str().unwrap_or_default();
     let said = prose.to_ascii_lowercase();
     let state = said.split_once("output state:").map(|(_, after)| {
@@ -150,12 +151,12 @@ fn read(body: &Value) -> Read {
     });
     let sends = ["message_uuid", "request_uuid", "call_uuid", "queued", "call fired"];
     match state.as_deref() {
-        _ if sends.iter().any(|word| said.contains(word)) => Read::Sends,
-        Some("http") => Read::Unwired,
-        Some("nomatch") => Read::Branches,
-        Some("failed") => Read::Failed,
-        Some(_) if said.contains("branch") => Read::Branches,
-        _ => Read::Unknown(plain(prose)),
+        _ if sends.iter().any(|word| said.contains(word)) => RunResult::Sends,
+        Some("http") => RunResult::Unwired,
+        Some("nomatch") => RunResult::Branches,
+        Some("failed") => RunResult::Failed,
+        Some(_) if said.contains("branch") => RunResult::Branches,
+        _ => RunResult::Unknown(plain(prose)),
     }
 }
 
@@ -165,19 +166,19 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_prose_of_a_run_says_whether_the_flow_branches() {
-        let read = |prose: &str| read(&json!({ "message": prose }));
+    fn the_answer_to_a_run_shows_whether_the_flow_branches() {
+        let classify = |prose: &str| classify(&json!({ "message": prose }));
         let stopped = |node: &str, state: &str| {
             format!("stopped. next node uuid not found for {node} with output state: {state} - phlo_run_id 7b70")
         };
-        assert_eq!(read(&stopped("b'Branch' - b'Branch_1'", "no_match")), Read::Branches);
-        assert_eq!(read(&stopped("b'Branch' - b'Branch_1'", "No Match")), Read::Branches);
-        assert_eq!(read(&stopped("b'Conditional Branch' - b'x'", "else")), Read::Branches);
-        assert_eq!(read(&stopped("b'Start' - b'Start'", "http")), Read::Unwired);
-        assert_eq!(read(&stopped("b'Send SMS' - b'Send_SMS_1'", "failed")), Read::Failed);
+        assert_eq!(classify(&stopped("b'Branch' - b'Branch_1'", "no_match")), RunResult::Branches);
+        assert_eq!(classify(&stopped("b'Branch' - b'Branch_1'", "No Match")), RunResult::Branches);
+        assert_eq!(classify(&stopped("b'Conditional Branch' - b'x'", "else")), RunResult::Branches);
+        assert_eq!(classify(&stopped("b'Start' - b'Start'", "http")), RunResult::Unwired);
+        assert_eq!(classify(&stopped("b'Send SMS' - b'Send_SMS_1'", "failed")), RunResult::Failed);
         let sent = "b'Send SMS' - b'Send_SMS_1' with phlo_run_uuid: 7b executed with response: {'message': \
                     'message(s) queued', 'message_uuid': ['8b1f']}";
-        assert_eq!(read(sent), Read::Sends);
-        assert_eq!(read("to +14155550100"), Read::Unknown("to +…".to_owned()));
+        assert_eq!(classify(sent), RunResult::Sends);
+        assert_eq!(classify("to +14155550100"), RunResult::Unknown("to +…".to_owned()));
     }
 }

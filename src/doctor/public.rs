@@ -1,30 +1,33 @@
-//! `PUBLIC_URL`: where it leads, and whether the service answers there.
+//! `PUBLIC_URL`: whether its address is public, and whether the service answers there.
 //!
-//! Asked from this machine: that the internet gets as far is shown by a callback of Plivo's, and by nothing
-//! that runs here.
+//! The requests come from this machine; only a callback from Plivo shows that the internet reaches the address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use url::Url;
 
-use super::finding::Chart;
-use super::web::{Trouble, Web};
+use super::finding::Report;
+use super::web::{ConnectionFault, WebClient};
 use crate::config::Config;
 
 const NAME: &str = "public url";
 const SERVICE: &str = "service";
 
-/// The scheme and the addresses.
-pub(super) async fn examine_address(config: &Config, chart: &mut Chart<'_>) {
+/// Checks the scheme and the addresses.
+pub(super) async fn examine_address(config: &Config, report: &mut Report<'_>) {
     if config.plivo_is_local() {
-        return chart.ok(NAME, "any will do, as Plivo is this machine");
+        return report.ok(NAME, "any URL works, because Plivo runs on this machine");
     }
     let target = Url::parse(&config.public_url).ok();
     let target = target.as_ref().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
     let Some((host, port)) = target else {
-        return chart.wrong(NAME, "PUBLIC_URL names no host", "set it to https:// and the name Plivo reaches you by");
+        return report.wrong(
+            NAME,
+            "PUBLIC_URL has no host",
+            "set it to https:// and the host name that Plivo can reach",
+        );
     };
-    // The brackets of an IPv6 address are the URL's, not its own.
+    // The brackets of an IPv6 address belong to the URL.
     let name = host.trim_matches(['[', ']']).to_owned();
     let resolved = tokio::task::spawn_blocking(move || (name.as_str(), port).to_socket_addrs());
     let addresses: Vec<SocketAddr> = match resolved.await {
@@ -32,23 +35,25 @@ pub(super) async fn examine_address(config: &Config, chart: &mut Chart<'_>) {
         Ok(Err(_)) | Err(_) => Vec::new(),
     };
     if addresses.is_empty() {
-        return chart.wrong(NAME, format!("{host} does not resolve"), "add it to your DNS, or correct PUBLIC_URL");
+        return report.wrong(NAME, format!("{host} does not resolve"), "add it to your DNS, or correct PUBLIC_URL");
     }
-    if let Some(inside) = addresses.iter().find(|address| is_inside(address.ip())) {
-        let mend = "set PUBLIC_URL to a name with a public address, through a proxy or a tunnel; if your own DNS \
-                    answers differently inside, ask from outside";
-        return chart.wrong(NAME, format!("{host} is {}, which Plivo cannot reach", inside.ip()), mend);
+    if let Some(inside) = addresses.iter().find(|address| is_internal(address.ip())) {
+        let remedy = "set PUBLIC_URL to a name with a public address, through a proxy or a tunnel; if your own DNS answers \
+                   differently inside your network, run doctor outside it";
+        return report.wrong(NAME, format!("{host} is {}, which Plivo cannot reach", inside.ip()), remedy);
     }
     if !config.public_url.starts_with("https:") {
-        let mend =
-            "put a proxy that speaks TLS before the service, and write https:// into PUBLIC_URL and on the canvas";
-        return chart.wrong(NAME, "PUBLIC_URL is http: refs and the callback secret travel readable", mend);
+        let remedy =
+            "put a TLS proxy in front of the service, and change PUBLIC_URL and the URLs on the canvas to https://";
+        return report.wrong(NAME, "PUBLIC_URL is http: refs and the callback secret are sent unencrypted", remedy);
     }
-    chart.ok(NAME, format!("https, {host} has a public address"));
+    report.ok(NAME, format!("https, {host} has a public address"));
 }
 
-/// An address that means something on this machine or in its own network only.
-fn is_inside(address: IpAddr) -> bool {
+/// Whether an address is reachable only on this machine or in its network.
+///
+/// By hand, because `IpAddr::is_global` is not stable.
+fn is_internal(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
@@ -61,47 +66,49 @@ fn is_inside(address: IpAddr) -> bool {
     }
 }
 
-/// Whether something answers at all.
-pub(super) async fn examine_service(config: &Config, web: &Web, chart: &mut Chart<'_>) -> bool {
-    let got = match web.get(&format!("{}/livez", config.public_url)).await {
-        Ok(got) => got,
-        Err(Trouble { what, mend }) => {
-            let mend = format!("{mend}. Is the service running, and the proxy or tunnel up? Run doctor beside it");
-            chart.wrong(SERVICE, format!("PUBLIC_URL: {what}"), mend);
+/// Whether a server answers at `PUBLIC_URL`.
+pub(super) async fn examine_service(config: &Config, web: &WebClient, report: &mut Report<'_>) -> bool {
+    let answer = match web.get(&format!("{}/livez", config.public_url)).await {
+        Ok(answer) => answer,
+        Err(ConnectionFault { problem, remedy }) => {
+            let remedy =
+                format!("{remedy}. Check that the service and the proxy or tunnel run; run doctor on the same machine");
+            report.wrong(SERVICE, format!("PUBLIC_URL: {problem}"), remedy);
             return false;
         }
     };
-    match got.status {
-        200 if got.body["status"] == "alive" => {
+    match answer.status {
+        200 if answer.body["status"] == "alive" => {
             let ready = web.get(&format!("{}/readyz", config.public_url)).await;
             match ready {
-                Ok(got) if got.status == 503 => chart.wrong(
+                Ok(answer) if answer.status == 503 => report.wrong(
                     SERVICE,
-                    "it answers at PUBLIC_URL, and says that it is not ready",
-                    "see its log, and the Redis of its REDIS_URL, which may not be the one asked here",
+                    "it answers at PUBLIC_URL, but reports that it is not ready",
+                    "check its log, and the Redis of its own REDIS_URL, which may not be the one checked here",
                 ),
-                _ => chart.ok(
+                _ => report.ok(
                     SERVICE,
-                    "answers at PUBLIC_URL, asked from this machine; that the internet reaches it only a callback \
-                     shows (--send)",
+                    "answers at PUBLIC_URL, requested from this machine; only a callback shows that the internet reaches \
+                     it (--send)",
                 ),
             }
             true
         }
         301 | 302 | 303 | 307 | 308 => {
-            let mend = "set PUBLIC_URL to where it leads: Plivo signs the URL it was given";
-            chart.wrong(SERVICE, format!("PUBLIC_URL answers with a redirect (HTTP {})", got.status), mend);
+            let remedy = "set PUBLIC_URL to the URL that it redirects to: Plivo signs the URL that it was given";
+            report.wrong(SERVICE, format!("PUBLIC_URL answers with a redirect (HTTP {})", answer.status), remedy);
             false
         }
         status @ (502..=504) => {
-            let mend = "start the service, and see where the proxy or tunnel leads to";
-            chart.wrong(SERVICE, format!("a proxy answers at PUBLIC_URL and finds no service (HTTP {status})"), mend);
+            let remedy = "start the service, and check the proxy's or tunnel's target";
+            report.wrong(SERVICE, format!("a proxy answers at PUBLIC_URL without a service (HTTP {status})"), remedy);
             false
         }
         status => {
-            // Some hide everything but what Plivo and the apps need: the callback below then tells.
-            let mend = "nothing, if your proxy hides /livez; else let PUBLIC_URL lead to this service";
-            chart.warn(SERVICE, format!("PUBLIC_URL answers HTTP {status} to /livez, not as this service does"), mend);
+            // Some proxies forward only the paths that Plivo and the apps need; the next check then decides.
+            let remedy = "if your proxy hides /livez, nothing; otherwise set PUBLIC_URL to this service";
+            let detail = format!("PUBLIC_URL answers HTTP {status} to /livez, unlike this service");
+            report.warn(SERVICE, detail, remedy);
             true
         }
     }
@@ -112,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_inside_are_told_from_those_of_the_internet() {
+    fn internal_addresses_are_told_from_public_ones() {
         for inside in [
             "10.1.2.3",
             "127.0.0.1",
@@ -125,10 +132,10 @@ mod tests {
             "fe80::1",
             "::ffff:10.0.0.1",
         ] {
-            assert!(is_inside(inside.parse().unwrap()), "{inside}");
+            assert!(is_internal(inside.parse().unwrap()), "{inside}");
         }
         for outside in ["1.1.1.1", "100.128.0.1", "172.32.0.1", "2606:4700::1111"] {
-            assert!(!is_inside(outside.parse().unwrap()), "{outside}");
+            assert!(!is_internal(outside.parse().unwrap()), "{outside}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What `doctor` finds in a deployment that is well, and in each way that one is not.
+//! The findings of `doctor`, in a healthy deployment and in faulty ones.
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::world::{
     plivo_listener, until,
 };
 
-/// What Plivo's API knows, and what a runner does that is not the local Plivo's.
+/// Answers of a stub for Plivo's API and PHLO runner.
 #[derive(Clone)]
 struct Answers {
     account: (u16, Value),
@@ -40,7 +40,7 @@ impl Default for Answers {
     }
 }
 
-/// A Plivo that answers what it is told to.
+/// A server that gives the configured answers.
 struct Stub {
     url: String,
     answers: Arc<Mutex<Answers>>,
@@ -92,7 +92,7 @@ async fn answer(request: HttpRequest, answers: web::Data<Arc<Mutex<Answers>>>) -
     response.json(body)
 }
 
-/// Everything a deployment needs, running.
+/// A running deployment.
 struct World {
     redis: RedisServer,
     stub: Stub,
@@ -133,7 +133,7 @@ impl World {
     }
 }
 
-/// The usual settings and these, the last of a name.
+/// The usual settings, changed.
 fn env(changes: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut env = defaults();
     for (name, value) in changes {
@@ -150,11 +150,11 @@ struct Report {
 }
 
 impl Report {
-    /// Asserts that one line begins so, and says so.
+    /// Asserts that a line has this start and contains this text.
     #[track_caller]
-    fn has(&self, start: &str, said: &str) -> &Self {
-        let is_it = |line: &str| line.starts_with(start) && line.contains(said);
-        assert!(self.out.lines().any(is_it), "no line {start:?} with {said:?}:\n{}", self.out);
+    fn has(&self, start: &str, text: &str) -> &Self {
+        let matches = |line: &str| line.starts_with(start) && line.contains(text);
+        assert!(self.out.lines().any(matches), "no line {start:?} with {text:?}:\n{}", self.out);
         self
     }
 
@@ -164,13 +164,13 @@ impl Report {
         self
     }
 
-    /// How many lines of a verdict.
+    /// The number of lines with a verdict.
     fn count(&self, word: &str) -> usize {
         self.out.lines().filter(|line| line.starts_with(word)).count()
     }
 }
 
-/// Runs it to its end. Whatever it says, it gives nothing away.
+/// Runs `doctor`, and asserts that its output contains no secret and no number.
 async fn doctor(args: &[&str], env: &[(String, String)]) -> Report {
     let args = [&["doctor"], args].concat();
     let (mut process, lines) = Process::start_and_read(&args, env);
@@ -178,52 +178,52 @@ async fn doctor(args: &[&str], env: &[(String, String)]) -> Report {
     let out = lines.iter().collect::<Vec<_>>().join("\n");
     let all = format!("{out}\n{}", process.log());
     for secret in [AUTH_TOKEN, API_KEY, CALLBACK_SECRET, SECRET_KEY, AUTH_ID, "hunter2"] {
-        assert!(!all.contains(secret), "it tells {secret}:\n{all}");
+        assert!(!all.contains(secret), "the output contains {secret}:\n{all}");
     }
     for number in [NUMBER, "+14155550100", "+14155550103"] {
-        assert!(!all.contains(number.trim_start_matches('+')), "it tells a number:\n{all}");
+        assert!(!all.contains(number.trim_start_matches('+')), "the output contains a number:\n{all}");
     }
     Report { exit: status.code(), out }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_that_is_well_is_said_to_be() {
+async fn a_healthy_deployment_is_reported_as_such() {
     let world = World::start().await;
     let report = world.doctor(&["--run", "--send", "+14155550100"], &[]).await;
     report.exits(0);
     println!("{}", report.out);
-    for (check, said) in [
+    for (check, text) in [
         ("settings", "complete"),
         ("redis", "one server"),
         ("redis setup", "noeviction, append-only file"),
-        ("redis scripts", "gone in seconds"),
+        ("redis scripts", "expires within seconds"),
         ("credentials", "account MA…00 (standard), credit 100.00 USD"),
         ("clock", "no more than 2 s apart"),
         ("number", "can text and call"),
-        ("phlo", "is there"),
+        ("phlo", "exists"),
         ("phlo keys", "branches on mode"),
         ("public url", ""),
         ("service", "answers at PUBLIC_URL"),
-        ("signature", "is taken"),
+        ("signature", "accepts a callback with our signature"),
         ("callback secret", "another is refused"),
         ("send", "(via phlo)"),
         ("delivery reports", "up to delivered"),
         ("flow reports", "Start declares ref"),
     ] {
-        report.has(&format!("ok    {check}: "), said);
+        report.has(&format!("ok    {check}: "), text);
     }
     assert_eq!(report.out.lines().last(), Some("all well"));
-    // One text to whom it was to go, and canceled; the run sent nothing.
+    // One text was sent, and its verification canceled; the run of the PHLO sent nothing.
     assert_eq!(world.plivo.requests("+14155550100").await, ["sms"]);
     let handset = world.plivo.handset(NUMBER).await;
     assert_eq!((&handset["messages"], &handset["calls"]), (&json!([]), &json!([])));
     let listed = world.service.get("/v1/verifications").await;
     assert_eq!(listed.body["verifications"][0]["status"], "canceled", "{listed:?}");
-    // What was written to Redis goes by itself.
+    // The records in Redis expire.
     let keys = async || world.redis.command(&["KEYS", "phlo2fa:*:app:DOCTOR"]).is_empty();
-    until("doctor's record to go", keys).await;
+    until("doctor's record to expire", keys).await;
 
-    // Without being asked to it runs and sends nothing.
+    // Without the options it runs no PHLO and sends nothing.
     let report = world.doctor(&[], &[]).await;
     report.exits(0).has("skip  phlo keys: ", "--run");
     assert_eq!((report.count("warn"), report.out.lines().last()), (0, Some("1 skipped")), "{}", report.out);
@@ -231,19 +231,19 @@ async fn a_deployment_that_is_well_is_said_to_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_that_are_not_the_running_service_s_are_told_apart() {
+async fn settings_that_differ_from_the_running_services_are_found() {
     let world = World::start().await;
     let report = world.doctor(&[], &[("PLIVO_AUTH_TOKEN", "hunter2-another")]).await;
     report.exits(1).has("WRONG credentials: ", "(401)").has("skip  number: ", "").has("skip  phlo: ", "");
     report.has("WRONG signature: ", "(401)").has("skip  callback secret: ", "");
 
-    // The first sends, but all of them verify.
+    // The first token authenticates requests, but all of them verify callbacks.
     let both = format!("{AUTH_TOKEN},hunter2-another");
     world.doctor(&[], &[("PLIVO_AUTH_TOKEN", &both)]).await.exits(1).has("WRONG signature: ", "token 2 of 2");
 
     let elsewhere = world.service.url.replace("127.0.0.1", "localhost");
     let report = world.doctor(&["--send", "+14155550100"], &[("PUBLIC_URL", &elsewhere)]).await;
-    report.exits(1).has("WRONG signature: ", "(401)").has("      mend: ", "another PLIVO_AUTH_TOKEN or PUBLIC_URL");
+    report.exits(1).has("WRONG signature: ", "(401)").has("      remedy: ", "PLIVO_AUTH_TOKEN and PUBLIC_URL");
     report.has("skip  send: ", "no API key");
 
     let report = world.doctor(&[], &[("CALLBACK_SECRET", "hunter2-hunter2-hunter2")]).await;
@@ -254,39 +254,39 @@ async fn settings_that_are_not_the_running_service_s_are_told_apart() {
     assert_eq!(world.plivo.requests("+14155550100").await.len(), 0);
 
     let report = world.doctor(&[], &[("PUBLIC_URL", &format!("http://127.0.0.1:{}", free_port()))]).await;
-    report.exits(1).has("WRONG service: ", "connection refused").has("      mend: ", "Is the service running");
+    report.exits(1).has("WRONG service: ", "connection refused").has("      remedy: ", "Check that the service");
     report.has("skip  signature: ", "");
     let tls = world.service.url.replace("http:", "https:");
     world.doctor(&[], &[("PUBLIC_URL", &tls)]).await.exits(1).has("WRONG service: ", "TLS fails (");
-    // Somebody else answers there.
+    // Another server answers there.
     let report = world.doctor(&[], &[("PUBLIC_URL", &world.stub.url)]).await;
     report.exits(1).has("warn  service: ", "HTTP 401").has("WRONG signature: ", "").has("skip  callback secret: ", "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn faulty_settings_are_all_that_is_looked_at() {
+async fn with_faulty_settings_nothing_else_is_checked() {
     let report = doctor(&[], &env(&[("SECRET_KEY", "hunter2"), ("PUBLIC_URL", "hunter2")])).await;
     report.exits(1).has("WRONG settings: ", "SECRET_KEY").has("WRONG settings: ", "PUBLIC_URL");
-    report.has("      mend: ", "for example SECRET_KEY=");
+    report.has("      remedy: ", "for example SECRET_KEY=");
     assert_eq!(report.out.lines().last(), Some("2 wrong, 1 skipped"));
 
     let report = doctor(&["--json"], &env(&[("SECRET_KEY", "hunter2"), ("PUBLIC_URL", "http://127.0.0.1:9")])).await;
     report.exits(1);
     let findings: Value = serde_json::from_str(&report.out).unwrap();
     assert_eq!((&findings[0]["name"], &findings[0]["result"]), (&json!("settings"), &json!("wrong")));
-    assert!(findings[0]["detail"].is_string() && findings[0]["mend"].is_string() && findings[1]["mend"].is_null());
+    assert!(findings[0]["detail"].is_string() && findings[0]["remedy"].is_string() && findings[1]["remedy"].is_null());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_is_looked_at_wherever_it_may_be() {
+async fn every_kind_of_redis_and_its_setup_is_checked() {
     let world = World::start().await;
     world.redis.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
     let report = world.doctor(&[], &[]).await;
-    report.exits(1).has("WRONG redis setup: ", "allkeys-lru").has("      mend: ", "set maxmemory-policy noeviction");
+    report.exits(1).has("WRONG redis setup: ", "allkeys-lru").has("      remedy: ", "set maxmemory-policy noeviction");
 
     let careless = RedisServer::start();
     let report = world.doctor(&[], &[("REDIS_URL", &careless.url())]).await;
-    report.exits(0).has("warn  redis setup: ", "nothing on disk").has("      mend: ", "set appendonly yes");
+    report.exits(0).has("warn  redis setup: ", "nothing on disk").has("      remedy: ", "set appendonly yes");
 
     let (cluster, sentinel) = (RedisServer::start_cluster(), RedisServer::start_sentinel(&careless));
     for (server, named) in [(&cluster, "cluster"), (&sentinel, "Sentinel")] {
@@ -299,13 +299,13 @@ async fn a_redis_is_looked_at_wherever_it_may_be() {
     let port = careless.port;
     let url = |password: &str| format!("redis://phlo:{password}@127.0.0.1:{port}");
     let report = world.doctor(&[], &[("REDIS_URL", &url("hunter2"))]).await;
-    report.exits(1).has("WRONG redis scripts: commit: Redis refuses", "").has("      mend: ", "+zadd");
+    report.exits(1).has("WRONG redis scripts: commit: Redis refuses", "").has("      remedy: ", "+zadd");
     rule.extend(["+zadd", "-config", "-info"]);
     assert_eq!(careless.command(&rule), "OK");
     let report = world.doctor(&[], &[("REDIS_URL", &url("hunter2"))]).await;
-    report.exits(0).has("warn  redis setup: ", "may not be read").has("ok    redis scripts: ", "");
+    report.exits(0).has("warn  redis setup: ", "cannot be read").has("ok    redis scripts: ", "");
     let report = world.doctor(&[], &[("REDIS_URL", &url("hunter2hunter2"))]).await;
-    report.exits(1).has("WRONG redis: ", "").has("      mend: ", "user and password");
+    report.exits(1).has("WRONG redis: ", "").has("      remedy: ", "user and password");
 
     drop(careless);
     let report = world.doctor(&[], &[("REDIS_URL", &url("hunter2"))]).await;
@@ -313,12 +313,12 @@ async fn a_redis_is_looked_at_wherever_it_may_be() {
     report.has("ok    clock: ", "Plivo's, this machine's").has("ok    signature: ", "");
 
     let report = world.doctor(&[], &[("REDIS_URL", "memory://")]).await;
-    report.exits(0).has("warn  redis: ", "a restart forgets everything");
+    report.exits(0).has("warn  redis: ", "a restart loses every verification");
     assert_eq!(report.count("warn"), 1, "{}", report.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_plivo_says_is_read() {
+async fn the_answers_of_plivo_are_reported() {
     let world = World::start().await;
     let stub = &world.stub;
     let runner = [("PLIVO_PHLO_URL", stub.url.as_str())];
@@ -345,16 +345,16 @@ async fn what_plivo_says_is_read() {
     stub.answer(|_| {});
     world.doctor(&["--run"], &runner).await.exits(1).has("WRONG phlo keys: ", "nothing is wired");
     stub.answer(|a| a.run.1 = json!({ "message": "… 'message(s) queued', 'message_uuid': ['8b1f']" }));
-    world.doctor(&["--run"], &runner).await.exits(1).has("WRONG phlo keys: ", "does not branch on it");
+    world.doctor(&["--run"], &runner).await.exits(1).has("WRONG phlo keys: ", "does not branch on mode");
     stub.answer(|a| a.run.1 = json!({ "message": format!("something about {NUMBER}") }));
     world.doctor(&["--run"], &runner).await.exits(0).has("warn  phlo keys: ", "something about +…");
     world.doctor(&["--run"], &[("PHLO_ID", "")]).await.exits(0).has("ok    phlo: none", "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_come_back_of_a_text_is_told() {
+async fn missing_delivery_reports_are_reported() {
     let world = World::start().await;
-    // Sent, then silence: the wait is all there is to wait for.
+    // This scenario reports sent and nothing more, so doctor watches to the end.
     let report = world.doctor(&["--send", "+14155550103", "--watch", "3"], &[]).await;
     report.exits(0).has("warn  delivery reports: ", "").has("ok    send: ", "(via phlo)");
     let report = world.doctor(&["--send", "14155550103"], &[]).await;
@@ -364,9 +364,9 @@ async fn what_does_not_come_back_of_a_text_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_public_url_must_be_one_that_plivo_can_reach() {
+async fn a_public_url_must_be_reachable_by_plivo() {
     let redis = RedisServer::start_with(&["--appendonly", "yes"]);
-    // An API on another machine, as far as a name without an address can be one: it is real, and away.
+    // An API on another host, which does not resolve: not the local Plivo, and unreachable.
     let real = [
         ("REDIS_URL", redis.url()),
         ("PLIVO_API_URL", "http://api.plivo.invalid".to_owned()),
