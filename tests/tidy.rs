@@ -26,11 +26,12 @@ const LAYERS: &[&[&str]] = &[
     &["engine"],
     &["http", "sandbox", "replay"],
     &["app", "doctor", "export"],
+    &["cli"],
     &["main"],
 ];
 
 /// Settings are read at the edges alone, whatever the layers allow.
-const READ_SETTINGS: &[&str] = &["config", "telemetry", "http", "app", "doctor", "export", "main"];
+const READ_SETTINGS: &[&str] = &["config", "telemetry", "http", "app", "doctor", "export", "cli", "main"];
 
 /// Modules that know no clock, no chance, no socket and no store.
 const PURE: &[&str] = &["time", "phone", "prices", "route_model", "escalation", "guard", "verification"];

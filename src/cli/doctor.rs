@@ -1,0 +1,42 @@
+//! `doctor`: checks a deployment and prints the findings.
+
+use std::time::Duration;
+
+use clap::Args;
+use phlo_2fa::doctor::{self, DoctorOptions, Finding, UnhealthyDeployment};
+
+use super::env;
+use super::output::{print_error, print_line};
+
+/// Options of `doctor`.
+#[derive(Args)]
+pub struct DoctorArgs {
+    /// Also run the PHLO once, with the source number as destination and `mode` = `doctor`, which no branch of the
+    /// documented flow takes, so that no user is reached.
+    #[arg(long)]
+    run: bool,
+    /// Also verify this number by a real text through the running service, and show the reports about it.
+    #[arg(long, value_name = "+NUMBER")]
+    send: Option<String>,
+    /// Seconds to watch that verification at most.
+    #[arg(long, default_value_t = 60, requires = "send")]
+    watch: u64,
+    /// Print the findings as one JSON array.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints all findings; fails when one is wrong, and accepts warnings.
+pub async fn run(args: &DoctorArgs, is_env_file_unreadable: bool) -> anyhow::Result<()> {
+    if is_env_file_unreadable {
+        print_error(&anyhow::anyhow!("the .env file cannot be read; check its syntax"));
+    }
+    let (run, send, watch) = (args.run, args.send.clone(), Duration::from_secs(args.watch));
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut print = |finding: &Finding| {
+        if args.json { findings.push(finding.clone()) } else { print_line(&finding.to_string()) }
+    };
+    let counts = doctor::examine(env(), &DoctorOptions { run, send, watch }, &mut print).await;
+    print_line(&if args.json { serde_json::to_string_pretty(&findings)? } else { counts.to_string() });
+    if counts.is_healthy() { Ok(()) } else { Err(UnhealthyDeployment(counts).into()) }
+}

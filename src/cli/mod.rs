@@ -1,0 +1,13 @@
+//! The commands of the program, except `replay` and `export`, which `main` passes on to the library.
+
+pub mod doctor;
+pub mod health;
+pub mod local_plivo;
+pub mod output;
+mod process;
+pub mod serve;
+
+/// The environment, without names and values that are not UTF-8.
+pub fn env() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}

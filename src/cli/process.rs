@@ -1,0 +1,47 @@
+//! The process's listening socket and its signals.
+
+use std::net::{SocketAddr, TcpListener};
+
+use anyhow::Context;
+use socket2::{Domain, Socket, Type};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Connections that may wait to be accepted. A burst of clients exceeds the standard library's 128 at once, and the kernel
+/// drops the excess without an error.
+const BACKLOG: i32 = 1024;
+
+/// Listens on the address of `BIND`.
+pub fn listen(bind: SocketAddr) -> anyhow::Result<TcpListener> {
+    let socket = || {
+        let socket = Socket::new(Domain::for_address(bind), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&bind.into())?;
+        socket.listen(BACKLOG)?;
+        Ok::<_, std::io::Error>(socket.into())
+    };
+    socket().with_context(|| format!("BIND: cannot listen on {bind}, set another, such as 127.0.0.1:8090"))
+}
+
+/// Resolves on SIGTERM or Ctrl-C. It counts signals from the call on, so that one during the start is not lost.
+pub fn stop_signal() -> impl Future<Output = ()> {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    async move {
+        let [terminated, interrupted] = signals.map(|registered| async {
+            match registered {
+                Ok(mut signal) => {
+                    signal.recv().await;
+                }
+                Err(_) => std::future::pending().await,
+            }
+        });
+        tokio::select! {
+            () = terminated => {}
+            () = interrupted => {}
+        }
+    }
+}
+
+/// Receives SIGHUP from the call on; it then no longer ends the process.
+pub fn reload_signal() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
