@@ -11,8 +11,8 @@ use super::output::{print_error, print_line};
 /// Options of `doctor`.
 #[derive(Args)]
 pub struct DoctorArgs {
-    /// Also run the PHLO once, with the source number as destination and `mode` = `doctor`, which no branch of the
-    /// documented flow takes, so that no user is reached.
+    /// Also run the PHLO once, with a mode that the documented flow ignores and the source number as destination: it
+    /// reaches no user.
     #[arg(long)]
     run: bool,
     /// Also verify this number by a real text through the running service, and show the reports about it.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::clock::{self, ClockReading};
-use super::finding::Report;
+use super::finding::Reporter;
 use super::web::{connection_fault, plain};
 use crate::config::Config;
 use crate::plivo::client::Client;
@@ -31,7 +31,7 @@ pub(super) enum CredentialStatus {
 }
 
 /// `GET /v1/Account/{id}/`. Source: plivo-go `accounts.go`, which also says that a trial is a `developer`.
-pub(super) async fn examine(config: &Config, plivo: &Client, report: &mut Report<'_>) -> Account {
+pub(super) async fn examine(config: &Config, plivo: &Client, report: &mut Reporter<'_>) -> Account {
     let url = plivo.account_url("");
     let sent_ms = clock::now_ms();
     let answer = match plivo.get(&url).await {
@@ -84,7 +84,7 @@ pub(super) async fn examine(config: &Config, plivo: &Client, report: &mut Report
     Account { credentials, clock }
 }
 
-fn describe(shown: &str, body: &Value, report: &mut Report<'_>) {
+fn describe(shown: &str, body: &Value, report: &mut Reporter<'_>) {
     let kind = body["account_type"].as_str().map(|kind| plain(kind).to_ascii_lowercase());
     let credit: Option<f64> = match &body["cash_credits"] {
         Value::String(text) => text.parse().ok(),
@@ -128,7 +128,7 @@ mod tests {
         let described = |body: Value| {
             let mut found = Vec::new();
             let mut print = |finding: &Finding| found.push(finding.clone());
-            describe("MA…00", &body, &mut Report::new(&mut print));
+            describe("MA…00", &body, &mut Reporter::new(&mut print));
             found.remove(0)
         };
         let good = described(json!({ "account_type": "standard", "cash_credits": "100.00000" }));

@@ -7,7 +7,7 @@ use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::finding::Report;
+use super::finding::Reporter;
 use super::web::{ConnectionFault, WebClient, fetch};
 use crate::config::{Config, is_loopback};
 use crate::plivo::signature;
@@ -17,7 +17,7 @@ const MAIN: &str = "main signature";
 const SECRET: &str = "callback secret";
 
 /// Whether the service at `PUBLIC_URL` is ours: it accepts signed callbacks and refuses forged ones.
-pub(super) async fn examine(config: &Config, web: &WebClient, is_there: bool, report: &mut Report<'_>) -> bool {
+pub(super) async fn examine(config: &Config, web: &WebClient, is_there: bool, report: &mut Reporter<'_>) -> bool {
     if !is_there {
         report.skip(NAME, "no server answers at PUBLIC_URL");
         report.skip(SECRET, "no server answers at PUBLIC_URL");
@@ -46,7 +46,7 @@ fn is_private(config: &Config) -> bool {
     config.public_url.starts_with("https:") || is_loopback(&config.public_url)
 }
 
-async fn examine_signatures(config: &Config, web: &WebClient, report: &mut Report<'_>) -> bool {
+async fn examine_signatures(config: &Config, web: &WebClient, report: &mut Reporter<'_>) -> bool {
     let url = format!("{}/plivo/message", config.public_url);
     let tokens = &config.plivo_auth_tokens;
     for (token, nth) in tokens.iter().zip(1..) {
@@ -84,7 +84,7 @@ async fn examine_signatures(config: &Config, web: &WebClient, report: &mut Repor
 
 /// A subaccount's callbacks are signed by its main account too. Captures show some where only that signature is valid
 /// (`plivo/wire.md` 6).
-async fn examine_main(config: &Config, web: &WebClient, report: &mut Report<'_>) {
+async fn examine_main(config: &Config, web: &WebClient, report: &mut Reporter<'_>) {
     let url = format!("{}/plivo/message", config.public_url);
     if config.plivo_main_auth_tokens.is_empty() {
         if config.plivo_auth_id.starts_with("SA") {
@@ -106,7 +106,7 @@ async fn examine_main(config: &Config, web: &WebClient, report: &mut Report<'_>)
     report.ok(MAIN, "a callback signed by the main account is accepted");
 }
 
-async fn examine_secrets(config: &Config, web: &WebClient, report: &mut Report<'_>) {
+async fn examine_secrets(config: &Config, web: &WebClient, report: &mut Reporter<'_>) {
     let url = |secret: &SecretString| format!("{}/plivo/{}/message", config.public_url, secret.expose_secret());
     for secret in &config.callback_secrets {
         match status_of(web.http.post(url(secret)).form(&without_effect())).await {
@@ -148,7 +148,7 @@ async fn status_of(request: RequestBuilder) -> Result<u16, ConnectionFault> {
     fetch(request).await.map(|answer| answer.status)
 }
 
-fn unexpected(name: &'static str, request: &str, answer: Result<u16, ConnectionFault>, report: &mut Report<'_>) {
+fn unexpected(name: &'static str, request: &str, answer: Result<u16, ConnectionFault>, report: &mut Reporter<'_>) {
     let (problem, remedy) = match answer {
         Err(ConnectionFault { problem, remedy }) => (problem, remedy),
         Ok(404) => (

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use jiff::fmt::rfc2822;
 
-use super::finding::Report;
+use super::finding::Reporter;
 
 const NAME: &str = "clock";
 /// Differences in milliseconds above which doctor warns, and reports a fault.
@@ -47,7 +47,7 @@ pub(super) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn examine(redis: Option<ClockReading>, plivo: Option<ClockReading>, report: &mut Report<'_>) {
+pub(super) fn examine(redis: Option<ClockReading>, plivo: Option<ClockReading>, report: &mut Reporter<'_>) {
     let here = ClockReading { ahead_ms: 0, uncertainty_ms: 0 };
     let clocks: Vec<(&str, ClockReading)> = [("Redis'", redis), ("Plivo's", plivo)]
         .into_iter()
@@ -89,7 +89,7 @@ mod tests {
         let mut found = Vec::new();
         let mut print = |finding: &Finding| found.push(finding.clone());
         let reading = |ahead| Some(ClockReading { ahead_ms: ahead, uncertainty_ms: 10 });
-        examine(reading(redis), reading(plivo), &mut Report::new(&mut print));
+        examine(reading(redis), reading(plivo), &mut Reporter::new(&mut print));
         found.remove(0)
     }
 

@@ -1,4 +1,4 @@
-//! [`Finding`]: one line of output; and [`Report`], which passes each on as it is made and counts them.
+//! [`Finding`]: one line of output; and [`Reporter`], which passes each on as it is made and counts them.
 
 use std::fmt;
 
@@ -75,12 +75,12 @@ impl fmt::Display for FindingCounts {
 }
 
 /// Passes findings on and counts them.
-pub(super) struct Report<'a> {
+pub(super) struct Reporter<'a> {
     print: &'a mut dyn FnMut(&Finding),
     counts: FindingCounts,
 }
 
-impl<'a> Report<'a> {
+impl<'a> Reporter<'a> {
     pub(super) fn new(print: &'a mut dyn FnMut(&Finding)) -> Self {
         Self { print, counts: FindingCounts::default() }
     }
@@ -131,7 +131,7 @@ mod tests {
     fn a_finding_is_a_line_with_its_remedy_below() {
         let mut said = String::new();
         let mut print = |finding: &Finding| said += &format!("{finding}\n");
-        let mut report = Report::new(&mut print);
+        let mut report = Reporter::new(&mut print);
         report.ok("redis", "answers");
         report.wrong("clock", "is 40 s off", "set it");
         report.skip("phlo", "no network");

@@ -4,8 +4,8 @@
 //! service will exchange with them. It repairs nothing. It sends a text only with `--send`, runs the PHLO only with
 //! `--run`, and its records in Redis expire within seconds.
 //!
-//! The callback secret and an API key are sent to `PUBLIC_URL` only after the server there has accepted a signed callback
-//! and refused a forged one, which proves that it has the token.
+//! Only a server that accepts a signed callback and refuses a forged one gets the callback secret and an API key: it has
+//! proved that it knows the auth token.
 
 mod account;
 mod callbacks;
@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use finding::{Finding, FindingCounts, Verdict};
 
 use crate::plivo::client::Client;
-use finding::Report;
+use finding::Reporter;
 
 /// The checks that go beyond reading.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ pub async fn examine(
     options: &DoctorOptions,
     print: &mut dyn FnMut(&Finding),
 ) -> FindingCounts {
-    let report = &mut Report::new(print);
+    let report = &mut Reporter::new(print);
     let Some(config) = settings::examine(env, report) else { return report.counts() };
     let token = config.plivo_auth_tokens.first().cloned().unwrap_or_default();
     let plivo = Client::new(config.plivo_api_url.clone(), config.plivo_auth_id.clone(), token, config.plivo_timeout);

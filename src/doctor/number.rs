@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::account::{Account, CredentialStatus};
-use super::finding::Report;
+use super::finding::Reporter;
 use super::web::connection_fault;
 use crate::config::{Config, Countries};
 use crate::phone::PhoneNumber;
@@ -15,7 +15,7 @@ use crate::plivo::client::Client;
 const NAME: &str = "number";
 const SENDERS: &str = "senders";
 
-pub(super) async fn examine(config: &Config, plivo: &Client, account: &Account, report: &mut Report<'_>) {
+pub(super) async fn examine(config: &Config, plivo: &Client, account: &Account, report: &mut Reporter<'_>) {
     match account.credentials {
         CredentialStatus::Accepted => {}
         CredentialStatus::Refused => return report.skip(NAME, "the credentials are refused"),
@@ -30,7 +30,7 @@ pub(super) async fn examine(config: &Config, plivo: &Client, account: &Account, 
 }
 
 /// `GET …/Number/{digits}/`. Source: plivo-python `resources/numbers.py`, plivo-go `numbers.go`.
-async fn look_up(name: &'static str, plivo: &Client, number: &PhoneNumber, report: &mut Report<'_>) {
+async fn look_up(name: &'static str, plivo: &Client, number: &PhoneNumber, report: &mut Reporter<'_>) {
     let url = plivo.account_url(&format!("Number/{}/", number.digits()));
     let answer = match plivo.get(&url).await {
         Ok(answer) => answer,
@@ -73,7 +73,7 @@ async fn look_up(name: &'static str, plivo: &Client, number: &PhoneNumber, repor
 }
 
 /// The numbers in `SENDERS` for the allowed countries. Reports the sources that are not numbers.
-fn senders(config: &Config, report: &mut Report<'_>) -> Vec<PhoneNumber> {
+fn senders(config: &Config, report: &mut Reporter<'_>) -> Vec<PhoneNumber> {
     let Countries::Only(countries) = &config.countries else {
         if config.senders != Default::default() {
             report.skip(SENDERS, "COUNTRIES is *, so it is not known which of SENDERS are used");

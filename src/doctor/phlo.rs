@@ -1,13 +1,13 @@
 //! The PHLO: whether it exists, and with `--run` whether it branches on `mode`.
 //!
-//! The test run has a `mode` that no branch of the documented flow takes, and the source number as destination, so that no
-//! other flow reaches a user either. It cannot show whether Start declares `otp`, `ref`, `text` and `language`: a flow that
+//! The test run has a `mode` that no branch of the documented flow takes. Its destination is the source number, so that
+//! another flow reaches no user either. It cannot show whether Start declares `otp`, `ref`, `text` and `language`: a flow that
 //! does not declare them reports no error.
 
 use serde_json::Value;
 
 use super::account::{Account, CredentialStatus};
-use super::finding::Report;
+use super::finding::Reporter;
 use super::web::{connection_fault, plain};
 use crate::config::Config;
 use crate::plivo::Reply;
@@ -25,7 +25,7 @@ pub(super) async fn examine(
     plivo: &Client,
     account: &Account,
     is_to_run: bool,
-    report: &mut Report<'_>,
+    report: &mut Reporter<'_>,
 ) {
     let Some(id) = &config.phlo_id else {
         return report.ok(NAME, "none: the Message and Call APIs are used");
@@ -44,7 +44,7 @@ pub(super) async fn examine(
 }
 
 /// `GET /v1/phlo/{id}/`, which plivo-python requests before every run.
-async fn look_up(config: &Config, plivo: &Client, id: &str, report: &mut Report<'_>) -> bool {
+async fn look_up(config: &Config, plivo: &Client, id: &str, report: &mut Reporter<'_>) -> bool {
     let url = format!("{}/v1/phlo/{id}/", config.plivo_phlo_url);
     let answer = match plivo.get(&url).await {
         Ok(answer) => answer,
@@ -80,7 +80,7 @@ async fn look_up(config: &Config, plivo: &Client, id: &str, report: &mut Report<
     false
 }
 
-async fn run(config: &Config, plivo: &Client, id: &str, report: &mut Report<'_>) {
+async fn run(config: &Config, plivo: &Client, id: &str, report: &mut Reporter<'_>) {
     let own = config.plivo_number.e164();
     let payload = RunRequest {
         from: own,

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use url::Url;
 
-use super::finding::Report;
+use super::finding::Reporter;
 use super::web::{ConnectionFault, WebClient};
 use crate::config::Config;
 
@@ -14,7 +14,7 @@ const NAME: &str = "public url";
 const SERVICE: &str = "service";
 
 /// Checks the scheme and the addresses.
-pub(super) async fn examine_address(config: &Config, report: &mut Report<'_>) {
+pub(super) async fn examine_address(config: &Config, report: &mut Reporter<'_>) {
     if config.plivo_is_local() {
         return report.ok(NAME, "any URL works, because Plivo runs on this machine");
     }
@@ -67,7 +67,7 @@ fn is_internal(address: IpAddr) -> bool {
 }
 
 /// Whether a server answers at `PUBLIC_URL`.
-pub(super) async fn examine_service(config: &Config, web: &WebClient, report: &mut Report<'_>) -> bool {
+pub(super) async fn examine_service(config: &Config, web: &WebClient, report: &mut Reporter<'_>) -> bool {
     let answer = match web.get(&format!("{}/livez", config.public_url)).await {
         Ok(answer) => answer,
         Err(ConnectionFault { problem, remedy }) => {

@@ -8,7 +8,7 @@ use backon::{ConstantBuilder, Retryable};
 use secrecy::ExposeSecret;
 
 use super::clock::{self, ClockReading};
-use super::finding::{Finding, Report, Verdict};
+use super::finding::{Finding, Reporter, Verdict};
 use crate::config::Config;
 use crate::guard::{Limit, Limits};
 use crate::plivo::outcome;
@@ -37,7 +37,7 @@ const RETRIES_MAX: usize = 2;
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Checks Redis, and reads its clock.
-pub(super) async fn examine(config: &Config, report: &mut Report<'_>) -> Option<ClockReading> {
+pub(super) async fn examine(config: &Config, report: &mut Reporter<'_>) -> Option<ClockReading> {
     let url = config.redis_url.expose_secret();
     if url.starts_with("memory:") {
         let remedy = "set REDIS_URL, unless a restart may lose every verification";
@@ -82,7 +82,7 @@ pub(super) async fn examine(config: &Config, report: &mut Report<'_>) -> Option<
     Some(ClockReading::new(now.as_millis(), sent_ms, clock::now_ms()))
 }
 
-fn examine_setup(setup: &Setup, report: &mut Report<'_>) {
+fn examine_setup(setup: &Setup, report: &mut Reporter<'_>) {
     let advice: Vec<_> = setup.advice().into_iter().chain(setup.advice_on_replicas()).collect();
     for advice in &advice {
         let result = if advice.is_critical { Verdict::Wrong } else { Verdict::Warn };

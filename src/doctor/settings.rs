@@ -1,12 +1,12 @@
 //! The settings, as `serve` reads them. All other checks need valid ones.
 
-use super::finding::Report;
+use super::finding::Reporter;
 use crate::config::{Config, Fault};
 
 /// Warnings of `serve` that another check covers in more detail.
 const CHECKED_LATER: &[&str] = &["REDIS_URL is memory", "PUBLIC_URL is"];
 
-pub(super) fn examine(env: impl IntoIterator<Item = (String, String)>, report: &mut Report<'_>) -> Option<Config> {
+pub(super) fn examine(env: impl IntoIterator<Item = (String, String)>, report: &mut Reporter<'_>) -> Option<Config> {
     let config = match Config::serve(env) {
         Ok(config) => config,
         Err(faults) => {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::finding::Report;
+use super::finding::Reporter;
 use super::web::{ConnectionFault, HttpAnswer, WebClient, fetch, plain};
 use crate::config::{ApiKey, Config, local_url};
 
@@ -28,7 +28,7 @@ pub(super) async fn examine(
     to: &str,
     watch: Duration,
     is_ours: bool,
-    report: &mut Report<'_>,
+    report: &mut Reporter<'_>,
 ) {
     let number = match config.test_numbers.read(to) {
         Ok((number, None)) => number,
@@ -109,7 +109,7 @@ async fn follow(
     key: &ApiKey,
     id: &str,
     watch: Duration,
-    report: &mut Report<'_>,
+    report: &mut Reporter<'_>,
 ) -> Observed {
     let url = format!("{}/v1/verifications/{id}/timeline", config.public_url);
     let (started, mut reported, mut observed) = (Instant::now(), 0, Observed::default());
@@ -161,7 +161,7 @@ fn after(first: &Value, entry: &Value) -> Option<f64> {
     Some((at(entry)?.as_millisecond() - at(first)?.as_millisecond()) as f64 / 1000.0)
 }
 
-fn conclude(observed: &Observed, new_counts: Option<&CallbackCounts>, watch: Duration, report: &mut Report<'_>) {
+fn conclude(observed: &Observed, new_counts: Option<&CallbackCounts>, watch: Duration, report: &mut Reporter<'_>) {
     if observed.is_refused {
         return report.wrong(NAME, "Plivo refused the text", "see the console's log of messages, and geo permissions");
     }
@@ -269,7 +269,7 @@ mod tests {
         let mut found = Vec::new();
         let mut print = |finding: &Finding| found.push((finding.name, finding.result));
         let new_counts = read_counts(counts);
-        conclude(&observed, new_counts.as_ref(), Duration::from_secs(60), &mut Report::new(&mut print));
+        conclude(&observed, new_counts.as_ref(), Duration::from_secs(60), &mut Reporter::new(&mut print));
         found
     }
 

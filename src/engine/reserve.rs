@@ -112,7 +112,7 @@ impl Engine {
             if !is_relaxed {
                 return Ok(Permit::Refused(scope, wait));
             }
-            full.is_forced = true;
+            full.ignores_limits = true;
         }
     }
 
@@ -158,7 +158,7 @@ impl Engine {
                 counter: name,
                 amount: take.amount,
                 limits: take.limits.clone(),
-                ignores_limits: take.is_forced,
+                ignores_limits: take.ignores_limits,
             }
         };
         takes.iter().map(count).collect()

@@ -71,7 +71,7 @@ pub struct Charge {
     /// The limits. Over any of them the store adds nothing to this counter or to those charged with it.
     pub limits: Limits,
     /// Whether the amount is added even over the limits; they then only give the windows to count in.
-    pub is_forced: bool,
+    pub ignores_limits: bool,
 }
 
 /// Leaves out the subject, which is personal data.
@@ -110,7 +110,7 @@ impl Guard {
         }
         // A verification that has started may exceed the budget.
         let cost = self.budget_charge(i64::try_from(*price_u).unwrap_or(i64::MAX));
-        charges.extend(cost.map(|charge| Charge { is_forced: !is_new, ..charge }));
+        charges.extend(cost.map(|charge| Charge { ignores_limits: !is_new, ..charge }));
         charges.retain(|charge| !charge.limits.0.is_empty());
         charges
     }
@@ -119,13 +119,13 @@ impl Guard {
     pub fn credit_of_success(&self, app: &str, to: &PhoneNumber) -> Option<Charge> {
         let charge =
             Charge::new(Scope::Unverified, &format!("{app}|{}", prefix(to)), -SENDS_PER_SUCCESS, &self.unverified);
-        (!charge.limits.0.is_empty()).then_some(Charge { is_forced: true, ..charge })
+        (!charge.limits.0.is_empty()).then_some(Charge { ignores_limits: true, ..charge })
     }
 
     /// Adjusts the budget by the difference between actual and expected cost, in micro-dollars.
     pub fn cost_correction(&self, difference_u: i64) -> Option<Charge> {
         self.budget_charge(difference_u)
-            .map(|charge| Charge { is_forced: true, ..charge })
+            .map(|charge| Charge { ignores_limits: true, ..charge })
             .filter(|_| difference_u != 0)
     }
 
@@ -137,7 +137,7 @@ impl Guard {
 
 impl Charge {
     fn new(scope: Scope, subject: &str, amount: i64, limits: &Limits) -> Self {
-        Self { scope, subject: subject.to_owned(), amount, limits: limits.clone(), is_forced: false }
+        Self { scope, subject: subject.to_owned(), amount, limits: limits.clone(), ignores_limits: false }
     }
 }
 
@@ -183,13 +183,13 @@ mod tests {
             ProposedAttempt { app: "shop", to: &to, client_ip: None, is_call: false, is_new: true, price_u: 8000 };
         let charges = guard().charges(&attempt);
         assert_eq!(scopes(&charges), ["number", "prefix", "unverified", "total", "budget"]);
-        assert!(charges.iter().all(|charge| !charge.is_forced));
+        assert!(charges.iter().all(|charge| !charge.ignores_limits));
         let attempt =
             ProposedAttempt { is_call: true, is_new: false, client_ip: "203.0.113.9".parse().ok(), ..attempt };
         let charges = guard().charges(&attempt);
         let expected = ["number", "number_call", "ip", "ip_call", "prefix", "prefix_call", "total", "budget"];
         assert_eq!(scopes(&charges), expected);
-        assert_eq!(charges.last().map(|charge| (charge.amount, charge.is_forced)), Some((8000, true)));
+        assert_eq!(charges.last().map(|charge| (charge.amount, charge.ignores_limits)), Some((8000, true)));
     }
 
     #[test]

@@ -160,8 +160,8 @@ pub enum SignatureError {
 /// If any V3 header is present, only V3 is checked: V2 proves less. Plain headers are signed by the (sub)account that owns
 /// the request, `Ma-` headers by its main account. A main account is its own main account, so its tokens count for both.
 ///
-/// A V3 nonce must not contain a dot, because the last dot separates the words from the nonce. An attacker who knows one
-/// callback could otherwise cut its words at a dot, pass the rest as a fresh nonce, and keep the signature.
+/// A V3 nonce must not contain a dot, because the last dot separates the words from the nonce. Otherwise an
+/// attacker could cut the words of a known callback at a dot, pass the rest as a fresh nonce, and keep the signature.
 ///
 /// Every token is compared with every signature, in constant time.
 ///
