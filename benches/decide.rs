@@ -10,9 +10,10 @@ use phlo_2fa::route_model::{
     Costs, Estimates, Insight, Lesson, Level, Observation, RouteKnowledge, RouteStats, ask, begin, see,
 };
 use phlo_2fa::time::Timestamp;
-use phlo_2fa::verification::event::{Facts, TextReport};
-use phlo_2fa::verification::state::Details;
-use phlo_2fa::verification::{Code, Event, Mode, Request, Rules, Verification, VerificationId, decide, open};
+use phlo_2fa::verification::{
+    AttemptIndex, Code, Context, Details, Event, Mode, ReportFacts, Request, Rules, TextReport, Verification,
+    VerificationId, decide, open,
+};
 
 const PRICE_U: u64 = 25_000;
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -97,8 +98,7 @@ fn estimates(bencher: Bencher) {
     bencher.bench_local(|| black_box(&insight).estimates());
 }
 
-fn opened() -> (Verification, Rules) {
-    let rules = Rules { insight: taught_insight(), policy: "adaptive".parse().expect("a policy"), ..Rules::default() };
+fn opened(rules: &Rules, insight: &Insight) -> Verification {
     let request = Request {
         id: VerificationId::new(7, 7),
         app: "shop".into(),
@@ -112,17 +112,23 @@ fn opened() -> (Verification, Rules) {
         guesses: Default::default(),
         details: Details::default(),
     };
-    (open(request, &rules, START).after, rules)
+    open(request, rules, &Context { now: START, insight, barred: &[] }).after
 }
 
 /// One whole event: a delivery report arrives, is learned, and the call is planned again.
 #[divan::bench]
 fn decide_event(bencher: Bencher) {
-    let (v, rules) = opened();
-    let report = TextReport::Delivered;
-    let event = Event::TextReported { attempt: 0, report, provider_id: None, facts: Facts::default() };
-    let now = START + Duration::from_secs(5);
-    bencher.bench_local(|| decide(black_box(&v), &event, &rules, now));
+    let (insight, rules) =
+        (taught_insight(), Rules { policy: "adaptive".parse().expect("a policy"), ..Rules::default() });
+    let v = opened(&rules, &insight);
+    let event = Event::TextReported {
+        attempt: AttemptIndex::FIRST,
+        report: TextReport::Delivered,
+        provider_id: None,
+        facts: ReportFacts::default(),
+    };
+    let context = Context { now: START + Duration::from_secs(5), insight: &insight, barred: &[] };
+    bencher.bench_local(|| decide(black_box(&v), std::slice::from_ref(&event), &rules, &context));
 }
 
 #[divan::bench]

@@ -14,9 +14,8 @@ use crate::escalation::Reason;
 use crate::guard::Scope;
 use crate::plivo::Reply;
 use crate::time::Timestamp;
-use crate::verification::event::TextReport;
 use crate::verification::timeline::Note;
-use crate::verification::{Channel, Status, Verification, Via};
+use crate::verification::{Channel, Status, TextReport, Verification, Via};
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -122,7 +121,7 @@ impl Metrics {
         r.register("redis_pool_connections", "Open connections to Redis", self.pool_connections.clone());
         r.register("redis_pool_idle_connections", "Open connections to Redis that are idle", self.pool_idle.clone());
         // Alerts need these series from the start, at zero.
-        for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::Requested) {
+        for reason in Reason::ALL.iter().copied().filter(|reason| *reason != Reason::Requested) {
             drop(self.escalations.get_or_create(&ReasonLabels { reason: reason.as_str() }));
         }
         for result in ["verified", "incorrect"] {
@@ -217,7 +216,7 @@ impl Metrics {
                 }
             }
             Note::TextReported { attempt, report: TextReport::Delivered } => {
-                if let Some(a) = after.attempts.get(usize::from(*attempt)) {
+                if let Some(a) = after.attempt(*attempt) {
                     self.to_delivered.observe(now.since(a.at).as_secs_f64());
                 }
             }
@@ -233,7 +232,7 @@ impl Metrics {
             | Note::TakenBack { .. }
             | Note::Weighed { .. }
             | Note::CallBarred { .. }
-            | Note::Night { .. }
+            | Note::QuietHours { .. }
             | Note::TakenOver { .. }
             | Note::Activity { .. }
             | Note::Dropped { .. } => {}

@@ -49,18 +49,20 @@ pub fn log(v: &Verification, note: &Note) {
                 "calling: the text is not expected to arrive in time");
         }
         Note::Refused { attempt, provider_status, stop } => {
-            warn!(event = "plivo_refused", verification.id = %id, %to, attempt, provider_status, stop);
+            warn!(event = "plivo_refused", verification.id = %id, %to, attempt = attempt.get(), provider_status, stop);
         }
-        Note::TimedOut { attempt } => warn!(event = "plivo_timeout", verification.id = %id, %to, attempt),
+        Note::TimedOut { attempt } => {
+            warn!(event = "plivo_timeout", verification.id = %id, %to, attempt = attempt.get())
+        }
         Note::Deferred { attempt, provider_status, retry_at } => {
-            warn!(event = "plivo_unavailable", verification.id = %id, %to, attempt, provider_status, %retry_at);
+            warn!(event = "plivo_unavailable", verification.id = %id, %to, attempt = attempt.get(), provider_status, %retry_at);
         }
         Note::PassedOn { attempt, provider_status } => {
-            warn!(event = "phlo_unavailable", verification.id = %id, %to, attempt, provider_status,
+            warn!(event = "phlo_unavailable", verification.id = %id, %to, attempt = attempt.get(), provider_status,
                 "the PHLO cannot be run; using the direct API");
         }
         Note::TakenOver { attempt } => {
-            warn!(event = "effect_taken_over", verification.id = %id, %to, attempt,
+            warn!(event = "effect_taken_over", verification.id = %id, %to, attempt = attempt.get(),
                 "the request's lease expired; this replica repeats it");
         }
         Note::TextReported { report, .. } => {
@@ -85,7 +87,7 @@ pub fn log(v: &Verification, note: &Note) {
         Note::CodeIncorrect { checks_remaining } => {
             info!(event = "code_incorrect", verification.id = %id, app, %to, checks_remaining);
         }
-        Note::Ended { .. } if v.is_lost => {
+        Note::Ended { .. } if v.lost_in_failover() => {
             warn!(event = "verification_lost", verification.id = %id, app, %to,
                 "the verification was open when Redis failed over; later changes may be missing");
         }
@@ -105,7 +107,7 @@ pub fn log(v: &Verification, note: &Note) {
         | Note::CallSilent { .. }
         | Note::TakenBack { .. }
         | Note::Weighed { .. }
-        | Note::Night { .. }
+        | Note::QuietHours { .. }
         | Note::Activity { .. }
         | Note::Dropped { .. } => {}
     }

@@ -1,4 +1,4 @@
-//! The engine between a decision and its effects: whoever leaves meanwhile, loses nothing.
+//! The engine between a decision and its effects: a client that disconnects meanwhile loses nothing.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "these are tests")]
 
 #[path = "support/mod.rs"]
@@ -10,19 +10,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use phlo_2fa::engine::Creation;
+use phlo_2fa::engine::{Creation, Target};
 use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
+use phlo_2fa::route_model::Insight;
 use phlo_2fa::store::{
-    AttemptRef, Claimed, Commit, CommitOutcome, Counters, Cursor, Erasure, ErasureOutcome, Increment, IncrementOutcome,
-    Links, Memory, NonceClaim, NumberKey, PendingReport, Records, ReportTarget, Store, StoreError, StoredRecord,
-    SwapOutcome, Values,
+    Claimed, Commit, CommitOutcome, Counters, Cursor, Erasure, ErasureOutcome, Increment, IncrementOutcome, Links,
+    Memory, NonceClaim, NumberKey, PendingReport, Records, ReportTarget, Store, StoreError, StoredRecord, SwapOutcome,
+    Values,
 };
 use phlo_2fa::time::Timestamp;
-use phlo_2fa::verification::event::{CallReport, Facts, TextReport, TriggerOutcome};
-use phlo_2fa::verification::rules::Rules;
-use phlo_2fa::verification::state::Details;
-use phlo_2fa::verification::{Channel, Code, Effect, Event, Mode, Request, Verification, VerificationId, decide, open};
+use phlo_2fa::verification::{
+    AttemptIndex, AttemptRef, CallReport, Channel, Code, Context, Details, Effect, Event, Mode, ReportFacts, Request,
+    Rules, TextReport, TriggerOutcome, Verification, VerificationId, decide, open,
+};
 use support::{Setup, TestApp};
 use tokio::sync::{Notify, Semaphore};
 
@@ -63,7 +64,7 @@ impl Records for Held {
 
     async fn load(&self, id: VerificationId) -> Result<Option<StoredRecord>, StoreError> {
         let stored = self.memory.load(id).await;
-        // As long as a network takes: enough for all who are at it to have loaded.
+        // As long as a network takes, so that concurrent changes load the same revision.
         tokio::time::sleep(Duration::from_millis(5)).await;
         stored
     }
@@ -170,7 +171,8 @@ fn creation(to: &str) -> Creation {
     }
 }
 
-/// The clock stands still in these: what is left to the end of a lease never happens.
+// The clock stands still in these tests, so no lease expires.
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_while_its_creation_is_committed_still_gets_its_text() {
     let store = Held::new();
@@ -185,26 +187,27 @@ async fn a_client_that_leaves_while_its_creation_is_committed_still_gets_its_tex
     app.texted_code("0100").await;
 }
 
-/// As whoever stops a timer or asks for a call and leaves.
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_leaves_while_a_call_is_committed_has_it_placed() {
+async fn a_client_that_leaves_while_its_call_is_committed_still_gets_it() {
     let store = Held::new();
     let app = TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
     let created = app.create("0103").await;
     app.until(created.id(), "sent", |v| v["attempts"][0]["status"] == "sent").await;
     store.holds.store(true, Ordering::SeqCst);
     let (engine, id) = (app.engine.clone(), created.id().parse().unwrap());
-    let asker =
-        tokio::spawn(async move { engine.apply(id, &Event::AttemptRequested(Channel::Call)).await.map(|_| ()) });
+    let client = tokio::spawn(async move {
+        let events = vec![Event::AttemptRequested(Channel::Call)];
+        engine.apply(Target::Proved(id), events).await.map(|_| ())
+    });
     store.committed.notified().await;
-    asker.abort();
-    let _ = asker.await;
+    client.abort();
+    let _ = client.await;
     store.answers.add_permits(1);
     app.spoken_code("0103").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_changes_of_one_verification_do_not_turn_each_other_back() {
+async fn concurrent_changes_of_one_verification_cause_few_conflicts() {
     let store = Held::new();
     let app = TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
     let created = app.create("0100").await;
@@ -213,12 +216,13 @@ async fn many_changes_of_one_verification_do_not_turn_each_other_back() {
     let answers = join_all((0..50).map(|_| app.check(created.id(), &wrong)));
     let incorrect = answers.await.iter().filter(|answer| answer.body["result"] == "incorrect").count();
     assert_eq!(incorrect, 5);
-    // Each of five rounds would turn all others back, over two hundred times; some may have waited too long.
+    // Without the lock each of five rounds would conflict with all others: over 200 conflicts. With it a few may wait
+    // too long for the lock.
     assert!(store.conflicts.load(Ordering::SeqCst) < 100, "{:?}", store.conflicts);
 }
 
-/// A verification whose first attempt is being asked for, by somebody who is never heard of again.
-fn abandoned(mode: Mode, rules: &Rules, now: Timestamp) -> Verification {
+/// A verification whose first attempt is requested by a replica that has died since.
+fn abandoned(mode: Mode, rules: &Rules, context: &Context<'_>) -> Verification {
     let request = Request {
         id: VerificationId::new(0, rand::random()),
         app: "demo".into(),
@@ -232,32 +236,36 @@ fn abandoned(mode: Mode, rules: &Rules, now: Timestamp) -> Verification {
         guesses: Guesses::default(),
         details: Details::default(),
     };
-    open(request, rules, now).after
+    open(request, rules, context).after
 }
 
 #[test]
-fn what_a_report_proves_to_be_sent_is_not_asked_for_again() {
-    let (rules, now) = (Rules::default(), Timestamp::from_millis(1_000_000));
-    let lease_end = |v: &Verification| v.owed.iter().map(|owed| owed.due).max().unwrap_or(now + rules.effect_lease);
-    let again = |v: &Verification| decide(v, &Event::Tick, &rules, lease_end(v)).effects;
+fn a_reported_attempt_is_not_requested_again() {
+    const FIRST: AttemptIndex = AttemptIndex::FIRST;
+    let (rules, insight, now) = (Rules::default(), Insight::default(), Timestamp::from_millis(1_000_000));
+    let context = Context { now, insight: &insight, barred: &[] };
+    let apply = |v: &Verification, event: &Event| decide(v, std::slice::from_ref(event), &rules, &context).after;
+    let at_lease_end = |v: &Verification| {
+        let now = v.owed.iter().map(|owed| owed.due).max().unwrap_or(now + rules.effect_lease);
+        decide(v, &[Event::Tick], &rules, &Context { now, ..context })
+    };
 
-    let v = abandoned(Mode::Auto, &rules, now);
-    assert_eq!(again(&v), [Effect::Trigger { attempt: 0 }]);
-    let report =
-        Event::TextReported { attempt: 0, report: TextReport::Queued, provider_id: None, facts: Facts::default() };
-    let reported = decide(&v, &report, &rules, now).after;
-    assert_eq!(again(&reported), []);
-    assert!(decide(&reported, &Event::Tick, &rules, lease_end(&reported)).after.owed.is_empty());
-    // The same when it had been put off, as after a 500.
+    let v = abandoned(Mode::Auto, &rules, &context);
+    assert_eq!(at_lease_end(&v).effects, [Effect::Trigger { attempt: FIRST }]);
+    let facts = ReportFacts::default();
+    let report = Event::TextReported { attempt: FIRST, report: TextReport::Queued, provider_id: None, facts };
+    let reported = apply(&v, &report);
+    assert_eq!(at_lease_end(&reported).effects, []);
+    assert!(at_lease_end(&reported).after.owed.is_empty());
+    // The same when the request was deferred, as after a 500.
     let outcome =
         TriggerOutcome::Deferred { provider_status: Some(500), retry_after: Duration::from_secs(1), round: 0 };
-    let deferred = decide(&v, &Event::Triggered { attempt: 0, outcome }, &rules, now).after;
-    assert_eq!(again(&deferred), [Effect::Trigger { attempt: 0 }]);
-    assert_eq!(again(&decide(&deferred, &report, &rules, now).after), []);
+    let deferred = apply(&v, &Event::Triggered { attempt: FIRST, outcome });
+    assert_eq!(at_lease_end(&deferred).effects, [Effect::Trigger { attempt: FIRST }]);
+    assert_eq!(at_lease_end(&apply(&deferred, &report)).effects, []);
 
-    let v = abandoned(Mode::Call, &rules, now);
-    assert_eq!(again(&v), [Effect::Trigger { attempt: 0 }]);
-    let report =
-        Event::CallReported { attempt: 0, report: CallReport::Ringing, provider_id: None, facts: Facts::default() };
-    assert_eq!(again(&decide(&v, &report, &rules, now).after), []);
+    let v = abandoned(Mode::Call, &rules, &context);
+    assert_eq!(at_lease_end(&v).effects, [Effect::Trigger { attempt: FIRST }]);
+    let report = Event::CallReported { attempt: FIRST, report: CallReport::Ringing, provider_id: None, facts };
+    assert_eq!(at_lease_end(&apply(&v, &report)).effects, []);
 }

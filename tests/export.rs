@@ -18,9 +18,9 @@ use phlo_2fa::replay::{
     CallResult, FinalReport, NEVER, PlayedCall, PlayedOutcome, PlayedPolicy, PolicyFigures, TTL_MS, Trace, TraceRow,
     play,
 };
+use phlo_2fa::route_model::Insight;
 use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Memory, Records, Store, record};
-use phlo_2fa::verification::state::Details;
-use phlo_2fa::verification::{Code, Event, Mode, Request, Rules, VerificationId, decide, open};
+use phlo_2fa::verification::{Code, Context, Details, Event, Mode, Request, Rules, VerificationId, decide, open};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 use support::{Setup, TestApp};
@@ -193,7 +193,7 @@ async fn a_service_is_exported_without_personal_data_and_replayed() {
 #[tokio::test]
 async fn every_page_of_a_list_is_exported_in_the_order_of_starts() {
     let (store, keys) = (Memory::default(), Keyring::new(&vec![7; 32].into(), &[]));
-    let (now, rules) = (store.now().await.unwrap(), Rules::default());
+    let (now, rules, insight) = (store.now().await.unwrap(), Rules::default(), Insight::default());
     let to = PhoneNumber::parse("+14155550112").unwrap();
     let number = keys.number_keys("shop", &to)[0];
     let mut previous = None;
@@ -214,7 +214,9 @@ async fn every_page_of_a_list_is_exported_in_the_order_of_starts() {
             guesses: Default::default(),
             details: Details::default(),
         };
-        let v = decide(&open(request, &rules, at).after, &Event::Cancel, &rules, at + Duration::from_secs(1)).after;
+        let context = |now| Context { now, insight: &insight, barred: &[] };
+        let opened = open(request, &rules, &context(at)).after;
+        let v = decide(&opened, &[Event::Cancel], &rules, &context(at + Duration::from_secs(1))).after;
         let commit = Commit {
             id,
             app: "shop".into(),

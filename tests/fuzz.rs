@@ -6,10 +6,10 @@ mod targets;
 
 use phlo_2fa::escalation::Policy;
 use phlo_2fa::phone::PhoneNumber;
+use phlo_2fa::route_model::Insight;
 use phlo_2fa::store::record;
 use phlo_2fa::time::Timestamp;
-use phlo_2fa::verification::state::Details;
-use phlo_2fa::verification::{Code, Mode, Request, Rules, VerificationId, open};
+use phlo_2fa::verification::{Code, Context, Details, Mode, Request, Rules, VerificationId, open};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -79,7 +79,9 @@ fn records() -> Vec<Vec<u8>> {
             guesses: Default::default(),
             details: Details { locale: locale.into(), ..Details::default() },
         };
-        record::plain(&open(request, &Rules::default(), Timestamp::from_millis(1_700_000_000_000)).after).unwrap()
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let context = Context { now, insight: &Insight::default(), barred: &[] };
+        record::plain(&open(request, &Rules::default(), &context).after).unwrap()
     };
     vec![
         opened(Mode::Auto, "adaptive", "en-US"),

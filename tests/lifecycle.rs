@@ -1,5 +1,5 @@
-//! What holds whatever happens, in any order and as often as it likes (`lifecycle/properties.rs`), and single
-//! stories that once went wrong or easily could (`lifecycle/stories.rs`); and what they teach (`lifecycle/lessons.rs`).
+//! The lifecycle of a verification: properties over any events in any order (`lifecycle/properties.rs`), single stories
+//! that went wrong once or could (`lifecycle/stories.rs`), and the lessons of a verification (`lifecycle/lessons.rs`).
 
 #![allow(clippy::unwrap_used, reason = "a story that cannot be told fails the test")]
 

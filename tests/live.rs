@@ -10,20 +10,23 @@ mod support;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use phlo_2fa::engine::Creation;
+use phlo_2fa::engine::{Creation, Target};
 use phlo_2fa::escalation::CallEnd;
+use phlo_2fa::learner::Learner;
 use phlo_2fa::phone::{Carrier, PhoneNumber};
 use phlo_2fa::replay::adaptive::AdaptivePlayer;
 use phlo_2fa::replay::player::{PlayReason, PlayedEvent, Player, PlayerRequest, RouteFacts};
 use phlo_2fa::replay::{FinalReport, PlayedCall, PlayedPolicy, Trace, TraceRow, play};
 use phlo_2fa::route_model::{Costs, Key, RouteStats};
 use phlo_2fa::time::Timestamp;
-use phlo_2fa::verification::event::{CallReport, Facts as Told, FailureClass, TextReport};
-use phlo_2fa::verification::state::Details;
-use phlo_2fa::verification::{Channel, Code, Event, Mode, Verification, VerificationId};
+use phlo_2fa::verification::{
+    AttemptIndex, CallReport, Channel, Code, Details, Event, FailureClass, Mode, ReportFacts, TextReport, Verification,
+    VerificationId,
+};
 use support::{Setup, TestApp};
 
 const CODE: &str = "8675309";
@@ -47,10 +50,12 @@ async fn the_service_calls_when_the_replay_says_in_every_row_and_learns_the_same
     let nowhere = Some("http://127.0.0.1:9".into());
     let app = TestApp::spawn_with(Setup { env, speed: 1000.0, canvas_url: nowhere, ..Setup::default() }).await;
     let start = app.clock.now().await.unwrap();
-    let engine = app.engine.clone();
+    let learner = Arc::clone(&app.learner);
+    let service_learner = Arc::clone(&learner);
     let live = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Handle::current();
-        let mut service = Service { app, start, runtime, open: HashMap::new(), called: HashSet::new() };
+        let (open, called) = (HashMap::new(), HashSet::new());
+        let mut service = Service { app, learner: service_learner, start, runtime, open, called };
         play(&trace, &mut service)
     });
     let live = live.await.unwrap();
@@ -60,7 +65,7 @@ async fn the_service_calls_when_the_replay_says_in_every_row_and_learns_the_same
     assert!(replayed.iter().filter(|call| call.is_some()).count() > 100);
     assert!(differing.is_empty(), "{} of {}: {:?}", differing.len(), live.len(), &differing[..differing.len().min(9)]);
     let learned: BTreeMap<Key, RouteStats> =
-        engine.learner.all_stats().await.unwrap().into_iter().map(|(key, _, node)| (key, node)).collect();
+        learner.all_stats().await.unwrap().into_iter().map(|(key, _, node)| (key, node)).collect();
     let expected: BTreeMap<Key, RouteStats> = policy.book().nodes().map(|(key, node)| (key, node.clone())).collect();
     assert_eq!(learned.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     let other: Vec<_> = expected.iter().filter(|(key, node)| learned[key] != **node).map(|(key, _)| key).collect();
@@ -70,6 +75,7 @@ async fn the_service_calls_when_the_replay_says_in_every_row_and_learns_the_same
 /// The live service as a player.
 struct Service {
     app: TestApp,
+    learner: Arc<Learner>,
     start: Timestamp,
     runtime: tokio::runtime::Handle,
     open: HashMap<u64, VerificationId>,
@@ -98,13 +104,13 @@ impl Service {
         let carrier = Carrier::from_code(facts.route);
         if played == PlayedEvent::Started {
             let to = number(facts.route, id);
-            engine.learner.note_carrier(&to, carrier.unwrap());
+            self.learner.note_carrier(&to, carrier.unwrap());
             let created = engine.create(creation(to)).await.unwrap();
             self.open.insert(id, created.applied.verification.id);
         }
-        let v = engine.get(self.open[&id]).await.unwrap();
-        let told = Told { carrier, cost_u: None };
-        let text = |report| Event::TextReported { attempt: 0, report, provider_id: None, facts: told };
+        let v = engine.read(Target::Proved(self.open[&id])).await.unwrap();
+        let facts = ReportFacts { carrier, cost_u: None };
+        let text = |report| Event::TextReported { attempt: AttemptIndex::FIRST, report, provider_id: None, facts };
         let lost = TextReport::Undelivered { error_code: Some("30".into()), class: FailureClass::Permanent };
         let event = match played {
             PlayedEvent::Started => None,
@@ -116,19 +122,19 @@ impl Service {
             PlayedEvent::CallKnown { is_answered } => call(&v).map(|attempt| {
                 let ended = CallReport::Ended { end: CallEnd::Rejected, cause: None };
                 let report = if is_answered { CallReport::Answered } else { ended };
-                Event::CallReported { attempt, report, provider_id: None, facts: Told::default() }
+                Event::CallReported { attempt, report, provider_id: None, facts: ReportFacts::default() }
             }),
             PlayedEvent::Timer => Some(Event::Tick),
         };
         if let Some(event) = event {
-            engine.apply(v.id, &event).await.unwrap();
+            engine.apply(Target::Proved(v.id), vec![event]).await.unwrap();
         }
         self.app.settled().await;
-        let v = self.app.engine.get(v.id).await.unwrap();
+        let v = engine.read(Target::Proved(v.id)).await.unwrap();
         let after = |at: Timestamp| {
             age_ms + u64::try_from(at.since(self.start + Duration::from_millis(at_ms)).as_millis()).unwrap()
         };
-        let due = v.due().filter(|_| !v.status.is_final()).map(after);
+        let due = v.due().filter(|_| !v.is_final()).map(after);
         // The service's own timers may have been faster than this tick.
         if call(&v).is_some() && self.called.insert(id) {
             return PlayerRequest::Call { reason: PlayReason::Hazard, wake_ms: due };
@@ -137,8 +143,8 @@ impl Service {
     }
 }
 
-fn call(v: &Verification) -> Option<u8> {
-    v.attempts.iter().position(|a| a.channel == Channel::Call).map(|at| at as u8)
+fn call(v: &Verification) -> Option<AttemptIndex> {
+    v.indexes().zip(&v.attempts).find(|(_, a)| a.channel == Channel::Call).map(|(attempt, _)| attempt)
 }
 
 /// A number with its network's own prefix, because the service assumes one network per prefix; never a scenario number.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::plivo::callback::{Params, PhloCallback, PhloEvent};
 use phlo_2fa::plivo::phlo::RunRequest;
-use phlo_2fa::verification::event::CallReport;
+use phlo_2fa::verification::CallReport;
 use serde_json::{Map, Value, json};
 use support::{TestApp, client};
 

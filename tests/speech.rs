@@ -10,8 +10,7 @@ use std::sync::LazyLock;
 
 use phlo_2fa::plivo::language::{Language, Languages};
 use phlo_2fa::plivo::{answer, text, units};
-use phlo_2fa::verification::Code;
-use phlo_2fa::verification::state::Details;
+use phlo_2fa::verification::{Code, Details};
 use proptest::prelude::*;
 use roxmltree::{Document, Node};
 

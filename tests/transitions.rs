@@ -1,8 +1,11 @@
-//! The full table: every status, for a pending verification every situation that matters, times everything that
-//! can happen. `snapshots/transitions.txt` has one line for each; a change of it is a change of behaviour.
+//! The full table of the pure core. `snapshots/transitions.txt` has one line for each case, in three parts:
 //!
-//! An effect that is owed stands there as in flight (`owes 0`) or with the time of its retry (`owes 0@5`).
-//! `BLESS=1 cargo test --test transitions` writes it anew. Read the difference before you commit it.
+//! - every status, and every situation of a pending verification, with every event;
+//! - every reply of Plivo to a request, and the outcome that it means;
+//! - every listener on a call, and the speech that it hears.
+//!
+//! A changed line is changed behaviour. An owed effect stands there as in flight (`owes 0`) or with the time of its
+//! retry (`owes 0@5`). `BLESS=1 cargo test --test transitions` writes the table: read the difference before you commit.
 
 #![allow(clippy::unwrap_used, reason = "a story that cannot be told fails the test")]
 
@@ -10,8 +13,12 @@
 mod events;
 #[path = "transitions/kinds.rs"]
 mod kinds;
+#[path = "transitions/replies.rs"]
+mod replies;
 #[path = "transitions/situations.rs"]
 mod situations;
+#[path = "transitions/speech.rs"]
+mod speech;
 #[path = "support/story.rs"]
 mod story;
 
@@ -21,9 +28,8 @@ use std::time::Duration;
 
 use phlo_2fa::escalation::Policy;
 use phlo_2fa::route_model::Lesson;
-use phlo_2fa::verification::event::FailureClass;
 use phlo_2fa::verification::timeline::Note;
-use phlo_2fa::verification::{Answer, Attempt, Effect, Refusal, Rules, Verification};
+use phlo_2fa::verification::{Answer, Attempt, Effect, FailureClass, Refusal, Rules, Verification, outcome_of};
 
 use events::events;
 use situations::{Situation, situations};
@@ -33,7 +39,8 @@ const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/transi
 
 #[test]
 fn every_event_does_to_every_status_what_the_table_says() {
-    let table: String = situations(&Rules::default()).iter().map(lines).collect();
+    let transitions: String = situations(&Rules::default()).iter().map(lines).collect();
+    let table = [transitions, replies::lines(), speech::lines()].concat();
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(TABLE, &table).unwrap();
     }
@@ -54,20 +61,20 @@ fn the_length_of_a_lease_changes_no_line() {
 }
 
 #[test]
-fn the_table_shows_every_kind_of_event_status_reason_effect_and_answer() {
+fn the_table_shows_every_kind_of_value() {
     let mut shown = BTreeSet::new();
     let show = |v: &Verification, shown: &mut BTreeSet<_>| {
-        shown.insert(kinds::status(&v.status));
+        shown.insert(kinds::status(&v.status()));
         shown.extend(v.attempts.iter().map(|a| kinds::attempt_status(&a.status)));
         shown.extend(v.attempts.iter().filter_map(|a| a.reason.as_ref()).map(kinds::reason));
     };
     let situations = situations(&Rules::default());
     situations.iter().for_each(|situation| show(&situation.story.v, &mut shown));
     for Situation { story, second, .. } in &situations {
-        for (_, event) in events(&story.v) {
-            shown.extend(kinds::of_event(&event));
+        for (_, events) in events(&story.v) {
+            shown.extend(events.iter().flat_map(kinds::of_event));
             let mut told = story.clone();
-            told.at(*second, event);
+            told.at(*second, events);
             show(&told.v, &mut shown);
             shown.insert(kinds::answer(&told.answer));
             shown.extend(told.effects.iter().map(kinds::effect));
@@ -75,6 +82,16 @@ fn the_table_shows_every_kind_of_event_status_reason_effect_and_answer() {
                 shown.insert(kinds::refusal(refusal));
             }
         }
+    }
+    for request in replies::requests() {
+        shown.insert(kinds::via(&request.via));
+        for (_, reply) in replies::replies() {
+            shown.insert(kinds::reply(&reply));
+            shown.insert(kinds::outcome(&outcome_of(request, reply, 1.0)));
+        }
+    }
+    for (listener, speech) in speech::all() {
+        shown.extend([kinds::listener(&listener), kinds::speech(&speech)]);
     }
     for kind in kinds::ALL.iter().copied().flatten() {
         assert!(shown.contains(kind), "no row of the table shows {kind}");
@@ -85,10 +102,10 @@ fn the_table_shows_every_kind_of_event_status_reason_effect_and_answer() {
 fn lines(Situation { name, story, second, is_lease_expired }: &Situation) -> String {
     let when = if *is_lease_expired { "then".into() } else { format!("at {second} s") };
     let mut lines = format!("{name} (event {when})\n  {}\n", state(&story.v));
-    for (event_name, event) in events(&story.v) {
+    for (name, events) in events(&story.v) {
         let mut told = story.clone();
-        told.at(*second, event);
-        writeln!(lines, "    {event_name:26} {}", outcome(&story.v, &told)).unwrap();
+        told.at(*second, events);
+        writeln!(lines, "    {name:26} {}", outcome(&story.v, &told)).unwrap();
     }
     lines.push('\n');
     lines
@@ -106,17 +123,17 @@ fn outcome(before: &Verification, told: &Story) -> String {
     };
     for entry in &told.v.timeline[before.timeline.len()..] {
         match entry.note {
-            Note::Night { until } => write!(line, "NIGHT until {}; ", seconds(until)).unwrap(),
+            Note::QuietHours { until } => write!(line, "NIGHT until {}; ", seconds(until)).unwrap(),
             Note::CallBarred { .. } => line.push_str("CALL BARRED; "),
             _ => {}
         }
     }
     for effect in &told.effects {
         match effect {
-            Effect::Trigger { attempt } => write!(line, "TRIGGER {attempt}; ").unwrap(),
-            Effect::HangUp { attempt } => write!(line, "HANG UP {attempt}; ").unwrap(),
-            Effect::Identify { attempt, .. } => write!(line, "IDENTIFY {attempt}; ").unwrap(),
-            Effect::Link { attempt, .. } => write!(line, "LINK {attempt}; ").unwrap(),
+            Effect::Trigger { attempt } => write!(line, "TRIGGER {}; ", attempt.get()).unwrap(),
+            Effect::HangUp { attempt } => write!(line, "HANG UP {}; ", attempt.get()).unwrap(),
+            Effect::Identify { attempt, .. } => write!(line, "IDENTIFY {}; ", attempt.get()).unwrap(),
+            Effect::Link { attempt, .. } => write!(line, "LINK {}; ", attempt.get()).unwrap(),
         }
     }
     if is_adaptive(before) {
@@ -130,7 +147,7 @@ fn outcome(before: &Verification, told: &Story) -> String {
 fn refusal_name(refusal: Refusal) -> String {
     match refusal {
         Refusal::Final(status) => status.as_str().into(),
-        Refusal::Lost => "lost".into(),
+        Refusal::LostInFailover => "lost".into(),
         Refusal::CodeLength(length) => format!("has {length} digits"),
         Refusal::CallInProgress => "call in progress".into(),
         Refusal::ResendCooldown { retry_after } => format!("cooldown {} s", retry_after.as_secs_f64()),
@@ -144,23 +161,23 @@ fn refusal_name(refusal: Refusal) -> String {
 /// Status, attempts, next call, expiry (while it matters), what is owed.
 fn state(v: &Verification) -> String {
     let attempts: Vec<_> = v.attempts.iter().map(attempt).collect();
-    let mut line = format!("{} [{}]", v.status.as_str(), attempts.join(", "));
+    let mut line = format!("{} [{}]", v.status().as_str(), attempts.join(", "));
     if let Some(call) = v.next_call() {
         let repeat = if call.is_repeat { "repeat" } else { "call" };
         write!(line, " {repeat}@{} {}", seconds(call.at), call.reason.as_str()).unwrap();
     }
-    if !v.status.is_final() {
-        write!(line, " expires@{}", seconds(v.expires_at)).unwrap();
-    }
-    if let (true, Some(at)) = (is_adaptive(v), v.watch_at) {
-        write!(line, " looks@{}", seconds(at)).unwrap();
+    if let Some(pending) = v.pending() {
+        write!(line, " expires@{}", seconds(pending.expires_at)).unwrap();
+        if let (true, Some(at)) = (is_adaptive(v), pending.observe_at) {
+            write!(line, " looks@{}", seconds(at)).unwrap();
+        }
     }
     for owed in &v.owed {
         match &owed.effect {
-            Effect::Trigger { attempt } => write!(line, " owes {attempt}").unwrap(),
-            Effect::HangUp { attempt } => write!(line, " owes hang-up {attempt}").unwrap(),
-            Effect::Identify { attempt, .. } => write!(line, " owes identify {attempt}").unwrap(),
-            Effect::Link { attempt, .. } => write!(line, " owes link {attempt}").unwrap(),
+            Effect::Trigger { attempt } => write!(line, " owes {}", attempt.get()).unwrap(),
+            Effect::HangUp { attempt } => write!(line, " owes hang-up {}", attempt.get()).unwrap(),
+            Effect::Identify { attempt, .. } => write!(line, " owes identify {}", attempt.get()).unwrap(),
+            Effect::Link { attempt, .. } => write!(line, " owes link {}", attempt.get()).unwrap(),
         }
         // While it is in flight its due time is the end of the lease, which is a setting and no decision.
         if !owed.in_flight {

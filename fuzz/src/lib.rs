@@ -1,5 +1,5 @@
-//! What is done with bytes that anybody may send, or that a store may hold: none may panic, whatever they are, and what
-//! holds of good input holds of all.
+//! The parsers of untrusted bytes: requests to the service, and records in the store. On any input they must not panic,
+//! and what they accept must satisfy the same assertions as good input.
 
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
@@ -27,7 +27,7 @@ pub fn callback(data: &[u8]) {
     }
     let text = String::from_utf8_lossy(data);
     for purpose in [Purpose::Phlo, Purpose::Message, Purpose::Call, Purpose::Answer, Purpose::Client] {
-        assert_eq!(reference::read(&keys(), &text, purpose), None, "nobody signed this");
+        assert_eq!(reference::read(&keys(), &text, purpose), None, "accepted without a signature");
     }
 }
 
@@ -44,8 +44,8 @@ pub fn signature(data: &[u8]) {
     let tokens = Tokens::new(["a-token".into(), "another".into()], ["the-main-one".into()]);
     let request = SignedRequest { method, url, params: &params };
     let headers = SignatureHeaders { v2, ma_v2, v2_nonce, v3, ma_v3, v3_nonce };
-    assert!(signature::verify(&tokens, headers, request).is_err(), "nobody signed this");
-    // And whatever it is, what is signed is proved, unless its nonce may hold a part of it.
+    assert!(signature::verify(&tokens, headers, request).is_err(), "accepted without a signature");
+    // Any request is accepted once it is signed, unless its nonce may hold a part of the payload.
     let nonce = v3_nonce.unwrap_or("n");
     let signed = signature::sign("another", &signature::v3_payload(method, url, &params, nonce));
     let headers = SignatureHeaders { v3: Some(&signed), v3_nonce: Some(nonce), ..SignatureHeaders::default() };

@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::engine::timers::Alarm;
-use crate::engine::{Clock, Engine, Parts, Turns};
+use crate::engine::{Clock, Engine, Parts};
 use crate::http::{ApiKeys, CallbackSecrets, Followers, Readiness, Shared};
 use crate::keyring::Keyring;
 use crate::learner::Learner;
@@ -47,22 +46,20 @@ impl Wired {
         let keyring = Arc::new(Keyring::new(&config.secret_key, config.secret_key_previous.as_slice()));
         let plivo = Arc::new(Plivo::new(plivo_settings(config)?, Arc::clone(&keyring)).context("the HTTP client")?);
         let learner = Arc::new(Learner::new(store.clone(), Arc::clone(&keyring)));
-        let (metrics, rules) = (Arc::new(Metrics::default()), rules(config)?);
+        let (metrics, rules) = (Arc::new(Metrics::default()), Arc::new(rules(config)?));
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
         let engine = Engine::new(Parts {
             store: Arc::clone(&store),
             plivo: Arc::clone(&plivo),
             clock: clock.clone(),
             keys: Arc::clone(&keyring),
-            rules: rules.clone(),
+            rules: Arc::clone(&rules),
             guard: config.guard.clone(),
             retention: config.retention,
             metrics: Arc::clone(&metrics),
             runtime: Handle::current(),
             tasks: tasks.clone(),
             closing: closing.clone(),
-            alarm: Alarm::default(),
-            turns: Turns::default(),
             learner: Arc::clone(&learner),
         });
         let shared = Shared {
@@ -131,12 +128,10 @@ fn rules(config: &Config) -> anyhow::Result<Rules> {
         attempts_max: u8::try_from(config.max_attempts)?,
         resend_cooldown: config.resend_cooldown,
         policy: config.escalation,
-        worth: config.worth,
-        insight: Default::default(),
+        cost_overrides: config.cost_overrides,
         voice_confirm: config.voice_confirm,
         guesses: config.limit_guesses.clone(),
         quiet_hours: config.quiet_hours,
-        barred: Vec::new(),
         effect_lease: config.plivo_timeout + LEASE_MARGIN,
     })
 }

@@ -9,7 +9,7 @@ use super::{Config, check, sending};
 use crate::guard::QuietHours;
 use crate::phone::SpecialRange;
 use crate::plivo::language::Languages;
-use crate::verification::rules::Worth;
+use crate::verification::CostOverrides;
 
 impl Config {
     /// Checks every setting before it gives up, so that all faults are found.
@@ -55,7 +55,7 @@ impl Config {
         let dollars = |faults: &mut Faults, name: &str, given, example| {
             faults.optional(name, given, sending::dollars, example).map(|dollars: f64| dollars * 1e6)
         };
-        let worth = Worth {
+        let cost_overrides = CostOverrides {
             call: dollars(faults, "COST_CALL", raw.cost_call, "0.025"),
             wait: dollars(faults, "COST_WAIT", raw.cost_wait, "0.001").map(|a_second| a_second / 1e3),
             lost: dollars(faults, "COST_LOST", raw.cost_lost, "0.50"),
@@ -119,7 +119,7 @@ impl Config {
             resend_cooldown: resend_cooldown?,
             retention: retention?,
             escalation: escalation?,
-            worth,
+            cost_overrides,
             countries_call: countries_call.or_else(|| countries.clone())?,
             countries: countries?,
             blocked: blocked?,

@@ -16,7 +16,7 @@ use crate::phone::PhoneNumber;
 use crate::plivo::Senders;
 use crate::plivo::language::Languages;
 use crate::store::redis::CaCertificates;
-use crate::verification::rules::Worth;
+use crate::verification::CostOverrides;
 
 /// The settings of `serve` and `demo`.
 ///
@@ -79,7 +79,7 @@ pub struct Config {
     pub escalation: Policy,
     /// `COST_CALL`, `COST_WAIT`, `COST_LOST`, `COST_NUISANCE`. By default the preset of the policy, and Plivo's price of
     /// a call.
-    pub worth: Worth,
+    pub cost_overrides: CostOverrides,
     /// `COUNTRIES`. The source number's country: most fraud targets other countries.
     pub countries: Countries,
     /// `COUNTRIES_CALL`. As `COUNTRIES`; may be narrower, because calls cost more.

@@ -18,8 +18,7 @@ use crate::store::{
     ServerRefusal, Store, StoreError,
 };
 use crate::time::Timestamp;
-use crate::verification::VerificationId;
-use crate::verification::event::Facts;
+use crate::verification::{ReportFacts, VerificationId};
 
 const NAME: &str = "redis";
 const SETUP: &str = "redis setup";
@@ -154,9 +153,9 @@ async fn exercise(store: &dyn Store) -> Result<(), ExerciseError> {
         return Err(ExerciseError::Unexpected("find"));
     }
     let uuid = format!("doctor-{}", uuid::Uuid::new_v4());
-    let to = AttemptRef { id: created.id, attempt: 0 };
+    let to = AttemptRef { id: created.id, attempt: crate::verification::AttemptIndex::FIRST };
     if let Some(report) =
-        outcome::text_report("queued", None).map(|report| PendingReport::Text(report, Facts::default()))
+        outcome::text_report("queued", None).map(|report| PendingReport::Text(report, ReportFacts::default()))
     {
         with_retries(|| store.find_or_keep(&uuid, &report)).await.map_err(failed("keep a report"))?;
         let pending = with_retries(|| store.link(&uuid, to, KEEP)).await.map_err(failed("link"))?;

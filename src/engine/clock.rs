@@ -1,7 +1,7 @@
 //! [`Clock`]: the one place that reads the time.
 //!
-//! Time is the store's, so that replicas agree on what is due and what has expired. Its offset is remembered
-//! for a few seconds and carried on by this machine's monotonic clock.
+//! Time is the store's, so that replicas agree on what is due and what has expired. A reading is extended for a few
+//! seconds by this machine's monotonic clock.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,26 +11,26 @@ use tokio::sync::watch;
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
 
-/// For how long a reading of the store's clock is carried on.
+/// How long a reading of the store's clock is extended.
 const READING_TTL: Duration = Duration::from_secs(5);
 
-/// Tells the time and waits for it. Cheap to clone.
+/// Returns the time and waits for it. Cheap to clone.
 #[derive(Clone)]
 pub enum Clock {
-    /// The store's.
+    /// The store's clock.
     Store(Arc<StoreClock>),
-    /// A test's: it moves only when told to.
+    /// A test's clock, which moves only when told to.
     Manual(Arc<watch::Sender<Timestamp>>),
 }
 
-/// The store's clock, and when it was last read.
+/// The store's clock and its last reading.
 pub struct StoreClock {
     store: Arc<dyn Store>,
     reading: Mutex<Option<(Instant, Timestamp)>>,
 }
 
 impl Clock {
-    /// The time of `store`.
+    /// The clock of `store`.
     pub fn of(store: Arc<dyn Store>) -> Self {
         Self::Store(Arc::new(StoreClock { store, reading: Mutex::new(None) }))
     }
@@ -40,10 +40,10 @@ impl Clock {
         Self::Manual(Arc::new(watch::Sender::new(start)))
     }
 
-    /// Now.
+    /// The time now.
     ///
     /// # Errors
-    /// When the store has to be asked and does not answer.
+    /// When the store must be asked and fails.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         match self {
             Self::Manual(now) => Ok(*now.borrow()),
@@ -51,21 +51,21 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on; the store's cannot be moved.
+    /// Advances a manual clock; the store's cannot be moved.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(now) = self {
             now.send_modify(|now| *now = *now + by);
         }
     }
 
-    /// Waits until `at`, or for a reading that says it has passed.
+    /// Waits until `at`.
     pub async fn sleep_until(&self, at: Timestamp) {
         match self {
             Self::Manual(now) => {
                 let _ = now.subscribe().wait_for(|now| *now >= at).await;
             }
             Self::Store(clock) => {
-                let now = clock.carried_on().unwrap_or(at);
+                let now = clock.extended().unwrap_or(at);
                 tokio::time::sleep(at.since(now)).await;
             }
         }
@@ -86,7 +86,7 @@ impl StoreClock {
         Ok(now)
     }
 
-    fn carried_on(&self) -> Option<Timestamp> {
+    fn extended(&self) -> Option<Timestamp> {
         let (read_at, then) = (*self.reading())?;
         Some(then + read_at.elapsed())
     }

@@ -4,53 +4,53 @@ use std::time::Duration;
 
 use tracing::error;
 
-use super::key_lock::StoreIsAway;
-use super::reserve::{Permit, first_channel};
-use super::{Applied, COMMIT_TRIES, Engine, EngineError};
+use super::apply::Applied;
+use super::key_lock::StoreFailed;
+use super::reserve::{Reservation, first_channel};
+use super::{COMMIT_TRIES, Engine, EngineError};
 use crate::escalation::Policy;
 use crate::guard::Guesses;
 use crate::phone::PhoneNumber;
-use crate::store::{CommitMode, CommitOutcome, NumberKey, OutageCause, StoreError};
-use crate::verification::state::Details;
+use crate::store::{CommitMode, CommitOutcome, NumberKey, StoreError};
 use crate::verification::{
-    Answer, Channel, Code, Decision, Event, Mode, Refusal, Request, Rules, VerificationId, open,
+    Answer, Channel, Code, Context, Decision, Details, Event, Mode, Refusal, Request, VerificationId, open,
 };
 
 /// What a customer asks for.
 pub struct Creation {
-    /// Whose it is.
+    /// The app.
     pub app: String,
-    /// The code, if it is the customer's own.
+    /// The customer's own code.
     pub code: Option<Code>,
-    /// Digits of a code drawn here, if not as the rules say.
+    /// Digits of a code drawn here, if not the rules'.
     pub code_length: Option<u8>,
     /// The number.
     pub to: PhoneNumber,
-    /// Which channels.
+    /// The channels.
     pub mode: Mode,
-    /// When to call.
+    /// When to call, if not by the rules' policy.
     pub policy: Option<Policy>,
-    /// How long the code lives.
+    /// The life of the code, if not the rules'.
     pub ttl: Option<Duration>,
     /// Whether the number's country may be called.
     pub calls_allowed: bool,
-    /// What else was said.
+    /// The other fields.
     pub details: Details,
 }
 
-/// What became of a creation.
+/// The result of a creation.
 pub struct Created {
-    /// As for any other event.
+    /// The verification and its effects.
     pub applied: Applied,
     /// Whether an open verification of the number was joined.
     pub joined: bool,
 }
 
-/// What there is of a number already.
-enum Known {
-    /// One that is open, and now joined.
-    Open(Box<Created>),
-    /// One that is over.
+/// A verification that the number has already.
+enum Existing {
+    /// It was open, and is joined now.
+    Joined(Box<Created>),
+    /// It has ended: its place in the index can be taken, and its guesses count on.
     Over(VerificationId, Guesses),
 }
 
@@ -58,79 +58,64 @@ impl Engine {
     /// Creates a verification, or joins the open one of the same app and number.
     ///
     /// # Errors
-    /// As for [`Engine::apply`].
+    /// As for [`Engine::apply`]; [`EngineError::Refused`] if a limit is reached.
     pub async fn create(&self, creation: Creation) -> Result<Created, EngineError> {
         let engine = self.clone();
-        self.to_its_end(async move { engine.create_or_join(creation).await }).await
+        self.run_detached(async move { engine.create_or_join(creation).await }).await
     }
 
-    /// Within this process the creations of one number take turns: of a hundred at once one sends, the others join it
-    /// and count against no limit.
+    /// Within this process, creations of one number run one at a time: of a hundred at once one sends, and the others
+    /// join it and count against no limit.
     async fn create_or_join(&self, creation: Creation) -> Result<Created, EngineError> {
-        let number = self.keys.number_key(&creation.app, &creation.to);
-        let turn = self.turns.take(VerificationId::new(number.shard(), u128::from_be_bytes(number.0))).await;
-        let turn = turn.map_err(|StoreIsAway| StoreError::Unavailable(OutageCause::PredecessorFailed))?;
-        let created = self.create_or_join_in_turn(creation, number).await;
+        let number = self.parts.keys.number_key(&creation.app, &creation.to);
+        let key = VerificationId::new(number.shard(), u128::from_be_bytes(number.0));
+        let lock = self.inner.locks.acquire(key).await.map_err(|failed: StoreFailed| EngineError::from(failed))?;
+        let created = self.create_or_join_locked(creation, number).await;
         if let Err(EngineError::Store(StoreError::Unavailable(_))) = &created {
-            turn.store_is_away();
+            lock.store_failed();
         }
         created
     }
 
-    async fn create_or_join_in_turn(&self, creation: Creation, number: NumberKey) -> Result<Created, EngineError> {
-        let (channel, is_test) = (creation.mode.first_channel(), creation.details.is_test);
-        let join = Event::Joined { channel, is_test };
+    async fn create_or_join_locked(&self, creation: Creation, number: NumberKey) -> Result<Created, EngineError> {
+        let parts = &self.parts;
+        let join = Event::Joined { channel: creation.mode.first_channel(), is_test: creation.details.is_test };
         let mut guesses = Guesses::default();
-        // While a SECRET_KEY is being rotated an open one may still be known under the key before.
-        for older in self.keys.number_keys(&creation.app, &creation.to).into_iter().skip(1) {
-            if let Some(id) = self.store.newest(older).await? {
+        // While `SECRET_KEY` is being rotated, the number may have an open verification under the previous key.
+        for older in parts.keys.number_keys(&creation.app, &creation.to).into_iter().skip(1) {
+            if let Some(id) = parts.store.newest(older).await? {
                 match self.join(id, older, &join, None).await? {
-                    Known::Open(joined) => return Ok(*joined),
-                    Known::Over(_, known) => guesses.merge(&known),
+                    Existing::Joined(joined) => return Ok(*joined),
+                    Existing::Over(_, known) => guesses.merge(&known),
                 }
             }
         }
-        let length = creation.code_length.unwrap_or(self.rules.code_length);
-        let (random, drawn) = draw(length);
-        let (id, code) = (VerificationId::new(number.shard(), random), creation.code.unwrap_or(drawn));
-        let carrier_guess = self.learner.guess(&creation.to).await;
-        let insight = self.learner.insight(creation.to.country(), carrier_guess).await;
-        let rules = Rules { insight, ..self.rules.clone() };
-        let mut request = Request {
-            id,
-            app: creation.app,
-            to: creation.to,
-            mode: creation.mode,
-            policy: creation.policy,
-            ttl: creation.ttl,
-            calls_allowed: creation.calls_allowed,
-            carrier_guess,
-            code,
-            guesses,
-            details: creation.details,
-        };
-        // Most numbers are new: that nothing is there is tried first and costs no exchange of its own.
-        let (mut previous, mut is_permitted, mut granted) = (None, is_test, None);
+        let mut is_reserved = creation.details.is_test;
+        let mut request = self.request(creation, number, guesses).await;
+        let insight = parts.learner.insight(request.to.country(), request.carrier_guess).await;
+        // Most numbers are new, so the first commit assumes that the index is empty, and costs no extra exchange.
+        let (mut previous, mut reserved) = (None, None);
         for _ in 0..COMMIT_TRIES {
-            let now = self.clock.now().await?;
-            let decision = open(request.clone(), &rules, now);
-            if !is_permitted {
+            let now = self.now().await?;
+            let context = Context { now, insight: &insight, barred: &[] };
+            let Decision { after, effects, lessons, answer } = open(request.clone(), &parts.rules, &context);
+            if !is_reserved {
                 let unless = previous.is_none().then_some(number);
-                match self.permit_to_begin(&decision.after, unless, now).await? {
-                    Permit::Granted => (is_permitted, granted) = (true, Some(first_channel(&decision.after))),
-                    Permit::Found(id) => match self.join(id, number, &join, None).await? {
-                        Known::Open(joined) => return Ok(*joined),
-                        Known::Over(id, known) => {
+                match self.reserve_first(&after, unless, now).await? {
+                    Reservation::Granted => (is_reserved, reserved) = (true, Some(first_channel(&after))),
+                    Reservation::Found(id) => match self.join(id, number, &join, None).await? {
+                        Existing::Joined(joined) => return Ok(*joined),
+                        Existing::Over(id, known) => {
                             request.guesses.merge(&known);
                             previous = Some(id);
                             continue;
                         }
                     },
-                    Permit::Refused(scope, retry_after) => {
-                        // Somebody may have begun one just now, and it serves this one as well.
-                        if let Some(id) = self.store.newest(number).await?
+                    Reservation::Refused(scope, retry_after) => {
+                        // Another creation may have opened one just now, and it serves this one too.
+                        if let Some(id) = parts.store.newest(number).await?
                             && previous != Some(id)
-                            && let Known::Open(joined) = self.join(id, number, &join, None).await?
+                            && let Existing::Joined(joined) = self.join(id, number, &join, None).await?
                         {
                             return Ok(*joined);
                         }
@@ -138,53 +123,70 @@ impl Engine {
                     }
                 }
             }
-            let Decision { after, effects, lessons, answer } = decision;
             if let CommitOutcome::Committed(_) = self.commit(&after, CommitMode::Create { previous }, now).await? {
-                self.tell(None, &after, now);
-                self.learner.learn(None, &after, &lessons);
+                self.publish(None, &after, now);
+                parts.learner.learn(None, &after, &lessons);
                 let performance = self.perform(&after, effects);
                 let applied = Applied { verification: after, answer, performance };
                 return Ok(Created { applied, joined: false });
             }
-            previous = self.store.newest(number).await?;
+            previous = parts.store.newest(number).await?;
             if let Some(id) = previous {
-                // What was counted for this creation is good for what it sends as it joins.
-                match self.join(id, number, &join, granted).await? {
-                    Known::Open(joined) => return Ok(*joined),
-                    Known::Over(_, known) => request.guesses.merge(&known),
+                // The attempt that is counted for this creation covers what its join sends.
+                match self.join(id, number, &join, reserved).await? {
+                    Existing::Joined(joined) => return Ok(*joined),
+                    Existing::Over(_, known) => request.guesses.merge(&known),
                 }
             }
         }
         Err(EngineError::Contention)
     }
 
-    /// Joins a verification if it is open. When it is over, its place in the index can be taken, and what was guessed
-    /// for its number is carried on.
+    async fn request(&self, creation: Creation, number: NumberKey, guesses: Guesses) -> Request {
+        let length = creation.code_length.unwrap_or(self.parts.rules.code_length);
+        let (random, drawn) = draw(length);
+        let carrier_guess = self.parts.learner.guess(&creation.to).await;
+        Request {
+            id: VerificationId::new(number.shard(), random),
+            app: creation.app,
+            to: creation.to,
+            mode: creation.mode,
+            policy: creation.policy,
+            ttl: creation.ttl,
+            calls_allowed: creation.calls_allowed,
+            carrier_guess,
+            code: creation.code.unwrap_or(drawn),
+            guesses,
+            details: creation.details,
+        }
+    }
+
+    /// Joins a verification if it is open.
     async fn join(
         &self,
         id: VerificationId,
         number: NumberKey,
         join: &Event,
-        granted: Option<Channel>,
-    ) -> Result<Known, EngineError> {
-        match self.apply_if(id, join, None, granted).await {
-            Ok(Applied { answer: Answer::Refused(Refusal::Final(_) | Refusal::Lost), verification, .. }) => {
-                Ok(Known::Over(id, verification.guesses))
-            }
-            Ok(applied) => Ok(Known::Open(Box::new(Created { applied, joined: true }))),
-            // The index outlives the record for the sake of the guesses. One that cannot be read keeps nobody out.
+        reserved: Option<Channel>,
+    ) -> Result<Existing, EngineError> {
+        match self.apply_detached(id, vec![join.clone()], None, reserved).await {
+            Ok(Applied {
+                answer: Answer::Refused(Refusal::Final(_) | Refusal::LostInFailover), verification, ..
+            }) => Ok(Existing::Over(id, verification.guesses)),
+            Ok(applied) => Ok(Existing::Joined(Box::new(Created { applied, joined: true }))),
+            // The index outlives the record, because it holds the guesses. An unreadable record blocks no creation.
             Err(error @ (EngineError::NotFound | EngineError::Store(StoreError::Unreadable(_)))) => {
                 if let EngineError::Store(error) = error {
-                    error!(verification.id = %id, %error, "its number begins anew");
+                    error!(verification.id = %id, %error, "the number's last record is unreadable; a new one begins");
                 }
-                Ok(Known::Over(id, Guesses::from_bytes(&self.store.guesses(number).await?)))
+                Ok(Existing::Over(id, Guesses::from_bytes(&self.parts.store.guesses(number).await?)))
             }
             Err(error) => Err(error),
         }
     }
 }
 
-/// The two things about a verification that chance decides.
+/// Draws the two random parts of a verification.
 #[expect(clippy::disallowed_methods, reason = "the operating system's CSPRNG; decisions get its result as data")]
 fn draw(code_length: u8) -> (u128, Code) {
     (rand::random(), Code::draw(code_length, &mut rand::rng()))

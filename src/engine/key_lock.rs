@@ -1,8 +1,8 @@
-//! [`Turns`]: within this process, one change of a verification at a time.
+//! [`KeyLock`]: within this process, one change of a verification at a time.
 //!
-//! The store would sort them out, but each round of a thousand at once lets one through and turns the others
-//! back, who all load and decide again, until its answers come too late. This is for speed only: whoever waits
-//! too long goes ahead, and what another replica does meanwhile is met by the commit.
+//! The store resolves conflicts, but of a thousand changes at once each round lets one through, and the others load
+//! and decide again until their answers come too late. The lock is for speed only: a caller that waits too long goes
+//! ahead, and a commit detects what another replica has changed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,41 +10,49 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::EngineError;
+use crate::store::{OutageCause, StoreError};
 use crate::verification::VerificationId;
 
-/// About as long as somebody waits for an answer.
+/// The longest wait for the lock: about as long as a client waits for an answer.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Who is at which verification.
+/// One queue for each verification that is being changed.
 #[derive(Default)]
-pub struct Turns(Mutex<HashMap<VerificationId, Arc<Semaphore>>>);
+pub(super) struct KeyLock(Mutex<HashMap<VerificationId, Arc<Semaphore>>>);
 
-/// Somebody's turn, until dropped.
-pub struct Turn<'a> {
-    turns: &'a Turns,
+/// The lock of one verification, held until dropped.
+pub(super) struct KeyGuard<'a> {
+    locks: &'a KeyLock,
     id: VerificationId,
     queue: Option<Arc<Semaphore>>,
     held: Option<OwnedSemaphorePermit>,
 }
 
-/// The store failed whoever was before us.
+/// The store failed for the caller that held the lock before.
 #[derive(Debug)]
-pub struct StoreIsAway;
+pub(super) struct StoreFailed;
 
-impl Turns {
-    /// Waits for one's turn, but not for ever.
+impl From<StoreFailed> for EngineError {
+    fn from(_: StoreFailed) -> Self {
+        StoreError::Unavailable(OutageCause::PredecessorFailed).into()
+    }
+}
+
+impl KeyLock {
+    /// Waits for the lock, at most [`WAIT_MAX`]. After that the guard is returned without holding it.
     ///
     /// # Errors
-    /// When the store failed meanwhile: waiting for it in turn would take as many times as long.
-    pub async fn take(&self, id: VerificationId) -> Result<Turn<'_>, StoreIsAway> {
+    /// When the store failed for the holder: each waiter would wait for the store in turn.
+    pub(super) async fn acquire(&self, id: VerificationId) -> Result<KeyGuard<'_>, StoreFailed> {
         let queue = Arc::clone(self.queues().entry(id).or_insert_with(|| Arc::new(Semaphore::new(1))));
-        let mut turn = Turn { turns: self, id, queue: Some(Arc::clone(&queue)), held: None };
-        turn.held = match tokio::time::timeout(WAIT_MAX, queue.acquire_owned()).await {
+        let mut guard = KeyGuard { locks: self, id, queue: Some(Arc::clone(&queue)), held: None };
+        guard.held = match tokio::time::timeout(WAIT_MAX, queue.acquire_owned()).await {
             Ok(Ok(permit)) => Some(permit),
-            Ok(Err(_)) => return Err(StoreIsAway),
+            Ok(Err(_)) => return Err(StoreFailed),
             Err(_) => None,
         };
-        Ok(turn)
+        Ok(guard)
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<VerificationId, Arc<Semaphore>>> {
@@ -52,21 +60,21 @@ impl Turns {
     }
 }
 
-impl Turn<'_> {
-    /// Tells everybody who waits that the store is away.
-    pub fn store_is_away(&self) {
+impl KeyGuard<'_> {
+    /// Fails every caller that waits for this lock.
+    pub(super) fn store_failed(&self) {
         if let Some(queue) = &self.queue {
             queue.close();
         }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for KeyGuard<'_> {
     fn drop(&mut self) {
         self.held = None;
-        let mut queues = self.turns.queues();
+        let mut queues = self.locks.queues();
         self.queue = None;
-        // Under the lock nobody joins: the queue that only the map knows of is empty.
+        // No caller can join while the map is locked, so a queue that only the map refers to is empty.
         if queues.get(&self.id).is_some_and(|queue| Arc::strong_count(queue) == 1) {
             queues.remove(&self.id);
         }
@@ -80,32 +88,33 @@ mod tests {
     const IDS: [VerificationId; 2] = [VerificationId::new(0, 1), VerificationId::new(0, 2)];
 
     #[tokio::test]
-    async fn one_at_a_time_of_each() {
-        let turns = Turns::default();
-        let first = turns.take(IDS[0]).await.unwrap();
-        assert!(first.held.is_some() && turns.take(IDS[1]).await.unwrap().held.is_some());
-        let (second, ()) = tokio::join!(turns.take(IDS[0]), async { drop(first) });
+    async fn one_caller_at_a_time_holds_the_lock_of_an_id() {
+        let locks = KeyLock::default();
+        let first = locks.acquire(IDS[0]).await.unwrap();
+        assert!(first.held.is_some() && locks.acquire(IDS[1]).await.unwrap().held.is_some());
+        let (second, ()) = tokio::join!(locks.acquire(IDS[0]), async { drop(first) });
         assert!(second.unwrap().held.is_some());
-        assert!(turns.queues().is_empty());
+        assert!(locks.queues().is_empty());
     }
 
     #[tokio::test]
-    async fn when_the_store_is_away_nobody_waits_on() {
-        let turns = Turns::default();
-        let first = turns.take(IDS[0]).await.unwrap();
-        let (second, third, ()) = tokio::join!(turns.take(IDS[0]), turns.take(IDS[0]), async { first.store_is_away() });
+    async fn a_failed_store_fails_every_waiting_caller() {
+        let locks = KeyLock::default();
+        let first = locks.acquire(IDS[0]).await.unwrap();
+        let (second, third, ()) =
+            tokio::join!(locks.acquire(IDS[0]), locks.acquire(IDS[0]), async { first.store_failed() });
         assert!(second.is_err() && third.is_err());
         drop(first);
-        assert!(turns.take(IDS[0]).await.unwrap().held.is_some(), "and then in turns again");
-        assert!(turns.queues().is_empty());
+        assert!(locks.acquire(IDS[0]).await.unwrap().held.is_some(), "the next caller queues as usual");
+        assert!(locks.queues().is_empty());
     }
 
     #[tokio::test]
-    async fn whoever_leaves_the_queue_leaves_nothing_behind() {
-        let turns = Turns::default();
-        let first = turns.take(IDS[0]).await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_millis(1), turns.take(IDS[0])).await.is_err());
+    async fn a_canceled_wait_leaves_no_queue_behind() {
+        let locks = KeyLock::default();
+        let first = locks.acquire(IDS[0]).await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(1), locks.acquire(IDS[0])).await.is_err());
         drop(first);
-        assert!(turns.queues().is_empty());
+        assert!(locks.queues().is_empty());
     }
 }

@@ -1,63 +1,60 @@
-//! Reading: nothing here changes anything.
+//! [`Engine::read`] and [`Engine::list`]. Nothing here changes anything.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use tracing::warn;
 
+use super::apply::Target;
 use super::{Engine, EngineError};
 use crate::phone::PhoneNumber;
+use crate::route_model::Insight;
 use crate::store::{Cursor, NumberKey, record};
 use crate::time::Timestamp;
-use crate::verification::event::{Facts, TextReport};
-use crate::verification::state::Details;
-use crate::verification::{Code, Event, Mode, Request, Status, Verification, VerificationId, decide, open};
+use crate::verification::{
+    AttemptIndex, Code, Context, Details, Event, Mode, ReportFacts, Request, Status, TextReport, Verification,
+    VerificationId, decide, open,
+};
 
-/// Records read from the store for one page of a filtered list; a page may come out short, with a cursor to go
-/// on from.
+/// Records read from the store for one page of a filtered list. The page may then be short, with a cursor to go on.
 const SCAN_MAX: usize = 500;
-/// How many are read at a time at least where most may not be wanted: each time every shard is asked.
+/// The smallest batch of records for a filtered list, because every batch asks every shard.
 const SCAN_MIN: usize = 100;
 
 /// One page of a list, newest first.
 pub struct Page {
-    /// What is on it.
+    /// The page.
     pub verifications: Vec<Verification>,
-    /// Where the next one begins, if there may be one.
+    /// The start of the next page, if there may be one.
     pub next: Option<Cursor>,
 }
 
 impl Engine {
-    /// A verification, for whoever has proved that they may see it.
+    /// Reads a verification.
     ///
     /// # Errors
-    /// [`EngineError::NotFound`] when it is unknown or forgotten.
-    pub async fn get(&self, id: VerificationId) -> Result<Verification, EngineError> {
-        self.load(id).await?.map(|(v, _)| v).ok_or(EngineError::NotFound)
-    }
-
-    /// One of an app's verifications.
-    ///
-    /// # Errors
-    /// [`EngineError::NotFound`] also when it is another app's.
-    pub async fn get_for(&self, app: &str, id: VerificationId) -> Result<Verification, EngineError> {
+    /// [`EngineError::NotFound`] when it is unknown or forgotten, or belongs to another app.
+    pub async fn read(&self, target: Target<'_>) -> Result<Verification, EngineError> {
+        let (id, app) = match target {
+            Target::Proved(id) => (id, None),
+            Target::OfApp(app, id) => (id, Some(app)),
+            Target::Newest(app, to) => (self.newest(app, to).await?, Some(app)),
+        };
         let found = self.load(id).await?;
-        if found.is_none() {
-            self.look_as_long();
+        if found.is_none() && app.is_some() {
+            self.spend_one_decryption();
         }
-        found.map(|(v, _)| v).filter(|v| v.app == app).ok_or(EngineError::NotFound)
+        found.map(|(v, _)| v).filter(|v| app.is_none_or(|app| v.app == app)).ok_or(EngineError::NotFound)
     }
 
-    /// Takes as long as one takes to be opened that turns out to be another app's: else the clock would tell that an
-    /// id is in use.
-    pub(super) fn look_as_long(&self) {
-        static LIKE_ANY: OnceLock<Vec<u8>> = OnceLock::new();
-        let plain = LIKE_ANY.get_or_init(|| self.like_any().unwrap_or_default());
-        record::decode_in_vain(plain, &self.keys);
+    /// Spends one decryption's time, so that timing does not reveal another tenant's ids.
+    pub(super) fn spend_one_decryption(&self) {
+        static TYPICAL_RECORD: OnceLock<Vec<u8>> = OnceLock::new();
+        let record = TYPICAL_RECORD.get_or_init(|| self.typical_record().unwrap_or_default());
+        record::decode_in_vain(record, &self.parts.keys);
     }
 
-    /// A record as most are.
-    fn like_any(&self) -> Option<Vec<u8>> {
+    fn typical_record(&self) -> Option<Vec<u8>> {
         let request = Request {
             id: VerificationId::new(0, 0),
             app: "an-app".to_owned(),
@@ -71,25 +68,26 @@ impl Engine {
             guesses: Default::default(),
             details: Details::default(),
         };
-        let now = Timestamp::from_millis(0);
-        let mut v = open(request, &self.rules, now).after;
-        for report in [TextReport::Queued, TextReport::Sent, TextReport::Delivered] {
-            let event = Event::TextReported { attempt: 0, report, provider_id: None, facts: Facts::default() };
-            v = decide(&v, &event, &self.rules, now).after;
-        }
+        let (rules, insight) = (&self.parts.rules, Insight::default());
+        let context = Context { now: Timestamp::from_millis(0), insight: &insight, barred: &[] };
+        let reported = |report| Event::TextReported {
+            attempt: AttemptIndex::FIRST,
+            report,
+            provider_id: None,
+            facts: ReportFacts::default(),
+        };
+        let events = [TextReport::Queued, TextReport::Sent, TextReport::Delivered].map(reported);
+        let v = decide(&open(request, rules, &context).after, &events, rules, &context).after;
         record::plain(&v).ok()
     }
 
     /// The newest verification of an app's number.
-    ///
-    /// # Errors
-    /// [`EngineError::NotFound`] when it has none.
-    pub async fn newest_of(&self, app: &str, to: &PhoneNumber) -> Result<VerificationId, EngineError> {
+    pub(super) async fn newest(&self, app: &str, to: &PhoneNumber) -> Result<VerificationId, EngineError> {
         let mut known = Vec::new();
-        for number in self.keys.number_keys(app, to) {
-            known.extend(self.store.newest(number).await?);
+        for number in self.parts.keys.number_keys(app, to) {
+            known.extend(self.parts.store.newest(number).await?);
         }
-        // Only while a SECRET_KEY is being rotated can there be several, and only then does it take a look at them.
+        // There can be several only while `SECRET_KEY` is being rotated.
         if known.len() > 1 {
             let mut found = Vec::new();
             for id in known {
@@ -100,7 +98,7 @@ impl Engine {
         known.pop().ok_or(EngineError::NotFound)
     }
 
-    /// An app's verifications, newest first, of one status or of all; or of one number.
+    /// Lists an app's verifications, newest first: all, those of one status, or those of one number.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -112,18 +110,18 @@ impl Engine {
         before: Option<Cursor>,
         limit: usize,
     ) -> Result<Page, EngineError> {
-        let now = self.clock.now().await?;
+        let now = self.now().await?;
         let shards: Option<BTreeSet<u8>> =
-            to.map(|to| self.keys.number_keys(app, to).into_iter().map(NumberKey::shard).collect());
+            to.map(|to| self.parts.keys.number_keys(app, to).into_iter().map(NumberKey::shard).collect());
         let at_a_time = if status.is_some() || to.is_some() { limit.max(SCAN_MIN) } else { limit };
         let (mut verifications, mut next, mut scanned) = (Vec::new(), before, 0);
         loop {
             let mut cursors = Vec::new();
             match &shards {
-                None => cursors = self.store.list(app, None, next, at_a_time).await?,
+                None => cursors = self.parts.store.list(app, None, next, at_a_time).await?,
                 Some(shards) => {
                     for shard in shards {
-                        cursors.extend(self.store.list(app, Some(*shard), next, at_a_time).await?);
+                        cursors.extend(self.parts.store.list(app, Some(*shard), next, at_a_time).await?);
                     }
                     cursors.sort_unstable_by(|a, b| b.cmp(a));
                     cursors.truncate(at_a_time);
@@ -132,9 +130,9 @@ impl Engine {
             let is_last = cursors.len() < at_a_time;
             scanned += cursors.len();
             let ids: Vec<_> = cursors.iter().map(|c| c.id).collect();
-            for (id, stored) in self.store.load_many(&ids).await? {
-                // One that another key sealed, or another version wrote, takes no others along.
-                let v = match self.open(id, &stored) {
+            for (id, stored) in self.parts.store.load_many(&ids).await? {
+                // An unreadable record, of another key or version, does not fail the list.
+                let v = match self.open_record(id, &stored) {
                     Ok(v) => v,
                     Err(error) => {
                         warn!(verification.id = %id, %error, "left out of a list");

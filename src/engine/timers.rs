@@ -1,7 +1,7 @@
-//! The escalator: wakes what is due and sends it a tick. Whether anybody is called is decided there.
+//! The timers: wake what is due, and send it a tick. `verification::decide` says what the tick does.
 //!
-//! Due times live in the store. Whichever replica is awake claims them, with a lease: what a replica claimed
-//! and did not get to, another takes up when the lease ends.
+//! Due times live in the store. Any replica claims them, with a lease: what a replica claimed and did not finish,
+//! another claims when the lease expires.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,20 +12,21 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
+use super::apply::Target;
 use super::{Engine, EngineError};
 use crate::store::StoreError;
 use crate::time::Timestamp;
 use crate::verification::{Event, VerificationId};
 
-/// How often the store is asked when nothing is known to be due: other replicas may have died.
+/// The longest pause between two questions to the store: another replica may have died.
 const POLL: Duration = Duration::from_secs(1);
-/// How long a claimed one is ours.
+/// The lease of a claim.
 const CLAIM_LEASE: Duration = Duration::from_secs(10);
-/// How many are claimed at a time, and how many are decided on at once.
+/// Verifications claimed at a time, and ticks decided concurrently.
 const CLAIM_MAX: usize = 256;
-const TICKS_AT_ONCE: usize = 32;
+const TICKS_MAX: usize = 32;
 
-/// Tells the escalator of due times that this process set itself.
+/// The earliest due time that this process has committed since the timers last looked.
 #[derive(Default)]
 pub struct Alarm {
     earliest: AtomicI64,
@@ -40,7 +41,7 @@ impl Alarm {
         }
     }
 
-    /// Everything known up to now is about to be looked at.
+    /// The timers look at everything that is due now.
     fn reset(&self) {
         self.earliest.store(i64::MAX, Ordering::Release);
     }
@@ -50,7 +51,7 @@ impl Alarm {
     }
 }
 
-/// Wakes what is due until told to stop.
+/// Wakes what is due, until told to stop.
 pub async fn run(engine: Engine, stop: CancellationToken) {
     let mut pause = POLL;
     loop {
@@ -64,7 +65,7 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
                 sleep(&engine, until, &stop).await;
             }
             Err(error) => {
-                warn!(%error, "the escalator cannot reach the store; it tries again");
+                warn!(%error, "the timers cannot reach the store; they try again");
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
@@ -79,40 +80,42 @@ async fn sleep(engine: &Engine, mut until: Timestamp, stop: &CancellationToken) 
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = engine.clock.sleep_until(until) => return,
-            () = engine.alarm.rang.notified() => until = until.min(engine.alarm.earliest()),
+            () = engine.parts.clock.sleep_until(until) => return,
+            () = engine.inner.alarm.rang.notified() => until = until.min(engine.inner.alarm.earliest()),
         }
     }
 }
 
 impl Engine {
-    /// Sends a tick to all that is due now, and says when to look again.
+    /// Sends a tick to everything that is due now, and returns when to look again.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store failed.
     pub async fn wake_due(&self) -> Result<Timestamp, StoreError> {
         loop {
-            self.alarm.reset();
-            let now = self.clock.now().await?;
-            let claimed = self.store.claim_due(now, CLAIM_LEASE, CLAIM_MAX).await?;
+            self.inner.alarm.reset();
+            let now = self.now().await?;
+            let claimed = self.parts.store.claim_due(now, CLAIM_LEASE, CLAIM_MAX).await?;
             if claimed.ids.is_empty() {
                 let next = claimed.next.map_or(now + POLL, |next| next.min(now + POLL));
-                return Ok(next.min(self.alarm.earliest()));
+                return Ok(next.min(self.inner.alarm.earliest()));
             }
-            stream::iter(claimed.ids).for_each_concurrent(TICKS_AT_ONCE, |id| self.tick(id)).await;
+            stream::iter(claimed.ids).for_each_concurrent(TICKS_MAX, |id| self.tick(id)).await;
         }
     }
 
     async fn tick(&self, id: VerificationId) {
-        // A record whose tick panics must not take the timers of all others along.
-        let ticked = AssertUnwindSafe(self.apply(id, &Event::Tick)).catch_unwind().await;
+        // A record whose tick panics must not stop the timers of all others.
+        let ticked = AssertUnwindSafe(self.apply(Target::Proved(id), vec![Event::Tick])).catch_unwind().await;
         let Ok(ticked) = ticked else {
-            return error!(verification.id = %id, "the tick of a verification panicked; its lease ends");
+            return error!(verification.id = %id, "the tick of a verification panicked; it is retried when its lease expires");
         };
         match ticked {
-            // Forgotten between the claim and now: nothing is due any more.
+            // It was forgotten after the claim: nothing is due any more.
             Ok(_) | Err(EngineError::NotFound) => {}
-            Err(error) => error!(verification.id = %id, %error, "a due verification was not looked at; its lease ends"),
+            Err(error) => {
+                error!(verification.id = %id, %error, "the tick of a verification failed; it is retried when its lease expires")
+            }
         }
     }
 }

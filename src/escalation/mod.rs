@@ -1,90 +1,73 @@
 //! The one question this service exists for: when, if ever, should we call?
 //!
-//! A [`Policy`] answers it from what is known of the texts so far (a [`Situation`]) and nothing else: no
-//! clock, no store. The same question is asked after every event, so an answer never has to be
-//! remembered or revoked. How often a call is repeated is answered here too ([`repeat_after`]).
+//! A [`Policy`] answers it from what is known of the texts so far (a [`Situation`]) and nothing else: no clock, no
+//! store. The policy is asked again after every event. The fixed policies compute their answer here; the adaptive
+//! policy's last plan comes in with the situation, because `route_model` computes it from what the route has taught.
+//! [`repeat_after`] says how often a call is repeated.
 
 mod policy;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 pub use policy::{ParsePolicyError, Policy};
 
 use crate::time::Timestamp;
 
 /// Why a call is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// The carrier said the text was not delivered, for good.
+    /// The carrier reported a permanent failure to deliver the text.
     Undelivered,
-    /// Plivo could not hand the text to a carrier, for good.
+    /// Plivo reported a permanent failure to hand the text to a carrier.
     Failed,
-    /// The number cannot take a text.
+    /// The number cannot receive texts.
     Landline,
     /// Plivo never accepted the text.
     RejectedByPlivo,
-    /// Asked for through the API, or the verification's channel is `call`.
+    /// Requested through the API, or the verification's channel is `call`.
     Requested,
-    /// Nothing was heard after `queued`.
+    /// No report after `queued`.
     StuckQueued,
-    /// No final report came.
+    /// No final report.
     NoReport,
-    /// Reported as delivered, and yet no code was entered.
+    /// Reported as delivered, but no code was entered.
     DeliveredUnverified,
-    /// The route has been doing badly, so the call comes earlier than it would have.
+    /// The route has failed often, so the call comes earlier than the prior alone would place it.
     RouteUnreliable,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
-        Self::Undelivered,
-        Self::Failed,
-        Self::Landline,
-        Self::RejectedByPlivo,
-        Self::Requested,
-        Self::StuckQueued,
-        Self::NoReport,
-        Self::DeliveredUnverified,
-        Self::RouteUnreliable,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// As the API and the metrics write it.
+    /// The name in the API and in metrics.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Undelivered => "undelivered",
-            Self::Failed => "failed",
-            Self::Landline => "landline",
-            Self::RejectedByPlivo => "rejected_by_plivo",
-            Self::Requested => "requested",
-            Self::StuckQueued => "stuck_queued",
-            Self::NoReport => "no_report",
-            Self::DeliveredUnverified => "delivered_unverified",
-            Self::RouteUnreliable => "route_unreliable",
-        }
+        self.into()
     }
 }
 
 /// What is known of the newest text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Text {
-    /// Being sent, or sent, and no final report.
+    /// Requested or sent, without a final report.
     Unreported,
-    /// Plivo has it in its queue.
+    /// In Plivo's queue.
     Queued,
     /// Reported as delivered, which may be untrue.
     Delivered,
-    /// It failed in a way that may pass (class T): the timer goes on.
+    /// Failed in a way that may pass (class T): the timer continues.
     Faltering(Reason),
     /// It will not arrive (class P, or never accepted).
     Lost(Reason),
 }
 
 impl Text {
-    /// The reason a call gets when a timer, not a report, brings it.
+    /// The reason of a call that a timer brings, not a report.
     pub fn timer_reason(self) -> Reason {
         match self {
             Self::Unreported => Reason::NoReport,
@@ -95,38 +78,41 @@ impl Text {
     }
 }
 
-/// All that a policy may know of one verification.
+/// Everything that a policy may know of one verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Situation {
-    /// When Plivo was first asked to send a text.
+    /// The first request to Plivo.
     pub first_request_at: Timestamp,
     /// What is known of the newest text.
     pub text: Text,
-    /// What the adaptive policy worked out when it was last asked.
-    pub worked_out: Plan,
+    /// The adaptive policy's last plan.
+    pub planned: Plan,
 }
 
-/// A policy's answer. A moment that has passed means now.
+/// A policy's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Call at this moment, for this reason, if nothing changes.
+    /// Call at this time, for this reason, if nothing changes. A time that has passed means now.
     CallAt(Timestamp, Reason),
-    /// Nothing known now would make us call.
+    /// Nothing known now leads to a call.
     Never,
 }
 
-/// A call that nothing is heard of for this long counts as not answered.
+/// A call without news for this long counts as not answered.
 pub const CALL_SILENCE: Duration = Duration::from_secs(60);
 
+/// The pause before a call is repeated.
+const REPEAT_PAUSE: Duration = Duration::from_secs(20);
+
 /// How a call ended without the code being heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum CallEnd {
     /// The line was busy.
     Busy,
-    /// It rang and nobody took it.
+    /// No person answered.
     NoAnswer,
-    /// A person or the network refused it.
+    /// The person or the network refused it.
     Rejected,
     /// A machine answered; no code was spoken.
     Machine,
@@ -134,11 +120,12 @@ pub enum CallEnd {
     Failed,
 }
 
-/// How long after such an end the call is repeated, if it is: once, and only where the next try may meet
-/// somebody.
+/// The pause after which a call is repeated; `None` if it is not.
+///
+/// A call is repeated once, and only after an end that another try may avoid.
 pub fn repeat_after(end: CallEnd, is_repeat: bool) -> Option<Duration> {
     match end {
-        CallEnd::Busy | CallEnd::NoAnswer if !is_repeat => Some(Duration::from_secs(20)),
+        CallEnd::Busy | CallEnd::NoAnswer if !is_repeat => Some(REPEAT_PAUSE),
         CallEnd::Busy | CallEnd::NoAnswer | CallEnd::Rejected | CallEnd::Machine | CallEnd::Failed => None,
     }
 }

@@ -1,5 +1,4 @@
-//! [`Policy`]: when a text is given up for a call, by name. Those that learn nothing are answered here; what the
-//! adaptive one has worked out comes in with the [`Situation`].
+//! The escalation policies and their names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,25 +9,25 @@ use serde::{Deserialize, Serialize};
 use super::{Plan, Situation, Text};
 use crate::route_model::CostPreset;
 
-/// When a text is given up for a call. Written as in `ESCALATION` and in a creation's `escalation`.
+/// When a text is given up for a call. The names are those of `ESCALATION` and of a creation's `escalation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Policy {
-    /// `fixed:35`: so long after the text was first requested, whatever is reported.
+    /// `fixed:35`: this long after the first request, whatever is reported.
     Fixed(Duration),
-    /// `fixed+fail:35`: at that timer, and at once when the text is known to be lost.
+    /// `fixed+fail:35`: at this timer, and at once when the text is known to be lost.
     FixedOrFail(Duration),
     /// `fail`: only when the text is known to be lost.
     Fail,
-    /// `never`: a call is made only when asked for.
+    /// `never`: only on request.
     Never,
-    /// `adaptive`: when the route's own history says that waiting on would cost more; at once when the text is known
-    /// to be lost.
+    /// `adaptive`: when, by the route's history, waiting costs more than calling; at once when the text is known to be
+    /// lost.
     Adaptive(CostPreset),
 }
 
 impl Policy {
-    /// The policy's one question: when, if ever, should we call?
+    /// Answers when, if ever, to call.
     pub fn when(self, s: &Situation) -> Plan {
         let timer = |after| Plan::CallAt(s.first_request_at + after, s.text.timer_reason());
         match (self, s.text) {
@@ -37,12 +36,12 @@ impl Policy {
             }
             (Self::Fixed(after) | Self::FixedOrFail(after), _) => timer(after),
             (Self::Fail | Self::Never, _) => Plan::Never,
-            (Self::Adaptive(_), _) => s.worked_out,
+            (Self::Adaptive(_), _) => s.planned,
         }
     }
 }
 
-/// Why a text names no policy.
+/// The text is not the name of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be adaptive, adaptive:thrifty, adaptive:balanced, adaptive:eager, fixed:SECONDS, fixed+fail:SECONDS \
@@ -109,7 +108,7 @@ mod tests {
     const START: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn plan(policy: &str, text: Text) -> Plan {
-        policy.parse::<Policy>().unwrap().when(&Situation { first_request_at: START, text, worked_out: Plan::Never })
+        policy.parse::<Policy>().unwrap().when(&Situation { first_request_at: START, text, planned: Plan::Never })
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! The call of one finished verification, as far as the service saw it.
 
 use crate::time::Timestamp;
-use crate::verification::event::CallReport;
 use crate::verification::timeline::Note;
-use crate::verification::{AttemptStatus, Channel, Status, Verification};
+use crate::verification::{AttemptIndex, AttemptStatus, CallReport, Channel, Status, Verification};
 
 /// A call and its result. A call that was repeated counts as one that took until the end of the last.
 #[derive(Default)]
@@ -26,7 +25,7 @@ impl ObservedCall {
         let without_result = Self { placed_ms: Some(placed_ms), ..Self::default() };
         let ring_ms = |at: u64| at.saturating_sub(placed_ms);
 
-        let is_call = |attempt: u8| calls().any(|(nth, _)| nth == usize::from(attempt));
+        let is_call = |attempt: AttemptIndex| calls().any(|(nth, _)| nth == attempt.position());
         let answered = |note: &Note| matches!(note, Note::CallReported { attempt, report: CallReport::Answered } if is_call(*attempt));
         let answered_ms = first_noted(v, answered).map(age);
         let is_answered_before_end = answered_ms.is_none_or(|at| at < end_ms);
@@ -36,7 +35,7 @@ impl ObservedCall {
             return Self { result, ring_ms, has_verified, ..without_result };
         }
 
-        let Some((nth, last)) = calls().next_back().filter(|_| calls().all(|(_, a)| !a.taken_back)) else {
+        let Some((nth, last)) = calls().next_back().filter(|_| calls().all(|(_, a)| !a.hung_up)) else {
             return without_result;
         };
         let result = match last.status {
@@ -48,7 +47,7 @@ impl ObservedCall {
         };
         let known = |note: &Note| match note {
             Note::CallReported { attempt, report: CallReport::Ended { .. } } | Note::Refused { attempt, .. } => {
-                usize::from(*attempt) == nth
+                attempt.position() == nth
             }
             _ => false,
         };

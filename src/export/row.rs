@@ -8,9 +8,10 @@ use strum::Display;
 use super::call::{ObservedCall, first_noted};
 use crate::replay::TraceColumn;
 use crate::time::Timestamp;
-use crate::verification::event::{FailureClass, TextReport};
 use crate::verification::timeline::Note;
-use crate::verification::{Channel, Mode, Status, Verification, VerificationId};
+use crate::verification::{
+    AttemptIndex, Channel, FailureClass, Mode, Status, TextReport, Verification, VerificationId,
+};
 
 /// The columns of an exported trace, in their order.
 pub const COLUMNS: [TraceColumn; 16] = [
@@ -84,7 +85,7 @@ impl ExportRow {
         let must_stop = v.attempts.iter().any(|a| a.class == Some(FailureClass::Stop));
         let first = match (status, first) {
             _ if v.details.is_test => return Err(Exclusion::Test),
-            _ if v.is_lost => return Err(Exclusion::Lost),
+            _ if v.lost_in_failover() => return Err(Exclusion::Lost),
             (Status::Pending, _) => return Err(Exclusion::Open),
             (_, None) => return Err(Exclusion::BegunWithCall),
             _ if v.mode != Mode::Auto || !v.calls_allowed => return Err(Exclusion::NoCalls),
@@ -92,11 +93,12 @@ impl ExportRow {
             (_, Some(first)) => first,
         };
         let age = |at: Timestamp| u64::try_from(at.since(first.at).as_millis()).unwrap_or(u64::MAX);
-        let end_ms = age(v.ended_at.unwrap_or(v.expires_at).min(v.expires_at.max(first.at)));
+        let end_ms = age(v.ended_at().unwrap_or(v.expires_at()).min(v.expires_at().max(first.at)));
         let call = ObservedCall::of(v, status, end_ms, &age);
         let (dlr_ms, dlr_status) = final_report(v, &age).unzip();
-        let sent = |note: &Note| matches!(note, Note::TextReported { attempt: 0, report: TextReport::Sent });
-        let resent = |note: &Note| matches!(note, Note::AttemptDecided { attempt: 1.., channel: Channel::Sms, .. });
+        let sent =
+            |note: &Note| matches!(note, Note::TextReported { attempt: AttemptIndex::FIRST, report: TextReport::Sent });
+        let resent = |note: &Note| matches!(note, Note::AttemptDecided { attempt, channel: Channel::Sms, .. } if *attempt != AttemptIndex::FIRST);
         // A replay has no resend after the call.
         let resend_ms = first_noted(v, resent).map(&age).filter(|at| call.placed_ms.is_none_or(|call| *at < call));
         let call_price_u = v.attempts.iter().filter(|a| a.channel == Channel::Call).find_map(|a| a.facts.cost_u);
@@ -138,8 +140,8 @@ fn is_error_code(code: &str) -> bool {
 fn final_report(v: &Verification, age: &impl Fn(Timestamp) -> u64) -> Option<(u64, &'static str)> {
     v.timeline.iter().find_map(|entry| {
         let status = match &entry.note {
-            Note::Refused { attempt: 0, .. } => "failed",
-            Note::TextReported { attempt: 0, report } => match report {
+            Note::Refused { attempt: AttemptIndex::FIRST, .. } => "failed",
+            Note::TextReported { attempt: AttemptIndex::FIRST, report } => match report {
                 TextReport::Delivered => "delivered",
                 TextReport::Undelivered { class: FailureClass::Permanent, .. } => "undelivered",
                 TextReport::Failed { class: FailureClass::Permanent, .. } => "failed",

@@ -12,9 +12,8 @@ use super::outcome::{accepted, triggered, view};
 use super::parameters::{self, verification_id};
 use super::state::Shared;
 use super::view::{CheckView, VerificationView};
-use crate::engine::Applied;
-use crate::verification::event::Activity;
-use crate::verification::{Answer, Channel, Event};
+use crate::engine::{Applied, Target};
+use crate::verification::{Activity, Answer, Channel, Event};
 
 /// A code that was typed in.
 #[derive(Deserialize, ToSchema)]
@@ -68,7 +67,7 @@ pub async fn check(
 ) -> Result<HttpResponse, ApiError> {
     let id = verification_id(&id)?;
     let event = Event::CodeSubmitted(parameters::code(body.0.code)?);
-    respond_to_check(shared.engine.apply_for(&caller.app, id, &event).await?)
+    respond_to_check(shared.engine.apply(Target::OfApp(&caller.app, id), vec![event]).await?)
 }
 
 /// Checks a code against the newest verification of a number.
@@ -82,8 +81,7 @@ pub async fn check_by_number(
 ) -> Result<HttpResponse, ApiError> {
     let CheckByNumberBody { to, code } = body.0;
     let (to, event) = (parameters::number(&shared, to)?, Event::CodeSubmitted(parameters::code(code)?));
-    let id = shared.engine.newest_of(&caller.app, &to).await?;
-    respond_to_check(shared.engine.apply_for(&caller.app, id, &event).await?)
+    respond_to_check(shared.engine.apply(Target::Newest(&caller.app, &to), vec![event]).await?)
 }
 
 /// Sends the code again, or calls now.
@@ -103,7 +101,7 @@ pub async fn attempt(
         Some("call" | "voice") => Channel::Call,
         _ => return Err(ApiError::parameter("channel", "must be sms or call")),
     };
-    let applied = shared.engine.apply_for(&caller.app, id, &Event::AttemptRequested(channel)).await?;
+    let applied = shared.engine.apply(Target::OfApp(&caller.app, id), vec![Event::AttemptRequested(channel)]).await?;
     let v = triggered(&shared, accepted(applied)?, false).await?;
     Ok(HttpResponse::Created().json(view(&shared, &v).await?))
 }
@@ -113,7 +111,8 @@ pub async fn attempt(
     responses((status = 200, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn cancel(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let applied = accepted(shared.engine.apply_for(&caller.app, verification_id(&id)?, &Event::Cancel).await?)?;
+    let target = Target::OfApp(&caller.app, verification_id(&id)?);
+    let applied = accepted(shared.engine.apply(target, vec![Event::Cancel]).await?)?;
     Ok(HttpResponse::Ok().json(view(&shared, &applied.verification).await?))
 }
 
@@ -135,7 +134,8 @@ pub async fn activity(
         Some("not_received") => Activity::NotReceived,
         _ => return Err(ApiError::parameter("kind", "must be typing, received or not_received")),
     };
-    let applied = accepted(shared.engine.apply_for(&caller.app, id, &Event::Activity(activity)).await?)?;
+    let target = Target::OfApp(&caller.app, id);
+    let applied = accepted(shared.engine.apply(target, vec![Event::Activity(activity)]).await?)?;
     Ok(HttpResponse::Ok().json(view(&shared, &applied.verification).await?))
 }
 
@@ -146,8 +146,8 @@ fn respond_to_check(applied: Applied) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(CheckView {
         id: v.id.to_string(),
         result: if is_correct { "verified" } else { "incorrect" },
-        status: v.status.as_str(),
-        verified_at: v.ended_at.filter(|_| is_correct).map(|at| at.to_string()),
+        status: v.status().as_str(),
+        verified_at: v.ended_at().filter(|_| is_correct).map(|at| at.to_string()),
         channel: is_correct.then(|| v.verified_by().as_str()),
         checks_remaining: (!is_correct).then(|| v.checks_remaining()),
     }))

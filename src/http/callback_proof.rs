@@ -19,7 +19,7 @@ use super::state::Shared;
 use crate::plivo::callback::Params;
 use crate::plivo::reference::{self, Purpose};
 use crate::plivo::signature::{self, Proof, SignatureHeaders, SignedRequest};
-use crate::verification::{AttemptRef, Seen};
+use crate::verification::{AttemptRef, CallbackNonce};
 
 /// The kinds of callbacks, as paths and metrics name them, and the purpose of their refs.
 const KINDS: [(&str, Purpose); 4] =
@@ -33,7 +33,7 @@ pub struct Callback {
     /// What path and headers prove.
     pub credentials: CallbackCredentials,
     /// The signature that holds, and the hashes that recognise the callback if it is repeated.
-    pub signature: Option<(Proof, Seen)>,
+    pub signature: Option<(Proof, CallbackNonce)>,
 }
 
 impl Callback {
@@ -43,8 +43,8 @@ impl Callback {
     }
 
     /// The hashes that recognise a repetition, if it is signed.
-    pub fn seen(&self) -> Option<Seen> {
-        self.signature.map(|(_, seen)| seen)
+    pub fn nonce(&self) -> Option<CallbackNonce> {
+        self.signature.map(|(_, nonce)| nonce)
     }
 }
 
@@ -155,7 +155,7 @@ fn is_in_query(request: &HttpRequest, body: &RawBody) -> bool {
 }
 
 /// Verifies the signature over the URL configured at Plivo, never over one built from `Host`.
-fn verify(shared: &Shared, request: &HttpRequest, body: &RawBody, params: &Params) -> Option<(Proof, Seen)> {
+fn verify(shared: &Shared, request: &HttpRequest, body: &RawBody, params: &Params) -> Option<(Proof, CallbackNonce)> {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let url = format!("{}{target}", shared.public_url);
     let headers = signature_headers(request);
@@ -168,19 +168,20 @@ fn verify(shared: &Shared, request: &HttpRequest, body: &RawBody, params: &Param
     };
     let query = target.split_once('?').map_or("", |(_, query)| query);
     // The V2 nonce sent beside V3 is kept, so that stripping the V3 headers does not yield a fresh callback.
-    let also = headers.v2_nonce.filter(|v2| proof == Proof::V3 && headers.v3_nonce != Some(v2)).map(|v2| hash([v2]));
-    Some((proof, Seen { also, ..fingerprint(nonce.unwrap_or_default(), query, params) }))
+    let v2_nonce =
+        headers.v2_nonce.filter(|v2| proof == Proof::V3 && headers.v3_nonce != Some(v2)).map(|v2| hash([v2]));
+    Some((proof, CallbackNonce { v2_nonce, ..fingerprint(nonce.unwrap_or_default(), query, params) }))
 }
 
 /// The hashes of a nonce and of the parameters as they were understood, in any order.
 ///
 /// A signature leaves open where a key ends and its value begins; these hashes do not. They are not keyed, so that they
 /// survive a change of keys: nonces and UUIDs are random, so a plain hash does not reveal them.
-fn fingerprint(nonce: &str, query: &str, params: &Params) -> Seen {
+fn fingerprint(nonce: &str, query: &str, params: &Params) -> CallbackNonce {
     let mut pairs: Vec<_> = params.pairs().iter().collect();
     pairs.sort_unstable();
     let words = pairs.iter().flat_map(|(key, value)| [key.as_str(), value]);
-    Seen { nonce: hash([nonce]), told: hash([nonce, query].into_iter().chain(words)), also: None }
+    CallbackNonce { nonce: hash([nonce]), content: hash([nonce, query].into_iter().chain(words)), v2_nonce: None }
 }
 
 /// Hashes each part with its length, so that no two lists of parts are the same bytes.

@@ -10,12 +10,11 @@ use tracing::warn;
 use super::callback_proof::{Callback, reject_unproved};
 use super::error::{ApiError, ErrorCode, Problem};
 use super::state::Shared;
-use crate::engine::{EngineError, Reported};
+use crate::engine::{Applied, EngineError, Reported, Target};
 use crate::plivo::callback::{CallCallback, Params, PhloCallback, PhloEvent, TextCallback};
 use crate::plivo::reference::{self, Purpose};
 use crate::store::PendingReport;
-use crate::verification::event::{Facts, TextReport};
-use crate::verification::{AttemptRef, Event, Refusal};
+use crate::verification::{AttemptRef, Event, ProviderId, Refusal, ReportFacts, TextReport};
 
 /// The answer to a callback.
 pub(super) type CallbackResult = Result<HttpResponse, ApiError>;
@@ -104,44 +103,28 @@ pub(super) fn params(callback: &Callback) -> Result<&Params, ApiError> {
 
 async fn take_message(shared: &Shared, callback: &Callback) -> CallbackResult {
     let TextCallback { message_uuid, report, facts } = TextCallback::read(params(callback)?);
-    let (Some(uuid), Some(report)) = (message_uuid, report) else { return ignore(shared, "message", callback).await };
-    let reported = shared.engine.report(&uuid, PendingReport::Text(report, facts), callback.seen()).await;
+    let (uuids, report) = (message_uuid.as_slice(), report.map(|report| PendingReport::Text(report, facts)));
+    let reported = shared.engine.report(uuids, report, callback.nonce()).await;
     let reported = committed(shared, "message", reported)?;
     respond(shared, "message", reported)
 }
 
 async fn take_call(shared: &Shared, callback: &Callback) -> CallbackResult {
     let CallCallback { uuids, report, facts, .. } = CallCallback::read(params(callback)?);
-    let Some(report) = report.filter(|_| !uuids.is_empty()) else { return ignore(shared, "call", callback).await };
-    let mut outcome = None;
-    for uuid in &uuids {
-        let reported = shared.engine.report(uuid, PendingReport::Call(report.clone(), facts), callback.seen()).await;
-        outcome = committed(shared, "call", reported)?.or(outcome);
-        if outcome.is_some_and(|reported| reported != Reported::Parked) {
-            break;
-        }
-    }
-    respond(shared, "call", outcome)
-}
-
-/// Claims the nonce of a signed callback without effect, so that no other body can use it.
-async fn ignore(shared: &Shared, kind: &'static str, callback: &Callback) -> CallbackResult {
-    if let Some(seen) = callback.seen()
-        && committed(shared, kind, shared.engine.claim(seen).await)? == Some(false)
-    {
-        return Err(reject_replayed(shared, kind));
-    }
-    Ok(taken(shared, kind, "ignored"))
+    let report = report.map(|report| PendingReport::Call(report, facts));
+    let reported = shared.engine.report(&uuids, report, callback.nonce()).await;
+    let reported = committed(shared, "call", reported)?;
+    respond(shared, "call", reported)
 }
 
 /// Answers a callback that was committed; `None` when its verification is unknown.
 pub(super) fn respond(shared: &Shared, kind: &'static str, reported: Option<Reported>) -> CallbackResult {
     match reported {
         Some(Reported::Applied) => Ok(taken(shared, kind, "applied")),
-        Some(Reported::Parked) => Ok(taken(shared, kind, "parked")),
+        Some(Reported::Pending) => Ok(taken(shared, kind, "parked")),
         Some(Reported::Repeated) => Ok(taken(shared, kind, "repeated")),
         Some(Reported::Replayed) => Err(reject_replayed(shared, kind)),
-        None => Ok(taken(shared, kind, "ignored")),
+        Some(Reported::Ignored) | None => Ok(taken(shared, kind, "ignored")),
     }
 }
 
@@ -164,21 +147,21 @@ async fn take_phlo(shared: &Shared, callback: &Callback) -> CallbackResult {
     Ok(taken(shared, "phlo", if applied.is_some() { "applied" } else { "ignored" }))
 }
 
-async fn apply_phlo(shared: &Shared, to: AttemptRef, event: PhloEvent) -> Result<(), EngineError> {
-    let (engine, attempt) = (&shared.engine, to.attempt);
+async fn apply_phlo(shared: &Shared, to: AttemptRef, event: PhloEvent) -> Result<Applied, EngineError> {
+    let (attempt, facts) = (to.attempt, ReportFacts::default());
+    // The flow alone knows these UUIDs, so the engine maps them to the attempt first.
+    let unlinked = |uuid: Option<String>| uuid.map(|uuid| ProviderId { uuid, is_linked: false });
     let event = match event {
         PhloEvent::TextAccepted { message_uuid } => {
-            let provider_id = engine.linked(message_uuid, to).await;
-            Event::TextReported { attempt, report: TextReport::Queued, provider_id, facts: Facts::default() }
+            let (report, provider_id) = (TextReport::Queued, unlinked(message_uuid));
+            Event::TextReported { attempt, report, provider_id, facts }
         }
         PhloEvent::TextRefused => Event::TextRefused { attempt },
         PhloEvent::Call { report, call_uuid } => {
-            let provider_id = engine.linked(call_uuid, to).await;
-            Event::CallReported { attempt, report, provider_id, facts: Facts::default() }
+            Event::CallReported { attempt, report, provider_id: unlinked(call_uuid), facts }
         }
     };
-    engine.apply(to.id, &event).await?;
-    Ok(())
+    shared.engine.apply(Target::Proved(to.id), vec![event]).await
 }
 
 /// `None` when the verification is unknown: such a callback is answered 200. An error makes Plivo send it again.

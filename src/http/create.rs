@@ -15,8 +15,7 @@ use crate::engine::Creation;
 use crate::escalation::Policy;
 use crate::phone::PhoneNumber;
 use crate::verification::rules::LIFETIME_MAX;
-use crate::verification::state::Details;
-use crate::verification::{CODE_LENGTH_RANGE, Code, Mode};
+use crate::verification::{CODE_LENGTH_RANGE, Code, Details, Mode};
 
 const METADATA_MAX: usize = 20;
 const METADATA_KEY_MAX: usize = 40;

@@ -207,7 +207,7 @@ impl From<Refusal> for ApiError {
             Refusal::Final(Status::Expired | Status::Pending) => {
                 Self::new(C::VerificationExpired, "The code has expired. Create a new verification.")
             }
-            Refusal::Lost => Self::new(
+            Refusal::LostInFailover => Self::new(
                 C::VerificationLost,
                 "The database failed over while this verification was open. Create a new verification.",
             ),

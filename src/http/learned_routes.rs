@@ -68,7 +68,7 @@ pub struct RouteView {
     responses((status = 200, body = RoutesView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn list(_: Caller, shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
-    let all = shared.engine.learner.all_stats().await.map_err(EngineError::Store)?;
+    let all = shared.learner.all_stats().await.map_err(EngineError::Store)?;
     let find = |wanted: Key| all.iter().find(|(key, ..)| *key == wanted).map(|(_, _, stats)| stats);
     let world = find(Key::World);
     let (mut routes, mut countries) = (Vec::new(), Vec::new());
@@ -92,7 +92,7 @@ pub async fn list(_: Caller, shared: Data<Shared>) -> Result<HttpResponse, ApiEr
         list.sort_by_key(|route| std::cmp::Reverse(route.verifications));
     }
     let world = world.map(|stats| view(&shared, None, None, stats, &Estimates::new(Some(stats), None, None)));
-    let policy = shared.engine.rules.policy.to_string();
+    let policy = shared.rules.policy.to_string();
     Ok(HttpResponse::Ok().json(RoutesView { policy, routes, countries, world }))
 }
 
@@ -103,13 +103,13 @@ fn view(
     stats: &RouteStats,
     estimates: &Estimates,
 ) -> RouteView {
-    let rules = &shared.engine.rules;
+    let rules = &shared.rules;
     let preset = match rules.policy {
         Policy::Adaptive(preset) => preset,
         Policy::Fixed(_) | Policy::FixedOrFail(_) | Policy::Fail | Policy::Never => CostPreset::default(),
     };
-    let price = country.map_or(CALL_PRICE_U, |country| shared.engine.learner.call_price_u(country));
-    let summary = RouteSummary::new(Some(stats), estimates, price, &rules.worth.costs(preset));
+    let price = country.map_or(CALL_PRICE_U, |country| shared.learner.call_price_u(country));
+    let summary = RouteSummary::new(Some(stats), estimates, price, &rules.cost_overrides.costs(preset));
     let share = |p: f64| (p * 1000.0).round() / 1000.0;
     let seconds = |ms: u32| f64::from(ms) / 1000.0;
     RouteView {

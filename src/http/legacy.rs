@@ -20,7 +20,7 @@ use super::error::{ApiError, ErrorCode, Problem};
 use super::outcome::{accepted, triggered};
 use super::page::HtmlPage;
 use super::state::Shared;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Target};
 use crate::verification::{Answer, Code, Event, Refusal, Status};
 
 /// The app of these verifications. An API key of an app with this name sees them.
@@ -91,7 +91,7 @@ pub async fn check(
     Ok(match answer {
         Answer::Correct => HttpResponse::Ok().json(MATCH),
         Answer::Refused(
-            Refusal::Lost
+            Refusal::LostInFailover
             | Refusal::Final(
                 Status::Verified | Status::Expired | Status::Canceled | Status::Undeliverable | Status::Pending,
             ),
@@ -131,18 +131,18 @@ async fn create_or_join(request: &HttpRequest, shared: &Shared, number: &str, ch
     creation.details.client_ip = client_ip(request, &shared.trusted_proxies);
     let applied = accepted(shared.engine.create(creation).await?.applied)?;
     let v = triggered(shared, applied, false).await?;
-    if v.status == Status::Undeliverable { Err(Refusal::Final(v.status).into()) } else { Ok(()) }
+    if v.status() == Status::Undeliverable { Err(Refusal::Final(v.status()).into()) } else { Ok(()) }
 }
 
 async fn compare(shared: &Shared, number: &str, code: &str) -> Result<Answer, EngineError> {
     let engine = &shared.engine;
     let to = shared.test_numbers.read(&e164(number)).map_err(|_| EngineError::NotFound)?.0;
-    let id = engine.newest_of(APP, &to).await?;
+    let target = Target::Newest(APP, &to);
     if let Some(code) = Code::parse(code) {
-        return Ok(engine.apply_for(APP, id, &Event::CodeSubmitted(code)).await?.answer);
+        return Ok(engine.apply(target, vec![Event::CodeSubmitted(code)]).await?.answer);
     }
     // Text that cannot be a code is answered like a wrong code, but not counted, while a verification is open.
-    let v = engine.get_for(APP, id).await?;
+    let v = engine.read(target).await?;
     let status = v.status_at(shared.clock.now().await?);
     Ok(if status.is_final() { Answer::Refused(Refusal::Final(status)) } else { Answer::Incorrect })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::ApiError;
 use super::state::Shared;
 use super::view::VerificationView;
-use crate::engine::Applied;
+use crate::engine::{Applied, Target};
 use crate::verification::{Answer, AttemptStatus, Status, Verification};
 
 /// How long a request waits for Plivo while Plivo does not answer others.
@@ -36,7 +36,7 @@ pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Res
         _ => verification,
     };
     match v.attempts.iter().rev().find_map(|a| a.refused) {
-        Some(status) if v.status == Status::Undeliverable => Err(ApiError::rejected_by_plivo(v.id, status)),
+        Some(status) if v.status() == Status::Undeliverable => Err(ApiError::rejected_by_plivo(v.id, status)),
         _ => Ok(v),
     }
 }
@@ -44,7 +44,7 @@ pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Res
 /// Reads the verification again if Plivo did not answer in time: its reports may have arrived meanwhile.
 async fn with_reports(shared: &Shared, v: Verification) -> Verification {
     let is_waiting = v.attempts.iter().any(|a| a.status == AttemptStatus::Triggering);
-    let found = if is_waiting { shared.engine.get(v.id).await.ok() } else { None };
+    let found = if is_waiting { shared.engine.read(Target::Proved(v.id)).await.ok() } else { None };
     found.unwrap_or(v)
 }
 

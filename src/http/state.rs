@@ -42,7 +42,7 @@ pub struct Shared {
     /// Counters and histograms.
     pub metrics: Arc<Metrics>,
     /// The rules of new verifications.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     /// What has been learned of each route.
     pub learner: Arc<Learner>,
     /// What a call says, and whether Plivo answers at the moment.

@@ -17,7 +17,7 @@ use super::parameters::{query_parameter, verification_id};
 use super::state::{FollowerSlot, Shared};
 use super::timeline::EntryView;
 use super::view::VerificationView;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Target};
 use crate::plivo::reference::{self, Purpose};
 use crate::verification::Verification;
 
@@ -54,11 +54,11 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
         Some(token) => {
             let id = verification_id(&id)?;
             let to = read_token(token).filter(|to| to.id == id).ok_or(EngineError::NotFound)?;
-            shared.engine.get(to.id).await?
+            shared.engine.read(Target::Proved(to.id)).await?
         }
         None => {
             let caller = Caller::from_request(&request, &mut Payload::None).await?;
-            shared.engine.get_for(&caller.app, verification_id(&id)?).await?
+            shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?
         }
     };
     let slot = shared.followers.follow(v.id);
@@ -105,7 +105,7 @@ impl Follower {
                     () = tokio::time::sleep(POLL_EVERY) => {}
                     () = self.shared.readiness.withdrawn() => return None,
                 }
-                known = match self.shared.engine.get(self.slot.id()).await {
+                known = match self.shared.engine.read(Target::Proved(self.slot.id())).await {
                     Ok(v) => Some(v),
                     Err(EngineError::NotFound) => return None,
                     // The store may answer the next poll.
@@ -140,7 +140,7 @@ impl Follower {
         }
         out.push_str(&event("verification", &view));
         self.entries_sent = v.timeline.len();
-        self.is_over = v.status.is_final();
+        self.is_over = v.is_final();
         Some(out)
     }
 }

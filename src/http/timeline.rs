@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 use crate::escalation::{CallEnd, Reason};
 use crate::plivo::outcome;
 use crate::route_model::explain;
-use crate::verification::event::{Activity, CallReport, FailureClass, TextReport};
 use crate::verification::timeline::{Entry, Note};
-use crate::verification::{AttemptStatus, Channel, Status, Verification};
+use crate::verification::{
+    Activity, AttemptIndex, AttemptStatus, CallReport, Channel, FailureClass, Status, TextReport, Verification,
+};
 
 /// The timeline of one verification.
 #[derive(Serialize, ToSchema)]
@@ -92,7 +93,7 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
                 json!({ "attempt": attempt, "provider_status": provider_status }),
             )
         }
-        Note::Night { until } => (
+        Note::QuietHours { until } => (
             "quiet_hours",
             format!("Quiet hours at the number's place: no call before {until} unless one is requested."),
             json!({ "until": until.to_string() }),
@@ -144,8 +145,8 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         ),
         Note::CallReported { attempt, report } => (
             "call_reported",
-            match v.attempts.get(usize::from(*attempt)) {
-                Some(a) if a.taken_back && report.status() == AttemptStatus::Failed => "The call was canceled.",
+            match v.attempt(*attempt) {
+                Some(a) if a.hung_up && report.status() == AttemptStatus::Failed => "The call was canceled.",
                 _ => call_report(report),
             }
             .to_owned(),
@@ -176,15 +177,15 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
             format!("The {} was not requested yet, and is dropped.", thing(v, *attempt)),
             json!({ "attempt": attempt }),
         ),
-        Note::Ended { status: Status::Expired } if v.is_lost => {
+        Note::Ended { status: Status::Expired } if v.lost_in_failover() => {
             ("ended", ended(v, Status::Expired), json!({ "status": "expired", "lost": true }))
         }
         Note::Ended { status } => ("ended", ended(v, *status), json!({ "status": status.as_str() })),
     }
 }
 
-fn thing(v: &Verification, attempt: u8) -> &'static str {
-    match v.attempts.get(usize::from(attempt)).map(|a| a.channel) {
+fn thing(v: &Verification, attempt: AttemptIndex) -> &'static str {
+    match v.attempt(attempt).map(|a| a.channel) {
         Some(Channel::Call) => "call",
         Some(Channel::Sms) | None => "text",
     }
@@ -255,7 +256,7 @@ fn ended(v: &Verification, status: Status) -> String {
             };
             format!("The right code was entered; it came by {by}.")
         }
-        Status::Expired if v.is_lost => {
+        Status::Expired if v.lost_in_failover() => {
             "The verification was given up: Redis failed over and may have lost checks of its code.".to_owned()
         }
         Status::Expired => "The code has expired.".to_owned(),

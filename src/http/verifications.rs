@@ -15,7 +15,7 @@ use super::parameters::{self, prefers_async, query_parameter, verification_id, w
 use super::state::Shared;
 use super::timeline::TimelineView;
 use super::view::{PageView, VerificationView};
-use crate::engine::{Created, Page};
+use crate::engine::{Created, Page, Target};
 use crate::plivo::reference::{self, Purpose};
 use crate::verification::{AttemptRef, Status};
 
@@ -69,7 +69,7 @@ pub async fn create(
     let v = triggered(&shared, accepted(applied)?, prefers_async(&request)).await?;
     let mut view = view(&shared, &v).await?;
     view.joined = Some(joined);
-    let to = AttemptRef { id: v.id, attempt: 0 };
+    let to = AttemptRef { id: v.id, attempt: crate::verification::AttemptIndex::FIRST };
     view.client_token = Some(reference::issue(&shared.keyring, to, Purpose::Client));
     Ok(if joined {
         HttpResponse::Ok().json(view)
@@ -83,7 +83,7 @@ pub async fn create(
     responses((status = 200, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn read(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let v = shared.engine.get_for(&caller.app, verification_id(&id)?).await?;
+    let v = shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?;
     Ok(HttpResponse::Ok().json(view(&shared, &v).await?))
 }
 
@@ -92,7 +92,7 @@ pub async fn read(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Res
     responses((status = 200, body = TimelineView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn timeline(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let v = shared.engine.get_for(&caller.app, verification_id(&id)?).await?;
+    let v = shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?;
     Ok(HttpResponse::Ok().json(TimelineView::of(&v)))
 }
 
@@ -103,7 +103,7 @@ pub async fn timeline(caller: Caller, shared: Data<Shared>, id: Path<String>) ->
 pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
     let given = |name| query_parameter(request.query_string(), name);
     let status = |text: String| {
-        let named = Status::ALL.into_iter().find(|status| status.as_str() == text);
+        let named = Status::ALL.iter().copied().find(|status| status.as_str() == text);
         named.ok_or_else(|| ApiError::parameter("status", "must be the status of a verification"))
     };
     let status = given("status")?.map(status).transpose()?;

@@ -127,13 +127,13 @@ impl VerificationView {
             country: v.to.country().to_string(),
             channel: v.mode.as_str(),
             created_at: v.created_at.to_string(),
-            expires_at: v.expires_at.to_string(),
+            expires_at: v.expires_at().to_string(),
             checks_remaining: v.checks_remaining(),
             resend_after: resend_at.map_or(0, |at| at.since(now).as_millis().div_ceil(1000) as u64),
             joined: None,
             client_token: None,
             attempts: v.attempts.iter().map(AttemptView::of).collect(),
-            next: NextView::of(v).filter(|_| now < v.expires_at),
+            next: NextView::of(v).filter(|_| now < v.expires_at()),
             test: v.details.is_test,
             metadata: v.details.metadata.clone(),
         }
@@ -142,15 +142,15 @@ impl VerificationView {
 
 impl NextView {
     fn of(v: &Verification) -> Option<Self> {
-        let next = v.next_call();
-        if next.is_none() && (v.night_until.is_none() || v.status.is_final()) {
+        let (next, quiet_until) = (v.next_call(), v.pending().and_then(|pending| pending.quiet_hours_until));
+        if next.is_none() && quiet_until.is_none() {
             return None;
         }
         Some(Self {
             channel: "call",
             at: next.map(|next| next.at.to_string()),
             reason: next.map_or("quiet_hours", |next| next.reason.as_str()),
-            quiet_until: v.night_until.map(|until| until.to_string()),
+            quiet_until: quiet_until.map(|until| until.to_string()),
         })
     }
 }

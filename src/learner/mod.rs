@@ -139,14 +139,14 @@ impl Learner {
     }
 
     fn learn_at(&self, before: Option<&Verification>, after: &Verification, lessons: &[Lesson], now: Instant) {
-        if before.is_some_and(|v| v.track.is_some()) && after.status.is_final() {
+        if before.is_some_and(|v| v.observer().is_some()) && after.is_final() {
             self.state().budget.grant();
         }
         let is_route_new = before.is_some_and(|v| v.carrier().is_none()) && after.carrier().is_some();
         if lessons.is_empty() && !is_route_new {
             return;
         }
-        let is_observed = before.is_none_or(|v| v.track.is_some());
+        let is_observed = before.is_none_or(|v| v.observer().is_some());
         let mut state = self.state();
         for key in Insight::keys(after.to.country(), after.carrier()) {
             let cached = state.cached.entry(key).or_default();

@@ -97,7 +97,7 @@ fn is_failure(reply: &Reply) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verification::event::RefusalScope;
+    use crate::verification::RefusalScope;
     use serde_json::Value;
 
     const WELL: Reply = Reply::Success(202, Value::Null);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{is_id, outcome};
 use crate::escalation::CallEnd;
 use crate::phone::Carrier;
-use crate::verification::event::{CallReport, Facts, TextReport};
+use crate::verification::{CallReport, ReportFacts, TextReport};
 
 /// The decoded parameters of one callback, in the order received.
 #[derive(Clone, Default)]
@@ -50,10 +50,10 @@ impl Params {
     }
 
     /// Network and cost. Texts report both (`plivo/wire.md` 3.2), calls the cost (4.2).
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> ReportFacts {
         let amount = self.get(&["TotalAmount", "TotalCost"]).and_then(|text| text.parse::<f64>().ok());
         let dollars = amount.filter(|dollars| (0.0..COST_MAX).contains(dollars));
-        Facts {
+        ReportFacts {
             carrier: self.get(&["MCC"]).zip(self.get(&["MNC"])).and_then(|(mcc, mnc)| Carrier::parse(mcc, mnc)),
             // Plivo reports 0 before it knows the cost.
             cost_u: dollars.map(|dollars| (dollars * 1e6).round() as u64).filter(|cost| *cost > 0),
@@ -88,7 +88,7 @@ pub struct TextCallback {
     /// The report, if the status is a known one.
     pub report: Option<TextReport>,
     /// Network and cost.
-    pub facts: Facts,
+    pub facts: ReportFacts,
 }
 
 impl TextCallback {
@@ -115,7 +115,7 @@ pub struct CallCallback {
     /// The report, if the status is a known one.
     pub report: Option<CallReport>,
     /// Network and cost.
-    pub facts: Facts,
+    pub facts: ReportFacts,
 }
 
 impl CallCallback {
@@ -214,7 +214,7 @@ impl PhloCallback {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verification::event::FailureClass;
+    use crate::verification::FailureClass;
 
     fn form(text: &str) -> Params {
         Params::from_form(text.as_bytes())
@@ -251,9 +251,9 @@ mod tests {
     fn network_and_cost_are_parsed_only_when_plausible() {
         let facts = |text: &str| TextCallback::read(&form(text)).facts;
         let told = facts("Status=sent&MCC=310&MNC=004&TotalAmount=0.0055");
-        assert_eq!(told, Facts { carrier: Carrier::parse("310", "004"), cost_u: Some(5500) });
+        assert_eq!(told, ReportFacts { carrier: Carrier::parse("310", "004"), cost_u: Some(5500) });
         for nothing in ["Status=sent", "MCC=&MNC=4&TotalAmount=0.00000", "MCC=310&TotalAmount=-1", "TotalAmount=1e9"] {
-            assert_eq!(facts(nothing), Facts::default(), "{nothing}");
+            assert_eq!(facts(nothing), ReportFacts::default(), "{nothing}");
         }
         assert_eq!(CallCallback::read(&form("CallStatus=completed&TotalCost=0.01")).facts.cost_u, Some(10_000));
     }

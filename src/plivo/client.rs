@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::verification::RefusalScope;
 use arc_swap::ArcSwap;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
-
-use crate::verification::event::RefusalScope;
 
 /// The outcome of one request to Plivo.
 #[derive(Clone, Debug, PartialEq)]

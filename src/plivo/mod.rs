@@ -33,8 +33,7 @@ pub use sender::{SenderId, Senders, SendersError};
 
 use crate::keyring::Keyring;
 use crate::phone::PhoneNumber;
-use crate::verification::state::Details;
-use crate::verification::{AttemptRef, Channel, Code, Verification, Via};
+use crate::verification::{AttemptRef, Channel, Code, Details, Verification, Via};
 use reference::Purpose;
 
 /// The Plivo account, its addresses, and how texts and calls are worded.
@@ -204,8 +203,8 @@ impl Plivo {
     /// The XML for an answered call: the code while the verification is pending, else a good-bye.
     pub fn spoken_code(&self, v: &Verification, to: AttemptRef) -> String {
         let language = self.languages.of(&v.details.locale);
-        match &v.code {
-            Some(code) => answer::spoken_code(language, self.brand.as_deref(), code, &self.answer_url(to)),
+        match v.pending() {
+            Some(pending) => answer::spoken_code(language, self.brand.as_deref(), &pending.code, &self.answer_url(to)),
             None => answer::goodbye(language),
         }
     }

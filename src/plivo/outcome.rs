@@ -8,7 +8,7 @@
 //! 300, 420, 900 and 910 from third-party clients; plivo.com/docs/voice/troubleshooting/hangup-causes.
 
 use crate::escalation::CallEnd;
-use crate::verification::event::{CallReport, FailureClass, TextReport};
+use crate::verification::{CallReport, FailureClass, TextReport};
 
 /// Translates a text's `Status` and `ErrorCode`; `None` for a status without use here, such as `read`.
 ///

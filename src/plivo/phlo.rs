@@ -5,8 +5,7 @@ use serde_json::Value;
 
 use super::client::{Client, Reply};
 use super::is_id;
-use crate::verification::Channel;
-use crate::verification::event::RefusalScope;
+use crate::verification::{Channel, RefusalScope};
 
 /// The payload of a run, all strings.
 ///

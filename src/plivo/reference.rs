@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
 use crate::keyring::Keyring;
-use crate::verification::{AttemptRef, VerificationId};
+use crate::verification::{AttemptIndex, AttemptRef, VerificationId};
 
 /// What a ref authorizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +37,13 @@ pub fn read(keys: &Keyring, text: &str, purpose: Purpose) -> Option<AttemptRef> 
     let (id, [attempt, for_what]) = body.split_first_chunk::<17>()? else { return None };
     let is_signed = keys.is_signed(&[b"ref", body], signature);
     (is_signed && *for_what == purpose as u8)
-        .then(|| AttemptRef { id: VerificationId::from_bytes(*id), attempt: *attempt })
+        .then(|| AttemptRef { id: VerificationId::from_bytes(*id), attempt: AttemptIndex::new(*attempt) })
 }
 
 fn body(to: AttemptRef, purpose: Purpose) -> [u8; 19] {
     let mut body = [0; 19];
     body[..17].copy_from_slice(&to.id.to_bytes());
-    body[17..].copy_from_slice(&[to.attempt, purpose as u8]);
+    body[17..].copy_from_slice(&[to.attempt.get(), purpose as u8]);
     body
 }
 
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_ref_works_only_for_its_attempt_and_purpose_and_unaltered() {
         let keys = Keyring::new(&SecretSlice::from(vec![1; 32]), &[]);
-        let to = AttemptRef { id: VerificationId::new(9, 12345), attempt: 1 };
+        let to = AttemptRef { id: VerificationId::new(9, 12345), attempt: AttemptIndex::new(1) };
         let text = issue(&keys, to, Purpose::Phlo);
         assert_eq!(read(&keys, &text, Purpose::Phlo), Some(to));
         assert_eq!(read(&keys, &text, Purpose::Client), None);

@@ -5,8 +5,7 @@
 
 use super::language::Language;
 use super::units::units;
-use crate::verification::Code;
-use crate::verification::state::Details;
+use crate::verification::{Code, Details};
 
 /// The size limit of a message with an app hash, in UTF-8 bytes.
 /// Source: developers.google.com/identity/sms-retriever/verify, "Construct a verification message".

@@ -73,7 +73,7 @@ impl Player for StaticPlayer {
             | PlayedEvent::Timer => {}
         }
         let (start, now) = (timestamp(at_ms - age_ms), timestamp(at_ms));
-        match self.policy.when(&Situation { first_request_at: start, text: *text, worked_out: Plan::Never }) {
+        match self.policy.when(&Situation { first_request_at: start, text: *text, planned: Plan::Never }) {
             Plan::CallAt(at, reason) if at <= now => PlayerRequest::Call { reason: play_reason(reason), wake_ms: None },
             Plan::CallAt(at, _) => PlayerRequest::WakeAt { age_ms: millis(at).saturating_sub(millis(start)) },
             Plan::Never => PlayerRequest::Nothing,

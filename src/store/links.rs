@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::values::{SwapOutcome, Values};
-use crate::verification::event::{CallReport, Facts, TextReport};
-use crate::verification::{AttemptRef, VerificationId};
+use crate::verification::{AttemptRef, CallReport, ReportFacts, TextReport, VerificationId};
 
 /// How long a pending report waits for its link.
 pub const PENDING_TTL: Duration = Duration::from_secs(600);
@@ -25,9 +24,9 @@ pub const NONCE_TTL: Duration = Duration::from_secs(600);
 #[serde(rename_all = "snake_case")]
 pub enum PendingReport {
     /// Of a text.
-    Text(TextReport, Facts),
+    Text(TextReport, ReportFacts),
     /// Of a call.
-    Call(CallReport, Facts),
+    Call(CallReport, ReportFacts),
 }
 
 /// The nonce of a signed callback that names no verification, stored as a value.

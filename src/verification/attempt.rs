@@ -1,102 +1,19 @@
-//! [`Attempt`]: one text or call, questions about it, and the one way it moves: on.
+//! One text or call: its data, questions about it, and the one way it changes.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Facts, FailureClass};
-use super::state::Channel;
+use super::report::ReportFacts;
+use super::words::{AttemptStatus, Channel, FailureClass, Via};
 use crate::escalation::{CALL_SILENCE, CallEnd, Reason, Text, repeat_after};
 use crate::time::Timestamp;
 
-/// Where one text or call stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "Plivo's own words, explained in the contract")]
-pub enum AttemptStatus {
-    Triggering,
-    Unknown,
-    Triggered,
-    Queued,
-    Sent,
-    Delivered,
-    Undelivered,
-    Failed,
-    Ringing,
-    Answered,
-    Completed,
-    NoAnswer,
-    Busy,
-    Rejected,
-    Machine,
-}
+/// Plivo's error code for a number that cannot receive texts (`plivo/wire.md` 3.3).
+const LANDLINE: &str = "50";
 
-impl AttemptStatus {
-    /// As the API and the metrics write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Triggering => "triggering",
-            Self::Unknown => "unknown",
-            Self::Triggered => "triggered",
-            Self::Queued => "queued",
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Undelivered => "undelivered",
-            Self::Failed => "failed",
-            Self::Ringing => "ringing",
-            Self::Answered => "answered",
-            Self::Completed => "completed",
-            Self::NoAnswer => "no_answer",
-            Self::Busy => "busy",
-            Self::Rejected => "rejected",
-            Self::Machine => "machine",
-        }
-    }
-
-    /// How far along it is. A report never moves an attempt back, and nothing follows the last step:
-    /// callbacks repeat and overtake each other.
-    pub(super) fn step(self) -> u8 {
-        match self {
-            Self::Triggering => 0,
-            Self::Unknown => 1,
-            Self::Triggered => 2,
-            Self::Queued => 3,
-            Self::Sent | Self::Ringing => 4,
-            Self::Answered => 5,
-            Self::Delivered
-            | Self::Undelivered
-            | Self::Failed
-            | Self::Completed
-            | Self::NoAnswer
-            | Self::Busy
-            | Self::Rejected
-            | Self::Machine => 6,
-        }
-    }
-}
-
-/// Which of Plivo's doors an attempt went through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Via {
-    /// A run of the PHLO.
-    Phlo,
-    /// The Message API or the Call API.
-    Api,
-}
-
-impl Via {
-    /// As the API and the metrics write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Phlo => "phlo",
-            Self::Api => "api",
-        }
-    }
-}
-
-/// No attempt has so many ids, whatever is told of it.
-const IDS_MAX: usize = 8;
+/// The number of UUIDs kept beside the first. An attempt has fewer, whatever callbacks claim.
+const OTHER_IDS_MAX: usize = 8;
 
 /// One text or call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,47 +22,47 @@ pub struct Attempt {
     pub channel: Channel,
     /// Where it stands.
     pub status: AttemptStatus,
-    /// When Plivo was first asked for it.
+    /// The first request to Plivo.
     pub at: Timestamp,
-    /// When anything was last heard of it; while Plivo puts it off, when it is asked for again.
+    /// The last news of it. While a request is deferred: when it is repeated.
     pub heard_at: Timestamp,
-    /// Why it was made, for a call.
+    /// Why a call is made.
     pub reason: Option<Reason>,
     /// Whether it repeats a call that was busy or not answered.
     pub is_repeat: bool,
-    /// The door it went through.
+    /// The part of Plivo that took it.
     pub via: Option<Via>,
-    /// Message or call UUID.
+    /// Message or call UUID, the first that was reported.
     pub provider_id: Option<String>,
-    /// Other UUIDs that it was told of by, which find it too: of the call beside that of its request, of a second run.
+    /// Further UUIDs that find it: the call's beside its request's, or those of a second run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_ids: Vec<String>,
-    /// Plivo's error code or hangup cause, as written.
+    /// Plivo's error code or hangup cause, verbatim.
     pub error_code: Option<String>,
     /// What its failure means.
     pub class: Option<FailureClass>,
     /// Plivo's HTTP status when it refused the attempt.
     pub refused: Option<u16>,
-    /// Whether `NoAnswer` is our conclusion from silence, which a late callback may still correct.
+    /// Whether `NoAnswer` is concluded from silence; a late callback may correct that.
     pub assumed: bool,
-    /// Whether a call has been taken by somebody at some time.
+    /// Whether a person took the call at some time.
     pub answered: bool,
-    /// Where it went and what it cost, as far as Plivo has told.
+    /// Network and price, as reported.
     #[serde(default)]
-    pub facts: Facts,
-    /// Whether the PHLO could not run it this time round, so that the direct API is asked.
+    pub facts: ReportFacts,
+    /// Whether the PHLO could not run it in this round, so that the direct API is asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_passed_on: bool,
-    /// Whether the PHLO refused it, so that it is not asked again either.
+    /// Whether the PHLO refused it, so that later rounds do not ask the PHLO either.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub phlo_refuses: bool,
-    /// Whether a call was taken back while it rang.
+    /// Whether a request to hang up was decided on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub taken_back: bool,
+    pub hung_up: bool,
 }
 
 impl Attempt {
-    /// An attempt that is about to be asked for.
+    /// An attempt that Plivo has not been asked for yet.
     pub(super) fn new(channel: Channel, reason: Option<Reason>, is_repeat: bool, now: Timestamp) -> Self {
         Self {
             channel,
@@ -162,14 +79,14 @@ impl Attempt {
             refused: None,
             assumed: false,
             answered: false,
-            facts: Facts::default(),
+            facts: ReportFacts::default(),
             is_passed_on: false,
             phlo_refuses: false,
-            taken_back: false,
+            hung_up: false,
         }
     }
 
-    /// Is over and went well, without anybody having been asked: for a number that nothing is ever sent to.
+    /// Ends it as successful without a request to Plivo, for a test number.
     pub(super) fn pretend(&mut self) {
         (self.status, self.answered) = match self.channel {
             Channel::Sms => (AttemptStatus::Delivered, false),
@@ -177,48 +94,49 @@ impl Attempt {
         };
     }
 
-    /// Moves it on, never back. Says whether it moved.
+    /// Moves it to a status of a higher rank, and returns whether it moved.
     pub(super) fn advance(&mut self, to: AttemptStatus) -> bool {
-        let step = if self.assumed { AttemptStatus::Unknown.step() } else { self.status.step() };
-        let moves = to.step() > step && self.refused.is_none();
+        let rank = if self.assumed { AttemptStatus::Unknown.rank() } else { self.status.rank() };
+        let moves = to.rank() > rank && self.refused.is_none();
         if moves {
             (self.status, self.assumed) = (to, false);
         }
         moves
     }
 
-    /// Takes down an id of Plivo's. The first is shown, all of them find it.
+    /// Adds a UUID. The API shows the first; all of them find the attempt.
     pub(super) fn identify(&mut self, uuid: &str) {
         let first = self.provider_id.get_or_insert_with(|| uuid.to_owned());
         let is_known = first == uuid || self.other_ids.iter().any(|other| other == uuid);
-        if !is_known && self.other_ids.len() < IDS_MAX {
+        if !is_known && self.other_ids.len() < OTHER_IDS_MAX {
             self.other_ids.push(uuid.to_owned());
         }
     }
 
-    /// Takes down where it went and what it cost; a later report knows better.
-    pub(super) fn learn(&mut self, facts: Facts) {
+    /// Records network and price; a later report replaces an earlier one.
+    pub(super) fn record_facts(&mut self, facts: ReportFacts) {
         self.facts.carrier = facts.carrier.or(self.facts.carrier);
         self.facts.cost_u = facts.cost_u.or(self.facts.cost_u);
     }
 
-    /// Plivo refused it, and so no other of its kind will do.
+    /// Ends it as refused by Plivo.
     pub(super) fn refuse(&mut self, provider_status: u16, now: Timestamp) {
         if self.advance(AttemptStatus::Failed) {
             (self.refused, self.class, self.heard_at) = (Some(provider_status), Some(FailureClass::Permanent), now);
         }
     }
 
-    /// Whether Plivo took it, as far as is known.
+    /// Whether Plivo is known to have accepted it.
     pub fn was_accepted(&self) -> bool {
-        self.refused.is_none() && !matches!(self.status, AttemptStatus::Triggering | AttemptStatus::Unknown)
+        self.refused.is_none() && self.status.is_known_to_plivo()
     }
 
-    /// Whether a call rings or is spoken, or is about to be. A flow may never say that an answered call
-    /// has ended, so some time after the answer it is taken to be over.
+    /// Whether a call rings or speaks, or is about to.
+    ///
+    /// A PHLO may never report the end of an answered call, so after [`CALL_SILENCE`] it counts as over.
     pub fn is_call_under_way(&self, now: Timestamp) -> bool {
-        let spoken = self.status == AttemptStatus::Answered && now < self.heard_at + CALL_SILENCE;
-        self.channel == Channel::Call && (spoken || self.status.step() < AttemptStatus::Answered.step())
+        let speaks = self.status == AttemptStatus::Answered && now < self.heard_at + CALL_SILENCE;
+        self.channel == Channel::Call && (speaks || self.status.rank() < AttemptStatus::Answered.rank())
     }
 
     /// Whether a call may be ringing now, or about to.
@@ -226,9 +144,9 @@ impl Attempt {
         self.call_silent_at().is_some_and(|at| now < at)
     }
 
-    /// When silence about a call is taken for nobody answering.
+    /// When silence about a call counts as no answer.
     pub(super) fn call_silent_at(&self) -> Option<Timestamp> {
-        let waits = self.channel == Channel::Call && self.status.step() < AttemptStatus::Answered.step();
+        let waits = self.channel == Channel::Call && self.status.rank() < AttemptStatus::Answered.rank();
         waits.then(|| self.heard_at + CALL_SILENCE)
     }
 
@@ -236,7 +154,7 @@ impl Attempt {
     pub(super) fn text(&self) -> Text {
         let reason = match self.status {
             _ if self.refused.is_some() => Reason::RejectedByPlivo,
-            _ if self.error_code.as_deref() == Some(super::event::LANDLINE) => Reason::Landline,
+            _ if self.error_code.as_deref() == Some(LANDLINE) => Reason::Landline,
             AttemptStatus::Failed => Reason::Failed,
             _ => Reason::Undelivered,
         };
@@ -249,7 +167,7 @@ impl Attempt {
         }
     }
 
-    /// Whether the code may be on its way, in the person's hand or ear.
+    /// Whether the code may be on its way, or with the person.
     pub(super) fn may_bring_the_code(&self) -> bool {
         match self.channel {
             Channel::Sms => !matches!(self.text(), Text::Lost(_)),
@@ -257,7 +175,7 @@ impl Attempt {
         }
     }
 
-    /// How long after its end a call is repeated, if it is.
+    /// The pause after its end before the call is repeated; `None` if it is not.
     pub(super) fn pause_before_repeat(&self) -> Option<Duration> {
         repeat_after(self.call_end()?, self.is_repeat)
     }

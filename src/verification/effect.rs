@@ -1,52 +1,54 @@
-//! All that can follow from a decision. Effects are saved as owed with the state, performed after the
-//! commit, and struck off by the event that brings their outcome back: a crash may repeat one, never lose
-//! one.
+//! What follows from a decision outside the record.
+//!
+//! An effect is saved as owed together with the state, performed after the commit, and removed by the event that
+//! brings its outcome. So a crash may repeat an effect and never loses one.
 
 use serde::{Deserialize, Serialize};
 
+use super::id::AttemptIndex;
 use crate::time::Timestamp;
 
-/// Something to be done outside.
+/// Something to do outside.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Ask Plivo for attempt number `attempt`.
+    /// Ask Plivo for an attempt.
     Trigger {
-        /// Index in `attempts`.
-        attempt: u8,
+        /// Which attempt.
+        attempt: AttemptIndex,
     },
-    /// Take the call back that is attempt number `attempt`: it may be ringing, and all is over.
+    /// Hang up a call that may still ring, because the verification has ended.
     HangUp {
-        /// Index in `attempts`.
-        attempt: u8,
+        /// Which attempt.
+        attempt: AttemptIndex,
     },
-    /// Ask the PHLO which text or call its run made, since nothing has said so.
+    /// Ask the PHLO which text or call its run created, because no callback has said so.
     Identify {
-        /// Index in `attempts`.
-        attempt: u8,
+        /// Which attempt.
+        attempt: AttemptIndex,
         /// Plivo's id of the run.
         run_id: String,
     },
-    /// Make callbacks that carry only `provider_id` find attempt number `attempt`.
+    /// Map Plivo's UUID to an attempt, for callbacks that carry only the UUID.
     Link {
         /// Message or call UUID.
         provider_id: String,
-        /// Index in `attempts`.
-        attempt: u8,
+        /// Which attempt.
+        attempt: AttemptIndex,
     },
 }
 
 /// An effect that is not known to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owed {
-    /// What.
+    /// The effect.
     pub effect: Effect,
-    /// When somebody (again) takes it up: the end of the lease of whoever is at it, or of a pause.
+    /// When it is issued again: at the end of the lease, or of a pause.
     pub due: Timestamp,
-    /// Whether somebody is at it; then a `due` that passes means that they died.
+    /// Whether a replica performs it now. If `due` passes meanwhile, that replica has died.
     pub in_flight: bool,
-    /// How often it was taken up again. An outcome that belongs to an earlier round says nothing of this one.
+    /// How often it was issued again. An outcome of an earlier round says nothing about this one.
     pub round: u16,
-    /// Whether it was taken over once already.
+    /// Whether another replica has taken it over once.
     pub taken_over: bool,
 }

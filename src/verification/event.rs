@@ -1,328 +1,117 @@
-//! All that can happen to a verification.
+//! Everything that can happen to a verification.
 //!
-//! Provider facts arrive already read: `plivo::callback` and `plivo::phlo` turn Plivo's words into these.
+//! Provider facts arrive already parsed: `plivo::callback` and `plivo::phlo` turn Plivo's words into these types.
 
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
-use super::attempt::{AttemptStatus, Via};
 use super::code::Code;
-use super::nonces::Seen;
-use super::state::Channel;
-use crate::escalation::CallEnd;
+use super::id::AttemptIndex;
+use super::nonces::CallbackNonce;
+use super::report::{CallReport, ReportFacts, TextReport};
+use super::trigger::{ProviderId, TriggerOutcome};
+use super::words::{Activity, Channel};
 use crate::phone::Carrier;
 
-/// What a failure of a text means for what to do next (`plivo::outcome` maps Plivo's codes to it).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureClass {
-    /// P: no text will get through; a call may.
-    Permanent,
-    /// T: it may still arrive; the timer goes on.
-    Transient,
-    /// S: do not contact this number by any channel.
-    Stop,
-}
-
-/// What Plivo reported of a text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TextReport {
-    /// In Plivo's queue.
-    Queued,
-    /// Handed to a carrier.
-    Sent,
-    /// On the handset, if the carrier tells the truth.
-    Delivered,
-    /// The carrier said no.
-    Undelivered {
-        /// Plivo's code, as written.
-        error_code: Option<String>,
-        /// What it means.
-        class: FailureClass,
-    },
-    /// Never handed to a carrier.
-    Failed {
-        /// Plivo's code, as written.
-        error_code: Option<String>,
-        /// What it means.
-        class: FailureClass,
-    },
-}
-
-impl TextReport {
-    /// The status it brings a text to.
-    pub fn status(&self) -> AttemptStatus {
-        match self {
-            Self::Queued => AttemptStatus::Queued,
-            Self::Sent => AttemptStatus::Sent,
-            Self::Delivered => AttemptStatus::Delivered,
-            Self::Undelivered { .. } => AttemptStatus::Undelivered,
-            Self::Failed { .. } => AttemptStatus::Failed,
-        }
-    }
-
-    /// Plivo's code, where the text failed with one.
-    pub fn error_code(&self) -> Option<&str> {
-        match self {
-            Self::Queued | Self::Sent | Self::Delivered => None,
-            Self::Undelivered { error_code, .. } | Self::Failed { error_code, .. } => error_code.as_deref(),
-        }
-    }
-
-    /// What its failure means, where it failed.
-    pub fn class(&self) -> Option<FailureClass> {
-        match self {
-            Self::Queued | Self::Sent | Self::Delivered => None,
-            Self::Undelivered { class, .. } | Self::Failed { class, .. } => Some(*class),
-        }
-    }
-}
-
-/// What Plivo reported of a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallReport {
-    /// The phone rings.
-    Ringing,
-    /// Somebody took it.
-    Answered,
-    /// It is over and had been answered.
-    Completed,
-    /// It is over and the code was not heard.
-    Ended {
-        /// How.
-        end: CallEnd,
-        /// Plivo's hangup cause or code, as written.
-        cause: Option<String>,
-    },
-}
-
-impl CallReport {
-    /// The status it brings a call to.
-    pub fn status(&self) -> AttemptStatus {
-        match self {
-            Self::Ringing => AttemptStatus::Ringing,
-            Self::Answered => AttemptStatus::Answered,
-            Self::Completed => AttemptStatus::Completed,
-            Self::Ended { end, .. } => match end {
-                CallEnd::Busy => AttemptStatus::Busy,
-                CallEnd::NoAnswer => AttemptStatus::NoAnswer,
-                CallEnd::Rejected => AttemptStatus::Rejected,
-                CallEnd::Machine => AttemptStatus::Machine,
-                CallEnd::Failed => AttemptStatus::Failed,
-            },
-        }
-    }
-
-    /// Plivo's hangup cause or code, where there was one.
-    pub fn cause(&self) -> Option<&str> {
-        match self {
-            Self::Ringing | Self::Answered | Self::Completed => None,
-            Self::Ended { cause, .. } => cause.as_deref(),
-        }
-    }
-}
-
-/// Plivo's code for a number that cannot take texts (`plivo/wire.md` 3.3).
-pub(super) const LANDLINE: &str = "50";
-
-/// What the person at the customer's page is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activity {
-    /// A code is being typed: this is no moment to ring.
-    Typing,
-    /// The text is there.
-    Received,
-    /// The text is not there, says the person: call now.
-    NotReceived,
-}
-
-/// What a report tells besides: where the text or call went, and what it cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
-    /// The network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub carrier: Option<Carrier>,
-    /// What Plivo took for it, in millionths of a US dollar.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost_u: Option<u64>,
-}
-
-/// Plivo's id of a text or call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderId {
-    /// Message or call UUID.
-    pub uuid: String,
-    /// Whether callbacks that carry nothing else find the attempt by it already; if not, that is owed.
-    pub is_linked: bool,
-}
-
-/// What came of asking Plivo for an attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TriggerOutcome {
-    /// Plivo took it.
-    Accepted {
-        /// The door.
-        via: Via,
-        /// Message or call UUID, where the answer told it.
-        provider_id: Option<ProviderId>,
-        /// The run of the PHLO, which can be asked for the UUID where the answer did not tell it.
-        run_id: Option<String>,
-    },
-    /// The PHLO could not run it: the direct API is asked at once.
-    PassedOn {
-        /// The PHLO's HTTP status, where there was one.
-        provider_status: Option<u16>,
-        /// The round of the owed trigger that was asked in.
-        round: u16,
-    },
-    /// Plivo said no, for good.
-    Refused {
-        /// The door.
-        via: Via,
-        /// Its HTTP status.
-        provider_status: u16,
-        /// Which hope that takes.
-        scope: RefusalScope,
-    },
-    /// Perhaps sent: it is not asked again.
-    TimedOut {
-        /// The door, where it is known.
-        via: Option<Via>,
-    },
-    /// Certainly not sent, or harmless to send twice: it is asked again after `retry_after`.
-    Deferred {
-        /// Its HTTP status, where there was one.
-        provider_status: Option<u16>,
-        /// The pause.
-        retry_after: Duration,
-        /// The round of the owed trigger that was asked in.
-        round: u16,
-    },
-}
-
-/// How much a refusal refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalScope {
-    /// This attempt; another channel may do.
-    Attempt,
-    /// Whatever we ask of this account: credentials, credit, an unknown PHLO.
-    Account,
-    /// This number must not be contacted (class S).
-    Number,
-}
-
-/// What can happen.
+/// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A code was submitted, of the right length and of digits.
+    /// A code was submitted.
     CodeSubmitted(Code),
-    /// The customer gives up.
+    /// The customer cancels.
     Cancel,
     /// The customer asks for another text or a call.
     AttemptRequested(Channel),
-    /// Another creation for the same number joins this one.
+    /// Another creation for the same number joins this verification.
     Joined {
-        /// What it asks for.
+        /// The channel that the creation asks for.
         channel: Channel,
-        /// Whether the number is one of `TEST_NUMBERS` by now.
+        /// Whether the number is one of `TEST_NUMBERS` now.
         is_test: bool,
     },
-    /// The customer's page tells what the person does.
+    /// The customer's page reports what the person does.
     Activity(Activity),
-    /// What came of a trigger.
+    /// A request to Plivo ended.
     Triggered {
-        /// Index of the attempt.
-        attempt: u8,
-        /// How it went.
+        /// The attempt.
+        attempt: AttemptIndex,
+        /// Its result.
         outcome: TriggerOutcome,
     },
-    /// Plivo was asked to take a call back.
+    /// Plivo was asked to hang up a call.
     HungUp {
-        /// Index of the attempt.
-        attempt: u8,
-        /// Whether it was, or cannot be any more; else Plivo could not be asked.
+        /// The attempt.
+        attempt: AttemptIndex,
+        /// Whether the call is over. If not, Plivo could not be asked.
         is_done: bool,
     },
-    /// Plivo asks what to say on a call.
-    CallGoesOn {
-        /// Index of the attempt.
-        attempt: u8,
+    /// Plivo fetched what to say on a call, so the call continues.
+    CallContinues {
+        /// The attempt.
+        attempt: AttemptIndex,
         /// Call UUID.
         provider_id: Option<ProviderId>,
     },
-    /// What a run of the PHLO made, if it tells.
+    /// The PHLO was asked what its run created.
     Identified {
-        /// Index of the attempt.
-        attempt: u8,
-        /// Message or call UUID.
+        /// The attempt.
+        attempt: AttemptIndex,
+        /// Message or call UUID, if the PHLO named it.
         provider_id: Option<ProviderId>,
     },
-    /// A link that was owed is made.
+    /// A UUID was mapped to its attempt.
     Linked {
         /// Message or call UUID.
         provider_id: String,
     },
-    /// A text's report, and the UUID it carried.
+    /// Plivo reported on a text.
     TextReported {
-        /// Index of the attempt.
-        attempt: u8,
-        /// What it says.
+        /// The attempt.
+        attempt: AttemptIndex,
+        /// The report.
         report: TextReport,
         /// Message UUID.
         provider_id: Option<ProviderId>,
-        /// What else it tells.
-        facts: Facts,
+        /// Network and price.
+        facts: ReportFacts,
     },
-    /// A flow's word that its node could not send.
+    /// The PHLO reported that its SMS node failed.
     TextRefused {
-        /// Index of the attempt.
-        attempt: u8,
+        /// The attempt.
+        attempt: AttemptIndex,
     },
-    /// A call's report, and the UUID it carried.
+    /// Plivo reported on a call.
     CallReported {
-        /// Index of the attempt.
-        attempt: u8,
-        /// What it says.
+        /// The attempt.
+        attempt: AttemptIndex,
+        /// The report.
         report: CallReport,
         /// Call UUID.
         provider_id: Option<ProviderId>,
-        /// What else it tells.
-        facts: Facts,
+        /// Network and price.
+        facts: ReportFacts,
     },
-    /// A callback whose signature has a nonce: what it tells counts once.
-    Signed {
-        /// What it is known by.
-        seen: Seen,
-        /// All that follows from it, in order; nothing where its words are unknown.
-        told: Vec<Event>,
-    },
-    /// Redis failed over, and what callers have been told since may be missing: guesses, or that the code was used.
-    Lost,
+    /// The events after this one arrived in one signed callback, whose nonce counts once.
+    SignedCallback(CallbackNonce),
+    /// Redis failed over: acknowledged changes (wrong codes, the use of the code) may be missing from this record.
+    FailedOver,
     /// Time has passed.
     Tick,
 }
 
 impl Event {
-    /// The network that it says the number is in.
+    /// The network that the event reports for the number.
     pub fn carrier(&self) -> Option<Carrier> {
         let (Self::TextReported { facts, .. } | Self::CallReported { facts, .. }) = self else { return None };
         facts.carrier
     }
 
-    /// Plivo's ids of the texts and calls that it tells of.
-    pub fn provider_ids(&self) -> Vec<&str> {
-        let told = match self {
+    /// The UUID of the text or call that the event is about.
+    pub fn provider_id(&self) -> Option<&str> {
+        let provider_id = match self {
             Self::Triggered { outcome: TriggerOutcome::Accepted { provider_id, .. }, .. }
-            | Self::CallGoesOn { provider_id, .. }
+            | Self::CallContinues { provider_id, .. }
             | Self::Identified { provider_id, .. }
             | Self::TextReported { provider_id, .. }
-            | Self::CallReported { provider_id, .. } => provider_id,
-            Self::Linked { provider_id } => return vec![provider_id],
-            Self::Signed { told, .. } => return told.iter().flat_map(Self::provider_ids).collect(),
+            | Self::CallReported { provider_id, .. } => provider_id.as_ref(),
+            Self::Linked { provider_id } => return Some(provider_id),
             Self::CodeSubmitted(_)
             | Self::Cancel
             | Self::AttemptRequested(_)
@@ -331,9 +120,33 @@ impl Event {
             | Self::Triggered { .. }
             | Self::HungUp { .. }
             | Self::TextRefused { .. }
-            | Self::Lost
-            | Self::Tick => &None,
+            | Self::SignedCallback(_)
+            | Self::FailedOver
+            | Self::Tick => None,
         };
-        told.iter().map(|id| id.uuid.as_str()).collect()
+        provider_id.map(|id| id.uuid.as_str())
+    }
+
+    /// The attempt and the UUID of the event, if the store does not map the UUID to the attempt yet.
+    pub fn unlinked_mut(&mut self) -> Option<(AttemptIndex, &mut ProviderId)> {
+        let (attempt, provider_id) = match self {
+            Self::CallContinues { attempt, provider_id }
+            | Self::Identified { attempt, provider_id }
+            | Self::TextReported { attempt, provider_id, .. }
+            | Self::CallReported { attempt, provider_id, .. } => (*attempt, provider_id.as_mut()?),
+            Self::CodeSubmitted(_)
+            | Self::Cancel
+            | Self::AttemptRequested(_)
+            | Self::Joined { .. }
+            | Self::Activity(_)
+            | Self::Triggered { .. }
+            | Self::HungUp { .. }
+            | Self::Linked { .. }
+            | Self::TextRefused { .. }
+            | Self::SignedCallback(_)
+            | Self::FailedOver
+            | Self::Tick => return None,
+        };
+        (!provider_id.is_linked).then_some((attempt, provider_id))
     }
 }

@@ -1,11 +1,11 @@
-//! [`VerificationId`]: unguessable, and it begins with the shard that everything about it is kept in.
+//! The names of a verification and of its attempts.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// `vrf_`, two hex digits of shard, 32 of randomness.
+/// The unguessable id of a verification: `vrf_`, two hex digits of its shard, 32 of randomness.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct VerificationId {
@@ -13,39 +13,69 @@ pub struct VerificationId {
     random: u128,
 }
 
+/// The position of an attempt among the attempts of its verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AttemptIndex(u8);
+
+impl AttemptIndex {
+    /// The first attempt.
+    pub const FIRST: Self = Self(0);
+
+    /// The attempt at this position.
+    pub const fn new(position: u8) -> Self {
+        Self(position)
+    }
+
+    /// The attempt at this position; `None` beyond the 256 attempts that can be named.
+    pub fn from_position(position: usize) -> Option<Self> {
+        u8::try_from(position).ok().map(Self)
+    }
+
+    /// The position as a byte, as refs carry it.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// The position, for indexing.
+    pub fn position(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// Names one attempt of one verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRef {
-    /// Which verification.
+    /// The verification.
     pub id: VerificationId,
-    /// Index of the attempt.
-    pub attempt: u8,
+    /// The attempt.
+    pub attempt: AttemptIndex,
 }
 
-/// A text that is no id.
+/// The text is not a verification id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a verification id")]
 pub struct InvalidId;
 
 impl VerificationId {
-    /// An id in `shard` (a hash of app and number, so that both are found together) from 128 random bits.
+    /// Makes an id from a shard (a hash of app and number) and 128 random bits.
     pub const fn new(shard: u8, random: u128) -> Self {
         Self { shard, random }
     }
 
-    /// The shard.
+    /// The shard that holds the record, its number index and its due time.
     pub fn shard(self) -> u8 {
         self.shard
     }
 
-    /// Shard and randomness, 17 bytes.
+    /// The shard and the randomness, 17 bytes.
     pub fn to_bytes(self) -> [u8; 17] {
         let mut bytes = [self.shard; 17];
         bytes[1..].copy_from_slice(&self.random.to_be_bytes());
         bytes
     }
 
-    /// The reverse of [`Self::to_bytes`].
+    /// Reads what [`Self::to_bytes`] wrote.
     pub fn from_bytes(bytes: [u8; 17]) -> Self {
         let [shard, random @ ..] = bytes;
         Self { shard, random: u128::from_be_bytes(random) }

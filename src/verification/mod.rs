@@ -2,39 +2,52 @@
 //!
 //! ```text
 //!            ┌───────────── right code ────────────> verified
-//!            ├───────────── time is up ────────────> expired
-//!  pending ──┼───────────── customer gives up ─────> canceled
+//!            ├───────────── lifetime over ─────────> expired
+//!  pending ──┼───────────── canceled ──────────────> canceled
 //!   │  ^     ├───────────── last wrong code ───────> max_checks_reached
 //!   └──┘     └── every channel lost, or class S ───> undeliverable
 //!  texts, calls, reports
 //! ```
 //!
-//! [`open`] makes one and [`decide`] says what one [`Event`] does to it at one moment; both return a
-//! [`Decision`]: the state after, the [`Effect`]s that follow, and the [`Answer`] to whoever asked. The
-//! caller commits the state first and performs the effects then. All of it fits one page: [`state`] is
-//! data and questions about it ([`attempt`] the same for one text or call), `decide`, `heard`, `settle` and `watch` change it,
-//! and nothing else does.
+//! [`open`] creates one and [`decide`] applies [`Event`]s at one moment. Both return a [`Decision`]: the state after,
+//! the [`Effect`]s that follow, and the [`Answer`]. The caller commits the state first and then performs the effects.
+//!
+//! Read `decide.rs` first: it names the phases of a decision in order. `state.rs` and `attempt.rs` are the data,
+//! `due.rs` says what is planned, `trigger.rs` what Plivo's replies mean, `speech.rs` what a call may say.
 
-pub mod attempt;
+mod attempt;
 mod code;
 mod conclude;
 mod decide;
-pub mod effect;
-pub mod event;
+mod decision;
+mod due;
+mod effect;
+mod event;
 mod id;
 mod nonces;
 mod observe;
+mod on_customer;
 mod on_provider;
+mod report;
 pub mod rules;
-pub mod state;
+mod speech;
+mod state;
 pub mod timeline;
+mod trigger;
+mod words;
 
-pub use attempt::{Attempt, AttemptStatus, Via};
+pub use attempt::Attempt;
 pub use code::{CODE_LENGTH_RANGE, Code};
-pub use decide::{Answer, Decision, Refusal, Request, decide, open};
-pub use effect::Effect;
+pub use decide::{Request, decide, open};
+pub use decision::{Answer, Decision, Refusal};
+pub use due::PlannedCall;
+pub use effect::{Effect, Owed};
 pub use event::Event;
-pub use id::{AttemptRef, InvalidId, VerificationId};
-pub use nonces::Seen;
-pub use rules::Rules;
-pub use state::{Channel, Mode, Status, Verification};
+pub use id::{AttemptIndex, AttemptRef, InvalidId, VerificationId};
+pub use nonces::{CallbackNonce, UsedNonces};
+pub use report::{CallReport, ReportFacts, TextReport};
+pub use rules::{Barred, Context, CostOverrides, Rules};
+pub use speech::{Listener, Speech, speech};
+pub use state::{AdaptivePlan, Details, Ended, Ending, Pending, State, Verification};
+pub use trigger::{ProviderId, RefusalScope, TriggerOutcome, TriggerReply, TriggerRequest, outcome_of};
+pub use words::{Activity, AttemptStatus, Channel, FailureClass, Mode, Status, Via};

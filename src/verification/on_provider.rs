@@ -1,177 +1,215 @@
-//! What Plivo does, taken down: the outcomes of requests and the reports. They move attempts on and end nothing by
-//! themselves; `settle` draws the conclusions. Part of `decide`.
+//! What Plivo does, recorded: results of requests, and reports. A phase of `decide`.
+//!
+//! Facts move attempts on and end nothing by themselves: `conclude` draws the conclusions.
 
 use std::time::Duration;
 
-use super::attempt::{Attempt, AttemptStatus, Via};
-use super::decide::{Answer, Draft};
+use super::attempt::Attempt;
+use super::decide::Transition;
 use super::effect::{Effect, Owed};
-use super::event::{CallReport, Facts, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome};
-use super::rules::{HANG_UP_AGAIN, IDENTIFY_AFTER, IDENTIFY_TIMES};
-use super::state::Channel;
+use super::id::AttemptIndex;
+use super::report::{CallReport, ReportFacts, TextReport};
+use super::rules::{HANG_UP_RETRY, IDENTIFY_AFTER, IDENTIFY_TIMES};
 use super::timeline::Note;
+use super::trigger::{ProviderId, RefusalScope, TriggerOutcome};
+use super::words::{AttemptStatus, Channel, FailureClass, Via};
 use crate::escalation::CallEnd;
 
-impl Draft<'_> {
-    pub(super) fn triggered(&mut self, attempt: u8, outcome: &TriggerOutcome) -> Answer {
-        let now = self.now;
-        let effect = Effect::Trigger { attempt };
-        let Some(a) = self.v.attempts.get_mut(usize::from(attempt)) else { return Answer::Noted };
-        let is_call = a.channel == Channel::Call;
-        let news = match outcome {
+/// The lease of mapping a UUID, which is one write to the store.
+const LINK_LEASE: Duration = Duration::from_secs(1);
+
+impl Transition<'_> {
+    /// Records the result of a request to Plivo.
+    pub(super) fn triggered(&mut self, attempt: AttemptIndex, outcome: &TriggerOutcome) {
+        let Some(a) = self.v.attempt(attempt) else { return };
+        let is_known = a.status.is_known_to_plivo();
+        let note = match outcome {
+            // A callback, or the answer to another run, came first: the attempt was sent, or is known to be refused.
+            TriggerOutcome::Deferred { .. } | TriggerOutcome::PassedOn { .. } if is_known => None,
+            TriggerOutcome::Refused { via, scope: RefusalScope::Attempt | RefusalScope::Account, .. } if is_known => {
+                if let Some(a) = self.v.attempt_mut(attempt) {
+                    a.via.get_or_insert(*via);
+                }
+                None
+            }
             TriggerOutcome::Accepted { via, provider_id, run_id } => {
-                a.via = Some(*via);
-                if a.advance(AttemptStatus::Triggered) {
-                    a.heard_at = now;
-                }
-                if let (None, None, Some(run_id)) = (&a.provider_id, provider_id, run_id) {
-                    self.identify_later(attempt, run_id);
-                }
-                self.learn(attempt, provider_id.as_ref());
-                Note::Accepted { attempt, via: *via }
+                Some(self.accepted(attempt, *via, provider_id.as_ref(), run_id.as_deref()))
             }
             TriggerOutcome::TimedOut { via } => {
-                a.via = via.or(a.via);
-                a.advance(AttemptStatus::Unknown);
-                Note::TimedOut { attempt }
-            }
-            // A callback, or the answer to another run, was faster: it was sent after all, or is known to be
-            // refused already.
-            TriggerOutcome::Refused { via, scope: RefusalScope::Attempt | RefusalScope::Account, .. }
-                if a.status.step() > AttemptStatus::Unknown.step() =>
-            {
-                a.via.get_or_insert(*via);
-                self.strike_off(&effect);
-                return Answer::Noted;
-            }
-            TriggerOutcome::Deferred { .. } | TriggerOutcome::PassedOn { .. }
-                if a.status.step() > AttemptStatus::Unknown.step() =>
-            {
-                self.strike_off(&effect);
-                return Answer::Noted;
+                if let Some(a) = self.v.attempt_mut(attempt) {
+                    a.via = via.or(a.via);
+                    a.advance(AttemptStatus::Unknown);
+                }
+                Some(Note::TimedOut { attempt })
             }
             TriggerOutcome::Refused { via, provider_status, scope } => {
-                a.via = Some(*via);
-                a.refuse(*provider_status, now);
-                let stop = match scope {
-                    RefusalScope::Attempt => false,
-                    // Nothing more will be taken; what was taken before may still arrive.
-                    RefusalScope::Account => !self.v.attempts.iter().any(Attempt::may_bring_the_code),
-                    // Plivo permits countries for texts and for calls apart: where only calls are barred, a text that
-                    // is in the person's hand is still good.
-                    RefusalScope::Number if is_call => !self.v.attempts.iter().any(Attempt::may_bring_the_code),
-                    RefusalScope::Number => true,
-                };
-                if let (Some(a), true) = (self.v.attempts.get_mut(usize::from(attempt)), stop) {
-                    a.class = Some(FailureClass::Stop);
-                }
-                Note::Refused { attempt, provider_status: *provider_status, stop }
+                Some(self.refused(attempt, *via, *provider_status, *scope))
             }
+            // These keep the trigger owed.
             TriggerOutcome::PassedOn { provider_status, round } => {
-                let Some(owed) = asked(&mut self.v.owed, attempt, *round) else { return Answer::Noted };
-                a.is_passed_on = true;
-                // What it does not take it will not take in a second either.
-                a.phlo_refuses = provider_status.is_some_and(|status| status < 500 && status != 429);
-                (owed.due, owed.in_flight) = (now, false);
-                self.note(Note::PassedOn { attempt, provider_status: *provider_status });
-                return Answer::Noted;
+                return self.passed_on(attempt, *provider_status, *round);
             }
             TriggerOutcome::Deferred { provider_status, retry_after, round } => {
-                let retry_at = now + *retry_after;
-                let Some(owed) = asked(&mut self.v.owed, attempt, *round) else { return Answer::Noted };
-                // Nothing can be heard of it before it is asked for again, and then in the usual way.
-                (a.heard_at, a.is_passed_on) = (retry_at, a.phlo_refuses);
-                (owed.due, owed.in_flight) = (retry_at, false);
-                self.note(Note::Deferred { attempt, provider_status: *provider_status, retry_at });
-                return Answer::Noted;
+                return self.deferred(attempt, *provider_status, *retry_after, *round);
             }
         };
-        self.strike_off(&effect);
-        self.note(news);
-        Answer::Noted
+        self.strike_off(&Effect::Trigger { attempt });
+        if let Some(note) = note {
+            self.note(note);
+        }
     }
 
-    pub(super) fn hung_up(&mut self, attempt: u8, is_done: bool) -> Answer {
+    fn accepted(
+        &mut self,
+        attempt: AttemptIndex,
+        via: Via,
+        provider_id: Option<&ProviderId>,
+        run_id: Option<&str>,
+    ) -> Note {
+        let now = self.now;
+        if let Some(a) = self.v.attempt_mut(attempt) {
+            a.via = Some(via);
+            if a.advance(AttemptStatus::Triggered) {
+                a.heard_at = now;
+            }
+            if let (None, None, Some(run_id)) = (&a.provider_id, provider_id, run_id) {
+                self.identify_later(attempt, run_id);
+            }
+        }
+        self.identify(attempt, provider_id);
+        Note::Accepted { attempt, via }
+    }
+
+    fn refused(&mut self, attempt: AttemptIndex, via: Via, provider_status: u16, scope: RefusalScope) -> Note {
+        let now = self.now;
+        let mut is_call = false;
+        if let Some(a) = self.v.attempt_mut(attempt) {
+            a.via = Some(via);
+            a.refuse(provider_status, now);
+            is_call = a.channel == Channel::Call;
+        }
+        let has_hope = self.v.attempts.iter().any(Attempt::may_bring_the_code);
+        let stop = match scope {
+            RefusalScope::Attempt => false,
+            // Plivo will accept nothing more; what it accepted before may still arrive.
+            RefusalScope::Account => !has_hope,
+            // Plivo permits countries for texts and for calls separately: where only calls are barred, a text that the
+            // person has is still good.
+            RefusalScope::Number if is_call => !has_hope,
+            RefusalScope::Number => true,
+        };
+        if let (Some(a), true) = (self.v.attempt_mut(attempt), stop) {
+            a.class = Some(FailureClass::Stop);
+        }
+        Note::Refused { attempt, provider_status, stop }
+    }
+
+    /// Frees the request to be made again at once, by the direct API.
+    fn passed_on(&mut self, attempt: AttemptIndex, provider_status: Option<u16>, round: u16) {
+        let now = self.now;
+        let Some(owed) = in_flight(&mut self.v.owed, attempt, round) else { return };
+        (owed.due, owed.in_flight) = (now, false);
+        if let Some(a) = self.v.attempt_mut(attempt) {
+            a.is_passed_on = true;
+            // A refusal stands for later rounds; 429 and 5xx may pass.
+            a.phlo_refuses = provider_status.is_some_and(|status| status < 500 && status != 429);
+        }
+        self.note(Note::PassedOn { attempt, provider_status });
+    }
+
+    /// Frees the request to be made again after a pause.
+    fn deferred(&mut self, attempt: AttemptIndex, provider_status: Option<u16>, retry_after: Duration, round: u16) {
+        let retry_at = self.now + retry_after;
+        let Some(owed) = in_flight(&mut self.v.owed, attempt, round) else { return };
+        (owed.due, owed.in_flight) = (retry_at, false);
+        if let Some(a) = self.v.attempt_mut(attempt) {
+            // There is no news before the next request, which goes to the PHLO again unless the PHLO refused it.
+            (a.heard_at, a.is_passed_on) = (retry_at, a.phlo_refuses);
+        }
+        self.note(Note::Deferred { attempt, provider_status, retry_at });
+    }
+
+    /// Records that Plivo was asked to hang up.
+    pub(super) fn hung_up(&mut self, attempt: AttemptIndex, is_done: bool) {
         let effect = Effect::HangUp { attempt };
-        match self.v.owed.iter_mut().find(|o| o.effect == effect) {
+        match self.v.owed.iter_mut().find(|owed| owed.effect == effect) {
             // The phone may be ringing.
-            Some(owed) if !is_done => (owed.due, owed.in_flight) = (self.now + HANG_UP_AGAIN, false),
+            Some(owed) if !is_done => (owed.due, owed.in_flight) = (self.now + HANG_UP_RETRY, false),
             _ => self.strike_off(&effect),
         }
-        Answer::Noted
     }
 
-    /// Plivo asks what to say: whatever has been said of the call, it goes on.
-    pub(super) fn call_goes_on(&mut self, attempt: u8, provider_id: Option<&ProviderId>) -> Answer {
+    /// Records that Plivo fetched what to say: the call continues, whatever was reported before.
+    pub(super) fn call_continues(&mut self, attempt: AttemptIndex, provider_id: Option<&ProviderId>) {
         let now = self.now;
-        let Some(a) = self.attempt_of(attempt, Channel::Call, provider_id) else { return Answer::Noted };
+        let Some(a) = self.reported_attempt(attempt, Channel::Call, provider_id) else { return };
         if a.advance(AttemptStatus::Ringing) {
             a.heard_at = now;
             self.note(Note::CallReported { attempt, report: CallReport::Ringing });
         } else if a.is_call_under_way(now) {
             a.heard_at = now;
         }
-        Answer::Noted
     }
 
-    pub(super) fn identified(&mut self, attempt: u8, provider_id: Option<&ProviderId>) -> Answer {
-        self.learn(attempt, provider_id);
-        let is_of = |o: &Owed| matches!(o.effect, Effect::Identify { attempt: of, .. } if of == attempt);
-        // The run may not have got that far; asked a few times over it never will.
-        if let Some(owed) = self.v.owed.iter_mut().find(|o| is_of(o)).filter(|o| o.round < IDENTIFY_TIMES) {
+    /// Records what a PHLO's run created, or asks again later, a few times.
+    pub(super) fn identified(&mut self, attempt: AttemptIndex, provider_id: Option<&ProviderId>) {
+        self.identify(attempt, provider_id);
+        let is_it = |owed: &Owed| matches!(owed.effect, Effect::Identify { attempt: of, .. } if of == attempt);
+        if let Some(owed) = self.v.owed.iter_mut().find(|owed| is_it(owed)).filter(|owed| owed.round < IDENTIFY_TIMES) {
             (owed.due, owed.in_flight) = (self.now + IDENTIFY_AFTER * u32::from(owed.round), false);
         } else {
-            self.v.owed.retain(|o| !is_of(o));
+            self.v.owed.retain(|owed| !is_it(owed));
         }
-        Answer::Noted
     }
 
+    /// Records a delivery report.
     pub(super) fn text_reported(
         &mut self,
-        attempt: u8,
+        attempt: AttemptIndex,
         report: &TextReport,
         provider_id: Option<&ProviderId>,
-        facts: Facts,
-    ) -> Answer {
+        facts: ReportFacts,
+    ) {
         let now = self.now;
-        let Some(a) = self.attempt_of(attempt, Channel::Sms, provider_id) else { return Answer::Noted };
-        a.learn(facts);
+        let Some(a) = self.reported_attempt(attempt, Channel::Sms, provider_id) else { return };
+        a.record_facts(facts);
         let (status, error_code, class) = (report.status(), report.error_code().map(str::to_owned), report.class());
-        // A word to stop counts whenever it comes, also after a report that was final.
+        // A stop-class failure is recorded even after a final report.
         let stops = class == Some(FailureClass::Stop) && a.class != class;
         if a.advance(status) || stops {
             (a.error_code, a.class, a.heard_at) = (error_code, class, now);
             self.note(Note::TextReported { attempt, report: report.clone() });
         }
-        Answer::Noted
     }
 
-    pub(super) fn text_refused(&mut self, attempt: u8) -> Answer {
+    /// Records that the PHLO's SMS node failed.
+    pub(super) fn text_refused(&mut self, attempt: AttemptIndex) {
+        // What the PHLO runner answered with: it accepted the run, and a node inside it was refused.
+        const RUN_ACCEPTED: u16 = 201;
         let now = self.now;
-        let Some(a) = self.attempt_of(attempt, Channel::Sms, None) else { return Answer::Noted };
-        // Once it has been queued there is something that was sent, whatever became of another run.
-        if a.status.step() >= AttemptStatus::Queued.step() {
-            return Answer::Noted;
+        let Some(a) = self.reported_attempt(attempt, Channel::Sms, None) else { return };
+        // A queued text was sent, whatever became of another run.
+        if a.status.rank() >= AttemptStatus::Queued.rank() {
+            return;
         }
-        // The run was accepted with 201; it is the node inside it that was refused.
-        a.refuse(201, now);
-        self.note(Note::Refused { attempt, provider_status: 201, stop: false });
-        Answer::Noted
+        a.refuse(RUN_ACCEPTED, now);
+        self.note(Note::Refused { attempt, provider_status: RUN_ACCEPTED, stop: false });
     }
 
+    /// Records a report of a call.
     pub(super) fn call_reported(
         &mut self,
-        attempt: u8,
+        attempt: AttemptIndex,
         report: &CallReport,
         provider_id: Option<&ProviderId>,
-        facts: Facts,
-    ) -> Answer {
-        let (now, asks_for_a_key) = (self.now, self.rules.voice_confirm);
-        let Some(a) = self.attempt_of(attempt, Channel::Call, provider_id) else { return Answer::Noted };
-        a.learn(facts);
-        // A call that ends before a key was pressed has said nothing.
+        facts: ReportFacts,
+    ) {
+        let (now, voice_confirm) = (self.now, self.rules.voice_confirm);
+        let Some(a) = self.reported_attempt(attempt, Channel::Call, provider_id) else { return };
+        a.record_facts(facts);
+        // With `VOICE_CONFIRM`, a call that ends before a key was pressed has not spoken the code.
         let unheard = CallReport::Ended { end: CallEnd::NoAnswer, cause: None };
-        let is_unheard = asks_for_a_key && a.via != Some(Via::Phlo) && !a.answered && *report == CallReport::Completed;
+        let is_unheard = voice_confirm && a.via != Some(Via::Phlo) && !a.answered && *report == CallReport::Completed;
         let report = if is_unheard { &unheard } else { report };
         let (status, cause) = (report.status(), report.cause().map(str::to_owned));
         if a.advance(status) {
@@ -183,36 +221,49 @@ impl Draft<'_> {
             }
             self.note(Note::CallReported { attempt, report: report.clone() });
         }
-        Answer::Noted
     }
 
-    pub(super) fn linked(&mut self, provider_id: &str) -> Answer {
-        self.v.owed.retain(|o| !matches!(&o.effect, Effect::Link { provider_id: id, .. } if id == provider_id));
-        Answer::Noted
+    /// Records that a UUID is mapped to its attempt.
+    pub(super) fn linked(&mut self, provider_id: &str) {
+        self.v.owed.retain(|owed| !matches!(&owed.effect, Effect::Link { provider_id: id, .. } if id == provider_id));
     }
 
-    /// The attempt a report is about, if it is of that channel; learns its UUID. The report proves that Plivo
-    /// was asked: if whoever asked has died, nobody must ask again.
-    fn attempt_of(&mut self, attempt: u8, channel: Channel, provider_id: Option<&ProviderId>) -> Option<&mut Attempt> {
-        self.v.attempts.get(usize::from(attempt)).filter(|a| a.channel == channel)?;
+    /// The attempt of a report, if the report fits its channel.
+    ///
+    /// The report proves that Plivo was asked: the request is not repeated, even if the replica that made it has died.
+    fn reported_attempt(
+        &mut self,
+        attempt: AttemptIndex,
+        channel: Channel,
+        provider_id: Option<&ProviderId>,
+    ) -> Option<&mut Attempt> {
+        self.v.attempt(attempt).filter(|a| a.channel == channel)?;
         self.strike_off(&Effect::Trigger { attempt });
-        self.learn(attempt, provider_id);
-        self.v.attempts.get_mut(usize::from(attempt))
+        self.identify(attempt, provider_id);
+        self.v.attempt_mut(attempt)
     }
 
-    /// Takes down Plivo's id of an attempt. A second run of it, after a crash, brings another, and both are linked.
-    fn learn(&mut self, attempt: u8, provider_id: Option<&ProviderId>) {
-        let (Some(a), Some(id)) = (self.v.attempts.get_mut(usize::from(attempt)), provider_id) else { return };
+    /// Adds Plivo's UUID to an attempt. A second run, after a crash, brings another; both are mapped.
+    fn identify(&mut self, attempt: AttemptIndex, provider_id: Option<&ProviderId>) {
+        let (Some(a), Some(id)) = (self.v.attempt_mut(attempt), provider_id) else { return };
         a.identify(&id.uuid);
-        self.v.owed.retain(|o| !matches!(o.effect, Effect::Identify { attempt: of, .. } if of == attempt));
+        self.v.owed.retain(|owed| !matches!(owed.effect, Effect::Identify { attempt: of, .. } if of == attempt));
         if !id.is_linked {
-            self.owe(Effect::Link { provider_id: id.uuid.clone(), attempt }, Duration::from_secs(1));
+            self.owe(Effect::Link { provider_id: id.uuid.clone(), attempt }, LINK_LEASE);
+        }
+    }
+
+    /// Plans to ask a run what it created. Some runs say so in their answer, others by a node a moment later.
+    fn identify_later(&mut self, attempt: AttemptIndex, run_id: &str) {
+        let effect = Effect::Identify { attempt, run_id: run_id.to_owned() };
+        if self.v.owed.iter().all(|owed| owed.effect != effect) {
+            let due = self.now + IDENTIFY_AFTER;
+            self.v.owed.push(Owed { effect, due, in_flight: false, round: 0, taken_over: false });
         }
     }
 }
 
-/// The request that an outcome sets free to be made again, if it is the one under way: told twice, or late, it
-/// must not set another free.
-fn asked(owed: &mut [Owed], attempt: u8, round: u16) -> Option<&mut Owed> {
-    owed.iter_mut().find(|o| o.effect == Effect::Trigger { attempt } && o.in_flight && o.round == round)
+/// The request under way that an outcome belongs to. A repeated or late outcome must not free a newer request.
+fn in_flight(owed: &mut [Owed], attempt: AttemptIndex, round: u16) -> Option<&mut Owed> {
+    owed.iter_mut().find(|owed| owed.effect == Effect::Trigger { attempt } && owed.in_flight && owed.round == round)
 }

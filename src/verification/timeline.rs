@@ -1,28 +1,28 @@
-//! [`Note`]: what is written down of each event and decision, with its reason and inputs.
+//! The timeline of a verification: each event and decision, with its reason and inputs.
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::Via;
-use super::event::{CallReport, TextReport};
-use super::state::{Channel, Mode, Status};
+use super::id::AttemptIndex;
+use super::report::{CallReport, TextReport};
+use super::words::{Activity, Channel, Mode, Status, Via};
 use crate::escalation::{Policy, Reason};
 use crate::guard::Scope;
 use crate::route_model::AdviceSummary;
 use crate::time::Timestamp;
 
-/// Entries after which those that can be repeated at will (joins, activity, deferrals) are kept no more.
+/// The length from which entries that a client can repeat at will (joins, activity, deferrals) are no longer kept.
 pub const ENTRIES_MAX: usize = 64;
 
-/// One line of a verification's story.
+/// One line of the timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// What.
+    /// What happened.
     pub note: Note,
 }
 
-/// What happened or was decided. Attempts are named by their index.
+/// What happened or was decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "field names are those of the types they hold")]
@@ -31,40 +31,40 @@ pub enum Note {
     Created { mode: Mode, policy: Policy },
     /// A further creation for the same number joined it.
     Joined,
-    /// An attempt was decided on. `waited_ms` counts from the first request.
-    AttemptDecided { attempt: u8, channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms: u64 },
-    /// What the adaptive policy decided on the attempt that follows.
-    Weighed { attempt: u8, weighed: AdviceSummary },
-    /// A call is planned for what is night at the number's place.
-    Night { until: Timestamp },
-    /// A call was due and the guard refused it.
+    /// An attempt was decided on. `waited_ms` counts from the first request to Plivo.
+    AttemptDecided { attempt: AttemptIndex, channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms: u64 },
+    /// The figures behind the adaptive policy's decision on the attempt that follows.
+    Weighed { attempt: AttemptIndex, weighed: AdviceSummary },
+    /// The planned call falls into quiet hours and is deferred to their end.
+    QuietHours { until: Timestamp },
+    /// A limit refused the call that was due.
     CallBarred { reason: Reason, is_repeat: bool, scope: Scope },
-    /// Plivo took it.
-    Accepted { attempt: u8, via: Via },
-    /// Plivo refused it.
-    Refused { attempt: u8, provider_status: u16, stop: bool },
+    /// Plivo accepted the attempt.
+    Accepted { attempt: AttemptIndex, via: Via },
+    /// Plivo refused the attempt. `stop`: no further attempt will be accepted.
+    Refused { attempt: AttemptIndex, provider_status: u16, stop: bool },
     /// Plivo did not answer in time: perhaps sent.
-    TimedOut { attempt: u8 },
-    /// The PHLO could not run it, so the direct API is asked.
-    PassedOn { attempt: u8, provider_status: Option<u16> },
+    TimedOut { attempt: AttemptIndex },
+    /// The PHLO could not run the attempt, so the direct API is asked.
+    PassedOn { attempt: AttemptIndex, provider_status: Option<u16> },
     /// Plivo could not be asked now.
-    Deferred { attempt: u8, provider_status: Option<u16>, retry_at: Timestamp },
-    /// Whoever was asking Plivo died; it is asked again.
-    TakenOver { attempt: u8 },
-    /// A text moved on.
-    TextReported { attempt: u8, report: TextReport },
-    /// A call moved on.
-    CallReported { attempt: u8, report: CallReport },
-    /// Nothing was heard of a call.
-    CallSilent { attempt: u8 },
-    /// A call that may still ring is taken back, since it is all over.
-    TakenBack { attempt: u8 },
-    /// Somebody entered a wrong code.
+    Deferred { attempt: AttemptIndex, provider_status: Option<u16>, retry_at: Timestamp },
+    /// The replica that asked Plivo died, so another asks again.
+    TakenOver { attempt: AttemptIndex },
+    /// A delivery report changed a text.
+    TextReported { attempt: AttemptIndex, report: TextReport },
+    /// A report changed a call.
+    CallReported { attempt: AttemptIndex, report: CallReport },
+    /// Silence about a call counts as no answer.
+    CallSilent { attempt: AttemptIndex },
+    /// A call that may still ring is hung up, because the verification has ended.
+    TakenBack { attempt: AttemptIndex },
+    /// A wrong code was entered.
     CodeIncorrect { checks_remaining: u8 },
-    /// The customer's page told what the person does.
-    Activity { kind: super::event::Activity },
-    /// An attempt was decided on and will not be made, since it is all over.
-    Dropped { attempt: u8 },
+    /// The customer's page reported what the person does.
+    Activity { kind: Activity },
+    /// An attempt that Plivo had not been asked for was given up, because the verification has ended.
+    Dropped { attempt: AttemptIndex },
     /// It became final.
     Ended { status: Status },
 }

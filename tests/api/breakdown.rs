@@ -84,7 +84,7 @@ impl Route {
     }
 
     async fn start(&self, id: &str) -> Timestamp {
-        self.app.engine.get(id.parse().unwrap()).await.unwrap().created_at
+        self.app.engine.read(phlo_2fa::engine::Target::Proved(id.parse().unwrap())).await.unwrap().created_at
     }
 
     async fn pass(&self, time: Duration) {
@@ -97,8 +97,11 @@ impl Route {
         let id: VerificationId = id.parse().unwrap();
         loop {
             self.app.settled().await;
-            let (v, now) = (self.app.engine.get(id).await.unwrap(), self.app.clock.now().await.unwrap());
-            if v.status != Status::Pending || v.due().is_none_or(|at| at > now) {
+            let (v, now) = (
+                self.app.engine.read(phlo_2fa::engine::Target::Proved(id)).await.unwrap(),
+                self.app.clock.now().await.unwrap(),
+            );
+            if v.status() != Status::Pending || v.due().is_none_or(|at| at > now) {
                 return v;
             }
             tokio::time::sleep(Duration::from_millis(2)).await;

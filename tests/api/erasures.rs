@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
+use phlo_2fa::route_model::Insight;
 use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Links, Memory, PendingReport, Records, record};
-use phlo_2fa::verification::event::{Facts, TextReport};
-use phlo_2fa::verification::rules::Rules;
-use phlo_2fa::verification::state::Details;
-use phlo_2fa::verification::{Code, Event, Mode, Request, VerificationId, decide, open};
+use phlo_2fa::verification::{
+    Code, Context, Details, Event, Mode, ReportFacts, Request, Rules, TextReport, VerificationId, decide, open,
+};
 use serde_json::{Value, json};
 
 use crate::silent::Silent;
@@ -116,7 +116,7 @@ async fn after_an_erasure_a_request_in_flight_restores_nothing() {
         if channel == "call" {
             let path = app.last("hangup").path;
             let uuid = path.trim_end_matches('/').rsplit('/').next().unwrap();
-            let report = PendingReport::Text(TextReport::Sent, Facts::default());
+            let report = PendingReport::Text(TextReport::Sent, ReportFacts::default());
             assert_eq!(store.find_or_keep(uuid, &report).await.unwrap(), None, "the call's UUID still leads to it");
         }
     }
@@ -137,11 +137,18 @@ async fn a_late_report_leaves_no_link_to_an_erased_verification() {
     assert_eq!(erase(&app, TO).await, json!({ "erased": 1 }));
     app.settled().await;
     let finds = async |uuid: &str| {
-        store.find_or_keep(uuid, &PendingReport::Text(TextReport::Sent, Facts::default())).await.unwrap().is_some()
+        store
+            .find_or_keep(uuid, &PendingReport::Text(TextReport::Sent, ReportFacts::default()))
+            .await
+            .unwrap()
+            .is_some()
     };
     assert!(!finds(&uuid).await);
     // The flow's node reports another text of that attempt.
-    let to = phlo_2fa::verification::AttemptRef { id: created.id().parse().unwrap(), attempt: 0 };
+    let to = phlo_2fa::verification::AttemptRef {
+        id: created.id().parse().unwrap(),
+        attempt: phlo_2fa::verification::AttemptIndex::FIRST,
+    };
     let reference = phlo_2fa::plivo::reference::issue(&app.keyring, to, phlo_2fa::plivo::reference::Purpose::Phlo);
     let body = json!({ "ref": reference, "event": "sms_sent", "message_uuid": "a-late-uuid" });
     let told = app.send(app.keyless("POST", "/plivo/phlo").bearer_auth(CALLBACK_SECRET).json(&body)).await;
@@ -233,7 +240,8 @@ async fn thousands_of_verifications_are_erased_in_steps() {
     const MANY: u64 = 4_050;
     let store = Arc::new(Memory::default());
     let app = Stub::direct_on(store.clone(), Vec::new()).await;
-    let (keys, rules, now) = (&app.keyring, Rules::default(), app.clock.now().await.unwrap());
+    let (keys, rules, insight) = (&app.keyring, Rules::default(), Insight::default());
+    let now = app.clock.now().await.unwrap();
     let to = PhoneNumber::parse(TO).unwrap();
     let number = keys.number_key("demo", &to);
     let mut previous = None;
@@ -251,7 +259,9 @@ async fn thousands_of_verifications_are_erased_in_steps() {
             guesses: Guesses::default(),
             details: Details::default(),
         };
-        let ended = decide(&open(request, &rules, now).after, &Event::Cancel, &rules, now).after;
+        let context = Context { now, insight: &insight, barred: &[] };
+        let opened = open(request, &rules, &context).after;
+        let ended = decide(&opened, &[Event::Cancel], &rules, &context).after;
         let commit = Commit {
             id: ended.id,
             app: ended.app.clone(),

@@ -124,14 +124,14 @@ async fn route_statistics_survive_a_restart() {
     let created = first.create("0100").await;
     first.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
     first.settled().await;
-    first.engine.learner.flush(true).await.unwrap();
+    first.learner.flush(true).await.unwrap();
     let before = first.get("/v1/routes").await.body;
     drop(first);
     let second = replica().await;
     let after = second.get("/v1/routes").await.body;
     assert_eq!(after["routes"], before["routes"]);
     // Another number of the prefix has a network before any report of its own.
-    let guessed = second.engine.learner.guess(&PhoneNumber::parse("+14155550109").unwrap()).await;
+    let guessed = second.learner.guess(&PhoneNumber::parse("+14155550109").unwrap()).await;
     assert_eq!(guessed.map(|carrier| carrier.to_string()).as_deref(), before["routes"][0]["route"].as_str());
     assert!(!before["routes"].as_array().unwrap().is_empty(), "{before:#}");
     assert_ne!(after["world"], Value::Null);

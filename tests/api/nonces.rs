@@ -33,7 +33,7 @@ async fn told_v2(app: &TestApp, path: &str, params: Params<'_>, nonce: &str) -> 
 
 /// The whole record of a verification.
 async fn whole(app: &TestApp, id: &str) -> Verification {
-    app.engine.get(id.parse().unwrap()).await.unwrap()
+    app.engine.read(phlo_2fa::engine::Target::Proved(id.parse().unwrap())).await.unwrap()
 }
 
 async fn counted(app: &TestApp, kind: &str, result: &str) -> u64 {
@@ -191,7 +191,10 @@ async fn a_callback_that_was_not_committed_counts_when_repeated() {
     let created = app.post("/v1/verifications", json!({ "to": "+14155550104", "escalation": "never" })).await;
     let uuid = created.body["attempts"][0]["provider_id"].as_str().unwrap().to_owned();
     app.until(created.id(), "queued", |v| v["attempts"][0]["status"] == "queued").await;
-    let to = phlo_2fa::verification::AttemptRef { id: created.id().parse().unwrap(), attempt: 0 };
+    let to = phlo_2fa::verification::AttemptRef {
+        id: created.id().parse().unwrap(),
+        attempt: phlo_2fa::verification::AttemptIndex::FIRST,
+    };
     let reference = phlo_2fa::plivo::reference::issue(&app.keyring, to, phlo_2fa::plivo::reference::Purpose::Message);
     for (path, status) in [("/plivo/message".to_owned(), "sent"), (format!("/plivo/message/{reference}"), "delivered")]
     {

@@ -50,7 +50,10 @@ async fn all(app: &TestApp, reference: &str) -> Vec<(String, Answer, Duration)> 
 async fn assert_every_route_fails_within_a_second(redis_url: String) {
     let env = vec![("REDIS_URL", redis_url)];
     let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
-    let to = AttemptRef { id: format!("vrf_{}", "0".repeat(34)).parse().unwrap(), attempt: 0 };
+    let to = AttemptRef {
+        id: format!("vrf_{}", "0".repeat(34)).parse().unwrap(),
+        attempt: phlo_2fa::verification::AttemptIndex::FIRST,
+    };
     let reference = phlo_2fa::plivo::reference::issue(&app.keyring, to, phlo_2fa::plivo::reference::Purpose::Phlo);
     // No request waits for the store twice: all together take about as long as one, even on a slow machine.
     let alone = Instant::now();

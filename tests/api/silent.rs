@@ -7,7 +7,7 @@ use std::ops::Deref;
 
 use phlo_2fa::plivo::reference::{self, Purpose};
 use phlo_2fa::plivo::signature;
-use phlo_2fa::verification::AttemptRef;
+use phlo_2fa::verification::{AttemptIndex, AttemptRef};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, CALLBACK_SECRET, Setup, TestApp};
@@ -55,7 +55,7 @@ impl Silent {
 
     /// The ref of an attempt, as in the request to Plivo.
     pub(crate) fn reference(&self, id: &str, attempt: u8) -> String {
-        let to = AttemptRef { id: id.parse().unwrap(), attempt };
+        let to = AttemptRef { id: id.parse().unwrap(), attempt: AttemptIndex::new(attempt) };
         reference::issue(&self.keyring, to, Purpose::Phlo)
     }
 

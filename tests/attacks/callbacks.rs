@@ -14,7 +14,7 @@ use phlo_2fa::keyring::Keyring;
 use phlo_2fa::plivo::reference::{self, Purpose};
 use phlo_2fa::store::redis::Redis;
 use phlo_2fa::store::{Records, record};
-use phlo_2fa::verification::AttemptRef;
+use phlo_2fa::verification::{AttemptIndex, AttemptRef, State};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use secrecy::SecretSlice;
@@ -153,7 +153,7 @@ impl<'a> Stage<'a> {
                 let url = asked["body"][name].as_str().unwrap_or_else(|| panic!("no {name} in {asked}"));
                 url.strip_prefix(&fleet.service(0).url).unwrap().split('#').next().unwrap().to_owned()
             };
-            let attempt = AttemptRef { id: id.parse().unwrap(), attempt: 0 };
+            let attempt = AttemptRef { id: id.parse().unwrap(), attempt: AttemptIndex::FIRST };
             let flow = reference::issue(&keys, attempt, Purpose::Phlo);
             let reports = path(if is_call { "hangup_url" } else { "url" });
             let answers = is_call.then(|| path("answer_url"));
@@ -211,8 +211,10 @@ impl<'a> Stage<'a> {
         for Victim { id, .. } in &self.victims {
             let stored = self.store.load(id.parse().unwrap()).await.unwrap().unwrap();
             let mut record = record::decode(id.parse().unwrap(), &stored, &self.keys).unwrap();
-            // By the clock alone it is taken down what silence teaches.
-            (record.track, record.watch_at, record.worked_out) = (None, None, None);
+            // Time alone changes these: silence teaches the observer.
+            if let State::Pending(pending) = &mut record.state {
+                (pending.observer, pending.observe_at, pending.planned) = (None, None, None);
+            }
             seen.insert(format!("the record of {id}"), format!("{record:#?}").into());
             let mut v = self.fleet.service(1).read(id).await;
             v["resend_after"].take();

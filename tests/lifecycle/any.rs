@@ -1,4 +1,4 @@
-//! Any verification and anything that can happen to it.
+//! Strategies: any verification, and any events that can happen to it.
 
 use std::time::Duration;
 
@@ -6,25 +6,24 @@ use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::guard::{QuietHours, Scope};
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::route_model::Insight;
-use phlo_2fa::verification::Via;
-use phlo_2fa::verification::event::{
-    Activity, CallReport, Facts, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
+use phlo_2fa::verification::{
+    Activity, AttemptIndex, Barred, CallReport, Channel, Event, FailureClass, Mode, ProviderId, RefusalScope,
+    ReportFacts, Rules, TextReport, TriggerOutcome, Via,
 };
-use phlo_2fa::verification::rules::Barred;
-use phlo_2fa::verification::{Channel, Event, Mode, Rules};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::story::{BAD_ROUTE, FAKE_ROUTE, RIGHT, Story, USUAL_ROUTE, signed, submit};
+use crate::story::{BAD_ROUTE, FAKE_ROUTE, RIGHT, Story, USUAL_ROUTE, index, signed, submit};
 
-/// What happens next.
+/// The events of one moment.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// Milliseconds after the step before.
     pub pause: u64,
     /// Attempts that the limits refuse at that moment.
     pub barred: Vec<Barred>,
-    pub event: Event,
+    /// One event, or those of one signed callback.
+    pub events: Vec<Event>,
 }
 
 pub fn story() -> impl Strategy<Value = Story> {
@@ -43,9 +42,9 @@ pub fn story() -> impl Strategy<Value = Story> {
     let number = prop_oneof![9 => number("+14155550112"), 1 => number("+442079460000")];
     let ttl = prop_oneof![3 => Just(300), 1 => 1..=600u64];
     let calls_allowed = prop::bool::weighted(0.9);
-    ((mode, policy, number, ttl, calls_allowed), rules()).prop_map(
-        |((mode, policy, number, ttl, calls_allowed), rules)| {
-            Story::with(rules, |request| {
+    ((mode, policy, number, ttl, calls_allowed), setting()).prop_map(
+        |((mode, policy, number, ttl, calls_allowed), (rules, insight))| {
+            Story::on_route(insight, rules, |request| {
                 request.mode = mode;
                 request.policy = Some(policy.parse().unwrap());
                 request.to = number;
@@ -57,7 +56,8 @@ pub fn story() -> impl Strategy<Value = Story> {
     )
 }
 
-fn rules() -> impl Strategy<Value = Rules> {
+/// Rules, and what is known of the route.
+fn setting() -> impl Strategy<Value = (Rules, Insight)> {
     let insight = prop_oneof![
         1 => Just(Insight::default()),
         1 => Just(USUAL_ROUTE.clone()),
@@ -72,18 +72,14 @@ fn rules() -> impl Strategy<Value = Rules> {
         1 => hours("22:00-00:01"),
         1 => hours("00:02-08:01"),
     ];
-    (1..=5u8, insight, quiet_hours, any::<bool>()).prop_map(|(checks_max, insight, quiet_hours, voice_confirm)| Rules {
-        checks_max,
-        insight,
-        quiet_hours,
-        voice_confirm,
-        ..Rules::default()
+    (1..=5u8, insight, quiet_hours, any::<bool>()).prop_map(|(checks_max, insight, quiet_hours, voice_confirm)| {
+        (Rules { checks_max, quiet_hours, voice_confirm, ..Rules::default() }, insight)
     })
 }
 
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let pause = prop_oneof![1 => Just(0), 3 => 0..3_000u64, 3 => 0..30_000u64, 1 => 0..90_000u64];
-    let step = (pause, barred(), event()).prop_map(|(pause, barred, event)| Step { pause, barred, event });
+    let step = (pause, barred(), events()).prop_map(|(pause, barred, events)| Step { pause, barred, events });
     vec(step, 0..40)
 }
 
@@ -97,53 +93,55 @@ fn barred() -> impl Strategy<Value = Vec<Barred>> {
     ]
 }
 
-pub fn event() -> impl Strategy<Value = Event> {
+/// A single event, or a signed callback with those that it reports.
+///
+/// The order and the weights belong to the seeds in `properties.regressions`.
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let one = |event| vec![event];
     let channel = || prop_oneof![Just(Channel::Sms), Just(Channel::Call)];
     let activity = prop_oneof![Just(Activity::Typing), Just(Activity::Received), Just(Activity::NotReceived)];
     prop_oneof![
-        5 => report(),
+        5 => report().prop_map(one),
         2 => signed_callback(),
-        4 => outcome(),
-        4 => Just(Event::Tick),
-        1 => prop_oneof![1 => Just(RIGHT), 4 => Just("000000"), 1 => Just("0429")].prop_map(submit),
-        1 => channel().prop_map(Event::AttemptRequested),
-        1 => channel().prop_map(|channel| Event::Joined { channel, is_test: false }),
-        1 => activity.prop_map(Event::Activity),
-        1 => uuid().prop_map(|provider_id| Event::Linked { provider_id }),
-        1 => (attempt(), any::<bool>()).prop_map(|(attempt, is_done)| Event::HungUp { attempt, is_done }),
+        4 => outcome().prop_map(one),
+        4 => Just(vec![Event::Tick]),
+        1 => prop_oneof![1 => Just(RIGHT), 4 => Just("000000"), 1 => Just("0429")].prop_map(submit).prop_map(one),
+        1 => channel().prop_map(Event::AttemptRequested).prop_map(one),
+        1 => channel().prop_map(|channel| vec![Event::Joined { channel, is_test: false }]),
+        1 => activity.prop_map(Event::Activity).prop_map(one),
+        1 => uuid().prop_map(|provider_id| vec![Event::Linked { provider_id }]),
+        1 => (attempt(), any::<bool>()).prop_map(|(attempt, is_done)| vec![Event::HungUp { attempt, is_done }]),
+        1 => call_continues().prop_map(one),
         1 => (attempt(), prop::option::of(provider_id()))
-            .prop_map(|(attempt, provider_id)| Event::CallGoesOn { attempt, provider_id }),
-        1 => (attempt(), prop::option::of(provider_id()))
-            .prop_map(|(attempt, provider_id)| Event::Identified { attempt, provider_id }),
-        1 => prop::bool::weighted(0.2).prop_map(|give_up| if give_up { Event::Cancel } else { Event::Tick }),
-        1 => prop::bool::weighted(0.1).prop_map(|fails_over| if fails_over { Event::Lost } else { Event::Tick }),
+            .prop_map(|(attempt, provider_id)| vec![Event::Identified { attempt, provider_id }]),
+        1 => prop::bool::weighted(0.2).prop_map(move |cancels| one(if cancels { Event::Cancel } else { Event::Tick })),
+        1 => prop::bool::weighted(0.1)
+            .prop_map(move |fails_over| one(if fails_over { Event::FailedOver } else { Event::Tick })),
     ]
 }
 
-/// What a callback tells, of attempts that exist and of some that do not.
+/// A report, about attempts that exist and some that do not.
 pub fn report() -> impl Strategy<Value = Event> {
     let provider_id = || prop::option::of(provider_id());
     prop_oneof![
         4 => (attempt(), text_report(), provider_id())
-            .prop_map(|(attempt, report, provider_id)| Event::TextReported { attempt, report, provider_id, facts: Facts::default() }),
+            .prop_map(|(attempt, report, provider_id)| Event::TextReported { attempt, report, provider_id, facts: ReportFacts::default() }),
         4 => (attempt(), call_report(), provider_id())
-            .prop_map(|(attempt, report, provider_id)| Event::CallReported { attempt, report, provider_id, facts: Facts::default() }),
+            .prop_map(|(attempt, report, provider_id)| Event::CallReported { attempt, report, provider_id, facts: ReportFacts::default() }),
         1 => attempt().prop_map(|attempt| Event::TextRefused { attempt }),
     ]
 }
 
-/// A callback with one of a few nonces, so that some come again, with the same words or others.
-fn signed_callback() -> impl Strategy<Value = Event> {
-    let callback = (0..6u64, 0..2u64, prop::option::weighted(0.2, 6..9u64), vec(told(), 0..3));
-    callback.prop_map(|(nonce, words, also, told)| signed(nonce, words, also, told))
+/// A callback with one of a few nonces, so that some return, with the same content or other.
+fn signed_callback() -> impl Strategy<Value = Vec<Event>> {
+    let reported = prop_oneof![3 => report(), 1 => call_continues()];
+    let callback = (0..6u64, 0..2u64, prop::option::weighted(0.2, 6..9u64), vec(reported, 0..3));
+    callback.prop_map(|(nonce, content, v2_nonce, reported)| signed(nonce, content, v2_nonce, reported))
 }
 
-fn told() -> impl Strategy<Value = Event> {
-    let goes_on = (attempt(), prop::option::of(provider_id()));
-    prop_oneof![
-        3 => report(),
-        1 => goes_on.prop_map(|(attempt, provider_id)| Event::CallGoesOn { attempt, provider_id }),
-    ]
+fn call_continues() -> impl Strategy<Value = Event> {
+    (attempt(), prop::option::of(provider_id()))
+        .prop_map(|(attempt, provider_id)| Event::CallContinues { attempt, provider_id })
 }
 
 pub fn text_report() -> impl Strategy<Value = TextReport> {
@@ -192,8 +190,8 @@ fn outcome() -> impl Strategy<Value = Event> {
     (attempt(), outcome).prop_map(|(attempt, outcome)| Event::Triggered { attempt, outcome })
 }
 
-fn attempt() -> impl Strategy<Value = u8> {
-    prop_oneof![4 => Just(0u8), 4 => Just(1), 2 => Just(2), 1 => 3..8u8]
+fn attempt() -> impl Strategy<Value = AttemptIndex> {
+    prop_oneof![4 => Just(0u8), 4 => Just(1), 2 => Just(2), 1 => 3..8u8].prop_map(index)
 }
 
 fn provider_id() -> impl Strategy<Value = ProviderId> {

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use phlo_2fa::escalation::{CallEnd, Reason};
 use phlo_2fa::phone::PhoneNumber;
-use phlo_2fa::verification::event::{Activity, CallReport, FailureClass, RefusalScope, TextReport};
-use phlo_2fa::verification::{Answer, AttemptStatus, Channel, Effect, Event, Mode, Refusal, Rules, Status};
+use phlo_2fa::verification::timeline::Note;
+use phlo_2fa::verification::{
+    Activity, Answer, AttemptIndex, AttemptStatus, CallReport, Channel, Event, FailureClass, Mode, Refusal,
+    RefusalScope, Rules, State, Status, TextReport, TriggerOutcome,
+};
 
 use crate::story::*;
 
@@ -15,14 +18,14 @@ const POLICY: &str = "fixed+fail:45";
 fn called() -> Story {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(1, accepted(0)).at(5, undelivered(0, "30", FailureClass::Permanent));
-    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+    assert_eq!(story.effects, [trigger(1)]);
     story
 }
 
-// ---- what crashed or is slow
+// ---- crashes, deferrals, and late or repeated replies
 
 #[test]
-fn a_call_that_was_heard_of_is_not_placed_again_when_whoever_placed_it_dies() {
+fn a_reported_call_is_not_placed_again_when_its_replica_dies() {
     let mut story = called();
     story.at(7, call(1, CallReport::Ringing));
     story.at(20, Event::Tick);
@@ -35,7 +38,7 @@ fn a_call_that_was_heard_of_is_not_placed_again_when_whoever_placed_it_dies() {
 fn a_text_that_was_refused_inside_the_flow_is_not_asked_for_again() {
     let mut story = Story::new(Mode::Sms, POLICY);
     story.at(0, Event::AttemptRequested(Channel::Call)).at(1, accepted(1));
-    story.at(2, Event::TextRefused { attempt: 0 });
+    story.at(2, text_refused(0));
     story.at(15, Event::Tick);
     assert_eq!(story.effects, []);
     assert_eq!(story.v.attempts[0].status, AttemptStatus::Failed);
@@ -45,7 +48,7 @@ fn a_text_that_was_refused_inside_the_flow_is_not_asked_for_again() {
 fn a_second_run_that_is_refused_does_not_take_back_the_first_that_was_accepted() {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(15, Event::Tick);
-    assert_eq!(story.effects, [Effect::Trigger { attempt: 0 }], "taken over");
+    assert_eq!(story.effects, [trigger(0)], "taken over");
     story.at(16, accepted(0)).at(17, refused(0, 400, RefusalScope::Attempt));
     assert_eq!((story.attempts(), story.next()), (vec![AttemptStatus::Triggered], Some((45_000, Reason::NoReport))));
 }
@@ -58,12 +61,12 @@ fn an_answer_of_plivo_that_comes_after_the_end_of_the_call_does_not_put_the_repe
 }
 
 #[test]
-fn a_call_that_plivo_puts_off_is_not_taken_for_one_that_nobody_answered() {
+fn a_call_that_plivo_defers_does_not_count_as_unanswered() {
     let mut story = called();
     story.at(6, deferred(1, 120)).at(70, Event::Tick);
     assert_eq!(story.v.attempts[1].status, AttemptStatus::Triggering);
     story.at(126, Event::Tick);
-    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+    assert_eq!(story.effects, [trigger(1)]);
     story.at(127, accepted(1)).at(187, Event::Tick);
     assert_eq!(story.v.attempts[1].status, AttemptStatus::NoAnswer, "silence counts from then on");
 }
@@ -72,9 +75,21 @@ fn a_call_that_plivo_puts_off_is_not_taken_for_one_that_nobody_answered() {
 fn a_deferral_that_is_told_twice_does_not_set_free_what_is_asked_again() {
     let mut story = called();
     story.at(6, deferred(1, 1)).at(7, Event::Tick);
-    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+    assert_eq!(story.effects, [trigger(1)]);
     story.at(8, deferred(1, 1)).at(9, Event::Tick);
     assert_eq!(story.effects, [], "the second request is still under way");
+}
+
+#[test]
+fn a_phlo_that_refuses_a_request_is_not_asked_in_later_rounds_and_one_that_is_away_is() {
+    for (provider_status, refuses) in [(Some(400), true), (Some(429), false), (Some(503), false), (None, false)] {
+        let mut story = Story::new(Mode::Auto, POLICY);
+        story.at(1, triggered(0, TriggerOutcome::PassedOn { provider_status, round: 0 }));
+        assert_eq!((&story.effects[..], story.v.attempts[0].is_passed_on), (&[trigger(0)][..], true));
+        let retry_after = Duration::from_secs(5);
+        story.at(2, triggered(0, TriggerOutcome::Deferred { provider_status: Some(429), retry_after, round: 1 }));
+        assert_eq!(story.v.attempts[0].is_passed_on, refuses, "after {provider_status:?}");
+    }
 }
 
 #[test]
@@ -83,7 +98,7 @@ fn a_text_that_has_not_been_sent_yet_is_not_asked_for_again() {
     story.at(1, deferred(0, 120)).at(40, Event::AttemptRequested(Channel::Sms));
     assert!(matches!(story.answer, Answer::Refused(Refusal::ResendCooldown { .. })), "{:?}", story.answer);
     story.at(121, Event::Tick).at(122, accepted(0)).at(123, Event::AttemptRequested(Channel::Sms));
-    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+    assert_eq!(story.effects, [trigger(1)]);
 }
 
 #[test]
@@ -103,7 +118,7 @@ fn who_joins_a_landlines_verification_does_not_have_it_texted() {
 fn a_country_that_may_not_be_called_ends_nothing_while_a_text_is_alive() {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(1, accepted(0)).at(3, text(0, TextReport::Delivered)).at(45, Event::Tick);
-    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+    assert_eq!(story.effects, [trigger(1)]);
     story.at(46, refused(1, 403, RefusalScope::Number));
     assert_eq!(story.status(), Status::Pending);
     story.at(50, submit(RIGHT));
@@ -121,7 +136,7 @@ fn a_number_that_becomes_a_test_number_or_is_one_no_more_begins_anew() {
 }
 
 #[test]
-fn whoever_has_no_text_is_called_however_many_were_asked_for() {
+fn a_person_without_a_text_is_called_however_many_texts_were_requested() {
     let rules = Rules { attempts_max: 1, ..Rules::default() };
     let mut story = Story::with(rules, |_| {});
     story.at(40, Event::AttemptRequested(Channel::Sms));
@@ -140,7 +155,7 @@ fn a_call_assumed_unanswered_and_then_accepted_is_no_longer_an_assumption() {
     assert_eq!((story.v.attempts[1].status, story.v.attempts[1].assumed), (AttemptStatus::Triggered, false));
 }
 
-// ---- what is hopeless and what is not
+// ---- undeliverable or not
 
 #[test]
 fn credit_that_runs_out_for_a_call_leaves_the_delivered_text_its_chance() {
@@ -171,7 +186,8 @@ fn a_call_that_was_heard_keeps_it_alive_when_a_second_one_is_rejected() {
 #[test]
 fn typing_shortly_before_the_expiry_does_not_end_it() {
     let mut story = called();
-    story.v.expires_at = START + Duration::from_secs(130);
+    let State::Pending(pending) = &mut story.v.state else { panic!("it has ended") };
+    pending.expires_at = START + Duration::from_secs(130);
     story.at(105, ended(1, CallEnd::Busy)).at(121, Event::Activity(Activity::Typing));
     assert_eq!((story.status(), story.next()), (Status::Pending, None));
     story.at(129, submit(RIGHT));
@@ -213,7 +229,7 @@ fn a_refused_text_is_called_for_at_once_at_the_timer_or_when_asked() {
     let mut story = refuse(Mode::Auto, "fixed:45");
     assert_eq!((story.status(), story.next()), (Status::Pending, Some((45_000, Reason::RejectedByPlivo))));
     story.at(45, Event::Tick);
-    assert_eq!(story.effects, [Effect::Trigger { attempt: 1 }]);
+    assert_eq!(story.effects, [trigger(1)]);
     let mut story = refuse(Mode::Auto, "never");
     assert_eq!((story.status(), story.next()), (Status::Pending, None));
     story.at(2, Event::AttemptRequested(Channel::Call));
@@ -233,10 +249,10 @@ fn a_country_that_may_not_be_called_leaves_the_text_alone() {
     assert_eq!(story.status(), Status::Undeliverable);
 }
 
-// ---- who is rung, and when
+// ---- calls
 
 #[test]
-fn somebody_who_has_the_text_is_not_rung_again_unless_they_ask() {
+fn a_person_who_has_the_text_is_called_again_only_on_request() {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(1, accepted(0)).at(45, Event::Tick).at(46, accepted(1)).at(50, ended(1, CallEnd::Busy));
     story.at(55, Event::Activity(Activity::Received));
@@ -257,7 +273,7 @@ fn a_fixed_line_is_called_at_once_and_texted_only_where_no_call_may_be_made() {
         })
     };
     let at_once = story(POLICY, true);
-    assert_eq!(at_once.effects, [Effect::Trigger { attempt: 0 }]);
+    assert_eq!(at_once.effects, [trigger(0)]);
     let first = &at_once.v.attempts[0];
     assert_eq!((first.channel, first.reason), (Channel::Call, Some(Reason::Landline)));
     assert_eq!(story("fail", true).v.attempts[0].channel, Channel::Call);
@@ -321,7 +337,7 @@ fn a_call_lifts_the_expiry_and_never_past_ten_minutes() {
             request.ttl = Some(Duration::from_secs(ttl));
         });
         story.at(second, Event::AttemptRequested(Channel::Call));
-        ms_after_start(story.v.expires_at) / 1000
+        ms_after_start(story.v.expires_at()) / 1000
     };
     assert_eq!(lifted(60, Mode::Auto, 30), 150);
     assert_eq!(lifted(300, Mode::Sms, 30), 300);
@@ -336,9 +352,9 @@ fn joining_in_a_cooldown_or_during_a_call_sends_nothing_and_after_it_acts_as_att
     story.at(1, accepted(0)).at(29, Event::Joined { channel: Channel::Sms, is_test: false });
     assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[][..]));
     story.at(30, Event::Joined { channel: Channel::Sms, is_test: false });
-    assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[Effect::Trigger { attempt: 1 }][..]));
+    assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[trigger(1)][..]));
     story.at(31, accepted(1)).at(31, Event::Joined { channel: Channel::Call, is_test: false });
-    assert_eq!(story.effects, [Effect::Trigger { attempt: 2 }]);
+    assert_eq!(story.effects, [trigger(2)]);
     story.at(32, call(2, CallReport::Ringing)).at(62, Event::Joined { channel: Channel::Call, is_test: false });
     assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[][..]));
     story.at(62, Event::Joined { channel: Channel::Sms, is_test: false });
@@ -354,11 +370,11 @@ fn joining_in_a_cooldown_or_during_a_call_sends_nothing_and_after_it_acts_as_att
     assert_eq!(story.answer, max);
 }
 
-// ---- what is written down
+// ---- the timeline, and callbacks that report several events
 
 #[test]
 fn a_flood_of_creations_does_not_hide_the_call_and_the_end() {
-    use phlo_2fa::verification::timeline::Note;
+    const CALL: AttemptIndex = AttemptIndex::new(1);
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(1, accepted(0));
     for _ in 0..200 {
@@ -367,7 +383,7 @@ fn a_flood_of_creations_does_not_hide_the_call_and_the_end() {
     story.at(45, Event::Tick).at(50, submit(RIGHT));
     let told: Vec<_> = story.v.timeline.iter().rev().take(3).map(|entry| &entry.note).collect();
     assert!(
-        matches!(told[..], [Note::Ended { .. }, Note::AttemptDecided { attempt: 1, .. }, Note::Joined]),
+        matches!(told[..], [Note::Ended { .. }, Note::AttemptDecided { attempt: CALL, .. }, Note::Joined]),
         "{told:?}"
     );
 }
@@ -385,7 +401,6 @@ fn nothing_is_concluded_between_the_events_of_one_callback() {
     let mut story = called();
     story.at(6, accepted(1));
     // The call has been silent for a minute, and the first event is not about it.
-    let goes_on = Event::CallGoesOn { attempt: 1, provider_id: None };
-    story.at(66, signed(1, 1, None, vec![text(0, TextReport::Queued), goes_on]));
+    story.at(66, signed(1, 1, None, vec![text(0, TextReport::Queued), call_continues(1)]));
     assert_eq!((story.attempts()[1], story.next()), (AttemptStatus::Ringing, None));
 }

@@ -1,17 +1,17 @@
 //! [`Links`]: reports find their attempt, early or late.
 
 use phlo_2fa::store::{AttemptRef, NonceClaim, PENDING_MAX, PendingReport, ReportTarget, Store};
-use phlo_2fa::verification::event::{CallReport, Facts, FailureClass, TextReport};
 
 use crate::drafts::*;
+use phlo_2fa::verification::{CallReport, FailureClass, ReportFacts, TextReport};
 
 pub(crate) async fn an_early_report_waits_for_its_attempt(store: &dyn Store) {
-    let to = AttemptRef { id: draft().id, attempt: 3 };
+    let to = AttemptRef { id: draft().id, attempt: phlo_2fa::verification::AttemptIndex::new(3) };
     let failed = PendingReport::Text(
         TextReport::Failed { error_code: Some("30".to_owned()), class: FailureClass::Permanent },
-        Facts::default(),
+        ReportFacts::default(),
     );
-    let ringing = PendingReport::Call(CallReport::Ringing, Facts::default());
+    let ringing = PendingReport::Call(CallReport::Ringing, ReportFacts::default());
     for report in [&failed, &ringing, &failed] {
         assert_eq!(store.find_or_keep("uuid-1", report).await.unwrap(), None);
     }
@@ -25,8 +25,8 @@ pub(crate) async fn an_early_report_waits_for_its_attempt(store: &dyn Store) {
 }
 
 pub(crate) async fn a_late_report_finds_its_attempt(store: &dyn Store) {
-    let to = AttemptRef { id: draft().id, attempt: 255 };
-    let report = PendingReport::Text(TextReport::Delivered, Facts::default());
+    let to = AttemptRef { id: draft().id, attempt: phlo_2fa::verification::AttemptIndex::new(255) };
+    let report = PendingReport::Text(TextReport::Delivered, ReportFacts::default());
     assert_eq!(store.link("uuid-3", to, LONG).await.unwrap(), []);
     assert_eq!(store.find_or_keep("uuid-3", &report).await.unwrap(), Some(to));
     assert_eq!(store.link("uuid-3", to, LONG).await.unwrap(), [], "a report that found its attempt is not kept");
@@ -36,13 +36,16 @@ pub(crate) async fn pending_reports_are_limited_per_provider_id(store: &dyn Stor
     let report = |n: usize| {
         PendingReport::Text(
             TextReport::Undelivered { error_code: Some(n.to_string()), class: FailureClass::Stop },
-            Facts::default(),
+            ReportFacts::default(),
         )
     };
     for n in 0..PENDING_MAX + 5 {
         assert_eq!(store.find_or_keep("uuid-4", &report(n)).await.unwrap(), None);
     }
-    let pending = store.link("uuid-4", AttemptRef { id: draft().id, attempt: 0 }, LONG).await.unwrap();
+    let pending = store
+        .link("uuid-4", AttemptRef { id: draft().id, attempt: phlo_2fa::verification::AttemptIndex::FIRST }, LONG)
+        .await
+        .unwrap();
     assert_eq!(pending, (0..PENDING_MAX).map(report).collect::<Vec<_>>());
 }
 
@@ -50,9 +53,11 @@ pub(crate) async fn a_nonce_is_valid_only_for_its_first_content(store: &dyn Stor
     let unique = draft().id;
     let nonce =
         |content_hash| NonceClaim { name: format!("n:{:.16}", unique.to_string().replace("vrf_", "")), content_hash };
-    let (to, report) =
-        (AttemptRef { id: unique, attempt: 1 }, PendingReport::Text(TextReport::Delivered, Facts::default()));
-    let other = PendingReport::Text(TextReport::Sent, Facts::default());
+    let (to, report) = (
+        AttemptRef { id: unique, attempt: phlo_2fa::verification::AttemptIndex::new(1) },
+        PendingReport::Text(TextReport::Delivered, ReportFacts::default()),
+    );
+    let other = PendingReport::Text(TextReport::Sent, ReportFacts::default());
     let find = async |content_hash, uuid: &str, report: &PendingReport| {
         store.claim_then_find_or_keep(&nonce(content_hash), uuid, report).await.unwrap()
     };
@@ -67,8 +72,10 @@ pub(crate) async fn a_nonce_is_valid_only_for_its_first_content(store: &dyn Stor
 }
 
 pub(crate) async fn unlinking_deletes_link_and_pending_reports(store: &dyn Store) {
-    let (to, report) =
-        (AttemptRef { id: draft().id, attempt: 0 }, PendingReport::Text(TextReport::Sent, Facts::default()));
+    let (to, report) = (
+        AttemptRef { id: draft().id, attempt: phlo_2fa::verification::AttemptIndex::FIRST },
+        PendingReport::Text(TextReport::Sent, ReportFacts::default()),
+    );
     assert_eq!(store.find_or_keep("uuid-7", &report).await.unwrap(), None);
     store.unlink("uuid-7", to.id).await.unwrap();
     assert_eq!(store.link("uuid-7", to, LONG).await.unwrap(), [], "its pending reports are deleted");
@@ -81,13 +88,14 @@ pub(crate) async fn unlinking_deletes_link_and_pending_reports(store: &dyn Store
 }
 
 pub(crate) async fn a_link_is_never_moved_to_another_verification(store: &dyn Store) {
-    let [its, others] = [0, 1].map(|attempt| AttemptRef { id: draft().id, attempt });
-    let report = PendingReport::Text(TextReport::Sent, Facts::default());
+    let [its, others] =
+        [0, 1].map(|n| AttemptRef { id: draft().id, attempt: phlo_2fa::verification::AttemptIndex::new(n) });
+    let report = PendingReport::Text(TextReport::Sent, ReportFacts::default());
     assert_eq!(store.link("uuid-8", its, LONG).await.unwrap(), []);
     store.unlink("uuid-8", others.id).await.unwrap();
     assert_eq!(store.link("uuid-8", others, LONG).await.unwrap(), []);
     assert_eq!(store.find_or_keep("uuid-8", &report).await.unwrap(), Some(its), "the link stays");
-    let again = AttemptRef { attempt: 2, ..its };
+    let again = AttemptRef { attempt: phlo_2fa::verification::AttemptIndex::new(2), ..its };
     assert_eq!(store.link("uuid-8", again, LONG).await.unwrap(), []);
     assert_eq!(
         store.find_or_keep("uuid-8", &report).await.unwrap(),

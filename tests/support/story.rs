@@ -1,6 +1,5 @@
-//! A verification as a sequence of events, each at its second, and the decision that each brings.
-//!
-//! It uses `open` and `decide` alone: no engine, no store, no HTTP.
+//! One verification in a test: events at given seconds, and the decision that the last of them led to. All of it goes
+//! through `open` and `decide`.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -14,36 +13,53 @@ use phlo_2fa::route_model::{
     self, CALL_PRICE_U, Costs, Estimates, Insight, Key, Lesson, Observation, RouteKnowledge, TTL_MS,
 };
 use phlo_2fa::time::Timestamp;
-use phlo_2fa::verification::Via;
-use phlo_2fa::verification::event::{CallReport, Facts, FailureClass, RefusalScope, TextReport, TriggerOutcome};
-use phlo_2fa::verification::state::Details;
 use phlo_2fa::verification::{
-    Answer, AttemptStatus, Code, Decision, Effect, Event, Mode, Request, Rules, Seen, Status, Verification,
-    VerificationId, decide, open,
+    Answer, AttemptIndex, AttemptStatus, Barred, CallReport, CallbackNonce, Code, Context, Decision, Details, Effect,
+    Event, FailureClass, Mode, RefusalScope, ReportFacts, Request, Rules, Status, TextReport, TriggerOutcome,
+    Verification, VerificationId, Via, decide, open,
 };
 
-/// A number that may be a mobile. Shared, because parsing one is slow.
+/// A number that may be a mobile. Reading one is slow.
 pub static NUMBER: LazyLock<PhoneNumber> = LazyLock::new(|| PhoneNumber::parse("+14155550112").unwrap());
 
-/// The time of every creation.
+/// When every story begins.
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-/// The right code of every verification.
+/// The right code of every story.
 pub const RIGHT: &str = "042917";
 
-/// One verification and the decision on its last event.
+/// One verification and the last decision about it.
 #[derive(Clone, Debug)]
 pub struct Story {
     pub v: Verification,
     pub rules: Rules,
+    pub insight: Insight,
+    pub barred: Vec<Barred>,
     pub now: Timestamp,
     pub effects: Vec<Effect>,
     pub lessons: Vec<Lesson>,
     pub answer: Answer,
 }
 
+/// One event, or the events of one callback.
+pub trait IntoEvents {
+    fn into_events(self) -> Vec<Event>;
+}
+
+impl IntoEvents for Event {
+    fn into_events(self) -> Vec<Event> {
+        vec![self]
+    }
+}
+
+impl IntoEvents for Vec<Event> {
+    fn into_events(self) -> Vec<Event> {
+        self
+    }
+}
+
 impl Story {
-    /// Creates a verification under the default rules and a policy.
+    /// Opens one under the default rules and a policy.
     pub fn new(mode: Mode, policy: &str) -> Self {
         Self::with(Rules::default(), |request| {
             request.mode = mode;
@@ -51,8 +67,13 @@ impl Story {
         })
     }
 
-    /// Creates a verification from a changed request.
+    /// Opens one on a route of which nothing is known, after changing the request.
     pub fn with(rules: Rules, change: impl FnOnce(&mut Request)) -> Self {
+        Self::on_route(Insight::default(), rules, change)
+    }
+
+    /// Opens one on a route, after changing the request.
+    pub fn on_route(insight: Insight, rules: Rules, change: impl FnOnce(&mut Request)) -> Self {
         let mut request = Request {
             id: VerificationId::new(7, 7),
             app: "shop".into(),
@@ -67,36 +88,39 @@ impl Story {
             details: Details::default(),
         };
         change(&mut request);
-        let Decision { after, effects, lessons, answer } = open(request, &rules, START);
-        Self { v: after, rules, now: START, effects, lessons, answer }
+        let context = Context { now: START, insight: &insight, barred: &[] };
+        let Decision { after, effects, lessons, answer } = open(request, &rules, &context);
+        Self { v: after, rules, insight, barred: Vec::new(), now: START, effects, lessons, answer }
     }
 
-    /// Decides an event `seconds` after the creation.
-    pub fn at(&mut self, seconds: u64, event: Event) -> &mut Self {
-        self.at_ms(seconds * 1000, event)
+    /// Applies one event, or those of one callback, at a second after the start.
+    pub fn at(&mut self, second: u64, events: impl IntoEvents) -> &mut Self {
+        self.at_ms(second * 1000, events)
     }
 
-    /// Decides an event `ms` milliseconds after the creation.
-    pub fn at_ms(&mut self, ms: u64, event: Event) -> &mut Self {
+    /// The same, to the millisecond.
+    pub fn at_ms(&mut self, ms: u64, events: impl IntoEvents) -> &mut Self {
         self.now = START + Duration::from_millis(ms);
-        let Decision { after, effects, lessons, answer } = decide(&self.v, &event, &self.rules, self.now);
+        let context = Context { now: self.now, insight: &self.insight, barred: &self.barred };
+        let Decision { after, effects, lessons, answer } =
+            decide(&self.v, &events.into_events(), &self.rules, &context);
         (self.v, self.effects, self.lessons, self.answer) = (after, effects, lessons, answer);
         self
     }
 
-    /// The status of each attempt.
+    /// The statuses of all attempts.
     pub fn attempts(&self) -> Vec<AttemptStatus> {
         self.v.attempts.iter().map(|a| a.status).collect()
     }
 
-    /// The next planned call, in milliseconds after the creation, and its reason.
+    /// Why the next call is planned, and how many milliseconds after the start.
     pub fn next(&self) -> Option<(u64, Reason)> {
         self.v.next_call().map(|call| (ms_after_start(call.at), call.reason))
     }
 
-    /// The status of the verification.
+    /// The status, as last decided.
     pub fn status(&self) -> Status {
-        self.v.status
+        self.v.status()
     }
 }
 
@@ -130,11 +154,11 @@ pub fn deferred(attempt: u8, seconds: u64) -> Event {
 }
 
 pub fn triggered(attempt: u8, outcome: TriggerOutcome) -> Event {
-    Event::Triggered { attempt, outcome }
+    Event::Triggered { attempt: index(attempt), outcome }
 }
 
 pub fn text(attempt: u8, report: TextReport) -> Event {
-    Event::TextReported { attempt, report, provider_id: None, facts: Facts::default() }
+    Event::TextReported { attempt: index(attempt), report, provider_id: None, facts: ReportFacts::default() }
 }
 
 pub fn undelivered(attempt: u8, error_code: &str, class: FailureClass) -> Event {
@@ -145,18 +169,38 @@ pub fn failed(attempt: u8, error_code: &str, class: FailureClass) -> Event {
     text(attempt, TextReport::Failed { error_code: Some(error_code.into()), class })
 }
 
+pub fn text_refused(attempt: u8) -> Event {
+    Event::TextRefused { attempt: index(attempt) }
+}
+
 pub fn call(attempt: u8, report: CallReport) -> Event {
-    Event::CallReported { attempt, report, provider_id: None, facts: Facts::default() }
+    Event::CallReported { attempt: index(attempt), report, provider_id: None, facts: ReportFacts::default() }
 }
 
 pub fn ended(attempt: u8, end: CallEnd) -> Event {
     call(attempt, CallReport::Ended { end, cause: None })
 }
 
-pub fn signed(nonce: u64, words: u64, also: Option<u64>, told: Vec<Event>) -> Event {
+pub fn call_continues(attempt: u8) -> Event {
+    Event::CallContinues { attempt: index(attempt), provider_id: None }
+}
+
+/// A signed callback with its nonce, a hash of its content, its V2 nonce if it has one, and the events that it reports.
+pub fn signed(nonce: u64, content: u64, v2_nonce: Option<u64>, events: Vec<Event>) -> Vec<Event> {
     // A verification keeps the upper half of each hash.
-    let [nonce, words] = [nonce, words].map(|n| n << 32);
-    Event::Signed { seen: Seen { nonce, told: words, also: also.map(|n| n << 32) }, told }
+    let [nonce, content] = [nonce, content].map(|n| n << 32);
+    let callback = CallbackNonce { nonce, content, v2_nonce: v2_nonce.map(|n| n << 32) };
+    [vec![Event::SignedCallback(callback)], events].concat()
+}
+
+/// The effect that requests an attempt from Plivo.
+pub fn trigger(attempt: u8) -> Effect {
+    Effect::Trigger { attempt: index(attempt) }
+}
+
+/// The attempt at a position.
+pub fn index(position: u8) -> AttemptIndex {
+    AttemptIndex::new(position)
 }
 
 /// The insight into a route whose texts were delivered within 7 s, and one in five of those not verified.

@@ -1,30 +1,43 @@
 //! Everything that can happen to a verification.
 
 use phlo_2fa::escalation::CallEnd;
-use phlo_2fa::verification::event::{
-    Activity, CallReport, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
+use phlo_2fa::verification::{
+    Activity, CallReport, Channel, Event, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
+    Verification, Via,
 };
-use phlo_2fa::verification::{Channel, Event, Verification, Via};
 
 use crate::story::*;
 
-/// The nonces of the signed callback that some situations begin with, and its words.
+/// The nonces of the signed callback that some situations begin with, and the hash of its content.
 pub const NONCE: u64 = 1;
-pub const SECOND_NONCE: u64 = 2;
-pub const WORDS: u64 = 3;
+pub const V2_NONCE: u64 = 2;
+pub const CONTENT: u64 = 3;
 
-/// Everything that can happen, about the newest attempt of the kind (or, where there is none, the first attempt,
-/// which is then of the wrong kind).
-pub fn events(v: &Verification) -> Vec<(&'static str, Event)> {
+/// Every event, and every callback that reports several, about the newest attempt on the channel.
+///
+/// Without an attempt on the channel they are about the first attempt, which is then on the wrong channel.
+pub fn events(v: &Verification) -> Vec<(&'static str, Vec<Event>)> {
+    let single = single_events(v).into_iter().map(|(name, event)| (name, vec![event]));
+    single.chain(signed_callbacks(v)).collect()
+}
+
+/// The newest attempt on a channel, or the first.
+fn newest(v: &Verification, channel: Channel) -> u8 {
+    v.attempts.iter().rposition(|a| a.channel == channel).unwrap_or(0) as u8
+}
+
+fn last(v: &Verification) -> u8 {
+    (v.attempts.len() - 1) as u8
+}
+
+fn single_events(v: &Verification) -> Vec<(&'static str, Event)> {
     use FailureClass::{Permanent, Stop, Transient};
-    let newest = |channel| v.attempts.iter().rposition(|a| a.channel == channel).unwrap_or(0) as u8;
-    let last = (v.attempts.len() - 1) as u8;
-    let (sms, ring) = (newest(Channel::Sms), newest(Channel::Call));
+    let (sms, ring, last) = (newest(v, Channel::Sms), newest(v, Channel::Call), last(v));
     let taken = |provider_id: Option<&str>, linked| {
         let provider_id = provider_id.map(|uuid| ProviderId { uuid: uuid.to_owned(), is_linked: linked });
         triggered(last, TriggerOutcome::Accepted { via: Via::Phlo, provider_id, run_id: None })
     };
-    let mut events = vec![
+    vec![
         ("right code", submit(RIGHT)),
         ("wrong code", submit("000000")),
         ("code of another length", submit("0429")),
@@ -51,12 +64,12 @@ pub fn events(v: &Verification) -> Vec<(&'static str, Event)> {
         }),
         ("run identified", {
             let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
-            Event::Identified { attempt: last, provider_id }
+            Event::Identified { attempt: index(last), provider_id }
         }),
-        ("run tells nothing", Event::Identified { attempt: last, provider_id: None }),
-        ("hung up", Event::HungUp { attempt: last, is_done: true }),
-        ("not hung up", Event::HungUp { attempt: last, is_done: false }),
-        ("call goes on", Event::CallGoesOn { attempt: ring, provider_id: None }),
+        ("run tells nothing", Event::Identified { attempt: index(last), provider_id: None }),
+        ("hung up", Event::HungUp { attempt: index(last), is_done: true }),
+        ("not hung up", Event::HungUp { attempt: index(last), is_done: false }),
+        ("call goes on", call_continues(ring)),
         ("joined by sms, a test number", Event::Joined { channel: Channel::Sms, is_test: true }),
         ("linked", Event::Linked { provider_id: "u".into() }),
         ("text queued", text(sms, TextReport::Queued)),
@@ -69,7 +82,7 @@ pub fn events(v: &Verification) -> Vec<(&'static str, Event)> {
         ("text failed P", failed(sms, "300", Permanent)),
         ("text failed T", failed(sms, "1000", Transient)),
         ("text failed S", failed(sms, "450", Stop)),
-        ("text refused by its node", Event::TextRefused { attempt: sms }),
+        ("text refused by its node", text_refused(sms)),
         ("call ringing", call(ring, CallReport::Ringing)),
         ("call answered", call(ring, CallReport::Answered)),
         ("call completed", call(ring, CallReport::Completed)),
@@ -79,32 +92,33 @@ pub fn events(v: &Verification) -> Vec<(&'static str, Event)> {
         ("call taken by a machine", ended(ring, CallEnd::Machine)),
         ("call failed", ended(ring, CallEnd::Failed)),
         ("attempt unknown", accepted(99)),
-        ("lost in a fail-over", Event::Lost),
+        ("lost in a fail-over", Event::FailedOver),
         ("tick", Event::Tick),
-        ("signed: delivered", signed(11, 12, None, vec![text(sms, TextReport::Delivered)])),
-        ("signed: answered, goes on", {
-            let answered =
-                vec![call(ring, CallReport::Answered), Event::CallGoesOn { attempt: ring, provider_id: None }];
-            signed(11, 12, None, answered)
-        }),
-        ("signed: lost, answered", {
-            // Two events of which the first may decide on the call that the second is about.
-            let told = vec![undelivered(sms, "30", Permanent), call(last + 1, CallReport::Answered)];
-            signed(11, 12, None, told)
-        }),
-        ("signed: lost, then stop", {
-            signed(11, 12, None, vec![undelivered(sms, "30", Permanent), undelivered(sms, "200", Stop)])
-        }),
+    ]
+}
+
+fn signed_callbacks(v: &Verification) -> Vec<(&'static str, Vec<Event>)> {
+    let (sms, ring) = (newest(v, Channel::Sms), newest(v, Channel::Call));
+    let lost = || undelivered(sms, "30", FailureClass::Permanent);
+    let delivered = || vec![text(sms, TextReport::Delivered)];
+    let answered = vec![call(ring, CallReport::Answered), call_continues(ring)];
+    // The first event may decide on the call that the second is about.
+    let lost_and_answered = vec![lost(), call(last(v) + 1, CallReport::Answered)];
+    let lost_and_stopped = vec![lost(), undelivered(sms, "200", FailureClass::Stop)];
+    let mut callbacks = vec![
+        ("signed: delivered", signed(11, 12, None, delivered())),
+        ("signed: answered, goes on", signed(11, 12, None, answered)),
+        ("signed: lost, answered", signed(11, 12, None, lost_and_answered)),
+        ("signed: lost, then stop", signed(11, 12, None, lost_and_stopped)),
         ("signed: nothing known", signed(11, 12, None, Vec::new())),
     ];
     if !v.nonces.is_empty() {
-        let delivered = || vec![text(sms, TextReport::Delivered)];
-        events.extend([
-            ("signed: repeated", signed(NONCE, WORDS, Some(SECOND_NONCE), delivered())),
+        callbacks.extend([
+            ("signed: repeated", signed(NONCE, CONTENT, Some(V2_NONCE), delivered())),
             ("signed: replayed", signed(NONCE, 12, None, delivered())),
-            ("signed: second nonce alone", signed(SECOND_NONCE, WORDS, None, delivered())),
+            ("signed: second nonce alone", signed(V2_NONCE, CONTENT, None, delivered())),
             ("signed: first as second", signed(11, 12, Some(NONCE), delivered())),
         ]);
     }
-    events
+    callbacks
 }

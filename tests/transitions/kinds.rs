@@ -1,8 +1,10 @@
 //! The kinds that the table must show, each list with an exhaustive match: a new variant stops the build here.
 
 use phlo_2fa::escalation::{CallEnd, Reason};
-use phlo_2fa::verification::event::{Activity, CallReport, FailureClass, RefusalScope, TextReport, TriggerOutcome};
-use phlo_2fa::verification::{Answer, AttemptStatus, Channel, Effect, Event, Refusal, Status};
+use phlo_2fa::verification::{
+    Activity, Answer, AttemptStatus, CallReport, Channel, Effect, Event, FailureClass, Listener, Refusal, RefusalScope,
+    Speech, Status, TextReport, TriggerOutcome, TriggerReply, Via,
+};
 
 /// Makes the list of names and the match from the same lines, so that the list cannot lack a variant.
 macro_rules! kinds {
@@ -31,14 +33,14 @@ kinds! {
         Event::Activity(_) => Activity,
         Event::Triggered { .. } => Triggered,
         Event::HungUp { .. } => HungUp,
-        Event::CallGoesOn { .. } => CallGoesOn,
+        Event::CallContinues { .. } => CallContinues,
         Event::Identified { .. } => Identified,
         Event::Linked { .. } => Linked,
         Event::TextReported { .. } => TextReported,
         Event::TextRefused { .. } => TextRefused,
         Event::CallReported { .. } => CallReported,
-        Event::Signed { .. } => Signed,
-        Event::Lost => Lost,
+        Event::SignedCallback(_) => SignedCallback,
+        Event::FailedOver => FailedOver,
         Event::Tick => Tick,
     }
     CHANNELS, channel: Channel { Channel::Sms => Sms, Channel::Call => Call }
@@ -54,6 +56,14 @@ kinds! {
         TriggerOutcome::TimedOut { .. } => TimedOut,
         TriggerOutcome::Deferred { .. } => Deferred,
     }
+    REPLIES, reply: TriggerReply {
+        TriggerReply::Accepted { .. } => Accepted,
+        TriggerReply::Refused { .. } => Refused,
+        TriggerReply::NotNow { .. } => NotNow,
+        TriggerReply::Failed { .. } => Failed,
+        TriggerReply::Silent => Silent,
+    }
+    VIAS, via: Via { Via::Phlo => Phlo, Via::Api => Api }
     SCOPES, scope: RefusalScope {
         RefusalScope::Attempt => Attempt,
         RefusalScope::Account => Account,
@@ -83,6 +93,16 @@ kinds! {
         CallEnd::Rejected => Rejected,
         CallEnd::Machine => Machine,
         CallEnd::Failed => Failed,
+    }
+    LISTENERS, listener: Listener {
+        Listener::Machine => Machine,
+        Listener::Person => Person,
+        Listener::Unknown => Unknown,
+    }
+    SPEECHES, speech: Speech {
+        Speech::Code => Code,
+        Speech::KeyRequest => KeyRequest,
+        Speech::Goodbye => Goodbye,
     }
     STATUSES, status: Status {
         Status::Pending => Pending,
@@ -135,7 +155,7 @@ kinds! {
     }
     REFUSALS, refusal: Refusal {
         Refusal::Final(_) => Final,
-        Refusal::Lost => Lost,
+        Refusal::LostInFailover => LostInFailover,
         Refusal::CodeLength(_) => CodeLength,
         Refusal::CallInProgress => CallInProgress,
         Refusal::ResendCooldown { .. } => ResendCooldown,
@@ -147,9 +167,9 @@ kinds! {
 }
 
 /// Every kind that an event is made of.
-pub fn of_event(told: &Event) -> Vec<&'static str> {
-    let mut kinds = vec![event(told)];
-    match told {
+pub fn of_event(value: &Event) -> Vec<&'static str> {
+    let mut kinds = vec![event(value)];
+    match value {
         Event::AttemptRequested(of) | Event::Joined { channel: of, .. } => kinds.push(channel(of)),
         Event::Activity(kind) => kinds.push(activity(kind)),
         Event::Triggered { outcome: of, .. } => {
@@ -168,15 +188,15 @@ pub fn of_event(told: &Event) -> Vec<&'static str> {
                 kinds.push(call_end(end));
             }
         }
-        Event::Signed { told, .. } => kinds.extend(told.iter().flat_map(of_event)),
         Event::CodeSubmitted(_)
         | Event::Cancel
         | Event::HungUp { .. }
-        | Event::CallGoesOn { .. }
+        | Event::CallContinues { .. }
         | Event::Identified { .. }
         | Event::Linked { .. }
         | Event::TextRefused { .. }
-        | Event::Lost
+        | Event::SignedCallback(_)
+        | Event::FailedOver
         | Event::Tick => {}
     }
     kinds

@@ -2,13 +2,13 @@
 
 use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::guard::{QuietHours, Scope};
-use phlo_2fa::verification::event::{
-    Activity, CallReport, Facts, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
+use phlo_2fa::route_model::Insight;
+use phlo_2fa::verification::{
+    Activity, Barred, CallReport, Channel, Event, FailureClass, Mode, ProviderId, RefusalScope, ReportFacts, Rules,
+    TextReport, TriggerOutcome, Via,
 };
-use phlo_2fa::verification::rules::Barred;
-use phlo_2fa::verification::{Channel, Event, Mode, Rules, Via};
 
-use crate::events::{NONCE, SECOND_NONCE, WORDS};
+use crate::events::{CONTENT, NONCE, V2_NONCE};
 use crate::story::*;
 
 /// A story so far, and the second at which the event comes.
@@ -35,16 +35,24 @@ pub fn situations(rules: &Rules) -> Vec<Situation> {
 type Told = (&'static str, Story, u64);
 type Events<'a> = &'a [(u64, Event)];
 
-/// Tells a story from its start.
+/// Tells a story from its start, on a route of which nothing is known.
 fn tell(rules: &Rules, mode: Mode, policy: &str, events: Events) -> Story {
-    let mut story = Story::with(rules.clone(), |request| {
+    tell_on(&Insight::default(), rules, mode, policy, events)
+}
+
+fn tell_on(route: &Insight, rules: &Rules, mode: Mode, policy: &str, events: Events) -> Story {
+    let mut story = Story::on_route(route.clone(), rules.clone(), |request| {
         request.mode = mode;
         request.policy = Some(policy.parse().unwrap());
     });
+    go_on(&mut story, events);
+    story
+}
+
+fn go_on(story: &mut Story, events: Events) {
     for (second, event) in events {
         story.at(*second, event.clone());
     }
-    story
 }
 
 fn report(second: u64, report: TextReport) -> (u64, Event) {
@@ -112,10 +120,10 @@ fn by_timer(rules: &Rules) -> Vec<Told> {
                 called(&[(
                     8,
                     Event::CallReported {
-                        attempt: 1,
+                        attempt: index(1),
                         report: CallReport::Ringing,
                         provider_id,
-                        facts: Facts::default(),
+                        facts: ReportFacts::default(),
                     },
                 )])
             },
@@ -126,10 +134,10 @@ fn by_timer(rules: &Rules) -> Vec<Told> {
             {
                 let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
                 let ringing = Event::CallReported {
-                    attempt: 1,
+                    attempt: index(1),
                     report: CallReport::Ringing,
                     provider_id,
-                    facts: Facts::default(),
+                    facts: ReportFacts::default(),
                 };
                 called(&[(8, ringing), (9, submit(RIGHT))])
             },
@@ -148,10 +156,10 @@ fn by_timer(rules: &Rules) -> Vec<Told> {
             {
                 let id = Some(ProviderId { uuid: "u".to_owned(), is_linked: false });
                 let queued = TextReport::Queued;
-                let facts = Facts::default();
+                let facts = ReportFacts::default();
                 auto(&[
                     (1, accepted(0)),
-                    (2, Event::TextReported { attempt: 0, report: queued, provider_id: id, facts }),
+                    (2, Event::TextReported { attempt: index(0), report: queued, provider_id: id, facts }),
                 ])
             },
             3,
@@ -220,7 +228,7 @@ fn by_timer(rules: &Rules) -> Vec<Told> {
         ("verified, text sent", auto(&[&sent[..], &[(9, submit(RIGHT))]].concat()), 20),
         ("verified, call triggering", auto(&[&lost[..], &[(6, submit(RIGHT))]].concat()), 20),
         ("expired", auto(&[&sent[..2], &[(300, Event::Tick)]].concat()), 310),
-        ("expired, lost in a fail-over", auto(&[&sent[..2], &[(20, Event::Lost)]].concat()), 30),
+        ("expired, lost in a fail-over", auto(&[&sent[..2], &[(20, Event::FailedOver)]].concat()), 30),
         ("canceled", auto(&[&sent[..2], &[(20, Event::Cancel)]].concat()), 30),
         ("max_checks_reached", auto(&[&sent[..2], &five[..]].concat()), 30),
         ("undeliverable, class S", auto(&[&sent[..2], &[(5, failed(0, "450", Stop))]].concat()), 30),
@@ -230,18 +238,17 @@ fn by_timer(rules: &Rules) -> Vec<Told> {
 
 /// The adaptive policy, with what it has learned of a route.
 fn adaptive(rules: &Rules) -> Vec<Told> {
-    let usual = Rules { insight: USUAL_ROUTE.clone(), ..rules.clone() };
-    let bad = Rules { insight: BAD_ROUTE.clone(), ..rules.clone() };
-    let auto = |events: Events| tell(&usual, Mode::Auto, "adaptive", events);
+    let usual = |policy: &str, events: Events| tell_on(&USUAL_ROUTE, rules, Mode::Auto, policy, events);
+    let auto = |events: Events| usual("adaptive", events);
     let (sent, delivered, lost) = (sent(), delivered(), lost());
     let planned = |story: &Story| story.next().unwrap().0 / 1000;
-    let looks = |story: &Story| ms_after_start(story.v.watch_at.unwrap()) / 1000;
+    let looks = |story: &Story| ms_after_start(story.v.pending().unwrap().observe_at.unwrap()) / 1000;
     let typing = |second| (second, Event::Activity(Activity::Typing));
     let at_plan = planned(&auto(&sent));
     let after_report = planned(&auto(&delivered));
     let called =
         |rest: Events| auto(&[&sent[..], &[(at_plan, Event::Tick), (at_plan + 1, accepted(1))], rest].concat());
-    let early = |events: Events| tell(&bad, Mode::Auto, "adaptive", events);
+    let early = |events: Events| tell_on(&BAD_ROUTE, rules, Mode::Auto, "adaptive", events);
     let resent = auto(&and(&sent, &[(31, Event::AttemptRequested(Channel::Sms))]));
     vec![
         ("adaptive, text triggering", auto(&[]), 2),
@@ -256,8 +263,8 @@ fn adaptive(rules: &Rules) -> Vec<Told> {
         ("adaptive, call answered", called(&[(at_plan + 5, call(1, CallReport::Answered))]), at_plan + 8),
         ("adaptive, call busy, waiting for its repeat", called(&[(at_plan + 5, ended(1, CallEnd::Busy))]), at_plan + 8),
         ("adaptive, text requested again", resent, 33),
-        ("adaptive:eager, text sent", tell(&usual, Mode::Auto, "adaptive:eager", &sent), 5),
-        ("adaptive:thrifty, text sent", tell(&usual, Mode::Auto, "adaptive:thrifty", &sent), 5),
+        ("adaptive:eager, text sent", usual("adaptive:eager", &sent), 5),
+        ("adaptive:thrifty, text sent", usual("adaptive:thrifty", &sent), 5),
         ("adaptive, bad route, text sent", early(&sent), 5),
         ("adaptive, bad route, at the planned time", early(&sent), planned(&early(&sent))),
         ("adaptive, verified", auto(&and(&delivered, &[(12, submit(RIGHT))])), 20),
@@ -273,8 +280,7 @@ fn quiet(rules: &Rules) -> Vec<Told> {
     let requested = [(4, Event::AttemptRequested(Channel::Call)), (5, accepted(1)), (9, ended(1, CallEnd::Busy))];
     let later = quiet("00:01-00:02");
     let silent = and(&lost, &[(6, accepted(1))]);
-    let learned_minute = Rules { insight: USUAL_ROUTE.clone(), ..minute.clone() };
-    let planned = tell(&learned_minute, Mode::Auto, "adaptive", &sent);
+    let planned = tell_on(&USUAL_ROUTE, &minute, Mode::Auto, "adaptive", &sent);
     let escalated = [(60, Event::Tick), (61, accepted(1)), (65, ended(1, CallEnd::Busy))];
     vec![
         ("quiet until 60 s, text sent", auto(&sent), 10),
@@ -297,7 +303,7 @@ fn quiet(rules: &Rules) -> Vec<Told> {
         (
             "quiet until 60 s, adaptive, at its planned time",
             planned.clone(),
-            ms_after_start(planned.v.worked_out.unwrap().at) / 1000,
+            ms_after_start(planned.v.pending().unwrap().planned.unwrap().at) / 1000,
         ),
     ]
 }
@@ -306,14 +312,14 @@ fn quiet(rules: &Rules) -> Vec<Told> {
 fn barred(rules: &Rules) -> Vec<Told> {
     let retry_after = std::time::Duration::from_secs(90);
     let bar = |mut story: Story, channel| {
-        story.rules.barred = vec![Barred { channel, scope: Scope::Number, retry_after }];
+        story.barred = vec![Barred { channel, scope: Scope::Number, retry_after }];
         story
     };
     let auto = |events: Events| tell(rules, Mode::Auto, "fixed+fail:45", events);
     let (sent, delivered, lost) = (sent(), delivered(), lost());
     let busy = [(6, accepted(1)), (9, ended(1, CallEnd::Busy))];
     let mut was_barred = bar(auto(&sent), Channel::Call);
-    was_barred.at(45, Event::Tick).rules.barred.clear();
+    was_barred.at(45, Event::Tick).barred.clear();
     vec![
         ("calls barred, text sent", bar(auto(&sent), Channel::Call), 10),
         ("calls barred, at the timer", bar(auto(&sent), Channel::Call), 45),
@@ -344,18 +350,21 @@ fn confirmed(rules: &Rules) -> Vec<Told> {
     ]
 }
 
-/// Verifications that have taken a signed callback.
+/// Verifications to which a signed callback was applied.
 fn signed_before(rules: &Rules) -> Vec<Told> {
-    let auto = |events: Events| tell(rules, Mode::Auto, "fixed+fail:45", events);
-    let sent = signed(NONCE, WORDS, Some(SECOND_NONCE), vec![text(0, TextReport::Sent)]);
-    let sent = [(1, accepted(0)), (3, sent)];
+    let reported = |events: Events| {
+        let report = signed(NONCE, CONTENT, Some(V2_NONCE), vec![text(0, TextReport::Sent)]);
+        let mut story = tell(rules, Mode::Auto, "fixed+fail:45", &[(1, accepted(0))]);
+        go_on(story.at(3, report), events);
+        story
+    };
     let ringing =
         [(5, undelivered(0, "30", FailureClass::Permanent)), (6, accepted(1)), (8, call(1, CallReport::Ringing))];
     vec![
-        ("signed report taken, text sent", auto(&sent), 10),
-        ("signed report taken, at the timer", auto(&sent), 45),
-        ("signed report taken, call ringing", auto(&and(&sent, &ringing)), 9),
-        ("signed report taken, at the expiry", auto(&and(&sent, &[(44, Event::Activity(Activity::Received))])), 300),
-        ("signed report taken, verified", auto(&and(&sent, &[(9, submit(RIGHT))])), 20),
+        ("signed report taken, text sent", reported(&[]), 10),
+        ("signed report taken, at the timer", reported(&[]), 45),
+        ("signed report taken, call ringing", reported(&ringing), 9),
+        ("signed report taken, at the expiry", reported(&[(44, Event::Activity(Activity::Received))]), 300),
+        ("signed report taken, verified", reported(&[(9, submit(RIGHT))]), 20),
     ]
 }

@@ -113,7 +113,7 @@ fn redis_may_be_a_server_a_cluster_behind_sentinel_or_embedded() {
 fn the_adaptive_policy_has_presets_and_costs_can_be_set() {
     let config = serve(&[("ESCALATION", "adaptive:eager"), ("COST_WAIT", "0.002"), ("COST_CALL", "0.03")]).unwrap();
     assert_eq!(config.escalation.to_string(), "adaptive:eager");
-    let costs = config.worth.costs(crate::route_model::CostPreset::Balanced);
+    let costs = config.cost_overrides.costs(crate::route_model::CostPreset::Balanced);
     assert_eq!((costs.call, costs.wait, costs.lost), (Some(30_000.0), 2.0, 500_000.0));
     assert_eq!(serve(&[("ESCALATION", "never")]).unwrap().escalation, Policy::Never);
 }

@@ -7,9 +7,10 @@ use crate::guard::Guesses;
 use crate::learner::write::WRITE_INTERVAL;
 use crate::phone::PhoneNumber;
 use crate::time::Timestamp;
-use crate::verification::event::{Facts, TextReport};
-use crate::verification::state::Details;
-use crate::verification::{Code, Decision, Event, Mode, Request, Rules, VerificationId, decide, open};
+use crate::verification::{
+    AttemptIndex, Code, Context, Decision, Details, Event, Mode, ReportFacts, Request, Rules, TextReport, Verification,
+    VerificationId, decide, open,
+};
 
 /// The code of every verification.
 pub(super) const CODE: &str = "042917";
@@ -56,7 +57,8 @@ impl Replica {
             guesses: Guesses::default(),
             details: Details::default(),
         };
-        let Decision { after, lessons, .. } = open(request, &Rules { insight, ..Rules::default() }, self.timestamp(n));
+        let context = Context { now: self.timestamp(n), insight: &insight, barred: &[] };
+        let Decision { after, lessons, .. } = open(request, &Rules::default(), &context);
         self.learner.learn_at(None, &after, &lessons, self.now);
         after
     }
@@ -65,10 +67,11 @@ impl Replica {
         let carrier = event.carrier().or(before.carrier());
         let insight = self.learner.insight(before.to.country(), carrier).await;
         let now = before.created_at + Duration::from_secs(6);
-        let Decision { after, lessons, .. } = decide(&before, event, &Rules { insight, ..Rules::default() }, now);
+        let context = Context { now, insight: &insight, barred: &[] };
+        let Decision { after, lessons, .. } = decide(&before, std::slice::from_ref(event), &Rules::default(), &context);
         self.learner.learn_at(Some(&before), &after, &lessons, self.now);
         self.learner.note_facts_at(&before, &after, self.now);
-        self.ended += usize::from(after.status.is_final());
+        self.ended += usize::from(after.is_final());
         after
     }
 
@@ -96,6 +99,6 @@ pub(super) fn delivered() -> Event {
 }
 
 pub(super) fn delivered_on(route: u32) -> Event {
-    let facts = Facts { carrier: Carrier::from_code(route), cost_u: None };
-    Event::TextReported { attempt: 0, report: TextReport::Delivered, provider_id: None, facts }
+    let facts = ReportFacts { carrier: Carrier::from_code(route), cost_u: None };
+    Event::TextReported { attempt: AttemptIndex::FIRST, report: TextReport::Delivered, provider_id: None, facts }
 }

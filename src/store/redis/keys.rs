@@ -21,7 +21,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::keyring::NumberKey;
-use crate::verification::{AttemptRef, VerificationId};
+use crate::verification::{AttemptIndex, AttemptRef, VerificationId};
 
 /// All shards: one for each value of a byte.
 pub(super) const SHARDS: std::ops::RangeInclusive<u8> = 0..=255;
@@ -92,13 +92,13 @@ pub(super) fn id(shard: u8, member: &str) -> Option<VerificationId> {
 
 /// The value of a link.
 pub(super) fn attempt(to: AttemptRef) -> String {
-    format!("{}:{}", to.id, to.attempt)
+    format!("{}:{}", to.id, to.attempt.get())
 }
 
 /// The reverse of [`attempt`].
 pub(super) fn parse_attempt(text: &str) -> Option<AttemptRef> {
     let (id, attempt) = text.split_once(':')?;
-    Some(AttemptRef { id: id.parse().ok()?, attempt: attempt.parse().ok()? })
+    Some(AttemptRef { id: id.parse().ok()?, attempt: AttemptIndex::new(attempt.parse().ok()?) })
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
         let id = VerificationId::new(0xff, u128::MAX - 1);
         assert_eq!(super::id(0xff, &member(id)), Some(id));
         assert_eq!(super::id(0xff, "+1"), None);
-        let to = AttemptRef { id, attempt: 3 };
+        let to = AttemptRef { id, attempt: AttemptIndex::new(3) };
         assert_eq!(parse_attempt(&attempt(to)), Some(to));
     }
 }

@@ -5,20 +5,20 @@ use std::time::Duration;
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::store::{AttemptRef, Commit, Increment, IncrementOutcome, NonceClaim, PendingReport, Records, Store};
-use phlo_2fa::verification::event::{Facts, TextReport};
 
 use crate::connect;
 use crate::drafts::*;
 use crate::redis_server::RedisServer;
+use phlo_2fa::verification::{ReportFacts, TextReport};
 
 /// Calls every method that writes, once or more.
 pub(crate) async fn call_every_writer(store: &dyn Store, first: &Commit) {
-    let to = AttemptRef { id: first.id, attempt: 0 };
+    let to = AttemptRef { id: first.id, attempt: phlo_2fa::verification::AttemptIndex::FIRST };
     commit(store, first).await;
     commit(store, &after(first, b"second")).await;
     store.claim_due(at(1000), LONG, 10).await.unwrap();
     store.link("6ba7b810-9dad-11d1-80b4-00c04fd430c8", to, LONG).await.unwrap();
-    let report = PendingReport::Text(TextReport::Sent, Facts::default());
+    let report = PendingReport::Text(TextReport::Sent, ReportFacts::default());
     store.find_or_keep("00112233-9dad-11d1-80b4-00c04fd430c8", &report).await.unwrap();
     let nonce = NonceClaim { name: "n:0123456789abcdef".to_owned(), content_hash: [7; 8] };
     store.claim_then_find_or_keep(&nonce, "00112233-9dad-11d1-80b4-00c04fd430c8", &report).await.unwrap();

@@ -8,16 +8,16 @@ use phlo_2fa::store::{
     AttemptRef, Commit, CommitMode, CommitOutcome, Links, OutageCause, PendingReport, Records, ServerRefusal, Store,
     StoreError, Values,
 };
-use phlo_2fa::verification::event::{Facts, TextReport};
 
 use crate::connect;
 use crate::drafts::*;
 use crate::redis_server::RedisServer;
+use phlo_2fa::verification::{ReportFacts, TextReport};
 
 /// Calls the methods and expects each to fail.
 async fn assert_that_every_method_is_unavailable(store: &Redis, server: &RedisServer) {
     let draft = draft();
-    let to = AttemptRef { id: draft.id, attempt: 0 };
+    let to = AttemptRef { id: draft.id, attempt: phlo_2fa::verification::AttemptIndex::FIRST };
     let errors = [
         ("now", store.now().await.err()),
         ("load", store.load(draft.id).await.err()),
@@ -29,7 +29,7 @@ async fn assert_that_every_method_is_unavailable(store: &Redis, server: &RedisSe
         ("link", store.link("uuid", to, LONG).await.err()),
         (
             "find_or_keep",
-            store.find_or_keep("uuid", &PendingReport::Text(TextReport::Sent, Facts::default())).await.err(),
+            store.find_or_keep("uuid", &PendingReport::Text(TextReport::Sent, ReportFacts::default())).await.err(),
         ),
         ("forget_pending", store.forget_pending("uuid").await.err()),
         ("values", store.values(&["name".to_owned()]).await.err()),
