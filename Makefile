@@ -18,7 +18,7 @@ check: test ## the checks of CI before it builds the image (.ci/run)
 
 goals: ## results of the adaptive policy on the training trace, next to its requirements and targets
 	@scripts/need cc
-	cargo test --locked --quiet --test goals -- --nocapture
+	cargo test --locked --quiet --test replay goals:: -- --nocapture
 
 bench: ## benchmarks of a decision, an event, a statistics node and a replay
 	@scripts/need cc

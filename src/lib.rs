@@ -27,7 +27,7 @@
 //! * Codes and numbers are sealed at rest and masked wherever they could be printed.
 //!
 //! Imports point one way: `time phone keyring` · `escalation guard` · `verification` · `store plivo` · `engine` ·
-//! `http sandbox replay` · `app doctor export` · `main`; `tests/tidy.rs` has the few that stand between them and holds all of them to it.
+//! `http sandbox replay` · `app doctor export` · `main`; `tests/core/tidy` has the few that stand between them and holds all of them to it.
 
 pub mod app;
 pub mod config;

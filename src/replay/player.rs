@@ -1,6 +1,6 @@
 //! The interface between a replay and a policy: a [`Player`] is given each event and answers with a request.
 //!
-//! The live service asks its policy after every event, and so does a replay; `tests/live.rs` drives both through this
+//! The live service asks its policy after every event, and so does a replay; `tests/replay/live.rs` drives both through this
 //! trait. No clock is read here: each event brings its time.
 
 use strum::IntoStaticStr;

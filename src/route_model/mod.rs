@@ -3,7 +3,7 @@
 //! A caller needs four functions. [`begin`] starts to observe a text, [`see`] teaches an observation, [`ask`] returns
 //! the adaptive policy's advice, and [`called`] records the call. The service goes through them from
 //! `verification::decide` and a replay from its player, so both learn the same lessons and place the same calls;
-//! `tests/live.rs` compares them. Every other event (a text handed to the carrier, Plivo's answers, other timers)
+//! `tests/replay/live.rs` compares them. Every other event (a text handed to the carrier, Plivo's answers, other timers)
 //! neither teaches nor changes the advice.
 //!
 //! This module is pure: it has no clock, no randomness and no store. The learner shares what is learned.

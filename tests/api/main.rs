@@ -1,5 +1,5 @@
-//! The API as clients see it. Most files mirror routes.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+//! The service as its clients and Plivo see it. Most files mirror routes.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "these are tests")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -10,6 +10,7 @@ mod callbacks;
 mod checks;
 mod direct;
 mod edges;
+mod engine;
 mod erasures;
 mod failover;
 mod foreign;
@@ -23,9 +24,11 @@ mod lost;
 mod nonces;
 mod ops;
 mod outage;
+mod phlo;
 mod problems;
 mod retention;
 mod rotation;
+mod sandbox;
 mod silent;
 mod sockets;
 mod stream;

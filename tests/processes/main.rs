@@ -12,6 +12,7 @@ mod once;
 mod outage;
 mod redis;
 mod rotation;
+mod sdk;
 mod stop;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,6 +1,6 @@
 """Plivo's own SDK for Python drives the local Plivo as it would drive the real one.
 
-tests/sdk.rs starts this script. It prints its receiver's URL, and reads the URLs of two local Plivos: a quick one, and
+tests/processes/sdk.rs starts this script. It prints its receiver's URL, and reads the URLs of two local Plivos: a quick one, and
 a slow one where a phone rings for ten seconds and runs are terse. The SDK is unmodified: only the module constants
 that hold its base URLs are set.
 """

@@ -2,7 +2,6 @@
 //!
 //! `make goals` prints the table and fails when a must is missed. The trace is synthetic: a miss says only that the policy
 //! has become worse on it.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints a table for people")]
 
 use std::io::Read;
 use std::path::Path;

@@ -4,8 +4,6 @@
 //! hidden. `tests/sdk/drive.py` is the test. This file starts its two local Plivos, a quick and a slow one, and the
 //! Python that `scripts/sdk` sets up. Without Python or SDK the test passes and `scripts/sdk` says so.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

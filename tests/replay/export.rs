@@ -1,8 +1,4 @@
 //! `export`: a service's verifications as a trace, and what a replay makes of them.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-#[path = "support/mod.rs"]
-mod support;
 
 use std::fmt::Write;
 use std::io::Read;
@@ -10,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{Setup, TestApp};
 use flate2::read::GzDecoder;
 use phlo_2fa::export::{COLUMNS, ExportOptions, export};
 use phlo_2fa::keyring::Keyring;
@@ -23,7 +20,6 @@ use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Memory, Records, Store,
 use phlo_2fa::verification::{Code, Context, Details, Event, Mode, Request, Rules, VerificationId, decide, open};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
-use support::{Setup, TestApp};
 
 // ---- a trace as a service would have exported it, replayed
 

@@ -12,12 +12,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
-use crate::any::{Step, call_report, report, steps, story, text_report};
+use super::any::{Step, call_report, report, steps, story, text_report};
 use crate::story::{self, *};
 
 /// Seeds of cases that failed once; they run first. A new failure is written here, to be committed with its fix.
 const FAILURES: FileFailurePersistence =
-    FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lifecycle/properties.regressions"));
+    FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/core/lifecycle/properties.regressions"));
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: Some(Box::new(FAILURES)), ..ProptestConfig::default() })]

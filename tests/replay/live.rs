@@ -2,10 +2,6 @@
 //!
 //! Both get the same events of the same verifications. They call at the same moments and learn the same statistics of
 //! every route, to the last bit. The service gets its events through the engine, and its own timers wake it.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-#[path = "support/mod.rs"]
-mod support;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
@@ -13,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{Setup, TestApp};
 use flate2::read::GzDecoder;
 use phlo_2fa::engine::{Creation, Target};
 use phlo_2fa::escalation::CallEnd;
@@ -27,7 +24,6 @@ use phlo_2fa::verification::{
     AttemptIndex, CallReport, Channel, Code, Details, Event, FailureClass, Mode, ReportFacts, TextReport, Verification,
     VerificationId,
 };
-use support::{Setup, TestApp};
 
 const CODE: &str = "8675309";
 /// The price of a call before any was billed, in the service and in the rows.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 #[test]
 fn every_signature_vector_verifies_as_the_file_says() {
     let file: VectorFile =
-        serde_json::from_str(include_str!("data/signatures.json")).expect("the vectors have the expected shape");
+        serde_json::from_str(include_str!("../data/signatures.json")).expect("the vectors have the expected shape");
     assert!(!file.vectors.is_empty());
     for v in &file.vectors {
         let params = v.pairs();

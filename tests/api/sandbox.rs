@@ -2,16 +2,12 @@
 //!
 //! Each scenario runs on the embedded store and on a real Redis, through a PHLO and through the Message and Call APIs.
 //! The service's clock stands still until a test advances it.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-#[path = "support/mod.rs"]
-mod support;
 
 use std::time::Duration;
 
+use crate::support::redis_server::RedisServer;
+use crate::support::{Answer, Setup, TestApp};
 use serde_json::{Value, json};
-use support::redis_server::RedisServer;
-use support::{Answer, Setup, TestApp};
 
 /// Defines a test of each scenario on both stores, and one without a PHLO unless it is `phlo_only`.
 macro_rules! scenarios {

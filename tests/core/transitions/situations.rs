@@ -8,7 +8,7 @@ use phlo_2fa::verification::{
     TextReport, TriggerOutcome, Via,
 };
 
-use crate::events::{CONTENT, NONCE, V2_NONCE};
+use super::events::{CONTENT, NONCE, V2_NONCE};
 use crate::story::*;
 
 /// A story so far, and the second at which the event comes.

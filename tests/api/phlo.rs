@@ -1,23 +1,19 @@
 //! The flow in `phlo/` and the service read each other's messages, in both directions.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-#[path = "support/mod.rs"]
-mod support;
 
 use std::collections::BTreeSet;
 
+use crate::support::{TestApp, client};
 use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::plivo::callback::{Params, PhloCallback, PhloEvent};
 use phlo_2fa::plivo::phlo::RunRequest;
 use phlo_2fa::verification::CallReport;
 use serde_json::{Map, Value, json};
-use support::{TestApp, client};
 
 /// The payload keys of Plivo's own 2FA demos.
 const DEMO_KEYS: [&str; 4] = ["from", "to", "otp", "mode"];
 
 fn flow() -> Value {
-    serde_json::from_str(include_str!("../phlo/two_factor.json")).unwrap()
+    serde_json::from_str(include_str!("../../phlo/two_factor.json")).unwrap()
 }
 
 fn nodes<'a>(flow: &'a Value, kind: &str) -> Vec<&'a Value> {

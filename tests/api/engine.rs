@@ -1,13 +1,10 @@
 //! The engine between a decision and its effects: a client that disconnects meanwhile loses nothing.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "these are tests")]
-
-#[path = "support/mod.rs"]
-mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::{Setup, TestApp};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use phlo_2fa::engine::{Creation, Target};
@@ -24,7 +21,6 @@ use phlo_2fa::verification::{
     AttemptIndex, AttemptRef, CallReport, Channel, Code, Context, Details, Effect, Event, Mode, ReportFacts, Request,
     Rules, TextReport, TriggerOutcome, Verification, VerificationId, decide, open,
 };
-use support::{Setup, TestApp};
 use tokio::sync::{Notify, Semaphore};
 
 /// The embedded store, whose answer to a commit can be held back, and which counts.
@@ -212,7 +208,7 @@ async fn concurrent_changes_of_one_verification_cause_few_conflicts() {
     let app = TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
     let created = app.create("0100").await;
     app.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
-    let wrong = support::wrong(&app.texted_code("0100").await);
+    let wrong = crate::support::wrong(&app.texted_code("0100").await);
     let answers = join_all((0..50).map(|_| app.check(created.id(), &wrong)));
     let incorrect = answers.await.iter().filter(|answer| answer.body["result"] == "incorrect").count();
     assert_eq!(incorrect, 5);

@@ -5,22 +5,13 @@
 //! - every listener on a call, and the speech that it hears.
 //!
 //! A changed line is changed behaviour. An owed effect stands there as in flight (`owes 0`) or with the time of its
-//! retry (`owes 0@5`). `BLESS=1 cargo test --test transitions` writes the table: read the difference before you commit.
+//! retry (`owes 0@5`). `BLESS=1 cargo test --test core transitions` writes the table: read the difference before you commit.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot be told fails the test")]
-
-#[path = "transitions/events.rs"]
 mod events;
-#[path = "transitions/kinds.rs"]
 mod kinds;
-#[path = "transitions/replies.rs"]
 mod replies;
-#[path = "transitions/situations.rs"]
 mod situations;
-#[path = "transitions/speech.rs"]
 mod speech;
-#[path = "support/story.rs"]
-mod story;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -31,9 +22,9 @@ use phlo_2fa::route_model::Lesson;
 use phlo_2fa::verification::timeline::Note;
 use phlo_2fa::verification::{Answer, Attempt, Effect, FailureClass, Refusal, Rules, Verification, outcome_of};
 
+use crate::story::*;
 use events::events;
 use situations::{Situation, situations};
-use story::*;
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/transitions.txt");
 

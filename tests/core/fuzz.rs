@@ -1,7 +1,6 @@
 //! Runs the targets of `fuzz/` without a fuzzer, on random bytes and on damaged valid input.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
-#[path = "../fuzz/src/lib.rs"]
+#[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
 use phlo_2fa::escalation::Policy;

@@ -9,7 +9,7 @@ use phlo_2fa::verification::{
 };
 use strum::VariantArray;
 
-use crate::state;
+use super::state;
 use crate::story::*;
 
 /// Whether Plivo took the listener for a machine, whether a key was pressed, and whether one is asked for.
