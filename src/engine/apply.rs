@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key_lock::StoreFailed;
-use super::outbox::Performance;
+use super::performance::Performance;
 use super::reserve::Reservations;
 use super::{COMMIT_TRIES, Engine, EngineError};
 use crate::guard::{Scope, guesses};

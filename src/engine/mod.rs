@@ -10,6 +10,7 @@ mod create;
 mod erase;
 mod key_lock;
 mod outbox;
+mod performance;
 mod read;
 mod report;
 mod reserve;
@@ -27,7 +28,7 @@ pub use apply::{Applied, Target};
 pub use clock::Clock;
 pub use create::{Created, Creation};
 pub use erase::Erasures;
-pub use outbox::Performance;
+pub use performance::Performance;
 pub use read::Page;
 pub use report::Reported;
 

@@ -9,10 +9,10 @@ use backon::{ExponentialBuilder, Retryable};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use rand::RngExt;
-use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
 use super::apply::Change;
+use super::performance::Performance;
 use super::{Engine, EngineError};
 use crate::plivo::{Reply, Trigger, Triggered};
 use crate::store::StoreError;
@@ -25,29 +25,13 @@ use crate::verification::{
 /// The pauses between tries to commit an outcome.
 const COMMIT_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
-/// Effects under way, and the state after each.
-pub struct Performance(watch::Receiver<Progress>);
-
-struct Progress {
-    latest: Verification,
-    is_done: bool,
-}
-
-impl Performance {
-    /// Waits up to `limit` until no effect is under way, and returns the state as it is then.
-    pub async fn settled(mut self, limit: Duration) -> Verification {
-        let _ = tokio::time::timeout(limit, self.0.wait_for(|progress| progress.is_done)).await;
-        self.0.borrow().latest.clone()
-    }
-}
-
 impl Engine {
     /// Starts to perform the effects of a committed decision.
     pub(super) fn perform(&self, after: &Verification, effects: Vec<Effect>) -> Option<Performance> {
         if effects.is_empty() {
             return None;
         }
-        let (progress, performance) = watch::channel(Progress { latest: after.clone(), is_done: false });
+        let (progress, performance) = Performance::begin(after.clone());
         let (engine, after) = (self.clone(), after.clone());
         self.spawn_detached(async move {
             // Concurrently: a text for which Plivo takes long delays no call.
@@ -59,12 +43,12 @@ impl Engine {
             while let Some(done) = under_way.next().await {
                 if let Some((after, effects)) = done {
                     under_way.extend(start(&after, effects));
-                    progress.send_modify(|progress| progress.latest = after);
+                    progress.update(after);
                 }
             }
-            progress.send_modify(|progress| progress.is_done = true);
+            progress.finish();
         });
-        Some(Performance(performance))
+        Some(performance)
     }
 
     /// Performs one effect and commits its outcome. `None` if there is no outcome, or if it could not be committed.

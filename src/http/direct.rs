@@ -12,7 +12,7 @@ use super::error::{ApiError, Problem};
 use super::state::Shared;
 use crate::engine::{Applied, Reported, Target};
 use crate::plivo::callback::{AnswerCallback, CallCallback, TextCallback};
-use crate::verification::{AttemptRef, CallbackNonce, Event, Listener, ProviderId, Speech, VerificationId, speech};
+use crate::verification::{AttemptRef, CallSpeech, CallbackNonce, Event, Listener, ProviderId, VerificationId, speech};
 
 /// Takes the status callbacks of a text.
 #[utoipa::path(post, path = "/plivo/message/{ref}", tag = "callbacks", params(("ref" = String, Path)),
@@ -60,9 +60,9 @@ pub async fn answer(shared: Data<Shared>, callback: Callback) -> CallbackResult 
     let xml = match applied {
         None => plivo.goodbye(None),
         Some(Applied { verification: v, answer, .. }) => match speech(&v, to.attempt, listener, answer) {
-            Speech::Code => plivo.spoken_code(&v, to),
-            Speech::KeyRequest => plivo.key_press_prompt(&v, to),
-            Speech::Goodbye => plivo.goodbye(Some(&v)),
+            CallSpeech::Code => plivo.spoken_code(&v, to),
+            CallSpeech::KeyRequest => plivo.key_press_prompt(&v, to),
+            CallSpeech::Goodbye => plivo.goodbye(Some(&v)),
         },
     };
     Ok(HttpResponse::Ok().content_type("application/xml; charset=utf-8").body(xml))

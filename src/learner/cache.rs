@@ -2,6 +2,7 @@
 //!
 //! Also the names of statistics in the store.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::phone::Country;
@@ -14,7 +15,7 @@ const PENDING_MAX: usize = 2_000;
 #[derive(Default)]
 pub(super) struct CachedStats {
     /// What the store had when it was last read, with all lessons of this process applied.
-    pub(super) stats: Option<RouteStats>,
+    pub(super) stats: Option<Arc<RouteStats>>,
     pub(super) read_at: Option<Instant>,
     /// Lessons to write.
     pub(super) pending: Vec<Lesson>,
@@ -31,7 +32,8 @@ pub(super) struct CachedStats {
 impl CachedStats {
     /// Applies lessons to the copy and queues them to be written.
     pub(super) fn learn(&mut self, key: Key, lessons: &[Lesson], now: Instant) {
-        let stats = self.stats.get_or_insert_with(|| RouteStats::new(key.level()));
+        let stats = self.stats.get_or_insert_with(|| Arc::new(RouteStats::new(key.level())));
+        let stats = Arc::make_mut(stats);
         lessons.iter().for_each(|lesson| stats.apply(*lesson));
         if !lessons.is_empty() {
             self.pending_since.get_or_insert(now);
@@ -44,7 +46,7 @@ impl CachedStats {
     pub(super) fn replace(&mut self, key: Key, stored: &[u8], now: Instant) {
         let mut stats = decode(key, Some(stored));
         self.apply_unwritten(&mut stats);
-        (self.stats, self.read_at) = (Some(stats), Some(now));
+        (self.stats, self.read_at) = (Some(Arc::new(stats)), Some(now));
     }
 
     /// Applies the lessons that the store does not have yet.

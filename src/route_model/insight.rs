@@ -3,6 +3,8 @@
 //! The learner takes the snapshot before a decision and hands it to the pure core. The core reads and teaches its own
 //! copy; the lessons travel back to the learner, so that nothing here is shared.
 
+use std::sync::Arc;
+
 use super::curves::{Key, Lesson};
 use super::estimates::Estimates;
 use super::stats::RouteStats;
@@ -22,9 +24,11 @@ pub trait RouteKnowledge {
 }
 
 /// The statistics of one route, its country and the world, and the price of a call there.
+///
+/// The statistics are shared with the learner's cache until the first lesson, so that taking a snapshot copies none.
 #[derive(Clone, Debug)]
 pub struct Insight {
-    stats: Vec<(Key, Option<RouteStats>)>,
+    stats: Vec<(Key, Option<Arc<RouteStats>>)>,
     /// Price of an answered call, in micro-dollars.
     pub call_price_u: u64,
 }
@@ -38,7 +42,7 @@ impl Default for Insight {
 
 impl Insight {
     /// Takes the statistics of [`keys`](Self::keys), in that order.
-    pub fn new(stats: Vec<(Key, Option<RouteStats>)>, call_price_u: u64) -> Self {
+    pub fn new(stats: Vec<(Key, Option<Arc<RouteStats>>)>, call_price_u: u64) -> Self {
         Self { stats, call_price_u }
     }
 
@@ -50,7 +54,7 @@ impl Insight {
     }
 
     pub(super) fn find(&self, is_wanted: impl Fn(&Key) -> bool) -> Option<&RouteStats> {
-        self.stats.iter().find(|(key, _)| is_wanted(key)).and_then(|(_, stats)| stats.as_ref())
+        self.stats.iter().find(|(key, _)| is_wanted(key)).and_then(|(_, stats)| stats.as_deref())
     }
 }
 
@@ -69,7 +73,8 @@ impl RouteKnowledge for Insight {
 
     fn learn(&mut self, lessons: &[Lesson]) {
         for (key, stats) in &mut self.stats {
-            let stats = stats.get_or_insert_with(|| RouteStats::new(key.level()));
+            let stats = stats.get_or_insert_with(|| Arc::new(RouteStats::new(key.level())));
+            let stats = Arc::make_mut(stats);
             lessons.iter().for_each(|lesson| stats.apply(*lesson));
         }
     }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use super::code::Code;
 use super::decision::{Answer, Decision, Refusal};
+use super::details::Details;
 use super::effect::{Effect, Owed};
 use super::event::Event;
 use super::id::{AttemptIndex, VerificationId};
 use super::rules::{Context, LIFETIME_MAX, Rules};
-use super::state::{Details, Ended, Ending, Pending, State, Verification};
+use super::state::{Ended, Ending, Pending, State, Verification};
 use super::timeline::{ENTRIES_MAX, Entry, Note};
 use super::words::{Mode, Status};
 use crate::escalation::Policy;

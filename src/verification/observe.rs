@@ -137,10 +137,11 @@ impl RouteKnowledge for Transition<'_> {
     }
 
     fn learn(&mut self, lessons: &[Lesson]) {
-        if !lessons.is_empty() {
+        // After the end no estimate is read any more, so the snapshot need not be copied for its lessons.
+        if !lessons.is_empty() && !self.v.is_final() {
             self.insight.to_mut().learn(lessons);
-            self.lessons.extend(lessons);
         }
+        self.lessons.extend(lessons);
     }
 }
 

@@ -33,7 +33,7 @@ pub enum Listener {
 
 /// What the call says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speech {
+pub enum CallSpeech {
     /// The code.
     Code,
     /// The request to press a key.
@@ -67,7 +67,7 @@ impl Listener {
 }
 
 /// Decides what a call says, after the request's event was applied with this answer.
-pub fn speech(v: &Verification, attempt: AttemptIndex, listener: Listener, answer: Answer) -> Speech {
+pub fn speech(v: &Verification, attempt: AttemptIndex, listener: Listener, answer: Answer) -> CallSpeech {
     let is_stale = match answer {
         Answer::Repeated { after } => after > REPEAT_MAX,
         // The request reuses a nonce, so it is not Plivo's.
@@ -76,12 +76,12 @@ pub fn speech(v: &Verification, attempt: AttemptIndex, listener: Listener, answe
     };
     let is_on = v.attempt(attempt).is_some_and(|a| is_on(a.status));
     if v.is_final() || !is_on || is_stale {
-        return Speech::Goodbye;
+        return CallSpeech::Goodbye;
     }
     match listener {
-        Listener::Person => Speech::Code,
-        Listener::Unknown => Speech::KeyRequest,
-        Listener::Machine => Speech::Goodbye,
+        Listener::Person => CallSpeech::Code,
+        Listener::Unknown => CallSpeech::KeyRequest,
+        Listener::Machine => CallSpeech::Goodbye,
     }
 }
 

@@ -1,11 +1,10 @@
 //! A verification as data. Nothing here changes anything; `due.rs` has the questions about what is planned.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::attempt::Attempt;
 use super::code::Code;
+use super::details::Details;
 use super::effect::Owed;
 use super::id::{AttemptIndex, VerificationId};
 use super::nonces::UsedNonces;
@@ -170,24 +169,6 @@ pub struct AdaptivePlan {
     pub reason: Reason,
     /// The figures.
     pub weighed: AdviceSummary,
-}
-
-/// What a creation may say besides number and channel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Details {
-    /// BCP 47 tag of the person's language.
-    pub locale: String,
-    /// The customer's own data, returned as it came.
-    pub metadata: BTreeMap<String, String>,
-    /// The person's address, as the customer saw it.
-    pub client_ip: Option<std::net::IpAddr>,
-    /// Android's SMS Retriever hash, the last line of the text.
-    pub app_hash: Option<String>,
-    /// The site for which a browser may fill in the code (WebOTP).
-    pub web_origin: Option<String>,
-    /// Whether the number is one of `TEST_NUMBERS`: nothing is ever sent to it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_test: bool,
 }
 
 impl Verification {

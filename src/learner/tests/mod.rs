@@ -121,7 +121,7 @@ async fn a_slow_read_does_not_replace_what_was_written_meanwhile() {
     let read = replica.learner.insight(first.to.country(), None);
     let (_, flushed) = tokio::join!(read, replica.learner.flush_at(true, flush_started));
     flushed.unwrap();
-    let known = replica.learner.state().cached[&Key::World].stats.as_ref().map(RouteStats::starts);
+    let known = replica.learner.state().cached[&Key::World].stats.as_deref().map(RouteStats::starts);
     assert!(known.is_some_and(|starts| starts > 1.5), "{known:?}");
 }
 

@@ -2,8 +2,8 @@
 
 use phlo_2fa::escalation::{CallEnd, Reason};
 use phlo_2fa::verification::{
-    Activity, Answer, AttemptStatus, CallReport, Channel, Effect, Event, FailureClass, Listener, Refusal, RefusalScope,
-    Speech, Status, TextReport, TriggerOutcome, TriggerReply, Via,
+    Activity, Answer, AttemptStatus, CallReport, CallSpeech, Channel, Effect, Event, FailureClass, Listener, Refusal,
+    RefusalScope, Status, TextReport, TriggerOutcome, TriggerReply, Via,
 };
 
 /// Makes the list of names and the match from the same lines, so that the list cannot lack a variant.
@@ -99,10 +99,10 @@ kinds! {
         Listener::Person => Person,
         Listener::Unknown => Unknown,
     }
-    SPEECHES, speech: Speech {
-        Speech::Code => Code,
-        Speech::KeyRequest => KeyRequest,
-        Speech::Goodbye => Goodbye,
+    SPEECHES, speech: CallSpeech {
+        CallSpeech::Code => Code,
+        CallSpeech::KeyRequest => KeyRequest,
+        CallSpeech::Goodbye => Goodbye,
     }
     STATUSES, status: Status {
         Status::Pending => Pending,

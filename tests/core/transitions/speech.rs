@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use phlo_2fa::verification::{
-    Answer, AttemptStatus, CallReport, Event, FailureClass, Listener, Mode, Refusal, Speech, TriggerOutcome,
+    Answer, AttemptStatus, CallReport, CallSpeech, Event, FailureClass, Listener, Mode, Refusal, TriggerOutcome,
     Verification, Via, speech,
 };
 use strum::VariantArray;
@@ -62,7 +62,7 @@ fn answer_lines(v: &Verification, listener: Listener) -> String {
 }
 
 /// Every listener, and what it hears while the call rings.
-pub fn all() -> impl Iterator<Item = (Listener, Speech)> {
+pub fn all() -> impl Iterator<Item = (Listener, CallSpeech)> {
     let v = ringing().v;
     LISTENERS.into_iter().map(move |listener| (listener, speech(&v, index(CALL), listener, Answer::Noted)))
 }
@@ -90,7 +90,7 @@ fn speeches(v: &Verification, listener: Listener, answer: Answer) -> String {
     let mut said: Vec<_> = AttemptStatus::VARIANTS.iter().map(on_status).collect();
     said.push(("no such attempt", speech(v, index(CALL + 1), listener, answer)));
     let mut parts = Vec::new();
-    for speech in [Speech::Code, Speech::KeyRequest, Speech::Goodbye] {
+    for speech in [CallSpeech::Code, CallSpeech::KeyRequest, CallSpeech::Goodbye] {
         let statuses: Vec<_> = said.iter().filter(|(_, said)| *said == speech).map(|(status, _)| *status).collect();
         if statuses.len() == said.len() {
             parts.push(format!("{} always", say(speech)));
@@ -109,11 +109,11 @@ fn name_of(listener: Listener) -> &'static str {
     }
 }
 
-fn say(speech: Speech) -> &'static str {
+fn say(speech: CallSpeech) -> &'static str {
     match speech {
-        Speech::Code => "CODE",
-        Speech::KeyRequest => "KEY REQUEST",
-        Speech::Goodbye => "goodbye",
+        CallSpeech::Code => "CODE",
+        CallSpeech::KeyRequest => "KEY REQUEST",
+        CallSpeech::Goodbye => "goodbye",
     }
 }
 
