@@ -1,33 +1,45 @@
-//! Phone verification through Plivo that decides by itself when a text will not make it and a call
-//! should read the code out.
+//! Phone verification through Plivo that decides by itself when a text is not going to arrive and a call should read
+//! the code out.
 //!
-//! # The tour
+//! # Map
 //!
 //! ```text
-//! http ──────┐            ┌─ pure: verification::decide ─┐        ┌─> store   one commit: record, due time, owed effects
-//!            ├─> engine ──┤  asks escalation, no IO      ├─> after┤
-//! escalator ─┘     ^      └──────────────────────────────┘        └─> plivo   effects, only after the commit
-//!                  └── callbacks, results and ticks return as Events, through the same door
+//! http ─────┐            ┌─ pure: verification::decide ──┐        ┌─> store   one commit: record, due time, what is owed
+//!           ├─> engine ──┤  asks escalation; no IO       ├─> then ┤
+//! timers ───┘     ^      └───────────────────────────────┘        └─> plivo   effects, only after the commit
+//!                 └── callbacks, outcomes and ticks return as Events, through the same entry
 //! ```
 //!
-//! Start with [`verification`]: what a verification is and, in `decide`, everything that can happen to
-//! it. [`escalation`] answers the one question this service exists for: when, if ever, should we call?
-//! Both are pure: no clock, no randomness, no socket. [`engine`] loads, decides, commits and performs;
-//! [`store`] keeps the result, in Redis or in memory; [`plivo`] speaks Plivo's HTTP in both directions;
-//! [`http`] is our own API; [`sandbox`] is a Plivo of our own to try and test all of it against. [`replay`] plays
-//! recorded verifications under another policy and says what each would have cost. [`doctor`] looks at a deployment
-//! from outside and says what is wrong with it; [`export`] writes down what a deployment saw, for [`replay`].
+//! | module | what it does |
+//! |---|---|
+//! | [`verification`] | pure: what a verification is, and everything that can happen to it. Start with its `decide` |
+//! | [`escalation`] | pure: when, if ever, should we call? The policies and their one question |
+//! | [`route_model`] | pure: the statistics of a route, and what they say about its next text |
+//! | [`guard`] | pure: limits, guesses, quiet hours |
+//! | [`engine`] | loads, decides, commits, and then performs the effects; timers |
+//! | [`learner`] | shares what routes have done between replicas, through the store |
+//! | [`store`] | memory and Redis behind four small traits |
+//! | [`plivo`] | Plivo's HTTP in both directions |
+//! | [`http`] | our own API and its pages |
+//! | [`sandbox`] | a local Plivo for tests and the demo, spoken to over HTTP like the real one |
+//! | [`replay`] · [`export`] | recorded verifications under another policy · finished verifications as a trace for it |
+//! | [`doctor`] | checks a deployment from outside |
+//! | [`app`] · [`config`] | from settings to a running service, and its graceful stop |
+//!
+//! # A callback's way
+//!
+//! `http::callback_proof` verifies the signature. `http::direct` turns the callback into events and hands them to
+//! [`engine::Engine::apply`], which loads the record, asks `verification::decide`, and commits the result at the revision
+//! that it has read. After a conflict it decides again. Effects follow the commit as detached tasks.
 //!
 //! # Invariants
 //!
-//! * Every change of a verification is one `decide` and one optimistic commit; there is no other way.
+//! * Every change of a verification is one `decide` and one optimistic commit.
 //! * What a decision owes the world (a request to Plivo) is saved with the state before it is done.
 //! * A final status never changes, and nothing is triggered after it.
-//! * Redis is the only thing replicas share; time is the store's time.
-//! * Codes and numbers are sealed at rest and masked wherever they could be printed.
-//!
-//! Imports point one way: `time phone keyring` · `escalation guard` · `verification` · `store plivo` · `engine` ·
-//! `http sandbox replay` · `app doctor export` · `main`; `tests/core/tidy` has the few that stand between them and holds all of them to it.
+//! * Redis is the only state that replicas share; time is the store's time.
+//! * Codes and numbers are sealed at rest and masked in every log, metric and error.
+//! * Imports point one way, between modules and between the files of one; `tests/core/tidy` has the order.
 
 pub mod app;
 pub mod config;

@@ -86,6 +86,13 @@ pub fn open(request: Request, rules: &Rules, context: &Context<'_>) -> Decision 
 /// Decides what a batch of events does to a verification at one moment. Every transition starts here.
 ///
 /// Any batch also does what a tick does: what is due by now happens. The answer is that of the last event.
+///
+/// Callbacks come in any order and more than once:
+/// * A repeated one changes nothing, and is answered like the first ([`Answer::Repeated`]).
+/// * One that comes after the end records its facts (status, price, network). It triggers nothing and changes no status
+///   of the verification; at most a call that still rings is hung up.
+/// * One that comes before Plivo has answered our request proves that Plivo was asked, so the request is not repeated.
+///   The later answer then cannot move the attempt back.
 pub fn decide(before: &Verification, events: &[Event], rules: &Rules, context: &Context<'_>) -> Decision {
     // A signed callback that was applied before, or whose nonce returns with other content, changes nothing at all.
     if let Some(answer) = answer_if_used(before, events, context.now) {
