@@ -1,10 +1,12 @@
-//! The commands of the program, except `replay` and `export`, which `main` passes on to the library.
+//! The commands of the program, one file each.
 
 pub mod doctor;
+pub mod export;
 pub mod health;
 pub mod local_plivo;
 pub mod output;
 mod process;
+pub mod replay;
 pub mod serve;
 
 /// The environment, without names and values that are not UTF-8.

@@ -27,6 +27,10 @@ impl Config {
                 self.redis_url.expose_secret().starts_with("memory:"),
                 "REDIS_URL is memory: every verification is lost on restart, and only one process can run",
             ),
+            (
+                self.redis_ca.is_some() && !self.redis_url.expose_secret().starts_with("rediss"),
+                "REDIS_CA_FILE has no effect: REDIS_URL does not begin with rediss",
+            ),
             // Auth ids are 20 characters, MA… or SA…; the SDKs refuse others. Source: plivo-python.
             (
                 self.plivo_auth_id.len() != 20 || !main_or_sub,

@@ -2,7 +2,7 @@
 //!
 //! A window is divided into [`STEPS`] steps of equal length. A step counts until all of it is older than the window.
 //! So no window ever holds more than the limit allows, and room appears at most one step late.
-//! `store/redis/take.lua` does the same arithmetic; the store's tests compare the two.
+//! `store/redis/lua/increment.lua` does the same arithmetic; the store's tests compare the two.
 
 use std::fmt;
 use std::str::FromStr;

@@ -167,6 +167,10 @@ fn risky_and_unknown_settings_are_warned_about_and_accepted() {
     assert!(warned(&[("LIMIT_NUMBR", "5/10m")]).contains("LIMIT_NUMBR is set"));
     assert!(warned(&[("PLIVO_AUTHTOKEN", "hidden")]).contains("PLIVO_AUTHTOKEN is set"));
     assert!(!warned(&[("PLIVO_AUTHTOKEN", "hidden"), ("PATH", "/bin")]).contains("hidden"));
+    let authority = File::with(&rcgen::generate_simple_self_signed(["redis".to_owned()]).unwrap().cert.pem());
+    let without_tls = [("REDIS_CA_FILE", authority.path()), ("REDIS_URL", "redis://redis")];
+    assert!(warned(&without_tls).contains("REDIS_CA_FILE has no effect"));
+    assert!(!warned(&[without_tls[0], ("REDIS_URL", "rediss://redis")]).contains("REDIS_CA_FILE"));
 }
 
 /// A temporary file that is removed with the test.
