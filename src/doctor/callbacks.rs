@@ -82,8 +82,8 @@ async fn examine_signatures(config: &Config, web: &WebClient, report: &mut Repor
     }
 }
 
-/// A subaccount's callbacks are signed by its main account too. Captures show some where only that signature is valid
-/// (`plivo/wire.md` 6).
+/// A subaccount's callbacks are signed by its main account too. Captures of other projects show callbacks where only that
+/// signature is valid.
 async fn examine_main(config: &Config, web: &WebClient, report: &mut Reporter<'_>) {
     let url = format!("{}/plivo/message", config.public_url);
     if config.plivo_main_auth_tokens.is_empty() {

@@ -139,7 +139,7 @@ enum RunResult {
     Unknown(String),
 }
 
-/// Searches the answer's message text, which is undocumented (`plivo/wire.md` 2.1).
+/// Searches the answer's message text, which is undocumented. Its shape: the test data of plivo-go, and plivo-node issue 250.
 ///
 /// How the runner spells a Branch's No Match is not published, so any end at a Branch that is not a failure counts.
 fn classify(body: &Value) -> RunResult {

@@ -44,11 +44,12 @@ pub(super) struct Change {
 impl Engine {
     /// Applies events. When this returns the change is in the store and its effects are under way.
     ///
-    /// A caller that is dropped meanwhile cancels nothing.
+    /// Dropping the returned future cancels neither the commit nor the effects.
     ///
     /// # Errors
-    /// [`EngineError::NotFound`] also for another app's verification. After an error nothing has changed, except that
-    /// a commit whose acknowledgement was lost may have been made.
+    /// [`EngineError::NotFound`] also for another app's verification. After an error the events have no effect, with
+    /// one exception: a commit whose acknowledgement was lost may have been made. UUIDs that are mapped already, counted
+    /// attempts and the end after a failover remain.
     pub async fn apply(&self, target: Target<'_>, mut events: Vec<Event>) -> Result<Applied, EngineError> {
         let (id, app) = match target {
             Target::Proved(id) => (id, None),
@@ -107,7 +108,7 @@ impl Engine {
         reserved: Option<Channel>,
     ) -> Result<Change, EngineError> {
         let mut reservations = Reservations::with(reserved);
-        // After a failover the record may lack acknowledged changes. It is ended first; then the events meet the end.
+        // After a failover the record may lack acknowledged changes. It is ended first; then the events are applied to the ended record.
         let mut must_end = false;
         for _ in 0..COMMIT_TRIES {
             let events = if must_end { &[Event::FailedOver][..] } else { events };
@@ -130,11 +131,12 @@ impl Engine {
             if let Answer::Refused(Refusal::RateLimited { scope: Scope::Guesses, .. }) = answer {
                 self.report_limit(Scope::Guesses, &after, None);
             }
-            // A tick is committed even if nothing changed: that ends the lease under which it was claimed.
+            // A tick is committed even if nothing changed: the commit ends the lease under which the timer was claimed.
             if after == before && !events.contains(&Event::Tick) {
                 return Ok(Change { after, effects, answer });
             }
-            // A final state stays as it is, and a verification that ends for the failover trusts nothing in its record.
+            // A stale record may be written in two cases: a final status never changes, and after a failover the record is
+            // only ended.
             let accept_stale = must_end || before.is_final();
             let mode = CommitMode::Update { expected: revision, accept_stale };
             match self.commit(&after, mode, now).await? {

@@ -64,8 +64,8 @@ impl Engine {
         self.run_detached(async move { engine.create_or_join(creation).await }).await
     }
 
-    /// Within this process, creations of one number run one at a time: of a hundred at once one sends, and the others
-    /// join it and count against no limit.
+    /// Serializes concurrent creations for one number within this process: the first sends, the others join it and are
+    /// not counted.
     async fn create_or_join(&self, creation: Creation) -> Result<Created, EngineError> {
         let number = self.parts.keys.number_key(&creation.app, &creation.to);
         let key = VerificationId::new(number.shard(), u128::from_be_bytes(number.0));
@@ -132,7 +132,7 @@ impl Engine {
             }
             previous = parts.store.newest(number).await?;
             if let Some(id) = previous {
-                // The attempt that is counted for this creation covers what its join sends.
+                // The attempt that is counted for this creation also covers the attempt that its join sends.
                 match self.join(id, number, &join, reserved).await? {
                     Existing::Joined(joined) => return Ok(*joined),
                     Existing::Over(_, known) => request.guesses.merge(&known),

@@ -5,9 +5,11 @@
 //! record knows them. An erasure that breaks off is completed by the next one. Late outcomes and callbacks find nothing
 //! and leave nothing.
 //!
-//! Kept: the times of wrong codes, for a day, so that an erasure gives no new guesses. They lie in the number's index,
-//! a keyed hash, which stays for at least ten minutes, until no creation can arrive late. Kept for a day at most, under
-//! keyed hashes: the counters of limits. Kept too: answers to idempotency keys, which only their keys find.
+//! These remain:
+//! * The times of wrong codes, for a day, so that an erasure gives no new guesses. They are in the number's index, whose
+//!   key is a keyed hash. The index remains for at least ten minutes, until no creation can arrive late.
+//! * The counters of limits, for a day at most, under keyed hashes.
+//! * Answers to idempotency keys, which only their keys find.
 
 use std::time::Duration;
 
@@ -21,9 +23,9 @@ use crate::store::{Cursor, Erasure, ErasureOutcome};
 use crate::verification::rules::LIFETIME_MAX;
 use crate::verification::{Effect, Event, Verification, VerificationId};
 
-/// Verifications of the number read at a time, and times in one erasure. Each time up to five hundred records of the
-/// shard are scanned, because the number shares it with others.
+/// Verifications per page. A page scans up to 500 records, because other numbers share the shard.
 const PAGE: usize = 100;
+/// Pages per erasure.
 const PAGES_MAX: usize = 40;
 /// Records erased concurrently.
 const CONCURRENCY: usize = 8;

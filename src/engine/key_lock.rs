@@ -1,8 +1,8 @@
 //! [`KeyLock`]: within this process, one change of a verification at a time.
 //!
-//! The store resolves conflicts, but of a thousand changes at once each round lets one through, and the others load
-//! and decide again until their answers come too late. The lock is for speed only: a caller that waits too long goes
-//! ahead, and a commit detects what another replica has changed.
+//! The store resolves conflicts, but under contention each optimistic round commits one change, and the others retry
+//! until their clients time out. The lock is for speed only: a caller that waits too long goes ahead, and a commit
+//! detects what another replica has changed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,8 +1,8 @@
 //! The engine: loads a verification, decides, commits, and only then performs the effects.
 //!
-//! Every change of a verification passes through [`Engine::apply`], [`Engine::create`], [`Engine::report`] or
-//! [`Engine::erase`], whether the API, a callback, a timer or Plivo's answer causes it. The engine decides nothing
-//! itself: `verification::decide` does. Its parts are private; callers see methods only.
+//! The API, callbacks and timers change verifications through [`Engine::apply`], [`Engine::create`], [`Engine::report`]
+//! and [`Engine::erase`]; the outbox commits Plivo's answers in the same way. The engine decides nothing itself:
+//! `verification::decide` does. Its parts are private; callers see methods only.
 
 mod apply;
 mod clock;
@@ -70,7 +70,7 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// What is learned of routes.
     pub learner: Arc<Learner>,
-    /// The runtime of effects. Each worker of the HTTP server has a runtime of its own, which ends first.
+    /// The runtime of effects. The HTTP workers have runtimes of their own, which end before it.
     pub runtime: Handle,
     /// Detached work under way, for a stop to wait for.
     pub tasks: TaskTracker,

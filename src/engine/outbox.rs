@@ -154,15 +154,18 @@ impl Engine {
 
     /// Commits an outcome, and retries while the store fails.
     ///
-    /// The effects that follow are returned, because the caller performs them. Outcomes that the lease repeats anyway
-    /// are held for [`OUTCOME_HOLD`]; all others are known only here, and without them a phone might ring twice.
+    /// The effects that follow are returned, because the caller performs them. Retries last for [`OUTCOME_HOLD`] if the
+    /// effect is re-issued anyway. Other outcomes exist only in this process: losing one could place a second call.
     async fn commit_outcome(&self, v: &Verification, event: &Event) -> Result<Change, EngineError> {
         let hold = match event {
-            Event::Triggered { outcome: TriggerOutcome::Deferred { .. } | TriggerOutcome::PassedOn { .. }, .. }
-            | Event::Linked { .. }
-            | Event::HungUp { .. }
-            | Event::Identified { .. } => OUTCOME_HOLD,
-            _ => LIFETIME_MAX,
+            Event::Triggered { outcome, .. } => match outcome {
+                TriggerOutcome::Deferred { .. } | TriggerOutcome::PassedOn { .. } => OUTCOME_HOLD,
+                TriggerOutcome::Accepted { .. } | TriggerOutcome::Refused { .. } | TriggerOutcome::TimedOut { .. } => {
+                    LIFETIME_MAX
+                }
+            },
+            // Every other outcome: the lease of the effect re-issues it.
+            _ => OUTCOME_HOLD,
         };
         let (first, most) = COMMIT_PAUSE;
         let pauses = ExponentialBuilder::default()

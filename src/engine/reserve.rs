@@ -104,7 +104,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Reservation, EngineError> {
         let guard = &self.parts.guard;
-        let mut takes = guard.charges(&ProposedAttempt {
+        let mut charges = guard.charges(&ProposedAttempt {
             app: &v.app,
             to: &v.to,
             client_ip: v.details.client_ip,
@@ -113,12 +113,12 @@ impl Engine {
             price_u: expected_price_u(&v.to, channel),
         });
         loop {
-            let (which, wait) = match self.parts.store.increment(&self.counts(&takes), unless, now).await? {
+            let (which, wait) = match self.parts.store.increment(&self.increments(&charges), unless, now).await? {
                 IncrementOutcome::Added => return Ok(Reservation::Granted),
                 IncrementOutcome::NumberInUse(id) => return Ok(Reservation::Found(id)),
                 IncrementOutcome::OverLimit { index: which, wait } => (which, wait),
             };
-            let Some(full) = takes.get_mut(which) else { return Ok(Reservation::Granted) };
+            let Some(full) = charges.get_mut(which) else { return Ok(Reservation::Granted) };
             let (scope, is_relaxed) = (full.scope, guard.is_monitor && full.scope.is_relaxed_by_monitor());
             self.report_limit(scope, v, Some(channel));
             if !is_relaxed {
@@ -144,13 +144,13 @@ impl Engine {
         let is_new = before.status() != Status::Verified && after.status() == Status::Verified;
         let verified = guard.credit_of_success(&after.app, &after.to).filter(|_| is_new && !after.details.is_test);
         let spent = guard.cost_correction(unexpected_cost_u(before, after));
-        let takes: Vec<Charge> = verified.into_iter().chain(spent).collect();
-        if takes.is_empty() {
+        let charges: Vec<Charge> = verified.into_iter().chain(spent).collect();
+        if charges.is_empty() {
             return;
         }
-        let (engine, counts) = (self.clone(), self.counts(&takes));
+        let (engine, increments) = (self.clone(), self.increments(&charges));
         self.spawn_detached(async move {
-            if let Err(error) = engine.parts.store.increment(&counts, None, now).await {
+            if let Err(error) = engine.parts.store.increment(&increments, None, now).await {
                 debug!(%error, "the counters of the limits could not be adjusted");
             }
         });
@@ -158,24 +158,24 @@ impl Engine {
 
     /// The counters' names in the store. Numbers and addresses are stored as keyed hashes only.
     ///
-    /// With another `SECRET_KEY` such a counter starts anew; shared counters continue.
-    fn counts(&self, takes: &[Charge]) -> Vec<Increment> {
-        let count = |take: &Charge| {
-            let scope = take.scope.as_str();
-            let name = if take.scope.is_personal() {
-                let hash = self.parts.keys.sign(&[b"count", scope.as_bytes(), take.subject.as_bytes()]);
+    /// With another `SECRET_KEY` such a counter starts at zero; shared counters continue.
+    fn increments(&self, charges: &[Charge]) -> Vec<Increment> {
+        let increment = |charge: &Charge| {
+            let scope = charge.scope.as_str();
+            let name = if charge.scope.is_personal() {
+                let hash = self.parts.keys.sign(&[b"count", scope.as_bytes(), charge.subject.as_bytes()]);
                 format!("{scope}:{:032x}", u128::from_be_bytes(hash))
             } else {
-                format!("{scope}:{}", take.subject)
+                format!("{scope}:{}", charge.subject)
             };
             Increment {
                 counter: name,
-                amount: take.amount,
-                limits: take.limits.clone(),
-                ignores_limits: take.ignores_limits,
+                amount: charge.amount,
+                limits: charge.limits.clone(),
+                ignores_limits: charge.ignores_limits,
             }
         };
-        takes.iter().map(count).collect()
+        charges.iter().map(increment).collect()
     }
 }
 

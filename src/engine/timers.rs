@@ -18,7 +18,7 @@ use crate::store::StoreError;
 use crate::time::Timestamp;
 use crate::verification::{Event, VerificationId};
 
-/// The longest pause between two questions to the store: another replica may have died.
+/// The longest pause between two claims: another replica may have died and left due timers.
 const POLL: Duration = Duration::from_secs(1);
 /// The lease of a claim.
 const CLAIM_LEASE: Duration = Duration::from_secs(10);

@@ -68,9 +68,9 @@ pub struct Charge {
     pub subject: String,
     /// The amount to add; a negative amount is returned.
     pub amount: i64,
-    /// The limits. Over any of them the store adds nothing to this counter or to those charged with it.
+    /// The limits. If one would be exceeded, no charge of the attempt is added.
     pub limits: Limits,
-    /// Whether the amount is added even over the limits; they then only give the windows to count in.
+    /// Whether the amount is added even over the limits; the limits then only define the windows.
     pub ignores_limits: bool,
 }
 
@@ -147,7 +147,7 @@ fn prefix(to: &PhoneNumber) -> &str {
     &e164[..e164.len().saturating_sub(4)]
 }
 
-/// What one subscriber holds: an IPv4 address, or the 64-bit prefix of an IPv6 site.
+/// The addresses of one subscriber: an IPv4 address, or the 64-bit prefix of an IPv6 site.
 fn subscriber_network(ip: IpAddr) -> String {
     match ip.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),

@@ -5,7 +5,7 @@
 //! zones. It is then quiet while any of them is quiet: two zones an hour apart make nine quiet hours ten.
 //!
 //! Every number must stay callable every day. So no list of zones spans more than three hours, and quiet hours leave at
-//! least six. Numbers that may be anywhere in a wide country count as where most of its people live. Russian mobiles:
+//! least six. If a number of a wide country names no region, the time zones of its most populous part apply. Russian mobiles:
 //! Moscow to Yekaterinburg (a phone in Vladivostok may ring at night). Australian mobiles: Sydney to Perth. American numbers
 //! without an area: New York to Los Angeles.
 //!

@@ -1,4 +1,4 @@
-//! Request bodies: bounded in size and time, JSON where JSON is due, and a problem that names the wrong part.
+//! Reads request bodies within a size and a time limit; errors of JSON bodies name the wrong field.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -20,10 +20,10 @@ const BODY_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many slow bodies of anonymous senders are waited for at once. Each holds some 150 KiB, here and in the HTTP
-/// library, for as long as it takes. Plivo's callbacks arrive whole and need no such place.
+/// Maximum concurrent slow bodies from unauthenticated clients. Each holds about 150 KiB, here and in the HTTP library.
+/// Plivo's callbacks arrive complete and need no permit.
 static ANONYMOUS_BODIES: Semaphore = Semaphore::const_new(128);
-/// How long an anonymous body without a place may take: its head and body may arrive in separate packets.
+/// How long an anonymous body without a permit may take: its head and body may arrive in separate packets.
 const ANONYMOUS_GRACE: Duration = Duration::from_secs(1);
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
@@ -70,7 +70,7 @@ impl RawBody {
     ///
     /// # Errors
     /// 415 for a body that is encoded, 413 for one that is too large, 408 for one that takes too long. While too many
-    /// others are waited for, an anonymous body has one second.
+    /// slow ones are under way, an anonymous body has one second.
     pub async fn read(request: &HttpRequest, payload: &mut Payload, source: BodySource) -> Result<Self, ApiError> {
         if is_encoded(request) {
             return Err(ApiError::new(ErrorCode::UnsupportedMediaType, "Send the body without Content-Encoding."));
@@ -109,11 +109,11 @@ fn too_large() -> ApiError {
 
 async fn collect(mut payload: Payload, source: BodySource) -> Result<Bytes, ApiError> {
     let mut body = actix_web::web::BytesMut::new();
-    let place = if source == BodySource::Anonymous { ANONYMOUS_BODIES.try_acquire().ok() } else { None };
+    let permit = if source == BodySource::Anonymous { ANONYMOUS_BODIES.try_acquire().ok() } else { None };
     let grace_end = Instant::now() + ANONYMOUS_GRACE;
     loop {
-        // A body that has arrived already is read at once; only a slow one needs a place.
-        let chunk = if source == BodySource::Authenticated || place.is_some() {
+        // A body that has arrived already is read at once; only a slow one needs a permit.
+        let chunk = if source == BodySource::Authenticated || permit.is_some() {
             payload.next().await
         } else {
             timeout_at(grace_end, payload.next()).await.map_err(|_| too_many_slow_bodies())?
@@ -130,7 +130,7 @@ async fn collect(mut payload: Payload, source: BodySource) -> Result<Bytes, ApiE
 }
 
 fn too_many_slow_bodies() -> ApiError {
-    let detail = "The body did not arrive with its head while too many others were waited for. Send it again.";
+    let detail = "The server is busy with slow requests. Send headers and body together, or try again later.";
     ApiError::new(ErrorCode::RequestTimeout, detail)
 }
 

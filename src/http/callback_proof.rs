@@ -129,7 +129,10 @@ impl CallbackCredentials {
 
 /// 401, with a log line for the operator.
 pub(super) fn reject_unproved(shared: &Shared, kind: &'static str) -> ApiError {
-    warn!(event = "callback_unproved", kind, "callback without proof of its origin; is PUBLIC_URL as Plivo has it?");
+    warn!(
+        event = "callback_unproved",
+        kind, "callback without proof of its origin; check that PUBLIC_URL equals the callback URL configured at Plivo"
+    );
     shared.metrics.callback(kind, "unproved");
     ApiError::new(ErrorCode::InvalidSignature, "The callback has no valid signature, ref or callback secret.")
 }

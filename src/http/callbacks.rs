@@ -1,7 +1,7 @@
 //! Plivo's callbacks to the URLs that were typed into its console or canvas.
 //!
-//! Each is proved, then committed, and only then answered: 503 when it could not be committed, so that Plivo sends it
-//! again. A callback without effect is answered 200.
+//! Each is proved, then committed, and only then answered: 503 when it could not be committed, so that Plivo retries. A
+//! callback without effect is answered 200.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -19,71 +19,71 @@ use crate::verification::{AttemptRef, Event, ProviderId, Refusal, ReportFacts, T
 /// The answer to a callback.
 pub(super) type CallbackResult = Result<HttpResponse, ApiError>;
 
-/// Takes the delivery reports of the flow's texts.
+/// Receives delivery reports of the flow's texts.
 #[utoipa::path(post, path = "/plivo/message", tag = "callbacks",
-    responses((status = 200, description = "Taken"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
+    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
 pub async fn message(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     prove_fixed(&shared, &callback)?;
     take_message(&shared, &callback).await
 }
 
-/// Takes them with the callback secret in the path.
+/// Receives delivery reports of the flow's texts; the callback secret is in the path.
 #[utoipa::path(post, path = "/plivo/{secret}/message", tag = "callbacks", params(("secret" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
+    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
 pub async fn message_by_secret(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     prove_fixed(&shared, &callback)?;
     take_message(&shared, &callback).await
 }
 
-/// Takes the reports of the flow's calls.
+/// Receives reports of the flow's calls.
 #[utoipa::path(post, path = "/plivo/call", tag = "callbacks",
-    responses((status = 200, description = "Taken"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
+    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
 pub async fn call(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     prove_fixed(&shared, &callback)?;
     take_call(&shared, &callback).await
 }
 
-/// Takes them with the callback secret in the path.
+/// Receives reports of the flow's calls; the callback secret is in the path.
 #[utoipa::path(post, path = "/plivo/{secret}/call", tag = "callbacks", params(("secret" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
+    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
 pub async fn call_by_secret(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     prove_fixed(&shared, &callback)?;
     take_call(&shared, &callback).await
 }
 
-/// Takes what the flow's HTTP Request nodes report, with the ref in the body.
+/// Receives reports of the flow's HTTP Request nodes; the ref is in the body.
 #[utoipa::path(post, path = "/plivo/phlo", tag = "callbacks",
-    responses((status = 200, description = "Taken"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
+    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
 pub async fn phlo(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     take_phlo(&shared, &callback).await
 }
 
-/// Takes it with the ref in the path.
+/// Receives reports of the flow's HTTP Request nodes; the ref is in the path.
 #[utoipa::path(post, path = "/plivo/phlo/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
+    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
 pub async fn phlo_by_ref(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     take_phlo(&shared, &callback).await
 }
 
-/// Takes it with the callback secret in the path.
+/// Receives reports of the flow's HTTP Request nodes; the callback secret is in the path, the ref in the body.
 #[utoipa::path(post, path = "/plivo/{secret}/phlo", tag = "callbacks", params(("secret" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
+    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
 pub async fn phlo_by_secret(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     take_phlo(&shared, &callback).await
 }
 
-/// Takes it with both in the path.
+/// Receives reports of the flow's HTTP Request nodes; the callback secret and the ref are in the path.
 #[utoipa::path(post, path = "/plivo/{secret}/phlo/{ref}", tag = "callbacks",
     params(("secret" = String, Path), ("ref" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
+    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
 pub async fn phlo_by_secret_and_ref(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     take_phlo(&shared, &callback).await
 }
@@ -130,7 +130,11 @@ pub(super) fn respond(shared: &Shared, kind: &'static str, reported: Option<Repo
 
 /// 401 for a valid signature whose nonce was used with another body, with a log line for the operator.
 fn reject_replayed(shared: &Shared, kind: &'static str) -> ApiError {
-    warn!(event = "callback_replayed", kind, "a nonce came again with another body; who reads Plivo's callbacks?");
+    warn!(
+        event = "callback_replayed",
+        kind,
+        "a signed callback reused a nonce with another body; check whether a proxy or log exposes callbacks, and rotate the auth token"
+    );
     shared.metrics.callback(kind, "replayed");
     Refusal::Replayed.into()
 }

@@ -27,7 +27,7 @@ pub const HEAD_MAX: Duration = Duration::from_secs(10);
 pub const KEEP_ALIVE: Duration = Duration::from_secs(25);
 /// How long it may take from one answer to the next complete request, whatever arrives meanwhile.
 const IDLE_MAX: Duration = Duration::from_secs(27);
-/// The same after a body took too long or was too large: actix still reads the rest of it, however much that is.
+/// The same after a body took too long or was too large: actix still reads the rest of it, without a size limit.
 const DISCARD_MAX: Duration = Duration::from_secs(5);
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How long sent data may stay unacknowledged: ends streams whose reader is gone or does not read.

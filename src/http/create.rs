@@ -113,7 +113,7 @@ impl CreateBody {
 /// Whether a number that may be texted may be called as well.
 ///
 /// # Errors
-/// 403 when the number may not be reached in this mode. The settings behind it stand in the operator's log alone.
+/// 403 when the number may not be reached in this mode. Only the log names the settings behind it.
 fn reachable(to: &PhoneNumber, mode: Mode, shared: &Shared) -> Result<bool, ApiError> {
     let refused = |scope, setting, code, detail: String| {
         shared.metrics.refusal(scope);

@@ -1,4 +1,4 @@
-//! Callbacks of the Message and Call APIs, to the URLs that each request names.
+//! Callbacks of the direct Message and Call APIs (not the PHLO), to the URLs that each of our requests names.
 //!
 //! The ref in the path names the attempt, and the signature proves that Plivo sent the callback. Both are needed: a ref
 //! travels through other systems, and a V2 signature covers neither query nor body.
@@ -14,28 +14,28 @@ use crate::engine::{Applied, Reported, Target};
 use crate::plivo::callback::{AnswerCallback, CallCallback, TextCallback};
 use crate::verification::{AttemptRef, CallSpeech, CallbackNonce, Event, Listener, ProviderId, VerificationId, speech};
 
-/// Takes the status callbacks of a text.
+/// Receives the status callbacks of a text.
 #[utoipa::path(post, path = "/plivo/message/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
+    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
 pub async fn message(shared: Data<Shared>, callback: Callback) -> CallbackResult {
-    let (to, nonce) = prove(&shared, &callback)?;
+    let (target, nonce) = proof(&shared, &callback)?;
     let TextCallback { message_uuid, report, facts } = TextCallback::read(params(&callback)?);
-    let (attempt, provider_id) = (to.attempt, message_uuid.map(linked));
+    let (attempt, provider_id) = (target.attempt, message_uuid.map(linked));
     let event = report.map(|report| Event::TextReported { attempt, report, provider_id, facts });
-    apply(&shared, "message", to.id, nonce, event).await
+    apply(&shared, "message", target.id, nonce, event).await
 }
 
-/// Takes the reports of a call: that it rings, and how it ended.
+/// Receives the reports of a call: that it rings, and how it ended.
 #[utoipa::path(post, path = "/plivo/call/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "Taken"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Send it again", body = Problem)))]
+    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
+        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
 pub async fn call(shared: Data<Shared>, callback: Callback) -> CallbackResult {
-    let (to, nonce) = prove(&shared, &callback)?;
+    let (target, nonce) = proof(&shared, &callback)?;
     let CallCallback { uuids, request_uuid, report, facts } = CallCallback::read(params(&callback)?);
-    let (attempt, provider_id) = (to.attempt, request_uuid.or(uuids.into_iter().next()).map(linked));
+    let (attempt, provider_id) = (target.attempt, request_uuid.or(uuids.into_iter().next()).map(linked));
     let event = report.map(|report| Event::CallReported { attempt, report, provider_id, facts });
-    apply(&shared, "call", to.id, nonce, event).await
+    apply(&shared, "call", target.id, nonce, event).await
 }
 
 /// Answers with what a call says, as Plivo's XML: when it is answered, and after each key pressed.
@@ -43,37 +43,38 @@ pub async fn call(shared: Data<Shared>, callback: Callback) -> CallbackResult {
 /// The code is in it only while the verification is pending and the call lasts. An identical request is answered the
 /// same for 15 s, in case the first answer was lost, and then without the code.
 #[utoipa::path(post, path = "/plivo/answer/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "What to say", content_type = "application/xml"), (status = 401, description = "Without proof of its origin", body = Problem),
+    responses((status = 200, description = "The XML to speak", content_type = "application/xml"), (status = 401, description = "Without proof of its origin", body = Problem),
         (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Ask again", body = Problem)))]
 pub async fn answer(shared: Data<Shared>, callback: Callback) -> CallbackResult {
-    let (to, nonce) = prove(&shared, &callback)?;
+    let (target, nonce) = proof(&shared, &callback)?;
     let AnswerCallback { call_uuid, is_machine, has_pressed } = AnswerCallback::read(params(&callback)?);
     // The key stands in the body, which V2 does not cover.
     let has_pressed = has_pressed && callback.is_fully_signed();
     let listener = Listener::of(is_machine, has_pressed, shared.plivo.requires_key_press());
-    let mut events = vec![Event::SignedCallback(nonce), listener.event(to.attempt, call_uuid.map(linked))];
+    let mut events = vec![Event::SignedCallback(nonce), listener.event(target.attempt, call_uuid.map(linked))];
     // Each repetition that the person asks for makes the call longer.
-    events.extend(has_pressed.then_some(Event::CallContinues { attempt: to.attempt, provider_id: None }));
-    let applied = committed(&shared, "answer", shared.engine.apply(Target::Proved(to.id), events).await)?;
+    events.extend(has_pressed.then_some(Event::CallContinues { attempt: target.attempt, provider_id: None }));
+    let applied = committed(&shared, "answer", shared.engine.apply(Target::Proved(target.id), events).await)?;
     callbacks::respond(&shared, "answer", applied.as_ref().map(|applied| applied.answer.into()))?;
     let plivo = &shared.plivo;
     let xml = match applied {
         None => plivo.goodbye(None),
-        Some(Applied { verification: v, answer, .. }) => match speech(&v, to.attempt, listener, answer) {
-            CallSpeech::Code => plivo.spoken_code(&v, to),
-            CallSpeech::KeyRequest => plivo.key_press_prompt(&v, to),
+        Some(Applied { verification: v, answer, .. }) => match speech(&v, target.attempt, listener, answer) {
+            CallSpeech::Code => plivo.spoken_code(&v, target),
+            CallSpeech::KeyRequest => plivo.key_press_prompt(&v, target),
             CallSpeech::Goodbye => plivo.goodbye(Some(&v)),
         },
     };
     Ok(HttpResponse::Ok().content_type("application/xml; charset=utf-8").body(xml))
 }
 
-fn prove(shared: &Shared, callback: &Callback) -> Result<(AttemptRef, CallbackNonce), ApiError> {
+/// The attempt and the nonce of a callback that its ref and its signature prove.
+fn proof(shared: &Shared, callback: &Callback) -> Result<(AttemptRef, CallbackNonce), ApiError> {
     let credentials = &callback.credentials;
     credentials.attempt.zip(callback.nonce()).ok_or_else(|| reject_unproved(shared, credentials.kind))
 }
 
-/// A provider id that needs no link: the callback names its attempt, and the answer to the request has linked the id.
+/// A provider id that needs no mapping in the store: every callback of the direct APIs carries the ref of its attempt.
 fn linked(uuid: String) -> ProviderId {
     ProviderId { uuid, is_linked: true }
 }

@@ -74,7 +74,7 @@ pub struct Problem {
     /// The parameters that are wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ParameterError>,
-    /// The verification, where one is kept although the request failed.
+    /// The verification, if one exists although the request failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     id: Option<VerificationId>,

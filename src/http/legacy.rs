@@ -1,8 +1,8 @@
 //! The routes of the seed demo: GETs without a key, with numbers and codes in the path, and the bodies it had.
 //!
 //! They exist only with `LEGACY_ROUTES=true`, for pages that were written against that demo. They act as app `legacy` on
-//! the engine of the API and deliberately have no rules of their own: they refuse what the API refuses, and only say less
-//! about it. As GETs with effects they refuse prefetches and other requests that no person asked for.
+//! the engine of the API and deliberately have no rules of their own: they refuse what the API refuses, with shorter
+//! answers. As GETs with effects they refuse prefetches and other requests that no person asked for.
 
 use std::sync::LazyLock;
 

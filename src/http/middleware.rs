@@ -1,4 +1,4 @@
-//! Wraps every route: a request id, a backstop timeout, one log line, one observation, and the headers of every answer.
+//! Wraps every route: a request id, a backstop timeout, one log line, one metric, and the headers of every answer.
 //!
 //! Logs and metrics name route patterns, never paths: a path may hold a ref or the callback secret.
 

@@ -8,7 +8,7 @@ use super::view::VerificationView;
 use crate::engine::{Applied, Target};
 use crate::verification::{Answer, AttemptStatus, Status, Verification};
 
-/// How long a request waits for Plivo while Plivo does not answer others.
+/// How long a request waits for Plivo while requests to Plivo fail.
 const WAIT_IN_OUTAGE: Duration = Duration::from_millis(500);
 
 /// Turns a refusal of the event into a problem.
@@ -25,8 +25,8 @@ pub fn accepted(applied: Applied) -> Result<Applied, ApiError> {
 /// 502 when Plivo has left the verification without a channel.
 pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Result<Verification, ApiError> {
     let Applied { verification, performance, .. } = applied;
-    let is_troubled = shared.plivo.is_failing(verification.mode.first_channel());
-    let wait = if is_troubled { shared.plivo_wait.min(WAIT_IN_OUTAGE) } else { shared.plivo_wait };
+    let is_failing = shared.plivo.is_failing(verification.mode.first_channel());
+    let wait = if is_failing { shared.plivo_wait.min(WAIT_IN_OUTAGE) } else { shared.plivo_wait };
     let v = match performance {
         Some(performance) if !is_async => tokio::select! {
             v = performance.settled(wait) => with_reports(shared, v).await,

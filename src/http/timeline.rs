@@ -106,7 +106,7 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         Note::TimedOut { attempt } => (
             "timed_out",
             format!(
-                "Plivo did not answer; the {} may have been sent, so it is not requested again.",
+                "The outcome of the request is unknown; the {} may have been sent, so it is not requested again.",
                 thing(v, *attempt)
             ),
             json!({ "attempt": attempt }),

@@ -1,7 +1,7 @@
 //! The voice XML of a call: speaks a code digit by digit, or asks for a key press.
 //!
 //! The caller decides who may hear the code; a pressed key is posted to `action_url`. The XML writer escapes everything.
-//! Elements and attributes: `plivo/wire.md` 4.5; plivo.com/docs/voice/xml/getdigits.
+//! Elements and attributes: plivo.com/docs/voice/xml/getdigits.
 
 use std::io;
 
@@ -118,7 +118,7 @@ fn text(xml: &mut Xml, words: &str) -> io::Result<()> {
     xml.write_event(Event::Text(BytesText::new(words)))
 }
 
-/// Each digit on its own, slowly, with pauses. `spell-out` is the value in Plivo's own sample (`plivo/wire.md` 4.5).
+/// Each digit on its own, slowly, with pauses. `spell-out` is the value in the sample of Plivo's voice OTP guide.
 fn digits_in_ssml(xml: &mut Xml, code: &Code) -> io::Result<()> {
     xml.create_element("prosody").with_attribute(("rate", "slow")).write_inner_content(|xml| {
         for (at, digit) in code.reveal().chars().enumerate() {

@@ -49,7 +49,8 @@ impl Params {
         self.get(names).filter(|id| is_id(id)).map(str::to_owned)
     }
 
-    /// Network and cost. Texts report both (`plivo/wire.md` 3.2), calls the cost (4.2).
+    /// Network and cost. Texts report both (plivo.com/docs/messaging/api/message/message-status-callbacks), calls the cost
+    /// (plivo.com/docs/voice/concepts/callbacks).
     fn facts(&self) -> ReportFacts {
         let amount = self.get(&["TotalAmount", "TotalCost"]).and_then(|text| text.parse::<f64>().ok());
         let dollars = amount.filter(|dollars| (0.0..COST_MAX).contains(dollars));
@@ -69,7 +70,7 @@ impl Params {
     }
 }
 
-/// Plivo's code for an unknown error (`plivo/wire.md` 3.3).
+/// Plivo's code for an unknown error (plivo.com/docs/messaging/troubleshooting/error-codes).
 const UNKNOWN_CODE: &str = "1000";
 
 /// US dollars. No text or call costs as much, so a larger amount is an error.
@@ -79,7 +80,9 @@ const WORD_MAX: usize = 64;
 /// The longest run of digits in a cause: Plivo's codes have at most four, verification codes at least four.
 const DIGITS_MAX: usize = 4;
 
-/// A status callback of a text (`plivo/wire.md` 3.2), also from a PHLO's Send SMS node.
+/// A status callback of a text, also from a PHLO's Send SMS node.
+///
+/// Source: plivo.com/docs/messaging/api/message/message-status-callbacks.
 ///
 /// That node's field names are not published, so the names of its variables are accepted too.
 pub struct TextCallback {
@@ -106,7 +109,7 @@ impl TextCallback {
     }
 }
 
-/// A callback of a call (`plivo/wire.md` 4.2).
+/// A callback of a call (plivo.com/docs/voice/concepts/callbacks).
 pub struct CallCallback {
     /// Plivo's ids of the call. Request and call may or may not share one, so both are kept.
     pub uuids: Vec<String>,
@@ -137,7 +140,7 @@ impl CallCallback {
     }
 }
 
-/// Plivo's request for the XML of a call (`plivo/wire.md` 4.2, 4.5).
+/// Plivo's request for the XML of a call (plivo.com/docs/voice/concepts/callbacks).
 pub struct AnswerCallback {
     /// Plivo's id of the call.
     pub call_uuid: Option<String>,

@@ -75,7 +75,7 @@ impl Client {
         &self.auth_id
     }
 
-    /// The URL of an account resource: capital `Account`, trailing slash (`plivo/wire.md` 1: all SDKs).
+    /// The URL of an account resource: capital `Account`, trailing slash (as all of Plivo's SDKs have it).
     pub fn account_url(&self, resource: &str) -> String {
         format!("{}/v1/Account/{}/{resource}", self.api_url, self.auth_id)
     }
@@ -133,8 +133,8 @@ fn classify(status: StatusCode, retry_after: Option<Duration>, body: Value) -> R
 
 /// What a refusal rules out: this attempt, the number or the account.
 ///
-/// Plivo documents statuses (`plivo/wire.md` 1, 3.1) but not error texts. So texts are searched only for words that both
-/// its pages and its SDKs use.
+/// Plivo documents statuses (plivo.com/docs/messaging/api/response) but not error texts. So texts are searched only for
+/// words that both its pages and its SDKs use.
 fn refusal_scope(status: u16, body: &Value) -> RefusalScope {
     let error = body.get("error").map(ToString::to_string).unwrap_or_default().to_ascii_lowercase();
     match status {

@@ -33,7 +33,7 @@ pub struct RunRequest<'a> {
 /// Runs the PHLO, once. [`provider_id`] and [`run_id`] read the body of a [`Reply::Success`].
 ///
 /// `POST https://phlorunner.plivo.com/v1/account/{auth_id}/phlo/{phlo_id}`, lower-case `account`
-/// (`plivo/wire.md` 2.1: all SDKs).
+/// (plivo.com/docs/phlo/api/phlo/run-a-phlo, and all SDKs).
 pub async fn run(client: &Client, origin: &str, phlo_id: &str, run: &RunRequest<'_>) -> Reply {
     let url = format!("{origin}/v1/account/{}/phlo/{phlo_id}", client.auth_id());
     match client.post(&url, run).await {
@@ -44,7 +44,7 @@ pub async fn run(client: &Client, origin: &str, phlo_id: &str, run: &RunRequest<
 
 /// Looks up the message or call UUID of a run, once.
 ///
-/// `GET /v1/phlo/{phlo_id}/runs/{run_id}` on the runner (`plivo/wire.md` 2.1: plivo-java, plivo-php issue 127).
+/// `GET /v1/phlo/{phlo_id}/runs/{run_id}` on the runner (source: plivo-java; plivo-php issue 127).
 pub async fn find_provider_id(
     client: &Client,
     origin: &str,
@@ -60,7 +60,7 @@ pub async fn find_provider_id(
     run.body.get(key)?.get(0)?.as_str().filter(|id| is_id(id)).map(str::to_owned)
 }
 
-/// The id of a run, under any of the names that answers use (`plivo/wire.md` 2.1).
+/// The id of a run, under any of the names that answers use (plivo-go, plivo-cli, and the page on running a PHLO).
 pub fn run_id(body: &Value) -> Option<String> {
     let given = |key: &&str| body.get(key).and_then(Value::as_str).filter(|id| is_id(id));
     ["phlo_run_id", "phlo_run_uuid", "api_id"].iter().find_map(given).map(str::to_owned)
@@ -68,7 +68,7 @@ pub fn run_id(body: &Value) -> Option<String> {
 
 /// Whether a 2xx reports that nothing was sent: the node failed, or no node was wired.
 ///
-/// Source: `plivo/wire.md` 2.1 (Go SDK's fixture, plivo-node issue 250).
+/// Source: the test data of plivo-go; plivo-node issue 250.
 fn node_failed(body: &Value) -> bool {
     let message = body.get("message").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
     ["output state: failed", "output state: http"].iter().any(|state| message.contains(state))
@@ -76,7 +76,7 @@ fn node_failed(body: &Value) -> bool {
 
 /// The UUID of the message or call, if the answer's message text contains one.
 ///
-/// The text is built from Python reprs and undocumented (`plivo/wire.md` 2.1); the flow's own report is reliable.
+/// The text is built from Python reprs and undocumented (plivo-php issue 127); the flow's own report is reliable.
 pub fn provider_id(body: &Value, channel: Channel) -> Option<String> {
     let key = match channel {
         Channel::Sms => "message_uuid",

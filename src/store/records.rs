@@ -107,7 +107,7 @@ pub struct Erasure {
     pub expected: Revision,
     /// The wrong codes of the number. An index that names the verification keeps these, and a tombstone id.
     pub guesses: Vec<u8>,
-    /// How long from now that index is kept. Not zero: it also refuses a creation that arrives late.
+    /// How long from now that index is kept. Not zero: the index also refuses a creation that arrives late.
     pub index_ttl: Duration,
 }
 

@@ -9,10 +9,10 @@ use super::words::{AttemptStatus, Channel, FailureClass, Via};
 use crate::escalation::{CALL_SILENCE, CallEnd, Reason, Text, repeat_after};
 use crate::time::Timestamp;
 
-/// Plivo's error code for a number that cannot receive texts (`plivo/wire.md` 3.3).
+/// Plivo's error code for a number that cannot receive texts (plivo.com/docs/messaging/troubleshooting/error-codes).
 const LANDLINE: &str = "50";
 
-/// The number of UUIDs kept beside the first. An attempt has fewer, whatever callbacks claim.
+/// The number of UUIDs kept beside the first. An attempt has fewer; the limit bounds what callbacks can add.
 const OTHER_IDS_MAX: usize = 8;
 
 /// One text or call.

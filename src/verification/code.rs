@@ -23,8 +23,7 @@ impl Code {
         Self((0..length).map(|_| char::from(b'0' + rng.random_range(0..10u8))).collect())
     }
 
-    /// Takes a text as it stands when it is ASCII digits, as many as a code may have: no trimming, no
-    /// folding of digits.
+    /// Parses ASCII digits, as many as a code may have. Does not trim, and accepts no other digits.
     pub fn parse(text: &str) -> Option<Self> {
         let length = u8::try_from(text.len()).ok()?;
         (CODE_LENGTH_RANGE.contains(&length) && text.bytes().all(|b| b.is_ascii_digit())).then(|| Self(text.to_owned()))

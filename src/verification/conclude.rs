@@ -74,12 +74,12 @@ impl Transition<'_> {
 
     /// The end of the quiet hours that a call falls into, at the number's place.
     fn quiet_until(&self, call: &PlannedCall) -> Option<Timestamp> {
-        let hours = self.rules.quiet_hours.filter(|_| call.minds_quiet_hours())?;
+        let hours = self.rules.quiet_hours.filter(|_| call.is_deferred_by_quiet_hours())?;
         hours.until(&self.v.to, call.at.max(self.now))
     }
 
     /// Defers the planned call to the end of the number's quiet hours.
-    pub(super) fn defer_to_quiet_hours(&mut self) {
+    pub(super) fn defer_past_quiet_hours(&mut self) {
         let until = self.v.planned_call().and_then(|call| self.quiet_until(&call));
         let Some(pending) = self.v.pending_mut() else { return };
         let before = std::mem::replace(&mut pending.quiet_hours_until, until);
@@ -115,7 +115,8 @@ impl Transition<'_> {
             let lease = match owed.effect {
                 Effect::Trigger { attempt } => {
                     if owed.in_flight {
-                        // A dead replica may have sent it, so it is repeated once; a second death is no accident.
+                        // A dead replica may have sent it, so it is repeated once. If a second replica dies too, the request
+                        // may be what kills them.
                         if owed.taken_over {
                             self.give_up_trigger(attempt);
                             return false;
@@ -139,7 +140,7 @@ impl Transition<'_> {
         self.v.owed = owed_effects;
     }
 
-    /// Leaves an attempt unknown whose request two replicas have not finished.
+    /// Marks the attempt `unknown` after two replicas died during its request.
     fn give_up_trigger(&mut self, attempt: AttemptIndex) {
         if let Some(a) = self.v.attempt_mut(attempt) {
             a.advance(AttemptStatus::Unknown);

@@ -1,8 +1,8 @@
 //! Every transition of a verification: [`open`] creates one, [`decide`] changes one, and nothing else does.
 //!
 //! `decide` names its phases in order. Each phase is a method of [`Transition`]: the customer's events are in
-//! `on_customer.rs`, Plivo's in `on_provider.rs`, what the change teaches in `observe.rs`, and what follows from it in
-//! `conclude.rs`.
+//! `on_customer.rs`, Plivo's in `on_provider.rs`, what the change teaches in `observe.rs`, and what follows from it, with
+//! new attempts, in `conclude.rs`.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -79,38 +79,41 @@ pub fn open(request: Request, rules: &Rules, context: &Context<'_>) -> Decision 
     let (channel, reason) = transition.v.first_attempt();
     transition.trigger(channel, reason, false);
     transition.begin_observation();
-    transition.defer_to_quiet_hours();
+    transition.defer_past_quiet_hours();
     transition.finish(Answer::Noted)
 }
 
 /// Decides what a batch of events does to a verification at one moment. Every transition starts here.
 ///
-/// Any batch also does what a tick does: what is due by now happens. The answer is that of the last event.
+/// Any batch, except a repeated callback, also does what a tick does: what is due by now happens. The answer is that of
+/// the last event.
 ///
 /// Callbacks come in any order and more than once:
-/// * A repeated one changes nothing, and is answered like the first ([`Answer::Repeated`]).
+/// * A repeated one changes nothing ([`Answer::Repeated`]). One that reuses a nonce with other content is refused.
 /// * One that comes after the end records its facts (status, price, network). It triggers nothing and changes no status
 ///   of the verification; at most a call that still rings is hung up.
 /// * One that comes before Plivo has answered our request proves that Plivo was asked, so the request is not repeated.
-///   The later answer then cannot move the attempt back.
+///   The later answer cannot move the attempt back, unless it refuses the number or the account: that ends the
+///   verification.
 pub fn decide(before: &Verification, events: &[Event], rules: &Rules, context: &Context<'_>) -> Decision {
-    // A signed callback that was applied before, or whose nonce returns with other content, changes nothing at all.
+    // A callback whose nonce was used before changes nothing, whatever its content.
     if let Some(answer) = answer_if_used(before, events, context.now) {
         return Decision::unchanged(before, answer);
     }
     let mut transition = Transition::new(before.clone(), rules, context);
-    // First, so that no event acts on a verification whose time is up.
+    // First, so that no event acts on an expired verification.
     transition.expire_if_overdue(events);
-    // Facts are recorded, also after the end; nothing is concluded from them yet.
+    // Facts are recorded, also after the end. A right code, the last wrong one, a cancel or a failover ends it here; what
+    // follows from other facts is concluded below.
     let answer = transition.apply_all(events);
-    // What the change teaches, and the plan that follows from it. `conclude` acts on that plan.
+    // Lessons of this change for the route's statistics, and the new plan for the call. `conclude` acts on that plan.
     transition.observe(before);
-    // The end, the call that is due, calls to hang up, effects to issue again.
+    // Ends what has no hope, places the due call, hangs up calls after the end, re-issues owed effects.
     transition.conclude();
-    // After `conclude`, which may have placed a call: from now on a code may come from the call.
+    // After `conclude`, which may have placed a call: a code entered later may have come from the text or from the call.
     transition.observe_placed_call(before);
-    // Last, because only now is the plan final.
-    transition.defer_to_quiet_hours();
+    // Last, because only now is the planned call final.
+    transition.defer_past_quiet_hours();
     transition.finish(answer)
 }
 
@@ -125,7 +128,7 @@ fn answer_if_used(before: &Verification, events: &[Event], now: Timestamp) -> Op
     Some(if is_same { Answer::Repeated { after } } else { Answer::Refused(Refusal::Replayed) })
 }
 
-/// Seconds since the creation, as nonces are stored with.
+/// Seconds since the creation: the time that is stored with a nonce.
 fn age_s(v: &Verification, now: Timestamp) -> u16 {
     u16::try_from(now.since(v.created_at).as_secs()).unwrap_or(u16::MAX)
 }
@@ -152,7 +155,7 @@ impl<'a> Transition<'a> {
         Decision { after: self.v, effects: self.effects, lessons: self.lessons, answer }
     }
 
-    /// Ends a verification whose time is up. One that a failover damaged ends as that instead, however late it is.
+    /// Ends an expired verification. If this batch reports a failover, it ends as lost in the failover instead.
     fn expire_if_overdue(&mut self, events: &[Event]) {
         let is_overdue = self.v.pending().is_some_and(|pending| self.now >= pending.expires_at);
         if is_overdue && !events.contains(&Event::FailedOver) {
@@ -207,12 +210,12 @@ impl<'a> Transition<'a> {
         }
     }
 
-    /// Ends a verification: the code is erased, and so is every request to Plivo that is not under way.
+    /// Ends a verification: erases the code and every owed trigger. A request under way cannot be recalled.
     pub(super) fn end(&mut self, how: Ending) {
         let Some(pending) = self.v.pending() else { return };
         self.v.state = State::Ended(Ended { at: self.now, how, expires_at: pending.expires_at });
         let is_trigger = |effect: &Effect| matches!(effect, Effect::Trigger { .. });
-        let dropped: Vec<AttemptIndex> = self.v.owed.iter().filter_map(not_requested_yet).collect();
+        let dropped: Vec<AttemptIndex> = self.v.owed.iter().filter_map(waiting_attempt).collect();
         self.v.owed.retain(|owed| !is_trigger(&owed.effect));
         self.effects.retain(|effect| !is_trigger(effect));
         for attempt in dropped {
@@ -231,7 +234,7 @@ impl<'a> Transition<'a> {
         }
     }
 
-    /// Adds an effect that is performed after this decision's commit.
+    /// Adds an effect to the outbox. The replica that commits this decision performs it; the lease begins now.
     pub(super) fn owe(&mut self, effect: Effect, lease: Duration) {
         if self.v.owed.iter().any(|owed| owed.effect == effect) {
             return;
@@ -246,8 +249,8 @@ impl<'a> Transition<'a> {
     }
 }
 
-/// The attempt of an owed trigger that no replica performs now.
-fn not_requested_yet(owed: &Owed) -> Option<AttemptIndex> {
+/// The attempt of an owed trigger that waits for a retry: no replica performs it now.
+fn waiting_attempt(owed: &Owed) -> Option<AttemptIndex> {
     match owed.effect {
         Effect::Trigger { attempt } if !owed.in_flight => Some(attempt),
         Effect::Trigger { .. } | Effect::HangUp { .. } | Effect::Identify { .. } | Effect::Link { .. } => None,

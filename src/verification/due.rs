@@ -41,7 +41,7 @@ impl Verification {
     pub fn next_call(&self) -> Option<PlannedCall> {
         let planned = self.planned_call()?;
         let pending = self.pending()?;
-        let quiet_until = pending.quiet_hours_until.filter(|_| planned.minds_quiet_hours());
+        let quiet_until = pending.quiet_hours_until.filter(|_| planned.is_deferred_by_quiet_hours());
         let at = quiet_until.map_or(planned.at, |until| until.max(planned.at));
         (at < pending.expires_at).then_some(PlannedCall { at, ..planned })
     }
@@ -105,7 +105,7 @@ impl Verification {
 
 impl PlannedCall {
     /// Whether quiet hours defer it. A requested call and its repeat ring at any hour.
-    pub(super) fn minds_quiet_hours(&self) -> bool {
+    pub(super) fn is_deferred_by_quiet_hours(&self) -> bool {
         self.reason != Reason::Requested
     }
 }

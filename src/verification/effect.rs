@@ -45,7 +45,7 @@ pub struct Owed {
     pub effect: Effect,
     /// When it is issued again: at the end of the lease, or of a pause.
     pub due: Timestamp,
-    /// Whether a replica performs it now. If `due` passes meanwhile, that replica has died.
+    /// Whether a replica performs it now. If `due` passes meanwhile, that replica counts as dead.
     pub in_flight: bool,
     /// How often it was issued again. An outcome of an earlier round says nothing about this one.
     pub round: u16,

@@ -39,7 +39,7 @@ pub enum Event {
     HungUp {
         /// The attempt.
         attempt: AttemptIndex,
-        /// Whether the call is over. If not, Plivo could not be asked.
+        /// Whether no retry is needed: the call is over, or Plivo refused to hang it up.
         is_done: bool,
     },
     /// Plivo fetched what to say on a call, so the call continues.
@@ -99,8 +99,23 @@ pub enum Event {
 impl Event {
     /// The network that the event reports for the number.
     pub fn carrier(&self) -> Option<Carrier> {
-        let (Self::TextReported { facts, .. } | Self::CallReported { facts, .. }) = self else { return None };
-        facts.carrier
+        match self {
+            Self::TextReported { facts, .. } | Self::CallReported { facts, .. } => facts.carrier,
+            Self::CodeSubmitted(_)
+            | Self::Cancel
+            | Self::AttemptRequested(_)
+            | Self::Joined { .. }
+            | Self::Activity(_)
+            | Self::Triggered { .. }
+            | Self::HungUp { .. }
+            | Self::CallContinues { .. }
+            | Self::Identified { .. }
+            | Self::Linked { .. }
+            | Self::TextRefused { .. }
+            | Self::SignedCallback(_)
+            | Self::FailedOver
+            | Self::Tick => None,
+        }
     }
 
     /// The UUID of the text or call that the event is about.

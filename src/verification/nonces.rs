@@ -2,7 +2,7 @@
 //!
 //! Plivo's signatures carry a nonce and no time stamp, and V2 does not cover the body. So a verification stores the
 //! nonces of its callbacks with a hash of their content, in the same commit as their effect. A repeated callback then
-//! changes nothing, and a nonce that returns with other content is refused.
+//! changes nothing, and a nonce that is reused with other content is refused.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,8 @@ pub struct CallbackNonce {
 
 /// The callbacks that were applied: nonce, content, and seconds since the creation.
 ///
-/// Half of each hash is enough among so few. A forger who finds other content with the same half has no effect either.
+/// 32 bits suffice for so few entries. A collision of content only makes a forged callback count as repeated, which
+/// changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UsedNonces(Vec<(u32, u32, u16)>);

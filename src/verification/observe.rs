@@ -47,7 +47,7 @@ impl Transition<'_> {
         }
     }
 
-    /// The observation that the change since `before` is, if any. Plivo's answers and timers of calls are none.
+    /// The observation that the change since `before` is, if any. Plivo's answers and timers of calls are not observations.
     fn observation(&self, before: &Verification) -> Option<Observation> {
         let is_new = |holds: fn(&Verification) -> bool| holds(&self.v) && !holds(before);
         let texts = |v: &Verification| v.attempts_on(Channel::Sms).count();

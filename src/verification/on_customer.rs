@@ -61,7 +61,7 @@ impl Transition<'_> {
         Answer::Noted
     }
 
-    /// Calls, whatever was said before: a person who wants a call has no text in hand.
+    /// Places a requested call. The request outweighs an earlier "received" and a limit that barred the automatic call.
     fn place_requested_call(&mut self) {
         if let Some(pending) = self.v.pending_mut() {
             (pending.has_text, pending.call_barred) = (false, false);
@@ -110,7 +110,7 @@ impl Transition<'_> {
             self.end(Ending::Canceled);
             return Answer::Refused(Refusal::Final(Status::Canceled));
         }
-        // A number that is called instead of texted is called again.
+        // A number that cannot receive texts is called by a creation, and so by a join.
         let is_auto = channel == Channel::Sms && self.v.mode == Mode::Auto;
         let channel = if is_auto { self.v.first_attempt().0 } else { channel };
         // No text while a phone rings.

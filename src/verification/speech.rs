@@ -16,8 +16,8 @@ use crate::escalation::CallEnd;
 
 /// The time for which a repeated request gets the same speech.
 ///
-/// Plivo wants an answer within 15 s (`plivo/wire.md` 4.4), and may fetch it again if the first was lost. A later
-/// repetition is not Plivo's.
+/// Plivo requires an answer within 15 s (plivo.com/docs/voice/concepts/callbacks) and may fetch it again if the first
+/// was lost. A later repetition does not come from Plivo.
 const REPEAT_MAX: Duration = Duration::from_secs(15);
 
 /// Who is on the line.

@@ -43,7 +43,7 @@ pub enum Note {
     Accepted { attempt: AttemptIndex, via: Via },
     /// Plivo refused the attempt. `stop`: no further attempt will be accepted.
     Refused { attempt: AttemptIndex, provider_status: u16, stop: bool },
-    /// Plivo did not answer in time: perhaps sent.
+    /// The outcome of the request is unknown: Plivo may have sent it.
     TimedOut { attempt: AttemptIndex },
     /// The PHLO could not run the attempt, so the direct API is asked.
     PassedOn { attempt: AttemptIndex, provider_status: Option<u16> },
