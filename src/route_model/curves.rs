@@ -45,7 +45,7 @@ pub(super) const CURVES: usize = Curve::COUNT;
 
 /// A test that each verification makes once, to detect that its route has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumCount, EnumIter, Serialize, Deserialize)]
-pub enum Check {
+pub enum RouteTest {
     /// A report or the code arrives by the age at which most texts have had one.
     FirstEvent,
     /// The code is entered soon after a delivery report.
@@ -73,10 +73,10 @@ pub enum Lesson {
         /// The bucket.
         bucket: u8,
     },
-    /// A check was made.
-    Checked {
-        /// The check.
-        check: Check,
+    /// A test was made.
+    Tested {
+        /// The test.
+        test: RouteTest,
         /// Whether the expected event had come.
         hit: bool,
         /// The probability that it would have come by then.
@@ -90,7 +90,7 @@ pub enum Lesson {
         weight: f32,
     },
     /// A verification began with an early planned call; one in so many of these is a probe.
-    Early,
+    EarlyCallPlanned,
 }
 
 /// One count for each bucket of a curve.

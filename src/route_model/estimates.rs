@@ -3,7 +3,7 @@
 //! Estimates read the statistics of the world, the country and the route; the wider level fills in where the narrower
 //! one has few counts. They neither learn (see `stats`) nor decide (see `planner`).
 
-use super::curves::{BUCKETS, CURVES, Check, Curve, bucket_of, edge_ms};
+use super::curves::{BUCKETS, CURVES, Curve, RouteTest, bucket_of, edge_ms};
 use super::prior;
 use super::stats::{Counts, RouteStats};
 
@@ -28,7 +28,7 @@ pub struct Estimates {
     /// Verifications behind the estimates: world, country, route.
     pub(super) samples: [f32; 3],
     /// Whether the next early plan is a probe.
-    pub(super) owes_probe: bool,
+    pub(super) is_next_early_plan_a_probe: bool,
 }
 
 impl Estimates {
@@ -39,7 +39,7 @@ impl Estimates {
 
     /// Combines the statistics of the world, the country and the route.
     ///
-    /// As far as a check suspects that the route has changed, its latest verifications replace its usual hazards.
+    /// As far as a test suspects that the route has changed, its latest verifications replace its usual hazards.
     pub fn new(world: Option<&RouteStats>, country: Option<&RouteStats>, route: Option<&RouteStats>) -> Self {
         let mut usual = prior::HAZARDS.map(|row| row.map(f64::from));
         let mut no_intent = prior::NO_INTENT;
@@ -57,16 +57,16 @@ impl Estimates {
             unconverted_after_delivered: [1.0; BUCKETS + 1],
             no_intent,
             samples,
-            owes_probe: route.is_some_and(RouteStats::owes_probe),
+            is_next_early_plan_a_probe: route.is_some_and(RouteStats::is_next_early_plan_a_probe),
         };
         if let Some((route, fast)) = route.and_then(|route| Some((route, route.fast.as_ref()?))) {
             let mut latest = usual;
             scale(&mut latest, fast);
             shrink(&mut latest, fast);
             let silent = &[Curve::Verified, Curve::Delivered];
-            mix(&mut estimates.hazards, &latest, silent, route.doubt(Check::FirstEvent));
-            mix(&mut estimates.hazards, &latest, &[Curve::VerifiedAfterResend], route.doubt(Check::FirstEvent));
-            mix(&mut estimates.hazards, &latest, &[Curve::VerifiedAfterDelivered], route.doubt(Check::Conversion));
+            mix(&mut estimates.hazards, &latest, silent, route.doubt(RouteTest::FirstEvent));
+            mix(&mut estimates.hazards, &latest, &[Curve::VerifiedAfterResend], route.doubt(RouteTest::FirstEvent));
+            mix(&mut estimates.hazards, &latest, &[Curve::VerifiedAfterDelivered], route.doubt(RouteTest::Conversion));
         }
         estimates.unconverted_after_delivered = survival(estimates.hazard(Curve::VerifiedAfterDelivered));
         estimates
@@ -98,14 +98,14 @@ impl Estimates {
         at(&self.usual_first_event, age_ms) as f32
     }
 
-    /// Age at which [`Check::FirstEvent`] is made, and its usual probability.
+    /// Age at which [`RouteTest::FirstEvent`] is made, and its usual probability.
     pub(super) fn first_event_check(&self) -> (u32, f32) {
-        check_point(&self.usual_first_event)
+        test_point(&self.usual_first_event)
     }
 
-    /// Time after a report at which [`Check::Conversion`] is made, and its usual probability.
+    /// Time after a report at which [`RouteTest::Conversion`] is made, and its usual probability.
     pub(super) fn conversion_check(&self) -> (u32, f32) {
-        check_point(&self.usual_conversion)
+        test_point(&self.usual_conversion)
     }
 }
 
@@ -182,7 +182,7 @@ fn at(shares: &ShareByEdge, clock_ms: u32) -> f64 {
     shares[i] + part * (shares[i + 1] - shares[i])
 }
 
-fn check_point(shares: &ShareByEdge) -> (u32, f32) {
+fn test_point(shares: &ShareByEdge) -> (u32, f32) {
     let enough = prior::CHECK_SHARE * shares[BUCKETS];
     let edge = (1..=BUCKETS).find(|i| shares[*i] >= enough).unwrap_or(BUCKETS);
     let at_ms = edge_ms(edge).min(prior::CHECK_LATEST_MS);

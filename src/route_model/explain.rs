@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::advice::{AdviceReason, AdviceSummary, Costs, Next};
-use super::curves::{Check, Curve};
+use super::curves::{Curve, RouteTest};
 use super::estimates::Estimates;
 use super::observer::Observer;
 use super::outlook::Outlook;
@@ -100,7 +100,7 @@ impl RouteSummary {
             Next::WakeAt(at) => Some(at - age_ms),
             Next::Never => None,
         };
-        let is_alarmed = |check| route.is_some_and(|stats| stats.doubt(check) > ALARM_DOUBT);
+        let is_alarmed = |test| route.is_some_and(|stats| stats.doubt(test) > ALARM_DOUBT);
         // A text that is reported at the median, though not before a call is allowed.
         let reported_ms = estimates.median_first_event_ms().max(prior::CALL_EARLIEST_MS);
         let mut at_report = Observer::default();
@@ -113,8 +113,8 @@ impl RouteSummary {
             median_first_event_ms: estimates.median_first_event_ms(),
             call_after_ms: call_after(&Observer::default(), 0),
             call_after_delivered_ms: call_after(&at_report, reported_ms),
-            is_silent: is_alarmed(Check::FirstEvent),
-            reports_suspect: is_alarmed(Check::Conversion),
+            is_silent: is_alarmed(RouteTest::FirstEvent),
+            reports_suspect: is_alarmed(RouteTest::Conversion),
         }
     }
 }

@@ -23,7 +23,7 @@ mod stats;
 mod tests;
 
 pub use advice::{Advice, AdviceReason, AdviceSummary, CostPreset, Costs, Next};
-pub use curves::{Check, Curve, Key, Lesson, Level};
+pub use curves::{Curve, Key, Lesson, Level, RouteTest};
 pub use estimates::Estimates;
 pub use explain::{RouteSummary, explain};
 pub use insight::{CALL_PRICE_U, Insight, RouteKnowledge};

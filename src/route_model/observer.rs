@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::advice::Advice;
-use super::curves::{BUCKETS, Check, Curve, Lesson, bucket_of, edge_ms};
+use super::curves::{BUCKETS, Curve, Lesson, RouteTest, bucket_of, edge_ms};
 use super::estimates::Estimates;
 use super::prior;
 
@@ -36,14 +36,14 @@ pub struct Observer {
     untaught_bucket: u8,
     /// The same on the clock that the resend started.
     untaught_bucket_after_resend: u8,
-    check: Option<PendingCheck>,
+    test: Option<ScheduledTest>,
     /// Whether this verification waits longer than planned, to observe late texts.
     pub(super) is_probe: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct PendingCheck {
-    check: Check,
+struct ScheduledTest {
+    test: RouteTest,
     at_ms: u32,
     p: f32,
     /// Probability of a first event by the time of censoring, if none had come by then.
@@ -65,11 +65,11 @@ impl Observer {
         let is_early = planned_ms.is_some_and(|at| at < prior::EARLY_MS);
         let mut lessons = vec![Lesson::Started];
         if is_early {
-            lessons.push(Lesson::Early);
+            lessons.push(Lesson::EarlyCallPlanned);
         }
         let (at_ms, p) = estimates.first_event_check();
-        let check = Some(PendingCheck { check: Check::FirstEvent, at_ms, p, p_when_censored: None });
-        (Self { check, is_probe: is_early && estimates.owes_probe, ..Self::default() }, lessons)
+        let test = Some(ScheduledTest { test: RouteTest::FirstEvent, at_ms, p, p_when_censored: None });
+        (Self { test, is_probe: is_early && estimates.is_next_early_plan_a_probe, ..Self::default() }, lessons)
     }
 
     /// `delivered` was reported.
@@ -83,13 +83,13 @@ impl Observer {
             lessons.push(Lesson::Survived { curve: Curve::Verified, from: bucket, to: bucket + 1 });
         }
         lessons.push(Lesson::Happened { curve: Curve::Delivered, bucket });
-        lessons.extend(self.check.take().map(|check| check.lesson(true)));
+        lessons.extend(self.test.take().map(|test| test.lesson(true)));
         self.reported_ms = Some(age_ms);
         self.untaught_bucket = 0;
         if !self.is_censored {
             let (after_ms, p) = estimates.conversion_check();
             let at_ms = age_ms + after_ms;
-            self.check = Some(PendingCheck { check: Check::Conversion, at_ms, p, p_when_censored: None });
+            self.test = Some(ScheduledTest { test: RouteTest::Conversion, at_ms, p, p_when_censored: None });
         }
         lessons
     }
@@ -113,17 +113,17 @@ impl Observer {
                 bucket: bucket_of(age_ms.saturating_sub(at)) as u8,
             },
         };
-        let check = self.check.take();
+        let test = self.test.take();
         if !self.is_censored {
             lessons.push(verified);
-            lessons.extend(check.map(|check| check.lesson(true)));
+            lessons.extend(test.map(|test| test.lesson(true)));
             if let Some(at) = self.resent_ms {
                 let bucket = bucket_of(age_ms.saturating_sub(at)) as u8;
                 lessons.push(Lesson::Happened { curve: Curve::VerifiedAfterResend, bucket });
             }
-        } else if let Some((check, p)) = check.and_then(|c| Some((c.check, c.p_when_censored?))) {
-            // The call brought the code before the check was due, and the text had had no event until the call.
-            lessons.push(Lesson::Checked { check, hit: false, p });
+        } else if let Some((test, p)) = test.and_then(|c| Some((c.test, c.p_when_censored?))) {
+            // The call brought the code before the test was due, and the text had had no event until the call.
+            lessons.push(Lesson::Tested { test, hit: false, p });
         }
         lessons
     }
@@ -133,7 +133,7 @@ impl Observer {
         let lessons = self.advance(age_ms);
         if self.reported_ms.is_none() {
             self.is_closed = true;
-            self.check = None;
+            self.test = None;
         }
         lessons
     }
@@ -159,10 +159,10 @@ impl Observer {
                 saves: advice.saves as f32,
                 no_intent_gain: advice.no_intent_gain as f32,
             });
-            // The check must be made before the call can bring the code.
+            // The test must be made before the call can bring the code.
             let until = age_ms + CENSORED_AFTER_CALL_MS;
-            if let Some(check) = self.check.as_mut().filter(|c| c.check == Check::FirstEvent && c.at_ms > until) {
-                (check.at_ms, check.p) = (until, estimates.first_event_by(until));
+            if let Some(test) = self.test.as_mut().filter(|c| c.test == RouteTest::FirstEvent && c.at_ms > until) {
+                (test.at_ms, test.p) = (until, estimates.first_event_by(until));
             }
         }
         lessons
@@ -173,8 +173,8 @@ impl Observer {
         let lessons = self.advance(age_ms);
         if self.called_ms.is_some() && !self.is_censored {
             self.censor();
-            if let Some(check) = &mut self.check {
-                check.p_when_censored = Some(estimates.first_event_by(age_ms));
+            if let Some(test) = &mut self.test {
+                test.p_when_censored = Some(estimates.first_event_by(age_ms));
             }
         }
         lessons
@@ -208,8 +208,8 @@ impl Observer {
     ///
     /// A caller that wakes it later only learns later.
     pub fn wake_ms(&self) -> Option<u32> {
-        let check = self.check.map(|check| check.at_ms);
-        (!self.is_closed).then(|| self.censoring_ms().into_iter().chain(check).min().unwrap_or(TTL_MS))
+        let test = self.test.map(|test| test.at_ms);
+        (!self.is_closed).then(|| self.censoring_ms().into_iter().chain(test).min().unwrap_or(TTL_MS))
     }
 
     /// Whether a call has been placed.
@@ -224,7 +224,7 @@ impl Observer {
 
     fn censor(&mut self) {
         self.is_censored = true;
-        self.check = self.check.filter(|check| check.check == Check::FirstEvent);
+        self.test = self.test.filter(|test| test.test == RouteTest::FirstEvent);
     }
 
     fn survive(&mut self, now_ms: u32, lessons: &mut Vec<Lesson>) {
@@ -249,9 +249,9 @@ impl Observer {
             }
             self.untaught_bucket_after_resend = self.untaught_bucket_after_resend.max(to);
         }
-        if let Some(check) = self.check.filter(|check| check.at_ms <= now_ms) {
-            lessons.push(check.lesson(false));
-            self.check = None;
+        if let Some(test) = self.test.filter(|test| test.at_ms <= now_ms) {
+            lessons.push(test.lesson(false));
+            self.test = None;
         }
     }
 }
@@ -269,9 +269,9 @@ impl CallForecast {
     }
 }
 
-impl PendingCheck {
+impl ScheduledTest {
     fn lesson(self, hit: bool) -> Lesson {
-        Lesson::Checked { check: self.check, hit, p: self.p }
+        Lesson::Tested { test: self.test, hit, p: self.p }
     }
 }
 

@@ -47,16 +47,16 @@ pub(super) const fn fade(level: Level) -> f32 {
 /// The same factor for the fast copy, which halves after 6 verifications.
 pub(super) const FADE_FAST: f32 = 0.890_899;
 
-/// A check compares the usual route with one on which this share of the usual events comes.
+/// A test compares the usual route with one on which this share of the usual events comes.
 pub(super) const WORSE_SHARE: f32 = 0.4;
 /// The CUSUM statistic at which a change of the route is as probable as no change.
 pub(super) const SURPRISE_HALF: f64 = 4.0;
 /// Cap of the CUSUM statistic, so that a recovered route returns to its usual hazards soon.
 pub(super) const SURPRISE_MAX: f32 = 9.0;
 
-/// A check is made at the edge by which this share of all first events, or codes, has usually come.
+/// A test is made at the edge by which this share of all first events, or codes, has usually come.
 pub(super) const CHECK_SHARE: f64 = 0.8;
-/// The latest time of a check on its clock.
+/// The latest time of a test on its clock.
 pub(super) const CHECK_LATEST_MS: u32 = 40_000;
 
 /// One in this many early plans is a probe.

@@ -7,7 +7,7 @@
 
 use strum::EnumCount;
 
-use super::curves::{BUCKETS, BucketCounts, CURVES, Check, Lesson, Level};
+use super::curves::{BUCKETS, BucketCounts, CURVES, Lesson, Level, RouteTest};
 use super::prior;
 
 /// Texts at risk and events, per curve and bucket; old ones have faded.
@@ -26,8 +26,8 @@ pub struct RouteStats {
     pub(super) slow: Counts,
     /// Routes only: about the last nine verifications.
     pub(super) fast: Option<Box<Counts>>,
-    /// CUSUM statistic per check: how far results have lately fallen below expectations.
-    surprise: [f32; Check::COUNT],
+    /// CUSUM statistic per test: how far results have lately fallen below expectations.
+    surprise: [f32; RouteTest::COUNT],
     /// Share of people who never enter a code, as called verifications show it: the weighted sum and the weight.
     pub(super) no_intent: [f32; 2],
     /// Number of early plans, which selects the probes; wraps.
@@ -68,9 +68,9 @@ impl Counts {
             }
             Lesson::Happened { .. }
             | Lesson::Started
-            | Lesson::Checked { .. }
+            | Lesson::Tested { .. }
             | Lesson::Called { .. }
-            | Lesson::Early => {}
+            | Lesson::EarlyCallPlanned => {}
         }
     }
 }
@@ -82,7 +82,7 @@ impl RouteStats {
             level,
             slow: Counts::EMPTY,
             fast: (level == Level::Route).then(|| Box::new(Counts::EMPTY)),
-            surprise: [0.0; Check::COUNT],
+            surprise: [0.0; RouteTest::COUNT],
             no_intent: [0.0; 2],
             early: 0,
             starts: 0.0,
@@ -111,9 +111,9 @@ impl RouteStats {
                 self.no_intent[0] += share;
                 self.no_intent[1] += weight;
             }
-            Lesson::Checked { check, hit, p } if self.level == Level::Route => self.update_surprise(check, hit, p),
-            Lesson::Early if self.level == Level::Route => self.early = self.early.wrapping_add(1),
-            Lesson::Checked { .. } | Lesson::Called { .. } | Lesson::Early => {}
+            Lesson::Tested { test, hit, p } if self.level == Level::Route => self.update_surprise(test, hit, p),
+            Lesson::EarlyCallPlanned if self.level == Level::Route => self.early = self.early.wrapping_add(1),
+            Lesson::Tested { .. } | Lesson::Called { .. } | Lesson::EarlyCallPlanned => {}
         }
     }
 
@@ -121,20 +121,20 @@ impl RouteStats {
     ///
     /// Misses raise it, hits lower it, and the floor at zero keeps chance from adding up. The cap lets a route that
     /// has recovered return to its usual hazards soon.
-    fn update_surprise(&mut self, check: Check, hit: bool, p: f32) {
+    fn update_surprise(&mut self, test: RouteTest, hit: bool, p: f32) {
         if !p.is_finite() {
             return;
         }
         let p = p.clamp(0.05, 0.97);
         let worse = (p * prior::WORSE_SHARE).max(0.02);
         let ratio = if hit { worse / p } else { (1.0 - worse) / (1.0 - p) };
-        let surprise = &mut self.surprise[check as usize];
+        let surprise = &mut self.surprise[test as usize];
         *surprise = (*surprise + ratio.ln()).clamp(0.0, prior::SURPRISE_MAX);
     }
 
-    /// Probability, by this check, that the route is now worse than it used to be.
-    pub(super) fn doubt(&self, check: Check) -> f64 {
-        1.0 / (1.0 + (prior::SURPRISE_HALF - f64::from(self.surprise[check as usize])).exp())
+    /// Probability, by this test, that the route is now worse than it used to be.
+    pub(super) fn doubt(&self, test: RouteTest) -> f64 {
+        1.0 / (1.0 + (prior::SURPRISE_HALF - f64::from(self.surprise[test as usize])).exp())
     }
 
     /// Number of verifications behind the statistics; old ones count less.
@@ -143,7 +143,7 @@ impl RouteStats {
     }
 
     /// Whether the route's next early plan is a probe.
-    pub(super) fn owes_probe(&self) -> bool {
+    pub(super) fn is_next_early_plan_a_probe(&self) -> bool {
         self.early % prior::PROBE_EVERY == prior::PROBE_EVERY - 1
     }
 }

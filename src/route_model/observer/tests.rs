@@ -112,7 +112,7 @@ fn a_lost_text_is_no_longer_observed() {
 fn the_first_event_check_is_made_once_and_before_a_call_can_bring_the_code() {
     let estimates = Estimates::prior();
     let hit = |lessons: &[Lesson]| {
-        lessons.iter().find_map(|l| if let Lesson::Checked { hit, .. } = l { Some(*hit) } else { None })
+        lessons.iter().find_map(|l| if let Lesson::Tested { hit, .. } = l { Some(*hit) } else { None })
     };
     assert_eq!(hit(&started().record_verified(9_000)), Some(true));
     let mut silent = started();

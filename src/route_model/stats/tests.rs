@@ -8,7 +8,7 @@ use crate::route_model::Curve;
 const VERIFIED: Lesson = Lesson::Happened { curve: Curve::Verified, bucket: 5 };
 
 fn missed(p: f32) -> Lesson {
-    Lesson::Checked { check: Check::FirstEvent, hit: false, p }
+    Lesson::Tested { test: RouteTest::FirstEvent, hit: false, p }
 }
 
 #[test]
@@ -33,13 +33,13 @@ fn the_fast_copy_halves_after_six_starts_and_only_routes_have_one() {
 #[test]
 fn a_few_misses_raise_doubt_and_a_few_hits_lower_it() {
     let mut route = RouteStats::new(Level::Route);
-    assert!(route.doubt(Check::FirstEvent) < 0.05);
+    assert!(route.doubt(RouteTest::FirstEvent) < 0.05);
     (0..6).for_each(|_| route.apply(missed(0.76)));
-    assert!(route.doubt(Check::FirstEvent) > 0.8);
+    assert!(route.doubt(RouteTest::FirstEvent) > 0.8);
     (0..100).for_each(|_| route.apply(missed(0.76)));
-    (0..10).for_each(|_| route.apply(Lesson::Checked { check: Check::FirstEvent, hit: true, p: 0.76 }));
-    assert!(route.doubt(Check::FirstEvent) < 0.1);
-    assert!(route.doubt(Check::Conversion) < 0.05);
+    (0..10).for_each(|_| route.apply(Lesson::Tested { test: RouteTest::FirstEvent, hit: true, p: 0.76 }));
+    assert!(route.doubt(RouteTest::FirstEvent) < 0.1);
+    assert!(route.doubt(RouteTest::Conversion) < 0.05);
 }
 
 #[test]
@@ -47,8 +47,8 @@ fn as_many_misses_as_expected_raise_no_doubt() {
     let mut route = RouteStats::new(Level::Route);
     let mut worst = 0.0_f64;
     for i in 0..1000 {
-        route.apply(Lesson::Checked { check: Check::Conversion, hit: i % 4 != 0, p: 0.75 });
-        worst = worst.max(route.doubt(Check::Conversion));
+        route.apply(Lesson::Tested { test: RouteTest::Conversion, hit: i % 4 != 0, p: 0.75 });
+        worst = worst.max(route.doubt(RouteTest::Conversion));
     }
     assert!(worst < 0.1, "{worst}");
 }
@@ -62,7 +62,7 @@ fn packed_statistics_fit_in_two_kilobytes_and_unpack_unchanged() {
             stats.apply(Lesson::Survived { curve: Curve::Delivered, from: 0, to: i % 29 });
             stats.apply(Lesson::Happened { curve: Curve::VerifiedAfterDelivered, bucket: i % 29 });
             stats.apply(Lesson::Called { share: 0.5, weight: 3.0 });
-            stats.apply(Lesson::Early);
+            stats.apply(Lesson::EarlyCallPlanned);
             stats.apply(missed(0.6));
         }
         let bytes = stats.to_bytes();

@@ -4,7 +4,7 @@ mod properties;
 mod sentences;
 
 use super::advice::{Advice, AdviceReason, Costs, Next};
-use super::curves::{Check, Curve, Key, Lesson};
+use super::curves::{Curve, Key, Lesson, RouteTest};
 use super::estimates::Estimates;
 use super::explain::RouteSummary;
 use super::insight::{Insight, RouteKnowledge};
@@ -98,11 +98,11 @@ fn a_silent_outage_is_detected_within_ten_messages_and_so_is_its_end() {
     }
     assert!(plan_now(&insight) <= 8_000, "{}", plan_now(&insight));
     let route = stats(&insight, Key::Route(ROUTE)).unwrap();
-    assert!(route.doubt(Check::FirstEvent) > 0.9);
+    assert!(route.doubt(RouteTest::FirstEvent) > 0.9);
     let summary = RouteSummary::new(Some(route), &insight.estimates(), PRICE, &Costs::BALANCED);
     assert!(summary.to_string().contains("Alarm: fewer texts than usual have a report or a code."), "{summary}");
     (0..10).for_each(|_| teach(&mut insight, Some(3_000), Some(12_000), None));
-    assert!(stats(&insight, Key::Route(ROUTE)).unwrap().doubt(Check::FirstEvent) < 0.1);
+    assert!(stats(&insight, Key::Route(ROUTE)).unwrap().doubt(RouteTest::FirstEvent) < 0.1);
 }
 
 #[test]
@@ -186,7 +186,10 @@ fn one_in_24_early_plans_is_a_probe() {
         let advice = decide(&estimates, &observer, 0);
         assert_eq!(advice.is_probe, call_at(advice) == Some(30_000));
         probes += usize::from(advice.is_probe);
-        lessons.into_iter().filter(|lesson| *lesson == Lesson::Early).for_each(|lesson| insight.learn(&[lesson]));
+        lessons
+            .into_iter()
+            .filter(|lesson| *lesson == Lesson::EarlyCallPlanned)
+            .for_each(|lesson| insight.learn(&[lesson]));
     }
     assert_eq!(probes, 4);
 }

@@ -9,14 +9,14 @@ use super::*;
 
 fn any_lesson() -> impl Strategy<Value = Lesson> {
     let curve = prop::sample::select(Curve::iter().collect::<Vec<_>>());
-    let check = prop::sample::select(Check::iter().collect::<Vec<_>>());
+    let test = prop::sample::select(RouteTest::iter().collect::<Vec<_>>());
     prop_oneof![
         2 => Just(Lesson::Started),
         6 => (curve.clone(), 0..=BUCKETS as u8).prop_map(|(curve, to)| Lesson::Survived { curve, from: 0, to }),
         6 => (curve, 0..BUCKETS as u8).prop_map(|(curve, bucket)| Lesson::Happened { curve, bucket }),
-        2 => (check, any::<bool>(), 0.0..1.0_f32).prop_map(|(check, hit, p)| Lesson::Checked { check, hit, p }),
+        2 => (test, any::<bool>(), 0.0..1.0_f32).prop_map(|(test, hit, p)| Lesson::Tested { test, hit, p }),
         1 => (-5.0..5.0_f32, 0.0..99.0_f32).prop_map(|(share, weight)| Lesson::Called { share, weight }),
-        1 => Just(Lesson::Early),
+        1 => Just(Lesson::EarlyCallPlanned),
     ]
 }
 

@@ -188,11 +188,9 @@ fn lesson(lesson: &Lesson) -> String {
         Lesson::Started => "started".into(),
         Lesson::Survived { curve, from, to } => format!("no {curve:?} {from}..{to}").to_lowercase(),
         Lesson::Happened { curve, bucket } => format!("{curve:?} {bucket}").to_lowercase(),
-        Lesson::Checked { check, hit, .. } => {
-            format!("{check:?} {}", if *hit { "came" } else { "missed" }).to_lowercase()
-        }
+        Lesson::Tested { test, hit, .. } => format!("{test:?} {}", if *hit { "came" } else { "missed" }).to_lowercase(),
         Lesson::Called { .. } => "called".into(),
-        Lesson::Early => "early".into(),
+        Lesson::EarlyCallPlanned => "early".into(),
     }
 }
 
