@@ -76,6 +76,9 @@ impl Secrets {
         if old.redis_url.expose_secret() != new.redis_url.expose_secret() {
             warn!(event = "secret_waits", variable = "REDIS_URL", "the new value counts after the next start");
         }
+        if old.redis_ca != new.redis_ca {
+            warn!(event = "secret_waits", variable = "REDIS_CA_FILE", "the new value counts after the next start");
+        }
         info!(event = "secrets_reloaded", changed = changed.join(","));
         self.in_force = new;
     }

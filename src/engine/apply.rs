@@ -131,6 +131,11 @@ impl Engine {
             if let Answer::Refused(Refusal::RateLimited { scope: Scope::Guesses, .. }) = answer {
                 self.report_limit(Scope::Guesses, &after, None);
             }
+            // Another replica has ended it already: the events are applied to that end.
+            if must_end && after == before {
+                must_end = false;
+                continue;
+            }
             // A tick is committed even if nothing changed: the commit ends the lease under which the timer was claimed.
             if after == before && !events.contains(&Event::Tick) {
                 return Ok(Change { after, effects, answer });

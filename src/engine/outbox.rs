@@ -3,7 +3,7 @@
 //! Effects run as tasks of the process, not of the request that caused them: a client's disconnect cancels none. If
 //! the process dies, the effect is still owed in the store, and another replica performs it when its lease expires.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::StreamExt;
@@ -94,7 +94,7 @@ impl Engine {
         let (a, pending) = (v.attempt(attempt)?, v.pending()?);
         let trigger = Trigger { attempt: to, channel: a.channel, to: &v.to, code: &pending.code, details: &v.details };
         let round = v.owed.iter().find(|owed| owed.effect == Effect::Trigger { attempt }).map_or(0, |owed| owed.round);
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let triggered = tokio::select! {
             triggered = self.parts.plivo.trigger(&trigger, a.is_passed_on) => Some(triggered),
             () = self.parts.closing.cancelled() => None,
@@ -168,16 +168,14 @@ impl Engine {
             _ => OUTCOME_HOLD,
         };
         let (first, most) = COMMIT_PAUSE;
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(first)
-            .with_max_delay(most)
-            .without_max_times()
-            .with_total_delay(Some(hold));
+        let pauses = ExponentialBuilder::default().with_min_delay(first).with_max_delay(most).without_max_times();
+        // backon's own limit counts the pauses alone, not the time that the store takes to fail.
+        let started = Instant::now();
         (|| self.change(v.id, std::slice::from_ref(event), None, None))
             .retry(pauses)
             .when(|error| {
                 let is_temporary = matches!(error, EngineError::Store(StoreError::Unavailable(_)));
-                is_temporary && !self.parts.closing.is_cancelled()
+                is_temporary && started.elapsed() < hold && !self.parts.closing.is_cancelled()
             })
             .await
     }

@@ -27,6 +27,8 @@ use tokio::sync::{Notify, Semaphore};
 struct Held {
     memory: Memory,
     holds: AtomicBool,
+    /// Holds the next commit back, and then answers that the record may be stale.
+    is_stale: AtomicBool,
     committed: Notify,
     answers: Semaphore,
     conflicts: AtomicUsize,
@@ -37,6 +39,7 @@ impl Held {
         Arc::new(Self {
             memory: Memory::default(),
             holds: AtomicBool::new(false),
+            is_stale: AtomicBool::new(false),
             committed: Notify::new(),
             answers: Semaphore::new(0),
             conflicts: AtomicUsize::new(0),
@@ -47,6 +50,11 @@ impl Held {
 #[async_trait]
 impl Records for Held {
     async fn commit(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
+        if self.is_stale.swap(false, Ordering::SeqCst) {
+            self.committed.notify_one();
+            let _answer = self.answers.acquire().await;
+            return Ok(CommitOutcome::PossiblyStale);
+        }
         let outcome = self.memory.commit(commit).await?;
         if outcome == CommitOutcome::Conflict {
             self.conflicts.fetch_add(1, Ordering::SeqCst);
@@ -200,6 +208,29 @@ async fn a_client_that_leaves_while_its_call_is_committed_still_gets_it() {
     let _ = client.await;
     store.answers.add_permits(1);
     app.spoken_code("0103").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_learns_of_a_failover_that_another_replica_has_handled() {
+    let store = Held::new();
+    let replica = async || {
+        let env = vec![("SECRET_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned())];
+        TestApp::spawn_with(Setup { store: Some(store.clone()), env, ..Setup::default() }).await
+    };
+    let (app, other) = (replica().await, replica().await);
+    let created = app.create("0100").await;
+    let code = app.texted_code("0100").await;
+    app.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
+    app.settled().await;
+    store.is_stale.store(true, Ordering::SeqCst);
+    let end = async {
+        store.committed.notified().await;
+        let id = created.id().parse().unwrap();
+        other.engine.apply(Target::Proved(id), vec![Event::FailedOver]).await.map(|_| ()).unwrap();
+        store.answers.add_permits(1);
+    };
+    let (answer, ()) = tokio::join!(app.check(created.id(), &code), end);
+    answer.assert_problem(410, "verification_lost");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@
 
 mod answer;
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -127,8 +128,16 @@ impl KeyedRequest {
     async fn claim(&self) -> Result<Claim, ApiError> {
         let (started, patience) = (Instant::now(), self.shared.plivo_wait + WAIT_BEYOND);
         let may_wait = || started.elapsed() < patience && !self.shared.readiness.is_withdrawn();
+        let has_waited = Cell::new(false);
+        let claim = async || {
+            // A stopping process begins no work that another request has left undone meanwhile.
+            if has_waited.replace(true) && self.shared.readiness.is_withdrawn() {
+                return Err(in_progress());
+            }
+            self.try_claim().await
+        };
         let pauses = ExponentialBuilder::new().with_factor(1.5).with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX);
-        (|| self.try_claim())
+        claim
             .retry(pauses.without_max_times())
             .when(|error| error.code() == ErrorCode::IdempotencyInProgress && may_wait())
             .await

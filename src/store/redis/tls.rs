@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use tracing::debug;
 
 /// Certificates of authorities that are trusted in addition to the public ones.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CaCertificates(Vec<CertificateDer<'static>>);
 
 /// Why a file holds no certificates of authorities.
