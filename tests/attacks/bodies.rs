@@ -1,4 +1,4 @@
-//! Bodies that are as large as they may be, or larger, or have no end, many at a time: memory stays flat.
+//! Many bodies of the greatest size, above it, or without an end: memory stays flat.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use crate::fleet::{Fleet, authorization};
 use crate::raw::connect;
 use crate::support::client;
 
-/// What the service may grow by.
+/// Bytes by which the service's memory may grow.
 const GROWTH_MAX: u64 = 64 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_without_end_take_no_memory() {
+async fn endless_bodies_take_no_memory() {
     attack(60).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make test-attacks"]
-async fn hundreds_of_bodies_without_end_take_no_memory() {
+async fn hundreds_of_endless_bodies_take_no_memory() {
     attack(500).await;
 }
 
-/// More than are waited for, each with all of a body but its end.
+/// More incomplete bodies than the service awaits, each complete but for its last bytes.
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_are_held_back_are_not_waited_for() {
+async fn incomplete_callback_bodies_are_awaited_only_up_to_a_bound() {
     const SIGNED: usize = 200;
     const UNSIGNED: usize = 100;
     let fleet = Fleet::start(1, &[]).await;
@@ -33,8 +33,8 @@ async fn bodies_that_are_held_back_are_not_waited_for() {
     let before = service.process.memory();
     let held = tokio::spawn(join_all((0..SIGNED).map(|_| hold(service.url.clone(), SIGNATURE))));
     let unsigned = join_all((0..UNSIGNED).map(|_| hold(service.url.clone(), ""))).await;
-    assert!(unsigned.iter().all(|told| told.contains(" 401 ")), "without a signature none is waited for");
-    // Whatever others hold, one that comes whole is read: its signature is looked at.
+    assert!(unsigned.iter().all(|answer| answer.contains(" 401 ")), "an unsigned callback is refused before its body");
+    // A complete callback is still read, and its signature checked.
     for _ in 0..20 {
         let (url, body) = (format!("{}/plivo/message", service.url), "MessageUUID=x&Status=sent");
         let sent = client().post(url).header("X-Plivo-Signature-V3", "x").header("X-Plivo-Signature-V3-Nonce", "1");
@@ -42,29 +42,29 @@ async fn bodies_that_are_held_back_are_not_waited_for() {
         assert_eq!(whole.status(), 401);
     }
     let grown = service.process.memory().saturating_sub(before);
-    let told = held.await.unwrap();
-    let (crowded, late) = (count(&told, "too many others"), count(&told, "in 10 s"));
+    let answers = held.await.unwrap();
+    let (crowded, late) = (count(&answers, "too many others"), count(&answers, "in 10 s"));
     println!(
-        "held bodies: {SIGNED} with a signature at once, {late} waited for and {crowded} not, {UNSIGNED} without one; memory +{} MiB",
+        "held bodies: {SIGNED} with a signature at once, {late} awaited and {crowded} not, {UNSIGNED} without one; memory +{} MiB",
         grown >> 20
     );
     assert_eq!((late + crowded, crowded >= SIGNED - 128), (SIGNED, true));
     assert!(grown < GROWTH_MAX, "{grown} bytes more");
 }
 
-fn count(told: &[String], part: &str) -> usize {
-    told.iter().filter(|told| told.contains(" 408 ") && told.contains(part)).count()
+fn count(answers: &[String], part: &str) -> usize {
+    answers.iter().filter(|answer| answer.contains(" 408 ") && answer.contains(part)).count()
 }
 
 const SIGNATURE: &str = "X-Plivo-Signature-V3: x\r\n";
 
-/// What it is told.
+/// Sends an incomplete body and returns the answer.
 async fn hold(url: String, header: &str) -> String {
     let length = 65_536;
     let head = format!("POST /plivo/message HTTP/1.1\r\nHost: x\r\n{header}Content-Type: application/json\r\n");
     let mut stream = connect(&url).await;
-    let all_but_its_end = format!("{head}Content-Length: {length}\r\n\r\n{}", " ".repeat(length - 6));
-    stream.write_all(all_but_its_end.as_bytes()).await.unwrap();
+    let incomplete = format!("{head}Content-Length: {length}\r\n\r\n{}", " ".repeat(length - 6));
+    stream.write_all(incomplete.as_bytes()).await.unwrap();
     let (mut answer, mut piece) = (Vec::new(), [0; 2048]);
     while !answer.ends_with(b"}") {
         let read = stream.read(&mut piece).await.unwrap();
@@ -90,7 +90,7 @@ async fn attack(at_once: usize) {
     assert_eq!(service.get("/v1/verifications").await.status, 200);
 }
 
-/// Sends for as long as it is let, two seconds at most, and returns how much that was.
+/// Sends until the service stops it, for two seconds at most, and returns the bytes sent.
 async fn send(url: String, n: usize) -> u64 {
     let key = if n % 4 < 2 { authorization() } else { String::new() };
     let encoding = if n.is_multiple_of(3) { "Content-Encoding: gzip\r\n" } else { "" };

@@ -1,8 +1,8 @@
-//! Callbacks that Plivo did not send, or sent once: nothing is done for them.
+//! Forged and replayed callbacks have no effect.
 //!
-//! What Plivo does send is made here with its own signature, taken once by the service, and then altered, sent again,
-//! or both, by somebody who has read it on the way. They have neither the auth token nor the callback secret: who has
-//! these is Plivo.
+//! The test signs genuine callbacks as Plivo does, and the service accepts each once. Then an attacker, who read them
+//! on their way, alters and replays them. The attacker has neither the auth token nor the callback secret: with these
+//! it could not be told from Plivo.
 
 mod forger;
 mod wire;
@@ -26,26 +26,26 @@ use crate::residue;
 use crate::search::Needles;
 use crate::support::client;
 use crate::world::{CALLBACK_SECRET, SECRET_KEY, get_json, until};
-use forger::How;
+use forger::Alteration;
 use wire::{Params, Wire, params};
 
 const CODE: &str = "9071534826";
-/// In which the answer URL tells the code again to the very same request.
-const FETCHED_AGAIN: Duration = Duration::from_secs(15);
+/// The time in which the answer URL answers a repeated request with the code.
+const ANSWER_REPEATED: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_plivo_did_not_send_has_no_effect() {
+async fn forged_and_replayed_callbacks_have_no_effect() {
     attack(800, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make test-attacks"]
-async fn of_ten_thousand_forged_and_ten_thousand_replayed_none_has_an_effect() {
+async fn ten_thousand_forged_and_ten_thousand_replayed_callbacks_have_no_effect() {
     attack(10_000, 2).await;
 }
 
 async fn attack(each: usize, seed: u64) {
-    // A report that the text is lost would be followed by a call at once.
+    // `fail`: a lost text is followed by a call at once, which the attack must not achieve.
     let settings = [("PHLO_ID", ""), ("ESCALATION", "fixed+fail:500"), ("CODE_TTL", "600"), ("RUST_LOG", "info")];
     let fleet = Fleet::start(2, &settings).await;
     let mut needles = residue::needles();
@@ -57,64 +57,67 @@ async fn attack(each: usize, seed: u64) {
         assert_eq!(answer.status, 200, "{}: {answer:?}", one.wire.path);
         assert_eq!(answer.text.contains("say-as"), one.wire.path.contains("/answer/"), "{answer:?}");
     }
-    let taken_at = Instant::now();
+    let accepted_at = Instant::now();
     for victim in &stage.victims {
         let status = if victim.is_call { "answered" } else { "sent" };
         assert_eq!(fleet.service(0).read(&victim.id).await["attempts"][0]["status"], status);
     }
-    let before = stage.look().await;
+    let before = stage.snapshot().await;
 
     let mut rng = StdRng::seed_from_u64(seed);
     let forged: Vec<_> = (0..each).map(|_| stage.forge(&genuine, &mut rng)).collect();
     let answers = stage.send_all(&forged).await;
     let mut refused = Tally::default();
-    for ((how, wire), answer) in forged.iter().zip(&answers) {
-        assert!((400..500).contains(&answer.status), "{how} at {}: {answer:?}", wire.path);
+    for ((alteration, wire), answer) in forged.iter().zip(&answers) {
+        assert!((400..500).contains(&answer.status), "{alteration} at {}: {answer:?}", wire.path);
         refused.add(&answer.status.to_string(), 1);
     }
-    stage.is_as_before(&before).await;
+    stage.assert_unchanged(&before).await;
 
-    // Until then Plivo itself may not have got the answer.
-    tokio::time::sleep(FETCHED_AGAIN.saturating_sub(taken_at.elapsed()) + Duration::from_secs(2)).await;
+    // Before, the answer URL repeats its answer, because Plivo may not have received it.
+    tokio::time::sleep(ANSWER_REPEATED.saturating_sub(accepted_at.elapsed()) + Duration::from_secs(2)).await;
     let replayed: Vec<_> = (0..each).map(|_| stage.replay(&genuine, &mut rng)).collect();
     let answers = stage.send_all(&replayed).await;
-    let mut told = Tally::default();
-    for ((how, wire), answer) in replayed.iter().zip(&answers) {
-        assert!(matches!(answer.status, 200 | 400..500), "{how} at {}: {answer:?}", wire.path);
-        assert!(answer.status >= 400 || !how.is_other_words(), "{how} at {}: {answer:?}", wire.path);
-        assert!(!answer.text.contains("say-as"), "{how} at {}: the code is told", wire.path);
-        told.add(if answer.status == 200 { "taken as repeated" } else { "refused" }, 1);
+    let mut tally = Tally::default();
+    for ((alteration, wire), answer) in replayed.iter().zip(&answers) {
+        assert!(matches!(answer.status, 200 | 400..500), "{alteration} at {}: {answer:?}", wire.path);
+        assert!(answer.status >= 400 || !alteration.changes_content(), "{alteration} at {}: {answer:?}", wire.path);
+        assert!(!answer.text.contains("say-as"), "{alteration} at {}: the answer has the code", wire.path);
+        tally.add(if answer.status == 200 { "accepted as repeated" } else { "refused" }, 1);
     }
-    assert!(told.get("taken as repeated") > 0 && told.get("refused") > 0, "{told}");
-    stage.is_as_before(&before).await;
-    // And yet what they say is done when Plivo says it.
+    assert!(tally.get("accepted as repeated") > 0 && tally.get("refused") > 0, "{tally}");
+    stage.assert_unchanged(&before).await;
+    // The same report in a genuine callback has its effect.
     let lost = stage.victims[0].lost();
     let answer = stage.signed(&stage.victims[0].reports, &lost).send(&stage.http, &fleet.service(1).url).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     fleet.service(1).until(&stage.victims[0].id, "called", |v| v["attempts"][1]["channel"] == "call").await;
     println!(
-        "callbacks: {each} forged over 2 processes, by status {refused}; {each} replayed or swapped: {told}; no record, \
-         timeline or request to Plivo is other than before"
+        "callbacks: {each} forged over 2 replicas, by status {refused}; {each} replayed or swapped: {tally}; no record, \
+         timeline or request to Plivo changed"
     );
-    residue::is_clean(&fleet, &needles).await;
+    residue::assert_clean(&fleet, &needles).await;
 }
 
-/// What there is to see, by what it is.
-type Seen = BTreeMap<String, Value>;
+/// Everything that may not change, by its name.
+type Snapshot = BTreeMap<String, Value>;
 
-/// A verification and what belongs to it.
+/// A verification under attack.
 struct Victim {
     id: String,
     uuid: String,
     is_call: bool,
-    /// The paths of the URLs that its request to Plivo named.
+    /// The path of the callback URL in its request to Plivo.
     reports: String,
+    /// The path of the answer URL, for a call.
     answers: Option<String>,
-    /// The ref for the flow's nodes, and the token for its own browser.
-    flow: String,
+    /// The ref for the flow's nodes.
+    flow_ref: String,
+    /// The token for the user's browser.
     client_token: String,
 }
 
+/// The replicas under attack, the victims, and direct access to the store.
 struct Stage<'a> {
     fleet: &'a Fleet,
     http: reqwest::Client,
@@ -124,14 +127,14 @@ struct Stage<'a> {
     victims: Vec<Victim>,
 }
 
-/// Something that Plivo has sent.
+/// A genuine callback.
 struct Genuine {
     wire: Wire,
     victim: usize,
 }
 
 impl<'a> Stage<'a> {
-    /// Texts and calls of which nothing is heard but what the test says.
+    /// Creates texts and calls whose only reports come from the test.
     async fn set(fleet: &'a Fleet, needles: &mut Needles) -> Self {
         let http = client();
         let outage = json!({ "seconds": 3600, "kind": "silent" });
@@ -146,7 +149,7 @@ impl<'a> Stage<'a> {
             let (id, client_token) =
                 (created.id().to_owned(), created.body["client_token"].as_str().unwrap().to_owned());
             let is_known = |v: &Value| v["attempts"][0]["provider_id"].is_string();
-            let v = fleet.service(n).until(&id, "asked for", is_known).await;
+            let v = fleet.service(n).until(&id, "requested", is_known).await;
             let log = get_json(&http, &format!("{}/log", fleet.plivo.url)).await;
             let asked = log.as_array().unwrap().iter().rfind(|entry| entry["to"] == to[1..]).unwrap();
             let path = |name: &str| {
@@ -154,88 +157,89 @@ impl<'a> Stage<'a> {
                 url.strip_prefix(&fleet.service(0).url).unwrap().split('#').next().unwrap().to_owned()
             };
             let attempt = AttemptRef { id: id.parse().unwrap(), attempt: AttemptIndex::FIRST };
-            let flow = reference::issue(&keys, attempt, Purpose::Phlo);
+            let flow_ref = reference::issue(&keys, attempt, Purpose::Phlo);
             let reports = path(if is_call { "hangup_url" } else { "url" });
             let answers = is_call.then(|| path("answer_url"));
-            for secret in [Some(reports.as_str()), answers.as_deref(), Some(&flow)].into_iter().flatten() {
+            for secret in [Some(reports.as_str()), answers.as_deref(), Some(&flow_ref)].into_iter().flatten() {
                 needles.secret("a ref", secret.rsplit('/').next().unwrap());
             }
             needles.secret("a client token", &client_token);
             let uuid = v["attempts"][0]["provider_id"].as_str().unwrap().to_owned();
-            victims.push(Victim { id, uuid, is_call, reports, answers, flow, client_token });
+            victims.push(Victim { id, uuid, is_call, reports, answers, flow_ref, client_token });
         }
         let store = Redis::connect(&fleet.redis.url().into(), None, 1).unwrap();
         Self { fleet, http, public_url: &fleet.service(0).url, keys, store, victims }
     }
 
-    /// Everything that Plivo tells of them, by every door there is, with what it signs.
+    /// Every genuine callback about the victims, at every callback URL.
     fn genuine(&self) -> Vec<Genuine> {
         let mut all = Vec::new();
         for (victim, v) in self.victims.iter().enumerate() {
             let mut add = |wire: Wire| all.push(Genuine { wire, victim });
-            let (kind, early, late) = v.words();
-            // Whether both versions share a nonce is not certain: of some they do.
-            let told = |path: &str, words: &Params| {
-                let wire = Wire::of(path, words);
-                let wire = if victim % 4 < 2 { wire } else { wire.apart() };
-                wire.signed(self.public_url, path, words)
+            let (kind, early, late) = v.reports();
+            // Plivo does not document whether V2 and V3 share a nonce: half of these do.
+            let report = |path: &str, params: &Params| {
+                let wire = Wire::of(path, params);
+                let wire = if victim % 4 < 2 { wire } else { wire.with_separate_nonces() };
+                wire.signed(self.public_url, path, params)
             };
-            add(told(&v.reports, &early));
-            add(told(&v.reports, &late));
-            add(told(&format!("/plivo/{kind}"), &late));
-            add(told(&format!("/plivo/{CALLBACK_SECRET}/{kind}"), &late));
+            add(report(&v.reports, &early));
+            add(report(&v.reports, &late));
+            add(report(&format!("/plivo/{kind}"), &late));
+            add(report(&format!("/plivo/{CALLBACK_SECRET}/{kind}"), &late));
             for path in [&v.reports, &format!("/plivo/{kind}")] {
                 add(Wire::of(path, &late).get().signed(self.public_url, path, &late));
             }
             if let Some(path) = &v.answers {
-                add(told(
+                add(report(
                     path,
                     &params(&[("CallUUID", &v.uuid), ("CallStatus", "in-progress"), ("Event", "StartApp")]),
                 ));
             }
-            let news = params(&[("ref", &v.flow), ("event", if v.is_call { "call_answered" } else { "sms_sent" })]);
-            add(Wire::of("/plivo/phlo", &news).in_json().bearer(CALLBACK_SECRET));
-            add(Wire::of(&format!("/plivo/{CALLBACK_SECRET}/phlo/{}", v.flow), &news[1..].to_vec()));
+            let event =
+                params(&[("ref", &v.flow_ref), ("event", if v.is_call { "call_answered" } else { "sms_sent" })]);
+            add(Wire::of("/plivo/phlo", &event).in_json().bearer(CALLBACK_SECRET));
+            add(Wire::of(&format!("/plivo/{CALLBACK_SECRET}/phlo/{}", v.flow_ref), &event[1..].to_vec()));
         }
         all
     }
 
-    /// With all the headers that Plivo sends.
+    /// A callback with all headers that Plivo sends.
     fn signed(&self, path: &str, params: &Params) -> Wire {
         Wire::of(path, params).signed(self.public_url, path, params)
     }
 
-    /// All that may not change: the records as they are stored, what the API tells of them, and what Plivo was asked.
-    async fn look(&self) -> Seen {
-        let mut seen = Seen::new();
+    /// The stored records, the API's answers about them, and the requests to Plivo.
+    async fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::new();
         for Victim { id, .. } in &self.victims {
             let stored = self.store.load(id.parse().unwrap()).await.unwrap().unwrap();
             let mut record = record::decode(id.parse().unwrap(), &stored, &self.keys).unwrap();
-            // Time alone changes these: silence teaches the observer.
+            // Time alone changes these.
             if let State::Pending(pending) = &mut record.state {
                 (pending.observer, pending.observe_at, pending.planned) = (None, None, None);
             }
-            seen.insert(format!("the record of {id}"), format!("{record:#?}").into());
+            snapshot.insert(format!("the record of {id}"), format!("{record:#?}").into());
             let mut v = self.fleet.service(1).read(id).await;
             v["resend_after"].take();
-            seen.insert(format!("what is told of {id}"), v);
+            snapshot.insert(format!("the answer about {id}"), v);
             let timeline = self.fleet.service(1).get(&format!("/v1/verifications/{id}/timeline")).await.body;
-            seen.insert(format!("the timeline of {id}"), timeline);
+            snapshot.insert(format!("the timeline of {id}"), timeline);
         }
-        let asked = async || get_json(&self.http, &format!("{}/log", self.fleet.plivo.url)).await;
+        let requests = async || get_json(&self.http, &format!("{}/log", self.fleet.plivo.url)).await;
         let is_answered = |entries: &Value| entries.as_array().unwrap().iter().all(|entry| !entry["status"].is_null());
-        until("answered", async || is_answered(&asked().await)).await;
-        seen.insert("what Plivo was asked".to_owned(), asked().await);
-        seen
+        until("answered", async || is_answered(&requests().await)).await;
+        snapshot.insert("the requests to Plivo".to_owned(), requests().await);
+        snapshot
     }
 
-    async fn is_as_before(&self, before: &Seen) {
-        for (what, now) in self.look().await {
+    async fn assert_unchanged(&self, before: &Snapshot) {
+        for (what, now) in self.snapshot().await {
             assert!(before[&what] == now, "{what}\n--- before\n{}\n--- now\n{now}", before[&what]);
         }
     }
 
-    async fn send_all(&self, all: &[(How, Wire)]) -> Vec<wire::Told> {
+    async fn send_all(&self, all: &[(Alteration, Wire)]) -> Vec<wire::Reply> {
         let send = async |n: usize| (n, all[n].1.send(&self.http, &self.fleet.service(n).url).await);
         let mut answers = crowd(all.len(), AT_ONCE, send).await;
         answers.sort_by_key(|(n, _)| *n);
@@ -244,28 +248,29 @@ impl<'a> Stage<'a> {
 }
 
 impl Victim {
-    /// The kind of its callbacks, and what Plivo tells first and then.
-    fn words(&self) -> (&'static str, Params, Params) {
+    /// The kind of its callbacks, and its first and second report.
+    fn reports(&self) -> (&'static str, Params, Params) {
         let uuid = self.uuid.as_str();
         if self.is_call {
-            let told = |status| {
+            let report = |status| {
                 let more = ("BillRate", "0.0085");
                 params(&[("RequestUUID", uuid), ("CallUUID", uuid), ("CallStatus", status), more])
             };
-            ("call", told("ringing"), told("in-progress"))
+            ("call", report("ringing"), report("in-progress"))
         } else {
-            let told =
+            let report =
                 |status| params(&[("MessageUUID", uuid), ("Status", status), ("Units", "1"), ("TotalRate", "0.0077")]);
-            ("message", told("queued"), told("sent"))
+            ("message", report("queued"), report("sent"))
         }
     }
 
+    /// The report of a lost text.
     fn lost(&self) -> Params {
         params(&[("MessageUUID", &self.uuid), ("Status", "undelivered"), ("ErrorCode", "30")])
     }
 
-    /// What would change everything: the text is lost, so that a call is due, or has arrived; the call is over.
-    fn evil(&self, rng: &mut StdRng) -> Params {
+    /// Parameters that would change the state: the text is lost or delivered, or the call is over.
+    fn malicious(&self, rng: &mut StdRng) -> Params {
         let uuid = self.uuid.as_str();
         let status = |n: usize| {
             if self.is_call {

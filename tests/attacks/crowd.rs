@@ -1,4 +1,4 @@
-//! Many at once, and what they were told.
+//! Many requests at once, and counts of their answers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,22 +11,22 @@ use serde_json::Value;
 use crate::support::{Answer, client};
 use crate::world::Service;
 
-/// How many are asking at any moment. More would only wait, in the test's own queue or in the service's.
+/// Requests in flight at most. More would only wait in a queue.
 pub const AT_ONCE: usize = 200;
 
-/// Lets so many act, as many at a time as there may be.
+/// Runs `act` `size` times, at most `at_once` at a time.
 pub async fn crowd<T>(size: usize, at_once: usize, act: impl AsyncFn(usize) -> T) -> Vec<T> {
     iter((0..size).map(|n| act(n))).buffer_unordered(at_once).collect().await
 }
 
-/// What comes of something, and how long that took.
+/// Awaits a future, and returns its result and duration.
 pub async fn timed<T>(act: impl Future<Output = T>) -> (T, Duration) {
     let start = Instant::now();
-    let done = act.await;
-    (done, start.elapsed())
+    let result = act.await;
+    (result, start.elapsed())
 }
 
-/// A customer of the service: an app with a key of its own.
+/// A back end of one app, with its key.
 pub struct Customer {
     http: reqwest::Client,
     key: String,

@@ -1,16 +1,15 @@
-//! Several services on one Redis and one local Plivo, and how figures are told.
+//! Several replicas on one Redis and one local Plivo, and statistics of latencies.
 
 use std::time::Duration;
 
 use crate::support::redis_server::RedisServer;
 use crate::world::{API_KEY, Plivo, Service, plivo_listener};
 
-/// What the services of an attack are started with: limits are another matter than what is attacked, where an attack
-/// does not set them itself.
+/// The settings of every attack, which may replace them. Limits only count, because most attacks are not about them.
 const SETTINGS: &[(&str, &str)] =
     &[("RUST_LOG", "warn"), ("GUARD", "monitor"), ("DAILY_BUDGET", "1000000"), ("COUNTRIES", "US,GB")];
 
-/// Replicas, and what they share. Ends when dropped.
+/// Replicas with the Redis and the Plivo that they share. They end when it is dropped.
 pub struct Fleet {
     pub services: Vec<Service>,
     pub plivo: Plivo,
@@ -18,7 +17,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// So many replicas, with more settings or others; ready.
+    /// Starts replicas with more or other settings, and waits until all are ready.
     pub async fn start(replicas: usize, settings: &[(&str, &str)]) -> Self {
         // `ATTACKED=cluster make test-attacks`: the same against a cluster, where no script spans two slots.
         let redis = match std::env::var("ATTACKED").as_deref() {
@@ -46,18 +45,18 @@ impl Fleet {
         Self { services, plivo, redis }
     }
 
-    /// One after the other.
+    /// The replica with this number, modulo their count.
     pub fn service(&self, n: usize) -> &Service {
         &self.services[n % self.services.len()]
     }
 }
 
-/// A line of headers that names the app.
+/// The header line with the app's key.
 pub fn authorization() -> String {
     format!("Authorization: Bearer {API_KEY}\r\n")
 }
 
-/// What a number of numbers come to.
+/// Latencies in ascending order.
 pub struct Times(Vec<Duration>);
 
 impl Times {
@@ -71,17 +70,17 @@ impl Times {
         self.0.len()
     }
 
-    /// That under which so many of a hundred are.
-    pub fn under(&self, percent: usize) -> Duration {
+    /// The latency at this percentile.
+    pub fn percentile(&self, percent: usize) -> Duration {
         self.0[(self.0.len() * percent / 100).min(self.0.len() - 1)]
     }
 
     pub fn median(&self) -> Duration {
-        self.under(50)
+        self.percentile(50)
     }
 }
 
-/// How many times as long one is as the other.
+/// `one` divided by `other`.
 pub fn ratio(one: Duration, other: Duration) -> f64 {
     one.as_secs_f64() / other.as_secs_f64()
 }

@@ -1,4 +1,4 @@
-//! Clients that leave at any moment. What Redis answers for them must never reach anybody else.
+//! Clients that disconnect at any moment. Redis' answer to one request must never reach another client.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -15,21 +15,22 @@ use crate::residue;
 use crate::support::Answer;
 use crate::world::Service;
 
-/// How many call at once: more than the connections to Redis, and no more than a busy machine can serve.
+/// Clients at once: more than the connections to Redis, and no more than a busy machine can serve.
 const AT_ONCE: usize = 8;
 const KNOWN: usize = 64;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_stays_is_answered_what_they_asked() {
+async fn clients_that_wait_get_their_own_answers() {
     storm(3_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make test-attacks"]
-async fn whoever_stays_is_answered_what_they_asked_in_a_long_storm() {
+async fn clients_that_wait_get_their_own_answers_in_a_long_storm() {
     storm(20_000).await;
 }
 
+/// A verification that exists before the storm.
 struct Known {
     id: String,
     mark: String,
@@ -43,24 +44,24 @@ async fn storm(requests: usize) {
     let known = join_all(opening).await;
     let start = Instant::now();
     let each = requests / AT_ONCE / 2;
-    let callers = join_all((0..AT_ONCE).map(|n| call(fleet.service(n), &known, each, n))).await;
-    let (left, times): (Vec<usize>, Vec<Vec<Duration>>) = callers.into_iter().unzip();
+    let clients = join_all((0..AT_ONCE).map(|n| run_client(fleet.service(n), &known, each, n))).await;
+    let (left, times): (Vec<usize>, Vec<Vec<Duration>>) = clients.into_iter().unzip();
     let (left, times) = (left.into_iter().sum::<usize>(), Times::of(times.concat()));
     for service in &fleet.services {
         service.until_ready().await;
     }
     let mut needles = residue::needles();
     (0..KNOWN).for_each(|n| needles.number(&known_number(n)));
-    residue::is_clean(&fleet, &needles).await;
+    residue::assert_clean(&fleet, &needles).await;
     let busy = BUSY.load(Ordering::Relaxed);
-    assert!(busy * 50 < requests, "{busy} times too busy");
+    assert!(busy * 50 < requests, "{busy} times 503");
     println!(
-        "hang-ups: {} requests in {:.1} s, {left} left by their client; none of the others got what was not theirs, \
-         {busy} were told to come back, p50 {:.1} ms, p99 {:.1} ms",
+        "hang-ups: {} requests in {:.1} s, {left} abandoned by their client; every other answer was its client's own, \
+         {busy} answered 503, p50 {:.1} ms, p99 {:.1} ms",
         2 * each * AT_ONCE,
         start.elapsed().as_secs_f64(),
         times.median().as_secs_f64() * 1e3,
-        times.under(99).as_secs_f64() * 1e3,
+        times.percentile(99).as_secs_f64() * 1e3,
     );
 }
 
@@ -75,22 +76,23 @@ async fn open(service: &Service, n: usize) -> Known {
     Known { id: created.id().to_owned(), mark }
 }
 
-/// Leaves and stays in turn, so that no more is asked than can be answered. Returns how often it left before it was
-/// answered, and how long it waited otherwise.
-async fn call(service: &Service, known: &[Known], times: usize, n: usize) -> (usize, Vec<Duration>) {
+/// Abandons and awaits a request in turn, so that the load stays bounded.
+///
+/// Returns how many were abandoned before their answer, and the latencies of the others.
+async fn run_client(service: &Service, known: &[Known], times: usize, n: usize) -> (usize, Vec<Duration>) {
     let mut rng = StdRng::seed_from_u64(n as u64);
     let (mut left, mut took) = (0, Vec::with_capacity(times));
     for turn in 0..times {
-        left += usize::from(leave(service, known, &mut rng, n * times + turn).await);
+        left += usize::from(abandon(service, known, &mut rng, n * times + turn).await);
         let start = Instant::now();
-        stay(service, known, &mut rng, n * times + turn).await;
+        wait(service, known, &mut rng, n * times + turn).await;
         took.push(start.elapsed());
     }
     (left, took)
 }
 
-/// Asks and goes, before, while or after it is answered. Whether that was before.
-async fn leave(service: &Service, known: &[Known], rng: &mut StdRng, serial: usize) -> bool {
+/// Sends a request and disconnects around the time of its answer. Returns whether that was before the answer.
+async fn abandon(service: &Service, known: &[Known], rng: &mut StdRng, serial: usize) -> bool {
     let (id, key) = (&known[rng.random_range(0..known.len())].id, authorization());
     let post = |path: &str, body: &Value| {
         let (body, kind) = (body.to_string(), "Content-Type: application/json\r\n");
@@ -105,7 +107,7 @@ async fn leave(service: &Service, known: &[Known], rng: &mut StdRng, serial: usi
     };
     let mut stream = connect(&service.url).await;
     if rng.random_bool(0.5) {
-        // It is gone at once, and not just ready to hear no more.
+        // Close with a reset instead of an orderly shutdown.
         socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
     let part = if rng.random_bool(0.1) { rng.random_range(0..request.len()) } else { request.len() };
@@ -115,31 +117,30 @@ async fn leave(service: &Service, known: &[Known], rng: &mut StdRng, serial: usi
     !matches!(tokio::time::timeout(Duration::ZERO, stream.read(&mut first)).await, Ok(Ok(1)))
 }
 
-/// Asks, waits and looks closely.
-async fn stay(service: &Service, known: &[Known], rng: &mut StdRng, serial: usize) {
+/// Sends a request, awaits the answer, and asserts that it belongs to the request.
+async fn wait(service: &Service, known: &[Known], rng: &mut StdRng, serial: usize) {
     let one = &known[rng.random_range(0..known.len())];
     match rng.random_range(0..10) {
         0 => {
             let mark = serial.to_string();
             let body = json!({ "to": number("310", serial), "metadata": { "mark": mark } });
             let created = ask(service, "POST", "/v1/verifications", body).await;
-            is_mine(&created, created.id(), &mark);
+            assert_own(&created, created.id(), &mark);
             let read = ask(service, "GET", &format!("/v1/verifications/{}", created.id()), Value::Null).await;
-            is_mine(&read, created.id(), &mark);
+            assert_own(&read, created.id(), &mark);
         }
         1 => {
             let path = format!("/v1/verifications/{}/activity", one.id);
-            is_mine(&ask(service, "POST", &path, json!({ "kind": "received" })).await, &one.id, &one.mark);
+            assert_own(&ask(service, "POST", &path, json!({ "kind": "received" })).await, &one.id, &one.mark);
         }
         _ => {
             let path = format!("/v1/verifications/{}", one.id);
-            is_mine(&ask(service, "GET", &path, Value::Null).await, &one.id, &one.mark);
+            assert_own(&ask(service, "GET", &path, Value::Null).await, &one.id, &one.mark);
         }
     }
 }
 
-/// How often a service had too much to do. A machine that does other things besides may be that busy; what is told then
-/// is true, and no fault.
+/// How often a service answered 503. On a loaded machine that is correct.
 static BUSY: AtomicUsize = AtomicUsize::new(0);
 
 async fn ask(service: &Service, method: &str, path: &str, body: Value) -> Answer {
@@ -155,13 +156,13 @@ async fn ask(service: &Service, method: &str, path: &str, body: Value) -> Answer
     panic!("{method} {path} is never served");
 }
 
-/// One of an area, another for each serial number.
+/// A number in an area, different for each serial number.
 fn number(area: &str, serial: usize) -> String {
     format!("+1{area}{}{:04}", 200 + serial / 10_000, serial % 10_000)
 }
 
 #[track_caller]
-fn is_mine(answer: &Answer, id: &str, mark: &str) {
+fn assert_own(answer: &Answer, id: &str, mark: &str) {
     assert!(answer.status < 300, "{answer:?}");
     assert_eq!((answer.id(), answer.body["metadata"]["mark"].as_str().unwrap()), (id, mark), "{answer:?}");
 }

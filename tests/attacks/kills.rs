@@ -1,5 +1,7 @@
-//! Replicas are killed, one after the other and again and again, while people verify: none of them is lost, and nothing
-//! is sent twice but what was in flight. That is repeated once; whoever is killed out of the repetition too, is called.
+//! Replicas are killed again and again while clients verify numbers.
+//!
+//! Every number is verified, and only a request that was in flight is repeated, once. If the repeat is killed too, the
+//! number is called instead.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -20,56 +22,55 @@ use crate::world::{API_KEY, handset};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_verifies_while_replicas_are_killed_is_verified() {
+async fn every_number_is_verified_while_replicas_are_killed() {
     kill(6, 120, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make test-attacks"]
-async fn five_thousand_verify_while_replicas_are_killed_two_hundred_times() {
+async fn five_thousand_numbers_are_verified_during_two_hundred_kills() {
     kill(200, 5000, 60).await;
 }
 
-/// Somebody who wants to be verified, whichever replica answers.
-struct Customers {
-    doors: Vec<String>,
+/// Clients that verify numbers, each request at the next replica.
+struct Clients {
+    replicas: Vec<String>,
     plivo_url: String,
     http: reqwest::Client,
     turn: AtomicUsize,
-    /// Numbers whose creation was not answered, or before Plivo had answered.
+    /// Numbers whose creation got no answer, or one from before Plivo's.
     cut_off: Mutex<BTreeSet<String>>,
 }
 
-async fn kill(kills: usize, people: usize, at_once: usize) {
+async fn kill(kills: usize, total: usize, at_once: usize) {
     let mut fleet = Fleet::start(3, &[("ESCALATION", "fixed+fail:45"), ("CODE_TTL", "600")]).await;
-    let customers = Customers {
-        doors: fleet.services.iter().map(|service| service.url.clone()).collect(),
+    let clients = Clients {
+        replicas: fleet.services.iter().map(|service| service.url.clone()).collect(),
         plivo_url: fleet.plivo.url.clone(),
         http: client(),
         turn: AtomicUsize::new(0),
         cut_off: Mutex::default(),
     };
-    let numbers: Vec<String> = numbers().take(people).collect();
-    assert_eq!(numbers.len(), people);
+    let numbers: Vec<String> = numbers().take(total).collect();
+    assert_eq!(numbers.len(), total);
     let (queue, done, killed) = (Mutex::new(numbers.iter().enumerate()), AtomicUsize::new(0), AtomicUsize::new(0));
-    // The kills are spread over all of it by how many are done, not by the clock: neither gets far ahead of the other.
-    let one = async || {
+    // Kills are spread over the run by progress, not by time, so that neither side gets far ahead.
+    let client = async || {
         let next = || queue.lock().unwrap().next();
         while let Some((n, to)) = next() {
-            while n >= people * (killed.load(Ordering::Relaxed) + 1) / kills {
+            while n >= total * (killed.load(Ordering::Relaxed) + 1) / kills {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            customers.verify(to).await;
+            clients.verify(to).await;
             done.fetch_add(1, Ordering::Relaxed);
         }
     };
     let killer = async {
         let mut rng = StdRng::seed_from_u64(6);
         for kill in 0..kills {
-            while done.load(Ordering::Relaxed) < people * kill / kills {
+            while done.load(Ordering::Relaxed) < total * kill / kills {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            // In the middle of what follows.
             tokio::time::sleep(Duration::from_millis(rng.random_range(0..200))).await;
             let which = rng.random_range(0..fleet.services.len());
             let service = &mut fleet.services[which];
@@ -78,10 +79,10 @@ async fn kill(kills: usize, people: usize, at_once: usize) {
             killed.fetch_add(1, Ordering::Relaxed);
         }
     };
-    tokio::join!(join_all((0..at_once).map(|_| one())), killer);
+    tokio::join!(join_all((0..at_once).map(|_| client())), killer);
 
-    let cut_off = customers.cut_off.lock().unwrap().clone();
-    let log = handset_log(&customers).await;
+    let cut_off = clients.cut_off.lock().unwrap().clone();
+    let log = handset_log(&clients).await;
     let (mut repeated, mut called) = (0, 0);
     for to in &numbers {
         let sent = |mode: &str| log.iter().filter(|e| e["to"] == to[1..] && e["body"]["mode"] == mode).count();
@@ -91,18 +92,18 @@ async fn kill(kills: usize, people: usize, at_once: usize) {
         (repeated, called) = (repeated + usize::from(texts == 2), called + calls);
     }
     println!(
-        "kills: {kills} of 3 replicas while {people} verify, {at_once} at a time: all verified; {} were in flight, {repeated} \
+        "kills: {kills} of 3 replicas while {total} numbers verify, {at_once} at a time: all verified; {} were in flight, {repeated} \
          texts sent again, {called} called instead",
         cut_off.len()
     );
 }
 
-async fn handset_log(customers: &Customers) -> Vec<Value> {
-    let log = customers.http.get(format!("{}/log", customers.plivo_url)).send().await.unwrap();
+async fn handset_log(clients: &Clients) -> Vec<Value> {
+    let log = clients.http.get(format!("{}/log", clients.plivo_url)).send().await.unwrap();
     serde_json::from_slice::<Value>(&log.bytes().await.unwrap()).unwrap().as_array().unwrap().clone()
 }
 
-impl Customers {
+impl Clients {
     async fn verify(&self, to: &str) {
         let started = Instant::now();
         let id = loop {
@@ -110,16 +111,16 @@ impl Customers {
             match self.post("/v1/verifications", json!({ "to": to })).await {
                 Ok((200 | 201, body)) => {
                     if body["attempts"][0]["status"] == "triggering" {
-                        self.is_in_flight(to);
+                        self.note_in_flight(to);
                     }
                     break body["id"].as_str().unwrap().to_owned();
                 }
-                // Perhaps it is.
-                Ok((503, _)) => self.is_in_flight(to),
+                // The creation may have been committed.
+                Ok((503, _)) => self.note_in_flight(to),
                 Ok((status, body)) => panic!("{to}: {status} {body}"),
-                // Nobody was there to take it.
+                // The replica was down and received nothing.
                 Err(error) if error.is_connect() => {}
-                Err(_) => self.is_in_flight(to),
+                Err(_) => self.note_in_flight(to),
             }
         };
         let code = loop {
@@ -134,7 +135,7 @@ impl Customers {
             assert!(started.elapsed() < PATIENCE, "{to} is never verified");
             match self.post(&format!("/v1/verifications/{id}/checks"), json!({ "code": code })).await {
                 Ok((200, body)) => return assert_eq!(body["result"], "verified", "{to}: {body}"),
-                // The one that was cut off had been taken.
+                // The check before it was committed, and its answer was lost.
                 Ok((409, body)) => return assert_eq!(body["code"], "already_verified", "{to}: {body}"),
                 Ok((503, _)) | Err(_) => {}
                 Ok((status, body)) => panic!("{to}: {status} {body}"),
@@ -142,20 +143,20 @@ impl Customers {
         }
     }
 
-    fn is_in_flight(&self, to: &str) {
+    fn note_in_flight(&self, to: &str) {
         self.cut_off.lock().unwrap().insert(to.to_owned());
     }
 
-    /// At another replica each time.
+    /// Posts to the next replica.
     async fn post(&self, path: &str, body: Value) -> reqwest::Result<(u16, Value)> {
-        let door = &self.doors[self.turn.fetch_add(1, Ordering::Relaxed) % self.doors.len()];
-        let answer = self.http.post(format!("{door}{path}")).bearer_auth(API_KEY).json(&body).send().await?;
+        let replica = &self.replicas[self.turn.fetch_add(1, Ordering::Relaxed) % self.replicas.len()];
+        let answer = self.http.post(format!("{replica}{path}")).bearer_auth(API_KEY).json(&body).send().await?;
         let status = answer.status().as_u16();
         Ok((status, serde_json::from_slice(&answer.bytes().await?).unwrap_or_default()))
     }
 }
 
-/// Of the scenario that brings every text.
+/// Numbers of the scenario that delivers every text.
 fn numbers() -> impl Iterator<Item = String> {
     let areas = ["212", "646", "917", "718", "347", "929", "213", "310", "323", "415"];
     let all = areas.into_iter().flat_map(|area| (200..1000).map(move |n| format!("+1{area}{n}0100")));

@@ -1,6 +1,7 @@
-//! What somebody would do who means harm, against the real program. Each attack is a module of its own with two sizes: a
-//! small one that runs with all other tests, and the whole one, which `make test-attacks` runs and which prints what it
-//! found in one line.
+//! Attacks on the real program, one module each.
+//!
+//! Each attack has two sizes. The small one runs with all other tests. `make test-attacks` runs the full one, which
+//! prints its figures in one line.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, reason = "these are tests")]
 
 mod bodies;
@@ -16,11 +17,11 @@ mod raw;
 mod residue;
 mod retries;
 #[path = "../processes/leaks/search.rs"]
-#[allow(dead_code, reason = "the search for leaks has more to look for")]
+#[allow(dead_code, reason = "the leak test uses more of it")]
 mod search;
 mod slow;
 #[path = "../support/mod.rs"]
 mod support;
-mod telling;
+mod timing;
 #[path = "../processes/support.rs"]
 mod world;

@@ -1,5 +1,4 @@
-//! Requests that make no sense, in every way there is: none is a fault of ours, none gets an answer that the API document
-//! does not know, and none waits.
+//! Random malformed requests: each is answered in time, without a 5xx, and as the OpenAPI document says.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,17 +14,17 @@ use crate::raw::{Response, ask};
 use crate::support::{CALLBACK_SECRET, Setup, TestApp};
 
 const AT_ONCE: usize = 16;
-/// Beyond the ten seconds that a body has to arrive.
+/// Longer than the ten seconds in which a body must arrive.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_makes_no_sense_is_refused_by_the_book() {
+async fn malformed_requests_get_documented_answers() {
     attack(3_000, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make test-attacks"]
-async fn whatever_makes_no_sense_is_refused_by_the_book() {
+async fn fifty_thousand_malformed_requests_get_documented_answers() {
     attack(50_000, 2).await;
 }
 
@@ -34,7 +33,7 @@ async fn attack(requests: usize, seed: u64) {
     let env = env.map(|(name, value)| (name, value.to_owned())).to_vec();
     let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
     let created = app.post("/v1/verifications", json!({ "to": "+14155550103", "escalation": "never" })).await;
-    let book = Book::read();
+    let document = Document::read();
     let mut forger = Forger { rng: StdRng::seed_from_u64(seed), id: created.id().to_owned() };
     let asking = iter((0..requests).map(|_| forger.request())).map(|forged| {
         let url = app.url.clone();
@@ -47,11 +46,11 @@ async fn attack(requests: usize, seed: u64) {
     let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
     while let Some((forged, answer)) = answers.next().await {
         let shown = || String::from_utf8_lossy(&forged.bytes[..forged.bytes.len().min(2_000)]).into_owned();
-        let answer = answer.unwrap_or_else(|| panic!("no end came to {}", shown()));
+        let answer = answer.unwrap_or_else(|| panic!("no answer in time to {}", shown()));
         *counts.entry(answer.status).or_default() += 1;
-        if let Err(why) = book.judge(&forged, &answer) {
+        if let Err(why) = document.judge(&forged, &answer) {
             panic!(
-                "{why}\n--- asked\n{}\n--- answered\n{}\n{}",
+                "{why}\n--- request\n{}\n--- answer\n{}\n{}",
                 shown(),
                 answer.head,
                 String::from_utf8_lossy(&answer.body)
@@ -59,32 +58,30 @@ async fn attack(requests: usize, seed: u64) {
         }
     }
     assert_eq!(app.get("/v1/verifications").await.status, 200);
-    println!(
-        "malformed: {requests} requests, none a fault, none undocumented, none without an end; by status {counts:?}"
-    );
+    println!("malformed: {requests} requests, no 5xx, all answers documented and in time; by status {counts:?}");
 }
 
 /// A request as it goes over the wire.
 struct Forged {
     method: &'static str,
-    /// What it is aimed at, as the document has it; empty for nothing in particular.
+    /// The path pattern in the document; empty if the path matches none.
     path: &'static str,
-    /// Whether it is HTTP at all, and its path goes where it says.
+    /// Whether it is valid HTTP.
     is_plain: bool,
     bytes: Vec<u8>,
 }
 
-/// What the document says may be answered.
-struct Book(Value);
+/// The OpenAPI document, as the judge of answers.
+struct Document(Value);
 
-impl Book {
+impl Document {
     fn read() -> Self {
         Self(serde_json::to_value(openapi::without_legacy()).unwrap())
     }
 
     fn judge(&self, forged: &Forged, answer: &Response) -> Result<(), String> {
         let status = answer.status;
-        // actix answers by itself, or hangs up on, what it cannot read as HTTP.
+        // actix itself answers, or closes, a request that is not valid HTTP.
         if !forged.is_plain && matches!(status, 0 | 400 | 408 | 417 | 431) {
             return Ok(());
         }
@@ -92,11 +89,12 @@ impl Book {
             return Err(format!("status {status}"));
         }
         if status >= 400 && forged.method != "HEAD" {
-            let problem: Value = serde_json::from_slice(&answer.body).map_err(|_| "no problem".to_owned())?;
-            let is_whole =
+            let problem: Value =
+                serde_json::from_slice(&answer.body).map_err(|_| "the error body is not JSON".to_owned())?;
+            let is_complete =
                 problem["code"].is_string() && problem["status"] == status && problem["request_id"].is_string();
-            if answer.header("content-type") != "application/problem+json" || !is_whole {
-                return Err("half a problem".to_owned());
+            if answer.header("content-type") != "application/problem+json" || !is_complete {
+                return Err("the problem lacks a field".to_owned());
             }
         }
         if answer.header("cache-control") != "no-store" || answer.header("x-request-id").is_empty() {
@@ -112,16 +110,16 @@ impl Book {
                 let is_known = names.iter().any(|name| !operation["responses"][name].is_null());
                 if is_known { Ok(()) } else { Err(format!("{status} is not documented for {}", forged.path)) }
             }
-            // Monitors like HEAD, and it needs no documentation of its own.
+            // Monitors use HEAD, which the document leaves out.
             None if matches!(forged.path, "/livez" | "/readyz") && forged.method == "HEAD" => Ok(()),
             None if operations.is_null() => Ok(()),
             None if status == 405 && !answer.header("allow").is_empty() => Ok(()),
-            None => Err(format!("{status} to a method that is not documented")),
+            None => Err(format!("{status} to an undocumented method")),
         }
     }
 }
 
-/// The paths that are aimed at, and a body that each would take.
+/// The attacked paths, each with a valid body.
 const ROUTES: &[(&str, &str)] = &[
     ("/v1/verifications", r#"{"to":"+14155550199","channel":"auto","ttl":300,"metadata":{"a":"b"},"locale":"en-US"}"#),
     ("/v1/verifications/search", r#"{"to":"+14155550103","cursor":"x"}"#),
@@ -200,7 +198,7 @@ const KINDS: &[&str] = &[
     "/;;",
 ];
 
-/// Makes them up.
+/// Generates malformed requests.
 struct Forger {
     rng: StdRng,
     id: String,
@@ -222,7 +220,7 @@ impl Forger {
         let mut forged = Forged { method, path, is_plain: true, bytes: Vec::new() };
         let mut target = self.filled(path);
         if self.chance(10) {
-            // Somewhere else.
+            // A path that the document does not have.
             let piece = self.encoded();
             let at = self.rng.random_range(1..=target.len());
             target.insert_str(at, &piece);
@@ -258,13 +256,13 @@ impl Forger {
                 "X-Odd",
             ]);
             let length = self.rng.random_range(0..200);
-            // Of a key with blanks nothing comes but its refusal.
+            // A key with blanks is refused at once, so half of the keys have none.
             let is_key = name == "Idempotency-Key" && self.chance(50);
             let value = if is_key { self.encoded() } else { self.printable(length) };
             head += &format!("{name}: {value}\r\n");
         }
         match self.rng.random_range(0..20) {
-            // What is no HTTP: lengths that are none, chunks that are none, bytes that are none.
+            // Not HTTP: an invalid length, chunks that are none, missing bytes, a broken header line.
             0 => {
                 forged.is_plain = false;
                 head +=
@@ -300,7 +298,7 @@ impl Forger {
         path.replace("{id}", &id).replace("{secret}", &secret).replace("{ref}", &self.encoded())
     }
 
-    /// Something that stands in a path as one segment that is not empty, and is none of our words.
+    /// A non-empty path segment that no route uses.
     fn encoded(&mut self) -> String {
         let length = self.rng.random_range(1..30);
         let byte = |rng: &mut StdRng| match rng.random_range(0..4) {
@@ -314,7 +312,7 @@ impl Forger {
         (0..length).map(|_| char::from(self.rng.random_range(b' '..=b'~'))).collect()
     }
 
-    /// Of a body that would do: itself, with pieces in it or out of it, or anything else.
+    /// A valid body, a mutation of it, or random bytes.
     fn body(&mut self, like: &str) -> Vec<u8> {
         let mut body = like.as_bytes().to_vec();
         match self.rng.random_range(0..10) {

@@ -1,13 +1,13 @@
-//! Requests that no client makes, byte by byte.
+//! Requests as raw bytes, for those that no HTTP client makes.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What came back.
+/// An HTTP response, as far as it can be read.
 pub struct Response {
-    /// 0 when nothing came.
+    /// 0 if no status line arrived.
     pub status: u16,
     pub head: String,
     pub body: Vec<u8>,
@@ -21,7 +21,7 @@ impl Response {
         Self { status, head, body: bytes.get(end + 4..).unwrap_or_default().to_vec() }
     }
 
-    /// A header; empty when there is none.
+    /// A header; empty if it is absent.
     pub fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
@@ -32,19 +32,19 @@ pub async fn connect(url: &str) -> TcpStream {
     TcpStream::connect(url.trim_start_matches("http://")).await.unwrap()
 }
 
-/// Sends, says that nothing more will come, and reads to the end; `None` when that does not come in time.
+/// Sends the request, closes the sending side, and reads to the end; `None` if the end does not come in time.
 pub async fn ask(url: &str, request: &[u8], patience: Duration) -> Option<Response> {
     let mut stream = connect(url).await;
     let (mut from, mut to) = stream.split();
     let mut answer = Vec::new();
-    let talking = async {
-        // It may be refused before all of it is written.
+    let exchange = async {
+        // The service may refuse the request before all of it is written.
         let writing = async {
             let _ = to.write_all(request).await;
             let _ = to.shutdown().await;
         };
         let (_, _) = tokio::join!(writing, from.read_to_end(&mut answer));
     };
-    tokio::time::timeout(patience, talking).await.ok()?;
+    tokio::time::timeout(patience, exchange).await.ok()?;
     Some(Response::read(&answer))
 }

@@ -1,11 +1,11 @@
-//! What is left when an attack is over: nothing of anybody's secrets, and nothing for ever.
+//! What is left after an attack: no secret in logs, metrics or Redis, and no key without an expiry.
 
 use crate::fleet::Fleet;
 use crate::search::Needles;
 use crate::support::client;
 use crate::world::{API_KEY, AUTH_TOKEN, CALLBACK_SECRET, NUMBER, SECRET_KEY};
 
-/// What no attack may bring to light; the attack adds what it used.
+/// The secrets of the deployment; each attack adds those that it uses.
 pub fn needles() -> Needles {
     let mut needles = Needles::default();
     for (what, secret) in [
@@ -20,13 +20,13 @@ pub fn needles() -> Needles {
     needles
 }
 
-/// Looks through what the services have logged, counted and stored.
-pub async fn is_clean(fleet: &Fleet, needles: &Needles) {
+/// Searches the logs, the metrics and Redis for the needles.
+pub async fn assert_clean(fleet: &Fleet, needles: &Needles) {
     let everlasting = fleet.redis.everlasting();
-    assert!(everlasting.is_empty(), "without an end: {everlasting:?}");
+    assert!(everlasting.is_empty(), "keys without an expiry: {everlasting:?}");
     let (mut logs, mut metrics) = (String::new(), String::new());
     for service in &fleet.services {
-        logs += &format!("{}{}", service.process.log(), service.process.said());
+        logs += &format!("{}{}", service.process.log(), service.process.output());
         metrics += &client().get(format!("{}/metrics", service.url)).send().await.unwrap().text().await.unwrap();
     }
     for (place, text, witness) in [
@@ -34,11 +34,11 @@ pub async fn is_clean(fleet: &Fleet, needles: &Needles) {
         ("the metrics", metrics, "phlo2fa_"),
         ("Redis", fleet.redis.everything(), "phlo2fa:{"),
     ] {
-        assert!(text.contains(witness), "{place} is not what it should be");
+        assert!(text.contains(witness), "{place} lacks {witness}");
         let found = needles.find(&text);
         assert!(found.is_empty(), "in {place}: {found:#?}");
-        // Whatever is looked for would have been found.
+        // The search would find the needles.
         let planted = needles.all().take(20).fold(text, |text, needle| format!("{text}\n\"{needle}\""));
-        assert!(!needles.find(&planted).is_empty(), "in {place}");
+        assert!(!needles.find(&planted).is_empty(), "the search finds nothing planted in {place}");
     }
 }

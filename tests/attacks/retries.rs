@@ -1,4 +1,4 @@
-//! The same request again and again under one key, through every process: it is done once.
+//! One request, sent many times at once under one idempotency key through every replica, takes effect once.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -12,18 +12,18 @@ const TWINS: usize = 100;
 const RIGHT: &str = "9071534826";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_asked_a_hundred_times_is_done_once() {
+async fn a_request_sent_a_hundred_times_takes_effect_once() {
     retry(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make test-attacks"]
-async fn whatever_is_asked_a_hundred_times_is_done_once() {
+async fn sixty_requests_sent_a_hundred_times_take_effect_once_each() {
     retry(20).await;
 }
 
 async fn retry(keys: usize) {
-    // As long as it takes on a loaded machine.
+    // Long enough for a loaded machine.
     let settings = [("ESCALATION", "never"), ("PLIVO_WAIT", "60"), ("RUST_LOG", "info")];
     let fleet = Fleet::start(2, &settings).await;
     let mut needles = residue::needles();
@@ -57,6 +57,6 @@ async fn retry(keys: usize) {
         assert_eq!((&read["status"], &read["checks_remaining"]), (&json!("verified"), &json!(4)), "{read}");
         assert_eq!(fleet.plivo.requests(&to).await, ["sms"]);
     }
-    println!("retries: {TWINS} at once under each of {} keys over 2 processes, each done once: {tally}", 3 * keys);
-    residue::is_clean(&fleet, &needles).await;
+    println!("retries: {TWINS} at once under each of {} keys over 2 replicas, each performed once: {tally}", 3 * keys);
+    residue::assert_clean(&fleet, &needles).await;
 }

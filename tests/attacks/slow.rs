@@ -1,4 +1,4 @@
-//! Sockets that are opened and not used, in great numbers.
+//! Thousands of connections that send slowly or not at all.
 
 use std::time::{Duration, Instant};
 
@@ -10,61 +10,61 @@ use crate::fleet::{Fleet, Times, authorization, ratio};
 use crate::raw::{ask, connect};
 use crate::world::{Process, Service, free_port, until};
 
-/// Thirty seconds, and what a machine that has other things to do adds to them.
+/// The service's 30 s, and a margin for a loaded machine.
 const CLOSED_WITHIN: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn others_are_served_while_hundreds_are_slow() {
+async fn clients_are_served_beside_hundreds_of_slow_connections() {
     slow(300, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make test-attacks"]
-async fn others_are_served_while_thousands_are_slow() {
+async fn clients_are_served_beside_thousands_of_slow_connections() {
     slow(2_000, Some(Duration::from_millis(500))).await;
 }
 
-/// `within`: what all but one in a hundred of the others wait at most. Told only at full size, with nothing beside it.
+/// `within`: the allowed 99th percentile of other clients. Only the full size, which runs alone, sets it.
 async fn slow(sockets: usize, within: Option<Duration>) {
     let fleet = Fleet::start(1, &[]).await;
     let service = fleet.service(0);
-    let before = serve(service, 200).await;
+    let before = measure(service, 200).await;
     let memory = service.process.memory();
     let mut streams = Vec::new();
     for n in 0..sockets {
-        // One after the other: what the kernel's queue has no place for is lost, and a silent one does not hear of it.
+        // With pauses: the kernel drops connections that overflow its queue, and a silent client does not notice.
         streams.push((n, connect(&service.url).await));
         if n % 50 == 49 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
     let held = tokio::spawn(join_all(streams.into_iter().map(|(n, stream)| dribble(stream, n))));
-    // While they are all there.
+    // All of them are open now.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let during = serve(service, 200).await;
+    let during = measure(service, 200).await;
     let grown = service.process.memory().saturating_sub(memory);
     let held = held.await.unwrap();
-    let left = held.iter().filter(|socket| socket.took >= CLOSED_WITHIN).collect::<Vec<_>>();
-    assert!(left.is_empty(), "{} of them stayed open: {:?}", left.len(), left.first());
+    let open = held.iter().filter(|socket| socket.took >= CLOSED_WITHIN).collect::<Vec<_>>();
+    assert!(open.is_empty(), "{} connections stayed open: {:?}", open.len(), open.first());
     let longest = held.iter().map(|socket| socket.took).max().unwrap();
     let slower = ratio(during.median(), before.median());
     println!(
-        "slow sockets: {sockets}, the last closed after {:.1} s; others p50 {:.1} -> {:.1} ms, p99 {:.1} -> {:.1} ms \
+        "slow sockets: {sockets}, the last closed after {:.1} s; other clients p50 {:.1} -> {:.1} ms, p99 {:.1} -> {:.1} ms \
          ({slower:.1} times at the median); memory +{} MiB",
         longest.as_secs_f64(),
         before.median().as_secs_f64() * 1e3,
         during.median().as_secs_f64() * 1e3,
-        before.under(99).as_secs_f64() * 1e3,
-        during.under(99).as_secs_f64() * 1e3,
+        before.percentile(99).as_secs_f64() * 1e3,
+        during.percentile(99).as_secs_f64() * 1e3,
         grown >> 20,
     );
-    assert!(slower < 20.0, "others wait {slower:.1} times as long");
-    let p99 = during.under(99);
-    assert!(within.is_none_or(|within| p99 < within), "one in a hundred waits {p99:?}");
+    assert!(slower < 20.0, "other clients wait {slower:.1} times as long");
+    let p99 = during.percentile(99);
+    assert!(within.is_none_or(|within| p99 < within), "the 99th percentile is {p99:?}");
     assert!(grown < 64 << 20, "{grown} bytes more");
 }
 
-/// Sends a little now and then until it is closed; a third of them head, a third body, a third nothing.
+/// Holds a connection until it is closed: a third dribbles a head, a third a body, a third sends nothing.
 async fn dribble(mut stream: TcpStream, n: usize) -> Socket {
     let start = Instant::now();
     let (mut from, mut to) = stream.split();
@@ -89,19 +89,19 @@ async fn dribble(mut stream: TcpStream, n: usize) -> Socket {
         () = dribbling => {}
         () = tokio::time::sleep(CLOSED_WITHIN) => {}
     }
-    Socket { began: opening, took: start.elapsed(), answer: String::from_utf8_lossy(&answer).into_owned() }
+    Socket { opening, took: start.elapsed(), answer: String::from_utf8_lossy(&answer).into_owned() }
 }
 
-/// One of them, and what came of it.
+/// A held connection and its end.
 #[derive(Debug)]
-#[expect(dead_code, reason = "told when a test fails")]
+#[expect(dead_code, reason = "shown when a test fails")]
 struct Socket {
-    began: String,
+    opening: String,
     answer: String,
     took: Duration,
 }
 
-async fn serve(service: &Service, requests: usize) -> Times {
+async fn measure(service: &Service, requests: usize) -> Times {
     let mut times = Vec::new();
     for n in 0..requests {
         let start = Instant::now();
@@ -112,12 +112,12 @@ async fn serve(service: &Service, requests: usize) -> Times {
     Times::of(times)
 }
 
-/// Files that a process may open; the program leaves itself room for a quarter as many connections.
+/// Files that the process may open. The program accepts a quarter as many connections.
 const FILES: u32 = 600;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make test-attacks"]
-async fn more_connections_than_there_may_be_wait_until_others_are_closed() {
+async fn connections_over_the_maximum_wait_until_others_close() {
     let settings = [("REDIS_URL", "memory://"), ("RUST_LOG", "warn")];
     let (process, url) = loop {
         let port = free_port();
@@ -142,7 +142,7 @@ async fn more_connections_than_there_may_be_wait_until_others_are_closed() {
     let silent = join_all((0..500).map(|_| connect(&url))).await;
     let start = Instant::now();
     let request = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    let answer = ask(&url, request, Duration::from_secs(120)).await.expect("it is served in the end");
+    let answer = ask(&url, request, Duration::from_secs(120)).await.expect("the request is answered");
     let waited = start.elapsed();
     println!(
         "connections: 500 silent ones at a process of {FILES} files; the next waited {:.1} s",

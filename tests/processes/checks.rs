@@ -1,4 +1,4 @@
-//! Many codes at once, on one verification, through two processes on one Redis.
+//! Many codes at once for one verification, through two replicas on one Redis.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ const CHECKS: usize = 1000;
 const MAX_CHECKS: usize = 5;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_guesses_five_are_compared() {
+async fn only_five_of_a_thousand_guesses_are_compared() {
     let redis = RedisServer::start();
     let (listener, plivo_url) = plivo_listener();
     let (redis_url, max_checks) = (redis.url(), MAX_CHECKS.to_string());
@@ -30,7 +30,7 @@ async fn of_a_thousand_guesses_five_are_compared() {
     first.until_ready().await;
     second.until_ready().await;
 
-    // Wrong ones alone: exactly so many are compared, and then the right one comes too late.
+    // Only wrong codes: exactly `MAX_CHECKS` are compared, and then the right code is refused too.
     let id = first.create("+14155550100", json!({})).await.id().to_owned();
     let code = plivo.texted_code("+14155550100").await;
     let answers = all_at_once(&[&first, &second], &id, |_| wrong(&code)).await;
@@ -40,22 +40,26 @@ async fn of_a_thousand_guesses_five_are_compared() {
     let late = second.check(&id, &code).await;
     assert_eq!((late.status, late.code()), (429, "max_checks_reached"));
 
-    // A few right ones among them: one at most is let in, and never after too many wrong ones.
+    // A few right codes among them: at most one verifies, and none after `MAX_CHECKS` wrong ones.
     let id = first.create("+14155560100", json!({})).await.id().to_owned();
     let code = plivo.texted_code("+14155560100").await;
     let submitted = |n: usize| if n % 100 == 50 { code.clone() } else { wrong(&code) };
     let answers = all_at_once(&[&first, &second], &id, submitted).await;
     let counts = count(&answers);
-    let of = |result: &str| counts.get(result).copied().unwrap_or_default();
+    let count_of = |result: &str| counts.get(result).copied().unwrap_or_default();
     let status = second.read(&id).await["status"].as_str().unwrap().to_owned();
     match status.as_str() {
         "verified" => {
-            assert!(of("verified") == 1 && of("incorrect") < MAX_CHECKS, "{counts:?}");
-            assert_eq!(of("verified") + of("incorrect") + of("already_verified"), CHECKS, "{counts:?}");
+            assert!(count_of("verified") == 1 && count_of("incorrect") < MAX_CHECKS, "{counts:?}");
+            assert_eq!(
+                count_of("verified") + count_of("incorrect") + count_of("already_verified"),
+                CHECKS,
+                "{counts:?}"
+            );
         }
         "max_checks_reached" => {
-            assert!(of("verified") == 0 && of("incorrect") == MAX_CHECKS, "{counts:?}");
-            assert_eq!(of("incorrect") + of("max_checks_reached"), CHECKS, "{counts:?}");
+            assert!(count_of("verified") == 0 && count_of("incorrect") == MAX_CHECKS, "{counts:?}");
+            assert_eq!(count_of("incorrect") + count_of("max_checks_reached"), CHECKS, "{counts:?}");
         }
         other => panic!("{other}: {counts:?}"),
     }
@@ -69,12 +73,12 @@ async fn all_at_once(services: &[&Service], id: &str, code: impl Fn(usize) -> St
     join_all((0..CHECKS).map(check)).await
 }
 
-/// How often each answer came, by its result or its problem.
+/// The number of answers by result or problem code.
 fn count(answers: &[Answer]) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
     for answer in answers {
-        let what = answer.body["result"].as_str().or(answer.body["code"].as_str());
-        *counts.entry(what.unwrap_or_else(|| panic!("{answer:?}")).to_owned()).or_default() += 1;
+        let result = answer.body["result"].as_str().or(answer.body["code"].as_str());
+        *counts.entry(result.unwrap_or_else(|| panic!("{answer:?}")).to_owned()).or_default() += 1;
     }
     counts
 }

@@ -1,4 +1,4 @@
-//! What the program says and how it exits, for whoever starts it.
+//! Output and exit codes of the program's commands.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::support::redis_server::RedisServer;
 use crate::world::{Process, Service, defaults, free_port};
 
-/// Runs it to its end: exit code, standard output, standard error.
+/// Runs a command to its end. Returns exit code, standard output and standard error.
 pub async fn run(args: &[&str], env: &[(String, String)]) -> (Option<i32>, String, String) {
     let (mut process, lines) = Process::start_and_read(args, env);
     let status = process.end().await;
     let out = lines.iter().collect::<Vec<_>>().join("\n");
-    // The reader of standard error may be a moment behind.
+    // The thread that reads standard error may lag.
     tokio::time::sleep(Duration::from_millis(100)).await;
     (status.code(), out, process.log())
 }
@@ -53,7 +53,7 @@ async fn every_faulty_setting_is_named_in_a_line_without_its_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn serving_is_the_default_and_a_taken_address_is_a_fault() {
+async fn serve_is_the_default_command_and_refuses_a_taken_address() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut env = defaults();
     env.push(("BIND".into(), taken.local_addr().unwrap().to_string()));
@@ -64,7 +64,7 @@ async fn serving_is_the_default_and_a_taken_address_is_a_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_is_the_exit_code() {
+async fn the_exit_code_of_health_says_whether_the_service_is_ready() {
     let redis = RedisServer::start();
     let service = Service::start(&[("REDIS_URL", &redis.url())]).await;
     service.until_ready().await;
@@ -75,7 +75,7 @@ async fn health_is_the_exit_code() {
     let (code, _, said) = run(&["health"], &bind(&format!("127.0.0.1:{}", free_port()))).await;
     assert_eq!((code, said.contains("does not answer")), (Some(1), true), "{said}");
 
-    // Alive and not ready is not healthy.
+    // Live but not ready is not healthy.
     drop(redis);
     let (code, _, said) = run(&["health"], &bind(service.url.trim_start_matches("http://"))).await;
     assert_eq!((code, said.contains("503")), (Some(1), true), "{said}");

@@ -1,14 +1,14 @@
-//! Processes that die between deciding and doing, and replicas that see the same timer.
+//! Replicas that die between a commit and its effects, and replicas that share one timer.
 
 use serde_json::json;
 
 use crate::support::redis_server::RedisServer;
 use crate::world::{Plivo, Service, plivo_listener, until};
 
-/// Numbers of one scenario: the last four digits say which.
-/// How often a story begins anew because the process was killed too early or too late.
+/// Attempts at a kill within the right moment, before the test fails.
 const TRIES: usize = 20;
 
+/// Numbers of the scenario that the last four digits choose.
 fn numbers(last_four: &'static str) -> impl Iterator<Item = String> {
     (520..1000).map(move |exchange| format!("+1415{exchange}{last_four}"))
 }
@@ -47,7 +47,7 @@ async fn a_call_whose_process_was_killed_is_placed_once_by_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_replicas_one_places_the_call() {
+async fn one_of_two_replicas_places_each_call() {
     let redis = RedisServer::start();
     let (listener, plivo_url) = plivo_listener();
     let (redis_url, settings) = (redis.url(), [("PLIVO_API_URL", plivo_url.as_str()), ("PLIVO_PHLO_URL", &plivo_url)]);
@@ -86,7 +86,7 @@ async fn a_request_whose_process_was_killed_is_repeated_once() {
         ("ESCALATION", "never"),
     ])
     .await;
-    // Plivo sends the text at once, and nobody hears of it: no answer, no report.
+    // Plivo sends the text at once, but the service gets no answer and no report.
     let plivo = Plivo::serve(listener, "http://127.0.0.1:9", 2.0);
     for to in numbers("0113").take(TRIES) {
         service.until_ready().await;
@@ -97,19 +97,19 @@ async fn a_request_whose_process_was_killed_is_repeated_once() {
         service.start_again().await;
         service.until_ready().await;
         if service.has_happened(id, "timed_out").await {
-            // It was killed after it had given up waiting: nothing was owed any more.
+            // The kill came after the timeout, when no effect was owed any more.
             continue;
         }
         plivo.until_requested(&to, 2).await;
         assert!(service.has_happened(id, "taken_over").await);
-        // Whoever dies twice over one request gets no third try.
+        // After a second kill the request is not sent a third time.
         service.process.kill();
         service.start_again().await;
         service.until_ready().await;
         let v = service.until(id, "given up", |v| v["attempts"][0]["status"] == "unknown").await;
         assert_eq!((v["status"].as_str(), v["attempts"].as_array().unwrap().len()), (Some("pending"), 1));
         assert_eq!(plivo.requests(&to).await, ["sms", "sms"]);
-        // Both texts carry the same code, so either is good.
+        // Both texts have the same code, so either verifies.
         let handset = plivo.until_handset(&to, "texted twice", |h| h["messages"][1]["code"].is_string()).await;
         assert_eq!(handset["messages"][0]["code"], handset["messages"][1]["code"]);
         let verified = service.check(id, handset["messages"][0]["code"].as_str().unwrap()).await;

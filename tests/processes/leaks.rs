@@ -1,5 +1,7 @@
-//! Nothing that a service writes, answers, stores or asks for holds a code, a key or a full number where it does not
-//! belong: two services live through every scenario, and then everything that came of it is searched.
+//! Searches everything that a service writes for codes, keys and full numbers.
+//!
+//! Two services run through every scenario. Then the test searches their logs, metrics, answers, Redis data, Redis
+//! commands and requests to Plivo.
 
 mod search;
 mod visits;
@@ -24,50 +26,50 @@ const TEST_NUMBER: &str = "+15555550142";
 const TEST_CODE: &str = "9071534142";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_code_key_or_number_is_where_it_does_not_belong() {
+async fn no_code_key_or_number_leaks() {
     let mut redis = RedisServer::start();
     let mut commands = vec![Commands::watch(&redis)];
-    let (mut by_phlo, plivo, plivo_url) = both(&redis.url()).await;
-    // The APIs alone, calls that ask for a key first, lines for a person: without colours, which part words.
+    let (mut by_phlo, plivo, plivo_url) = start(&redis.url()).await;
+    // The second one has no PHLO, asks for a key press, and logs for people. Colours would split the needles.
     let more = [("PHLO_ID", ""), ("VOICE_CONFIRM", "true"), ("LOG_FORMAT", "pretty"), ("NO_COLOR", "1")];
     let mut by_api = Service::start(&[&settings(&redis.url(), &plivo_url)[..], &more].concat()).await;
     let visitor =
-        |service, area| Visitor { service, plivo_url: &plivo_url, http: client(), area, noted: Mutex::default() };
+        |service, area| Visitor { service, plivo_url: &plivo_url, http: client(), area, record: Mutex::default() };
     let (first, second) = (visitor(&by_phlo, "415"), visitor(&by_api, "212"));
     let visitors = [&first, &second];
 
     for visitor in visitors {
         visitor.service.until_ready().await;
     }
-    tokio::join!(first.live_through_every_scenario(), second.live_through_every_scenario());
+    tokio::join!(first.run_every_scenario(), second.run_every_scenario());
     let urls = Urls::read(&plivo_url).await;
     for visitor in visitors {
-        visitor.use_the_old_routes().await;
-        visitor.come_by(&urls.one_ref_of_each_kind()).await;
+        visitor.use_legacy_routes().await;
+        visitor.send_foreign_requests(&urls.one_ref_of_each_kind()).await;
         visitor.try_a_test_number(TEST_NUMBER, TEST_CODE).await;
-        visitor.have_numbers_forgotten().await;
+        visitor.erase_numbers().await;
     }
     let outage = async |what: Value| client().post(format!("{plivo_url}/outage")).json(&what).send().await.unwrap();
     outage(json!({ "seconds": 600, "status": 500 })).await;
-    tokio::join!(first.insist(0), second.insist(0));
+    tokio::join!(first.send_during_outage(0), second.send_during_outage(0));
     outage(json!({ "seconds": 0 })).await;
     let mut stored = redis.everything();
     redis.kill();
-    tokio::join!(first.insist(1), second.insist(1));
+    tokio::join!(first.send_during_outage(1), second.send_during_outage(1));
     redis.restart();
     commands.push(Commands::watch(&redis));
     for visitor in visitors {
         visitor.service.until_ready().await;
     }
-    tokio::join!(first.insist(2), second.insist(2));
+    tokio::join!(first.send_during_outage(2), second.send_during_outage(2));
     stored += &redis.everything();
 
     let metrics = [by_phlo.get("/metrics").await, by_api.get("/metrics").await];
-    let (first, second) = (first.noted.into_inner().unwrap(), second.noted.into_inner().unwrap());
+    let (first, second) = (first.record.into_inner().unwrap(), second.record.into_inner().unwrap());
     let urls = Urls::read(&plivo_url).await;
     let mut needles = secrets_of_the_operator();
-    for noted in [&first, &second] {
-        needles.extend(&noted.needles);
+    for record in [&first, &second] {
+        needles.extend(&record.needles);
     }
     urls.refs.iter().for_each(|reference| needles.secret("a ref", reference));
     for service in [&mut by_phlo, &mut by_api] {
@@ -75,16 +77,16 @@ async fn no_code_key_or_number_is_where_it_does_not_belong() {
         service.process.end().await;
     }
 
-    // What may be where: refs in the URLs that Plivo calls, what customers keep with a verification in its answers.
+    // Two exceptions: callback URLs contain refs, and answers contain the customer's metadata.
     let in_urls = needles.without(&["a ref"]);
     let in_answers = needles.without(&["metadata"]);
-    let logged = |service: &Service| format!("{}{}", service.process.log(), service.process.said());
-    let of_ids = |log: &str, ids: &[String]| ids.iter().all(|id| log.contains(id.as_str()));
+    let logged = |service: &Service| format!("{}{}", service.process.log(), service.process.output());
+    let has_ids = |log: &str, ids: &[String]| ids.iter().all(|id| log.contains(id.as_str()));
     let (log_by_phlo, log_by_api) = (logged(&by_phlo), logged(&by_api));
-    assert!(log_by_phlo.contains("\"+1••••••••00\"") && of_ids(&log_by_phlo, &first.ids));
-    assert!(log_by_api.contains("to=+1••••••••00") && of_ids(&log_by_api, &second.ids));
+    assert!(log_by_phlo.contains("\"+1••••••••00\"") && has_ids(&log_by_phlo, &first.ids));
+    assert!(log_by_api.contains("to=+1••••••••00") && has_ids(&log_by_api, &second.ids));
     assert!([&log_by_phlo, &log_by_api].iter().all(|log| log.contains("number_erased")));
-    assert!([&first, &second].iter().all(|noted| noted.answers.contains("\"idempotent-replayed\": \"true\"")));
+    assert!([&first, &second].iter().all(|record| record.answers.contains("\"idempotent-replayed\": \"true\"")));
     assert!(log_by_phlo.contains("\"level\":\"TRACE\"") && log_by_api.contains(" TRACE "));
     let commands: String = commands.into_iter().map(Commands::end).collect();
     let haystacks = [
@@ -93,37 +95,40 @@ async fn no_code_key_or_number_is_where_it_does_not_belong() {
         ("the metrics", metrics.map(|answer| answer.body.as_str().unwrap().to_owned()).concat(), &needles, "phlo2fa_"),
         ("the answers with a PHLO", first.answers, &in_answers, "+1••••••••00"),
         ("the answers without one", second.answers, &in_answers, "+1••••••••00"),
-        ("the URLs asked for and given to Plivo", urls.text, &in_urls, "/plivo/answer/"),
+        ("the URLs requested from and given to Plivo", urls.text, &in_urls, "/plivo/answer/"),
         ("Redis", stored, &needles, "phlo2fa:{"),
         ("the commands to Redis", commands, &needles, "phlo2fa:{"),
-        ("the log of the local Plivo", format!("{}{}", plivo.log(), plivo.said()), &needles, "listens on"),
+        ("the log of the local Plivo", format!("{}{}", plivo.log(), plivo.output()), &needles, "listens on"),
     ];
     for status in ["200 ", "201 ", "400 ", "401 ", "404 ", "405 ", "409 ", "415 ", "422 ", "429 ", "503 "] {
         assert!(
             haystacks[3..5].iter().all(|(_, answers, ..)| has_line(answers, status)),
-            "nothing was answered {status}"
+            "no answer has the status {status}"
         );
     }
     let mut leaks = Vec::new();
-    for (where_, text, needles, witness) in &haystacks {
-        println!("{where_}: {} lines, {} bytes, {} needles", text.lines().count(), text.len(), needles.len());
-        assert!(text.contains(witness), "{where_} is not what it should be: no {witness}");
+    for (place, text, needles, witness) in &haystacks {
+        println!("{place}: {} lines, {} bytes, {} needles", text.lines().count(), text.len(), needles.len());
+        assert!(text.contains(witness), "{place} lacks {witness}");
         let found = needles.find(text);
-        leaks.extend(found.into_iter().map(|(what, line)| format!("{what} in {where_}: {line}")));
-        // Whatever is looked for would have been found there, wherever it stood.
+        leaks.extend(found.into_iter().map(|(what, line)| format!("{what} in {place}: {line}")));
+        // The search would find each needle in this text.
         let planted: String = needles.all().map(|needle| format!("\"{needle}\"\n{text:.1000}\n")).collect();
-        assert_eq!(needles.find(&planted).len(), needles.len(), "in {where_}");
+        assert_eq!(needles.find(&planted).len(), needles.len(), "the search misses planted needles in {place}");
     }
     assert!(leaks.is_empty(), "{leaks:#?}");
     let kept: Vec<_> = haystacks[3..5].iter().map(|(_, text, ..)| needles.find(text)).collect();
-    assert!(kept.iter().all(|kept| kept.iter().any(|(what, _)| what == "metadata")), "it is given back");
+    assert!(
+        kept.iter().all(|kept| kept.iter().any(|(what, _)| what == "metadata")),
+        "the answers contain the metadata"
+    );
 }
 
 fn has_line(text: &str, start: &str) -> bool {
     text.lines().any(|line| line.starts_with(start))
 }
 
-/// What every operator of these services holds.
+/// The secrets of the deployment.
 fn secrets_of_the_operator() -> Needles {
     let mut needles = Needles::default();
     let key = STANDARD.decode(SECRET_KEY).unwrap();
@@ -136,7 +141,7 @@ fn secrets_of_the_operator() -> Needles {
         ("the secret key", &URL_SAFE_NO_PAD.encode(&key)),
         ("the secret key", &String::from_utf8(key).unwrap()),
         ("the secret key", &hex),
-        // What stands on the wire: Basic is base64, and so is what it hides.
+        // As Basic authentication sends them.
         ("the credentials", STANDARD.encode(format!("{AUTH_ID}:{AUTH_TOKEN}")).trim_end_matches('=')),
     ] {
         needles.secret(what, secret);
@@ -159,14 +164,16 @@ fn settings<'a>(redis_url: &'a str, plivo_url: &'a str) -> Vec<(&'a str, &'a str
         ("BRAND", "Shop"),
         ("SENDERS", SENDERS),
         ("TEST_NUMBERS", TEST_NUMBERS),
-        // Drawn ones as long as they get: six digits would be met by chance.
+        // The greatest length: six digits would occur by chance.
         ("CODE_LENGTH", "9"),
         ("RUST_LOG", "trace"),
     ]
 }
 
-/// The local Plivo and the service with a PHLO, each a process; they name each other, so a port is chosen first.
-async fn both(redis_url: &str) -> (Service, Process, String) {
+/// Starts the local Plivo and the service with a PHLO, each in its own process.
+///
+/// The two name each other's URL, so the service's port is chosen first.
+async fn start(redis_url: &str) -> (Service, Process, String) {
     loop {
         let port = free_port();
         let env = [
@@ -187,7 +194,7 @@ async fn both(redis_url: &str) -> (Service, Process, String) {
     }
 }
 
-/// What Plivo was asked: the paths, the callback URLs, and the refs in them or beside them.
+/// The requests to Plivo: their paths, callback URLs and refs.
 struct Urls {
     text: String,
     refs: Vec<String>,
@@ -214,16 +221,16 @@ impl Urls {
         Self { text, refs }
     }
 
-    /// Enough to forge with.
+    /// Eight refs for forged callbacks, spread over all.
     fn one_ref_of_each_kind(&self) -> Vec<String> {
         let all = &self.refs;
         (0..8).map(|n| all[n * (all.len() - 1) / 7].clone()).collect()
     }
 }
 
-/// Everything that Redis is told, while it lives.
+/// Every command to Redis, as `MONITOR` reports it.
 struct Commands {
-    told: Arc<Mutex<String>>,
+    text: Arc<Mutex<String>>,
     reader: std::thread::JoinHandle<()>,
     stream: std::net::TcpStream,
 }
@@ -231,8 +238,8 @@ struct Commands {
 impl Commands {
     fn watch(redis: &RedisServer) -> Self {
         let stream = redis.send(&["MONITOR"]);
-        let told = Arc::<Mutex<String>>::default();
-        let (mut from, to) = (BufReader::new(stream.try_clone().unwrap()), Arc::clone(&told));
+        let text = Arc::<Mutex<String>>::default();
+        let (mut from, to) = (BufReader::new(stream.try_clone().unwrap()), Arc::clone(&text));
         let mut first = String::new();
         from.read_line(&mut first).unwrap();
         assert_eq!(first.trim_end(), "+OK");
@@ -243,12 +250,12 @@ impl Commands {
                 line.clear();
             }
         });
-        Self { told, reader, stream }
+        Self { text, reader, stream }
     }
 
     fn end(self) -> String {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
         self.reader.join().unwrap();
-        Arc::try_unwrap(self.told).unwrap().into_inner().unwrap()
+        Arc::try_unwrap(self.text).unwrap().into_inner().unwrap()
     }
 }

@@ -1,4 +1,4 @@
-//! What must never be written down: codes, keys, full numbers. Everything is logged that can be.
+//! Logs and metrics contain no code, key or full number, at the most verbose levels.
 
 use serde_json::{Value, json};
 
@@ -8,8 +8,10 @@ use crate::world::{
     API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, NUMBER, Process, SECRET_KEY, Service, free_port, handset, until,
 };
 
-/// The local Plivo and the service, each a process; they name each other, so a port is chosen first.
-async fn both(redis_url: &str, log: &str) -> (Service, Process, String) {
+/// Starts the local Plivo and the service, each in its own process.
+///
+/// The two name each other's URL, so the service's port is chosen first.
+async fn start(redis_url: &str, log: &str) -> (Service, Process, String) {
     loop {
         let port = free_port();
         let env = [
@@ -41,16 +43,16 @@ async fn both(redis_url: &str, log: &str) -> (Service, Process, String) {
     }
 }
 
-async fn nothing_secret_is_written_down(log: &str) {
+async fn assert_nothing_secret_is_logged(log: &str) {
     let redis = RedisServer::start_with(&["--requirepass", "the-redis-password"]);
     let redis_url = format!("redis://:the-redis-password@127.0.0.1:{}", redis.port);
-    let (mut service, plivo, plivo_url) = both(&redis_url, log).await;
+    let (mut service, plivo, plivo_url) = start(&redis_url, log).await;
     service.until_ready().await;
     let http = client();
     let mut secrets: Vec<String> = [API_KEY, SECRET_KEY, AUTH_TOKEN, CALLBACK_SECRET].map(str::to_owned).into();
     let mut numbers = vec![NUMBER.to_owned()];
 
-    // Ten digits of the customer's own: no timestamp, port or UUID looks like them by chance.
+    // The customer's own codes have ten digits, which no timestamp, port or UUID contains by chance.
     let scenarios = ["0100", "0101", "0107", "0110", "0111", "0112", "0113", "0116", "0118", "0190"];
     for (n, last_four) in scenarios.into_iter().enumerate() {
         let (to, code) = (format!("+1415555{last_four}"), format!("90715348{n:02}"));
@@ -63,12 +65,12 @@ async fn nothing_secret_is_written_down(log: &str) {
         service.send("POST", "/v1/verifications/search", json!({ "to": to })).await;
         service.send("GET", &format!("/checkcode/{to}/{code}"), Value::Null).await;
         if !matches!(last_four, "0107" | "0112" | "0116" | "0190") {
-            let told = async || {
+            let has_code = async || {
                 let h = handset(&http, &plivo_url, &to).await;
                 h["messages"][0]["code"] == code.as_str()
                     || h["calls"].as_array().unwrap().iter().any(|call| call["code"] == code.as_str())
             };
-            until(last_four, told).await;
+            until(last_four, has_code).await;
             let checked = service.send("POST", "/v1/checks", json!({ "to": to, "code": code })).await;
             assert_eq!(checked.body["result"], "verified", "{last_four}: {checked:?}");
         }
@@ -76,16 +78,16 @@ async fn nothing_secret_is_written_down(log: &str) {
         numbers.push(to);
     }
     secrets.push("9071534826".into());
-    // A number that does not exist, a body that is none, and a key that is none.
+    // An invalid number, an invalid body, and an unknown key.
     service.send("POST", "/v1/verifications", json!({ "to": "+10005550134" })).await;
     service.send("POST", "/v1/verifications", json!({ "to": 14_155_550_134_u64 })).await;
     numbers.extend(["+10005550134".into(), "+14155550134".into()]);
-    let foreign = http.get(format!("{}/v1/verifications", service.url)).bearer_auth("somebody-elses-key-7351");
+    let foreign = http.get(format!("{}/v1/verifications", service.url)).bearer_auth("an-unknown-api-key-7351");
     assert_eq!(foreign.send().await.unwrap().status(), 401);
     let path = format!("{}/plivo/{CALLBACK_SECRET}/call", service.url);
     http.post(path).form(&[("CallUUID", "none"), ("To", "14155550100")]).send().await.unwrap();
-    secrets.extend(["somebody-elses-key-7351".into(), "the-redis-password".into()]);
-    // What stands on the wire: Basic is base64, and so is what it hides.
+    secrets.extend(["an-unknown-api-key-7351".into(), "the-redis-password".into()]);
+    // The credentials as Basic authentication sends them.
     secrets.push(base64_of(&format!("{AUTH_ID}:{AUTH_TOKEN}")));
 
     let metrics = service.get("/metrics").await;
@@ -99,7 +101,7 @@ async fn nothing_secret_is_written_down(log: &str) {
             assert_absent(where_, text, secret);
         }
         for number in &numbers {
-            // With or without its country code.
+            // Found with or without its country code.
             assert_absent(where_, text, &number[2..]);
         }
     }
@@ -117,10 +119,10 @@ fn base64_of(text: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_logged_at_debug() {
-    nothing_secret_is_written_down("debug,phlo_2fa=trace").await;
+    assert_nothing_secret_is_logged("debug,phlo_2fa=trace").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_logged_at_trace() {
-    nothing_secret_is_written_down("trace").await;
+    assert_nothing_secret_is_logged("trace").await;
 }

@@ -1,4 +1,4 @@
-//! The PHLO goes down, or Plivo with it: every number still gets its text, and none gets two.
+//! Outages of the PHLO, or of all of Plivo: every number still gets exactly one text.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ const CREATIONS: usize = 1200;
 const EVERY: Duration = Duration::from_millis(50);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_phlo_is_down_every_number_gets_one_text_and_afterwards_the_phlo_is_used_again() {
+async fn every_number_gets_one_text_while_the_phlo_is_down_and_the_phlo_is_used_again_later() {
     let redis = RedisServer::start();
     let world = Arc::new(World::start(&[("REDIS_URL", &redis.url()), ("ESCALATION", "fail")], "20").await);
     let mut numbers = numbers("0100");
@@ -31,7 +31,7 @@ async fn while_the_phlo_is_down_every_number_gets_one_text_and_afterwards_the_ph
 
     world.outage(json!({ "seconds": 3600, "what": "phlo", "status": 503 })).await;
     let during: Vec<String> = numbers.by_ref().take(CREATIONS).collect();
-    // Whoever is late holds nobody up: twenty a second begin, however long each takes.
+    // Each creation runs in its own task, so that a slow one does not delay the next.
     let (mut beats, mut under_way) = (tokio::time::interval(EVERY), Vec::new());
     for to in &during {
         beats.tick().await;
@@ -46,12 +46,12 @@ async fn while_the_phlo_is_down_every_number_gets_one_text_and_afterwards_the_ph
     }
     let log = world.plivo_log().await;
     let texts = |to: &str| log.iter().filter(|entry| entry["to"] == to[1..] && entry["what"] == "message").count();
-    assert!(during.iter().all(|to| texts(to) == 1), "each text was asked for once");
+    assert!(during.iter().all(|to| texts(to) == 1), "each text is requested once");
     let refused = log.iter().filter(|entry| entry["what"] == "phlo" && entry["status"] == 503).count();
-    assert!((5..=CREATIONS / 10).contains(&refused), "the PHLO was asked {refused} times while it was down");
+    assert!((5..=CREATIONS / 10).contains(&refused), "the PHLO got {refused} requests while it was down");
 
     world.outage(json!({ "seconds": 0, "what": "phlo" })).await;
-    // The PHLO is tried again some seconds after it last failed; until then the API goes on taking the texts.
+    // The PHLO is tried again some seconds after its last failure; until then texts go through the API.
     let mut after = Vec::new();
     loop {
         assert!(after.len() < 500, "the PHLO is not used again");
@@ -76,37 +76,37 @@ async fn while_the_phlo_is_down_every_number_gets_one_text_and_afterwards_the_ph
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_is_killed_in_the_outage_doubles_no_text_but_those_in_flight() {
+async fn a_kill_during_the_outage_doubles_only_texts_in_flight() {
     let redis = RedisServer::start();
     let redis_url = redis.url();
-    // Whoever asks again joins, and nothing is sent for that: a second text is the service's own doing.
+    // A client's retry joins and sends nothing, so that a second text comes from the service itself.
     let mut settings = vec![("REDIS_URL", redis_url.as_str()), ("ESCALATION", "fail"), ("RESEND_COOLDOWN", "600")];
     settings.push(("PLIVO_WAIT", "60"));
     let mut world = World::start(&settings, "5").await;
     settings.extend([("PUBLIC_URL", world.service.url.as_str()), ("PLIVO_API_URL", &world.plivo_url)]);
     settings.push(("PLIVO_PHLO_URL", &world.plivo_url));
-    let beside = Service::start(&settings).await;
-    beside.until_ready().await;
-    let doors = [Door::of(&world.service), Door::of(&beside)];
+    let second = Service::start(&settings).await;
+    second.until_ready().await;
+    let replicas = [Replica::of(&world.service), Replica::of(&second)];
     world.outage(json!({ "seconds": 3600, "what": "phlo", "status": 503 })).await;
 
-    // Every tenth request to Plivo hangs, so that there is always something in flight.
+    // Every tenth request to Plivo hangs, so that some requests are always in flight.
     let mut all: Vec<String> = numbers("0100").take(180).collect();
     for (n, to) in numbers("0113").take(20).enumerate() {
         all.insert(n * 10, to);
     }
     let (queue, answered) = (Mutex::new(all.iter().enumerate()), AtomicUsize::new(0));
     let (ids, cut_off) = (Mutex::new(BTreeMap::new()), Mutex::new(BTreeSet::new()));
-    let customer = async || {
+    let client = async || {
         let next = || queue.lock().unwrap().next();
         while let Some((n, to)) = next() {
-            let id = match doors[n % 2].create(to).await {
+            let id = match replicas[n % 2].create(to).await {
                 Ok(id) => id,
                 Err(why) => {
                     if why == Unanswered::CutOff {
                         cut_off.lock().unwrap().insert(to);
                     }
-                    doors[1].create(to).await.expect("the other replica is there")
+                    replicas[1].create(to).await.expect("the other replica answers")
                 }
             };
             ids.lock().unwrap().insert(to, id);
@@ -118,7 +118,7 @@ async fn a_service_that_is_killed_in_the_outage_doubles_no_text_but_those_in_fli
         world.service.process.kill();
         world.service.start_again().await;
     };
-    tokio::join!(join_all((0..10).map(|_| customer())), killer);
+    tokio::join!(join_all((0..10).map(|_| client())), killer);
 
     let (ids, cut_off) = (ids.into_inner().unwrap(), cut_off.into_inner().unwrap());
     for to in &all {
@@ -132,21 +132,21 @@ async fn a_service_that_is_killed_in_the_outage_doubles_no_text_but_those_in_fli
         let texts = handset["messages"].as_array().unwrap();
         let most = if cut_off.contains(to) { 2 } else { 1 };
         assert!((1..=most).contains(&texts.len()) && handset["calls"] == json!([]), "{to}: {handset}");
-        assert!(texts.iter().all(|text| text["code"] == texts[0]["code"]), "both carry the same code: {handset}");
+        assert!(texts.iter().all(|text| text["code"] == texts[0]["code"]), "both texts have the same code: {handset}");
         doubled += usize::from(texts.len() == 2);
     }
     println!("{} creations, {} in flight at the kill, {doubled} doubled", all.len(), cut_off.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_phlo_that_answers_500_costs_no_text() {
+async fn texts_go_through_the_api_while_the_phlo_answers_500() {
     let app = TestApp::spawn().await;
     outage(&app.plivo_url, json!({ "seconds": 3600, "what": "phlo", "status": 500 })).await;
     fifty_texts_go_through_the_api(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_phlo_runner_that_nobody_reaches_costs_no_text() {
+async fn texts_go_through_the_api_while_the_phlo_runner_is_unreachable() {
     let env = vec![("PLIVO_PHLO_URL", "http://127.0.0.1:1".to_owned())];
     let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
     fifty_texts_go_through_the_api(&app).await;
@@ -154,8 +154,8 @@ async fn a_phlo_runner_that_nobody_reaches_costs_no_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_both_doors_down_every_text_waits_and_arrives_once_when_plivo_is_back() {
-    // Longer than the test's client waits: a creation that is answered has not waited for Plivo to come back.
+async fn with_phlo_and_api_down_every_text_waits_and_arrives_once() {
+    // As long as the client's timeout: a creation that is answered did not wait for the end of the outage.
     let env = vec![("PLIVO_WAIT", "60".to_owned()), ("ESCALATION", "never".to_owned())];
     let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
     outage(&app.plivo_url, json!({ "seconds": 3600, "status": 503 })).await;
@@ -170,12 +170,12 @@ async fn with_both_doors_down_every_text_waits_and_arrives_once_when_plivo_is_ba
         );
         ids.push(created.id().to_owned());
     }
-    let asked = app.whole_plivo_log().await.len();
-    assert!(asked <= 20, "five failures of either door are enough: {asked} requests");
+    let requests = app.whole_plivo_log().await.len();
+    assert!(requests <= 20, "each breaker opens after five failures: {requests} requests");
 
     outage(&app.plivo_url, json!({ "seconds": 0 })).await;
-    // The breakers cool off in real time, the next try of each text is due by the service's own clock; it may
-    // not run so far that the codes expire.
+    // Breakers close in real time, but retries are due by the service's clock. It advances slowly, because the codes
+    // expire by it too.
     let http = client();
     let mut seconds = 0;
     for (to, id) in numbers.iter().zip(&ids) {
@@ -195,7 +195,7 @@ async fn with_both_doors_down_every_text_waits_and_arrives_once_when_plivo_is_ba
 
 // ---- helpers
 
-/// The service and the local Plivo, each a process.
+/// The service and the local Plivo, each in its own process.
 struct World {
     service: Service,
     plivo_url: String,
@@ -204,7 +204,7 @@ struct World {
 }
 
 impl World {
-    /// They name each other, so a port is chosen first.
+    /// Chooses the service's port first, because the two name each other's URL.
     async fn start(settings: &[(&str, &str)], speed: &str) -> Self {
         loop {
             let port = free_port();
@@ -228,10 +228,10 @@ impl World {
         }
     }
 
-    /// Creates a verification; its id, and the door that its text went through.
+    /// Creates a verification. Returns its id and the `via` of its text.
     async fn create(&self, to: &str) -> (String, String) {
         let created = self.service.create(to, json!({})).await;
-        let v = self.service.until(created.id(), "asked for", |v| v["attempts"][0]["via"].is_string()).await;
+        let v = self.service.until(created.id(), "requested", |v| v["attempts"][0]["via"].is_string()).await;
         (created.id().to_owned(), v["attempts"][0]["via"].as_str().unwrap().to_owned())
     }
 
@@ -256,8 +256,8 @@ impl World {
     }
 }
 
-/// A replica, as a customer's back end knows it.
-struct Door {
+/// A replica as a client sees it.
+struct Replica {
     url: String,
     http: reqwest::Client,
 }
@@ -265,13 +265,13 @@ struct Door {
 /// Why a creation has no answer.
 #[derive(Debug, PartialEq)]
 enum Unanswered {
-    /// Nobody was there to take it.
+    /// No connection: the replica received nothing.
     NotTaken,
-    /// It may have been taken: it was in flight.
+    /// The connection was lost in flight: the replica may have received it.
     CutOff,
 }
 
-impl Door {
+impl Replica {
     fn of(service: &Service) -> Self {
         Self { url: service.url.clone(), http: client() }
     }
@@ -307,7 +307,7 @@ async fn outage(plivo_url: &str, what: Value) {
     assert_eq!(answer.status(), 204);
 }
 
-/// Numbers in New York that exist and are of one scenario.
+/// Valid numbers in New York, of the scenario that the last four digits choose.
 fn numbers(last_four: &'static str) -> impl Iterator<Item = String> {
     let all = ["212", "646", "917", "718"].into_iter().flat_map(|area| (200..1000).map(move |n| (area, n)));
     let all = all.map(move |(area, exchange)| format!("+1{area}{exchange}{last_four}"));

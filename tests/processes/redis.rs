@@ -1,11 +1,11 @@
-//! A Redis that is not there yet, or goes away for a while.
+//! A service whose Redis is not up yet, or restarts.
 
 use serde_json::json;
 
 use crate::support::redis_server::RedisServer;
 use crate::world::{Plivo, Service, plivo_listener, until};
 
-async fn works(service: &Service, plivo: &Plivo, to: &str) {
+async fn assert_verifies(service: &Service, plivo: &Plivo, to: &str) {
     service.until_ready().await;
     let created = service.create(to, json!({})).await;
     let code = plivo.texted_code(to).await;
@@ -14,7 +14,7 @@ async fn works(service: &Service, plivo: &Plivo, to: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_is_away_is_waited_for() {
+async fn a_service_that_starts_without_redis_waits_for_it() {
     let mut redis = RedisServer::start();
     redis.kill();
     let (listener, plivo_url) = plivo_listener();
@@ -29,27 +29,27 @@ async fn a_redis_that_is_away_is_waited_for() {
     assert!(refused.headers.contains_key("retry-after"), "{refused:?}");
 
     redis.restart();
-    works(&service, &plivo, "+14155550100").await;
+    assert_verifies(&service, &plivo, "+14155550100").await;
     assert!(service.process.ended().is_none());
     // The refused creation sent nothing.
     assert_eq!(plivo.requests("+14155550100").await, ["sms"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_was_restarted_is_found_again() {
+async fn a_service_reconnects_to_a_restarted_redis() {
     let mut redis = RedisServer::start();
     let (listener, plivo_url) = plivo_listener();
     let mut service =
         Service::start(&[("REDIS_URL", &redis.url()), ("PLIVO_API_URL", &plivo_url), ("PLIVO_PHLO_URL", &plivo_url)])
             .await;
     let plivo = Plivo::serve(listener, &service.url, 50.0);
-    works(&service, &plivo, "+14155550100").await;
+    assert_verifies(&service, &plivo, "+14155550100").await;
     redis.kill();
     until("not ready", async || service.status("/readyz").await == Some(503)).await;
     assert_eq!(service.status("/livez").await, Some(200));
     redis.restart();
-    works(&service, &plivo, "+14155560100").await;
-    // Timers are looked at again, too.
+    assert_verifies(&service, &plivo, "+14155560100").await;
+    // Timers run again too.
     let created = service.create("+14155560103", json!({ "escalation": "fixed+fail:1" })).await;
     service.until(created.id(), "called", |v| v["attempts"][1]["status"] == "completed").await;
     assert!(service.process.ended().is_none());

@@ -1,4 +1,4 @@
-//! Secrets are replaced under a service that goes on serving.
+//! Secrets are replaced in a running service.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ const NEW_API_KEY: &str = "another-api-key-of-these-tests-0123456789";
 const NEW_SECRET_KEY: &str = "YW5vdGhlci1zZWNyZXQtZm9yLXRoZXNlLXRlc3RzISE=";
 const OLD_SECRET_KEY: &str = "YW4tb2xkZXItc2VjcmV0LWZvci10aGVzZS10ZXN0cyE=";
 
-/// Secrets in files, and a service that reads them.
+/// A service that reads its secrets from files.
 struct World {
     service: Service,
     folder: PathBuf,
@@ -47,19 +47,19 @@ impl World {
         Self { service, folder, _plivo: plivo, reloads: AtomicUsize::new(0) }
     }
 
-    /// Writes a file as rotation tools do, whole or not at all.
+    /// Replaces a file atomically, as rotation tools do.
     fn write(&self, name: &str, value: &str) {
         let beside = self.folder.join(format!("{name}.new"));
         std::fs::write(&beside, value).unwrap();
         std::fs::rename(beside, self.folder.join(name)).unwrap();
     }
 
-    /// Has the files read again, and waits until that was done or refused.
+    /// Sends SIGHUP, and waits until the log has this event of the reload.
     async fn reload(&self, event: &str) {
         self.service.process.signal("HUP");
-        let said = self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
-        let has_said = |log: &str| log.matches("\"secrets_").count() >= said && log.contains(event);
-        until(event, async || has_said(&self.service.process.log())).await;
+        let expected = self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_logged = |log: &str| log.matches("\"secrets_").count() >= expected && log.contains(event);
+        until(event, async || is_logged(&self.service.process.log())).await;
     }
 
     async fn status_with(&self, key: &str) -> u16 {
@@ -98,7 +98,7 @@ async fn an_api_key_is_replaced_under_load_and_no_request_fails() {
     world.reload("secrets_reloaded").await;
     assert_eq!((world.status_with(API_KEY).await, world.status_with(NEW_API_KEY).await), (200, 200));
     *key.lock().unwrap() = NEW_API_KEY;
-    // Those with the old one that are under way.
+    // Until requests with the old key are answered.
     tokio::time::sleep(Duration::from_millis(500)).await;
     world.write("API_KEYS", &format!("shop:{NEW_API_KEY}"));
     world.reload("secrets_reloaded").await;
@@ -113,17 +113,17 @@ async fn an_api_key_is_replaced_under_load_and_no_request_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_key_before_sealed_is_good_until_that_key_goes() {
+async fn records_under_the_previous_key_are_readable_until_it_is_removed() {
     let files = [("SECRET_KEY", SECRET_KEY), ("SECRET_KEY_PREVIOUS", OLD_SECRET_KEY)];
     let world = World::start("secret-key", &files).await;
     let service = &world.service;
     let (checked, untouched) = ("+14155550103", "+14155560103");
     let own = |code: &str| json!({ "code": code, "escalation": "never" });
     let id = service.create(checked, own("042917")).await.id().to_owned();
-    let lost = service.create(untouched, own("042917")).await.id().to_owned();
+    let unwritten = service.create(untouched, own("042917")).await.id().to_owned();
 
-    for id in [&id, &lost] {
-        // A report that came later would be written under the new key.
+    for id in [&id, &unwritten] {
+        // A later report would write the record under the new key.
         service.until(id, "sent", |v| v["attempts"][0]["status"] == "sent").await;
     }
 
@@ -137,17 +137,17 @@ async fn what_the_key_before_sealed_is_good_until_that_key_goes() {
 
     world.write("SECRET_KEY_PREVIOUS", OLD_SECRET_KEY);
     world.reload("secrets_reloaded").await;
-    assert_eq!(service.read(&id).await["status"], "verified", "it was written since under the new key");
-    assert_eq!(service.get(&format!("/v1/verifications/{lost}")).await.status, 503);
-    // Back again.
+    assert_eq!(service.read(&id).await["status"], "verified", "the check wrote it under the new key");
+    assert_eq!(service.get(&format!("/v1/verifications/{unwritten}")).await.status, 503);
+    // The old key again, with the new one as the previous.
     world.write("SECRET_KEY", SECRET_KEY);
     world.write("SECRET_KEY_PREVIOUS", NEW_SECRET_KEY);
     world.reload("secrets_reloaded").await;
-    assert_eq!(service.read(&lost).await["status"], "pending");
+    assert_eq!(service.read(&unwritten).await["status"], "pending");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn between_the_writes_of_two_files_everything_stays_as_it_was() {
+async fn a_half_finished_rotation_changes_nothing() {
     let keys = format!("shop:{API_KEY}");
     let files = [("API_KEYS", &*keys), ("SECRET_KEY", SECRET_KEY), ("SECRET_KEY_PREVIOUS", OLD_SECRET_KEY)];
     let world = World::start("half-rotated", &files).await;
@@ -170,7 +170,7 @@ async fn between_the_writes_of_two_files_everything_stays_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plivo_s_token_and_the_callback_secret_are_replaced_too() {
+async fn plivos_token_and_the_callback_secret_are_replaced_without_a_restart() {
     let files =
         [("PLIVO_AUTH_TOKEN", "a-token-that-plivo-does-not-know"), ("CALLBACK_SECRET", "not-on-the-canvas-yet")];
     let world = World::start("plivo", &files).await;
@@ -195,11 +195,11 @@ async fn plivo_s_token_and_the_callback_secret_are_replaced_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_wrong_changes_nothing_and_is_named() {
+async fn a_faulty_secret_file_changes_nothing_and_is_named() {
     let files = [("API_KEYS", format!("shop:{API_KEY}")), ("SECRET_KEY", SECRET_KEY.to_owned())];
     let files = files.each_ref().map(|(name, value)| (*name, value.as_str()));
     let world = World::start("wrong", &files).await;
-    // One is good, and does not count either.
+    // This file is valid, but is not applied while the other is faulty.
     world.write("API_KEYS", &format!("shop:{NEW_API_KEY}"));
     for wrong in ["dG9vLXNob3J0LXRvLWJlLWEta2V5", "", "not base64 at all"] {
         world.write("SECRET_KEY", wrong);

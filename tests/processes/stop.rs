@@ -1,4 +1,4 @@
-//! SIGTERM.
+//! The end of the program on SIGTERM.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::support::redis_server::RedisServer;
 use crate::world::{API_KEY, Plivo, Process, Service, defaults, free_port, plivo_listener, until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_ends_what_is_under_way_and_then_the_process() {
+async fn a_stop_finishes_open_requests_and_exits() {
     let redis = RedisServer::start();
     let (listener, plivo_url) = plivo_listener();
     let mut service = Service::start(&[
@@ -22,7 +22,7 @@ async fn a_stop_ends_what_is_under_way_and_then_the_process() {
     let plivo = Plivo::serve(listener, &service.url, 1.0);
     service.until_ready().await;
 
-    // Plivo takes this one and does not answer: the creation waits for it, two seconds at most.
+    // Plivo does not answer this request, so the creation waits for `PLIVO_WAIT`.
     let to = "+14155550113";
     let request = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
     let request = request.post(format!("{}/v1/verifications", service.url)).bearer_auth(API_KEY);
@@ -33,14 +33,14 @@ async fn a_stop_ends_what_is_under_way_and_then_the_process() {
     service.process.terminate();
     until("refused, or not ready", async || !matches!(service.status("/readyz").await, Some(200))).await;
     let answer = open.await.unwrap().unwrap();
-    assert_eq!(answer.status(), 201, "a request under way is answered");
+    assert_eq!(answer.status(), 201, "an open request is answered");
     assert!(service.process.end().await.success(), "{}", service.process.log());
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert!(service.process.log().contains("\"event\":\"stopped\""), "{}", service.process.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_waits_for_nobody_who_sends_half_a_request() {
+async fn a_stop_does_not_wait_for_half_a_request() {
     use std::io::Write;
 
     let redis = RedisServer::start();
@@ -59,12 +59,12 @@ async fn a_stop_waits_for_nobody_who_sends_half_a_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_that_comes_during_the_start_is_a_stop() {
+async fn a_stop_during_the_start_exits_successfully() {
     let mut env = defaults();
     env.push(("REDIS_URL".into(), format!("redis://127.0.0.1:{}", free_port())));
     env.push(("BIND".into(), "127.0.0.1:0".into()));
     env.push(("PUBLIC_URL".into(), "http://127.0.0.1:8080".into()));
-    // Settings are warned of first.
+    // The warning about a planned setting marks the start.
     env.push(("CONSOLE_KEY".into(), "is not read yet".into()));
     let mut process = Process::start(&[], &env);
     until("starting", async || process.log().contains("\"event\":\"setting\"")).await;
@@ -73,7 +73,7 @@ async fn a_stop_that_comes_during_the_start_is_a_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_local_plivo_and_the_demo_stop_as_well() {
+async fn the_local_plivo_and_the_demo_stop_on_sigterm() {
     for command in ["simulate-plivo", "demo"] {
         let env = [("BIND".to_owned(), "127.0.0.1:0".to_owned())];
         let (mut process, lines) = Process::start_and_read(&[command], &env);
@@ -84,7 +84,7 @@ async fn the_local_plivo_and_the_demo_stop_as_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_ends_the_streams_that_are_followed() {
+async fn a_stop_closes_open_streams() {
     let redis = RedisServer::start();
     let (listener, plivo_url) = plivo_listener();
     let settings = [("REDIS_URL", &*redis.url()), ("PLIVO_API_URL", &*plivo_url), ("PLIVO_PHLO_URL", &*plivo_url)];
@@ -95,7 +95,7 @@ async fn a_stop_ends_the_streams_that_are_followed() {
     let url = format!("{}/v1/verifications/{}/stream", service.url, created.id());
     let mut stream = client().get(url).bearer_auth(API_KEY).send().await.unwrap();
     assert_eq!(stream.status(), 200);
-    assert!(stream.chunk().await.unwrap().is_some(), "it begins with the state");
+    assert!(stream.chunk().await.unwrap().is_some(), "the stream begins with the state");
     let start = Instant::now();
     service.process.terminate();
     while let Ok(Some(_)) = stream.chunk().await {}

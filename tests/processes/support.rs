@@ -1,4 +1,4 @@
-//! Processes of the real program, ended with their test, and a world for them to live in.
+//! Processes of the real program, and the Plivo that they talk to. Each ends with its test.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::io::{BufRead, BufReader};
@@ -21,113 +21,113 @@ pub const CALLBACK_SECRET: &str = "the-callback-secret-of-these-tests";
 pub const SECRET_KEY: &str = "bm90LWEtc2VjcmV0LW9mLWFueWJvZHktYnV0LXRlc3Q=";
 pub const NUMBER: &str = "+14155550199";
 
-/// How long anything is waited for: a loaded machine only takes longer.
+/// How long a test waits before it fails. Generous, because a loaded machine is slow.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The program, running.
+/// A running process of the program.
 pub struct Process {
     child: Child,
     log: Arc<Mutex<String>>,
-    said: Arc<Mutex<String>>,
+    output: Arc<Mutex<String>>,
 }
 
 impl Process {
-    /// Starts it with these arguments and nothing but these variables.
+    /// Starts it with these arguments, and with these environment variables only.
     pub fn start(args: &[&str], env: &[(String, String)]) -> Self {
         let (process, _) = Self::start_and_read(args, env);
         process
     }
 
-    /// The same where the system lets it open only so many files.
+    /// The same with a limit on open files.
     pub fn start_with_files(files: u32, args: &[&str], env: &[(String, String)]) -> Self {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_phlo-2fa")]);
         Self::begin(command, args, env).0
     }
 
-    /// The same, and what it writes to standard output, line by line.
+    /// The same, with a receiver for the lines of its standard output.
     pub fn start_and_read(args: &[&str], env: &[(String, String)]) -> (Self, mpsc::Receiver<String>) {
         Self::begin(Command::new(env!("CARGO_BIN_EXE_phlo-2fa")), args, env)
     }
 
     fn begin(mut command: Command, args: &[&str], env: &[(String, String)]) -> (Self, mpsc::Receiver<String>) {
-        // No `.env` of whoever runs the tests is to be found.
+        // The directory has no `.env` of the developer.
         command.args(args).env_clear().envs(env.iter().cloned()).current_dir(std::env::temp_dir());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (log, said) = (Arc::<Mutex<String>>::default(), Arc::<Mutex<String>>::default());
-        let note = |on: &Arc<Mutex<String>>, line: &str| {
-            let mut text = on.lock().unwrap();
+        let (log, output) = (Arc::<Mutex<String>>::default(), Arc::<Mutex<String>>::default());
+        let append = |to: &Arc<Mutex<String>>, line: &str| {
+            let mut text = to.lock().unwrap();
             text.push_str(line);
             text.push('\n');
         };
         let (stderr, written) = (child.stderr.take().unwrap(), Arc::clone(&log));
         std::thread::spawn(move || {
-            BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| note(&written, &line));
+            BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| append(&written, &line));
         });
         let (line, lines) = mpsc::channel();
-        let (stdout, written) = (child.stdout.take().unwrap(), Arc::clone(&said));
+        let (stdout, written) = (child.stdout.take().unwrap(), Arc::clone(&output));
         std::thread::spawn(move || {
             for text in BufReader::new(stdout).lines().map_while(Result::ok) {
-                note(&written, &text);
+                append(&written, &text);
                 let _ = line.send(text);
             }
         });
-        (Self { child, log, said }, lines)
+        (Self { child, log, output }, lines)
     }
 
-    /// Everything it has written to standard output.
-    pub fn said(&self) -> String {
-        self.said.lock().unwrap().clone()
+    /// The standard output so far.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
     }
 
-    /// Everything logged so far.
+    /// The log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Ends it as a crash would.
+    /// Kills it, as a crash would, and waits for its end.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// The same while somebody talks to it.
+    /// Kills it through a shared reference, and does not wait.
     pub fn crash(&self) {
         self.signal("KILL");
     }
 
-    /// Asks it to end.
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal("TERM");
     }
 
-    /// Sends it a signal.
+    /// Sends a signal, by its name without `SIG`.
     pub fn signal(&self, name: &str) {
         let kill = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status().unwrap();
         assert!(kill.success());
     }
 
-    /// How much memory it holds now, in bytes.
+    /// Its resident memory in bytes.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    /// Waits for it to end by itself.
+    /// Waits until it ends by itself.
     pub async fn end(&mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) = self.ended() {
                 return status;
             }
-            assert!(start.elapsed() < PATIENCE, "it does not end:\n{}", self.log());
+            assert!(start.elapsed() < PATIENCE, "the process does not end:\n{}", self.log());
             pause().await;
         }
     }
@@ -140,13 +140,13 @@ impl Drop for Process {
         if std::thread::panicking() {
             let log = self.log();
             let last: Vec<_> = log.lines().rev().take(40).collect();
-            println!("--- process {} said at last:", self.child.id());
+            println!("--- last log lines of process {}:", self.child.id());
             last.iter().rev().for_each(|line| println!("{line}"));
         }
     }
 }
 
-/// One `phlo-2fa serve`.
+/// A running `phlo-2fa serve`.
 pub struct Service {
     pub url: String,
     pub process: Process,
@@ -155,7 +155,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it on a free port. `PUBLIC_URL` is its own, unless it is among the settings.
+    /// Starts it on a free port. `PUBLIC_URL` is its own URL, unless the settings have another.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         loop {
             let port = free_port();
@@ -165,7 +165,7 @@ impl Service {
         }
     }
 
-    /// Starts it on this port; `None` when somebody else has it.
+    /// Starts it on this port; `None` if the port is taken.
     pub async fn start_on(port: u16, settings: &[(&str, &str)]) -> Option<Self> {
         let url = format!("http://127.0.0.1:{port}");
         let mut env = defaults();
@@ -177,10 +177,10 @@ impl Service {
         service.until_live().await.then_some(service)
     }
 
-    /// Starts it once more, after it was killed.
+    /// Starts it again on the same port, after a kill.
     pub async fn start_again(&mut self) {
         self.process = Process::start(&["serve"], &self.env);
-        assert!(self.until_live().await, "its port is free:\n{}", self.process.log());
+        assert!(self.until_live().await, "the port is taken:\n{}", self.process.log());
     }
 
     async fn until_live(&mut self) -> bool {
@@ -190,10 +190,10 @@ impl Service {
                 return true;
             }
             if self.process.ended().is_some() {
-                assert!(self.process.log().contains("cannot listen"), "it ended:\n{}", self.process.log());
+                assert!(self.process.log().contains("cannot listen"), "the service ended:\n{}", self.process.log());
                 return false;
             }
-            assert!(start.elapsed() < PATIENCE, "it does not start:\n{}", self.process.log());
+            assert!(start.elapsed() < PATIENCE, "the service does not start:\n{}", self.process.log());
             pause().await;
         }
     }
@@ -202,13 +202,13 @@ impl Service {
         until("ready", async || self.status("/readyz").await == Some(200)).await;
     }
 
-    /// The status of a path without a key; `None` when nobody answers.
+    /// The HTTP status of a GET without a key; `None` without an answer.
     pub async fn status(&self, path: &str) -> Option<u16> {
         let response = self.http.get(format!("{}{path}", self.url)).send().await.ok()?;
         Some(response.status().as_u16())
     }
 
-    /// A request with the app's key; `None` when nobody answers.
+    /// Sends a request with the app's key; `None` without an answer.
     pub async fn try_send(&self, method: &str, path: &str, body: Value) -> Option<Answer> {
         self.try_send_once(None, method, path, body).await
     }
@@ -233,7 +233,7 @@ impl Service {
         self.send("GET", path, Value::Null).await
     }
 
-    /// Creates a verification of the number, with what else the body is to have.
+    /// Creates a verification of a number, with more fields in the body.
     pub async fn create(&self, to: &str, more: Value) -> Answer {
         let mut body = json!({ "to": to });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -246,7 +246,7 @@ impl Service {
         self.send("POST", &format!("/v1/verifications/{id}/checks"), json!({ "code": code })).await
     }
 
-    /// The same for a test that overloads the machine: as long as it is told to try again, it does.
+    /// The same for a test that overloads the machine: retries while the answer is 503.
     pub async fn create_patiently(&self, to: &str) -> Answer {
         let start = Instant::now();
         loop {
@@ -282,10 +282,10 @@ impl Service {
     }
 }
 
-/// A limit that counts and refuses nobody.
+/// A limit that no test reaches.
 const WIDE: &str = "1000000000/10m";
 
-/// The settings every service here has.
+/// The settings of every service in these tests.
 pub fn defaults() -> Vec<(String, String)> {
     [
         ("PLIVO_AUTH_ID", AUTH_ID),
@@ -312,7 +312,7 @@ pub fn defaults() -> Vec<(String, String)> {
     .to_vec()
 }
 
-/// A local Plivo inside the test.
+/// A local Plivo in the test's process.
 pub struct Plivo {
     pub url: String,
     sandbox: Sandbox,
@@ -320,7 +320,7 @@ pub struct Plivo {
     http: reqwest::Client,
 }
 
-/// Where one will listen.
+/// A listener for a local Plivo, and its URL.
 pub fn plivo_listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -328,7 +328,7 @@ pub fn plivo_listener() -> (TcpListener, String) {
 }
 
 impl Plivo {
-    /// Serves it; its flow reports to `public_url`.
+    /// Starts it. Its flow reports to `public_url`.
     pub fn serve(listener: TcpListener, public_url: &str, speed: f64) -> Self {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let config = SandboxConfig {
@@ -347,12 +347,12 @@ impl Plivo {
         Self { url, sandbox, server: handle, http: client() }
     }
 
-    /// What is on the handset of a number.
+    /// The texts and calls that a number received.
     pub async fn handset(&self, to: &str) -> Value {
         handset(&self.http, &self.url, to).await
     }
 
-    /// What was asked for of a number, `sms` or `call`, in order.
+    /// The requests for a number in order, each `sms` or `call`.
     pub async fn requests(&self, to: &str) -> Vec<String> {
         let log: Value = get_json(&self.http, &format!("{}/log", self.url)).await;
         let of = log.as_array().unwrap().iter().filter(|entry| entry["to"] == to.trim_start_matches('+'));
@@ -360,7 +360,7 @@ impl Plivo {
     }
 
     pub async fn until_requested(&self, to: &str, times: usize) {
-        until("asked of Plivo", async || self.requests(to).await.len() >= times).await;
+        until("requested from Plivo", async || self.requests(to).await.len() >= times).await;
     }
 
     pub async fn until_handset(&self, to: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
@@ -391,10 +391,10 @@ pub async fn get_json(http: &reqwest::Client, url: &str) -> Value {
     serde_json::from_slice(&body).unwrap()
 }
 
-/// Polls until it is so.
-pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+/// Polls until the condition holds.
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
-    while !is_so().await {
+    while !condition().await {
         assert!(start.elapsed() < PATIENCE, "waited in vain for: {what}");
         pause().await;
     }
@@ -404,7 +404,7 @@ pub async fn pause() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
-/// Below the ports that outgoing connections get, so that a process finds it free again after it was killed.
+/// A free port below those of outgoing connections, so that it stays free while its process is down.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 9000).unwrap();

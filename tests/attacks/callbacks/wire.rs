@@ -1,4 +1,4 @@
-//! A callback as it goes over the wire, and all that can be done to it.
+//! A callback as it is sent, and the ways to alter it.
 
 use phlo_2fa::plivo::signature;
 use serde_json::{Map, Value};
@@ -28,6 +28,7 @@ fn with_query(url: &str, params: &Params) -> String {
     format!("{url}{between}{}", form(params))
 }
 
+/// A callback request.
 #[derive(Clone, Debug)]
 pub struct Wire {
     pub path: String,
@@ -35,12 +36,12 @@ pub struct Wire {
     headers: Vec<(String, String)>,
     is_json: bool,
     pub is_get: bool,
-    is_apart: bool,
+    has_separate_nonces: bool,
 }
 
-/// What it was answered.
+/// The service's answer.
 #[derive(Debug)]
-pub struct Told {
+pub struct Reply {
     pub status: u16,
     pub text: String,
 }
@@ -53,23 +54,23 @@ impl Wire {
             headers: Vec::new(),
             is_json: false,
             is_get: false,
-            is_apart: false,
+            has_separate_nonces: false,
         }
     }
 
-    /// The URL of its kind that names no attempt.
-    pub fn fixed(&self) -> &'static str {
+    /// The path of its kind that names no attempt.
+    pub fn fixed_path(&self) -> &'static str {
         if self.path.contains("/message") { "/plivo/message" } else { "/plivo/call" }
     }
 
-    /// As Plivo signs: in both versions, for the account and its main account.
+    /// Signs as Plivo does: in V2 and V3, with the token of the account and of its main account.
     pub fn signed(self, base: &str, path: &str, params: &Params) -> Self {
         self.signed_by(AUTH_TOKEN, base, path, params)
     }
 
     pub fn signed_by(mut self, token: &str, base: &str, path: &str, params: &Params) -> Self {
         let (url, nonce) = (format!("{base}{path}"), nonce());
-        let v2_nonce = if self.is_apart { self::nonce() } else { nonce.clone() };
+        let v2_nonce = if self.has_separate_nonces { self::nonce() } else { nonce.clone() };
         let v3 = match self.is_get {
             true => signature::v3_payload("GET", &with_query(&url, params), &[], &nonce),
             false => signature::v3_payload("POST", &url, params, &nonce),
@@ -85,8 +86,8 @@ impl Wire {
         self
     }
 
-    /// Under the same headers.
-    pub fn saying(self, params: Params) -> Self {
+    /// Replaces the parameters and keeps the headers.
+    pub fn with_params(self, params: Params) -> Self {
         Self { params, ..self }
     }
 
@@ -104,13 +105,13 @@ impl Wire {
         self
     }
 
-    /// Each version under a nonce of its own.
-    pub fn apart(mut self) -> Self {
-        self.is_apart = true;
+    /// Gives V2 and V3 a nonce each.
+    pub fn with_separate_nonces(mut self) -> Self {
+        self.has_separate_nonces = true;
         self
     }
 
-    /// With its words in the query.
+    /// Moves the parameters to the query.
     pub fn get(mut self) -> Self {
         self.is_get = true;
         self
@@ -121,7 +122,7 @@ impl Wire {
         self
     }
 
-    /// Without the headers that have this in their names.
+    /// Removes the headers whose name contains this part.
     pub fn without(mut self, part: &str) -> Self {
         self.headers.retain(|(name, _)| !name.contains(part));
         self
@@ -152,7 +153,7 @@ impl Wire {
         self
     }
 
-    pub async fn send(&self, http: &reqwest::Client, url: &str) -> Told {
+    pub async fn send(&self, http: &reqwest::Client, url: &str) -> Reply {
         let url = format!("{url}{}", self.path);
         let mut request = if self.is_get { http.get(with_query(&url, &self.params)) } else { http.post(url) };
         for (name, value) in &self.headers {
@@ -167,6 +168,6 @@ impl Wire {
             request.header("Content-Type", "application/x-www-form-urlencoded").body(form(&self.params))
         };
         let answer = request.send().await.unwrap();
-        Told { status: answer.status().as_u16(), text: answer.text().await.unwrap() }
+        Reply { status: answer.status().as_u16(), text: answer.text().await.unwrap() }
     }
 }

@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_called_by_policies_and_modes_that_do_not(story in story(), steps in steps()) {
+    fn policies_and_modes_without_calls_place_no_call(story in story(), steps in steps()) {
         let never = story.v.mode == Mode::Sms || story.v.policy.to_string() == "never";
         each_step(story, &steps, |_, _, told| {
             let v = &told.v;
@@ -194,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn what_follows_is_owed_until_it_is_known_and_done_again_once_at_most(story in story(), steps in steps()) {
+    fn effects_are_owed_until_their_result_is_known_and_retried_at_most_once(story in story(), steps in steps()) {
         let mut asked: HashMap<AttemptIndex, usize> = triggers(&story.effects).map(|attempt| (attempt, 1)).collect();
         let mut put_off: HashMap<AttemptIndex, usize> = HashMap::new();
         each_step(story, &steps, |_, events, told| {
@@ -240,7 +240,7 @@ proptest! {
     }
 
     #[test]
-    fn left_alone_it_makes_the_calls_it_planned_and_ends_in_time_after_few_ticks(story in story(), steps in steps()) {
+    fn without_events_it_places_its_planned_calls_and_ends_in_time_after_few_ticks(story in story(), steps in steps()) {
         let mut story = told(story, &steps);
         let mut ticks = 0;
         while story.status() == Status::Pending {
@@ -272,7 +272,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_said_twice_counts_once(
+    fn a_repeated_report_counts_once(
         story in story(), steps in steps(), said in report(), later in prop_oneof![Just(0), 0..90_000u64],
     ) {
         let mut story = told(story, &steps);
@@ -308,7 +308,7 @@ proptest! {
     }
 
     #[test]
-    fn it_is_undeliverable_when_the_contract_says_so_and_else_not(story in story(), steps in steps()) {
+    fn it_is_undeliverable_exactly_when_the_contract_says_so(story in story(), steps in steps()) {
         each_step(story, &steps, |before, _, told| {
             if !before.is_final() && matches!(told.status(), Status::Pending | Status::Undeliverable) {
                 prop_assert_eq!(told.status() == Status::Undeliverable, is_hopeless(&told.v), "{:?}", told.v);

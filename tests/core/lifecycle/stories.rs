@@ -35,7 +35,7 @@ fn a_reported_call_is_not_placed_again_when_its_replica_dies() {
 }
 
 #[test]
-fn a_text_that_was_refused_inside_the_flow_is_not_asked_for_again() {
+fn a_text_that_was_refused_inside_the_flow_is_not_requested_again() {
     let mut story = Story::new(Mode::Sms, POLICY);
     story.at(0, Event::AttemptRequested(Channel::Call)).at(1, accepted(1));
     story.at(2, text_refused(0));
@@ -45,7 +45,7 @@ fn a_text_that_was_refused_inside_the_flow_is_not_asked_for_again() {
 }
 
 #[test]
-fn a_second_run_that_is_refused_does_not_take_back_the_first_that_was_accepted() {
+fn a_refused_second_run_does_not_undo_the_accepted_first() {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(15, Event::Tick);
     assert_eq!(story.effects, [trigger(0)], "taken over");
@@ -54,7 +54,7 @@ fn a_second_run_that_is_refused_does_not_take_back_the_first_that_was_accepted()
 }
 
 #[test]
-fn an_answer_of_plivo_that_comes_after_the_end_of_the_call_does_not_put_the_repeat_off() {
+fn an_answer_of_plivo_after_the_end_of_a_call_does_not_delay_the_repeat() {
     let mut story = called();
     story.at(7, ended(1, CallEnd::Busy)).at(12, accepted(1));
     assert_eq!(story.next(), Some((27_000, Reason::Undelivered)));
@@ -72,7 +72,7 @@ fn a_call_that_plivo_defers_does_not_count_as_unanswered() {
 }
 
 #[test]
-fn a_deferral_that_is_told_twice_does_not_set_free_what_is_asked_again() {
+fn a_repeated_deferral_does_not_release_the_retry_in_flight() {
     let mut story = called();
     story.at(6, deferred(1, 1)).at(7, Event::Tick);
     assert_eq!(story.effects, [trigger(1)]);
@@ -81,7 +81,7 @@ fn a_deferral_that_is_told_twice_does_not_set_free_what_is_asked_again() {
 }
 
 #[test]
-fn a_phlo_that_refuses_a_request_is_not_asked_in_later_rounds_and_one_that_is_away_is() {
+fn later_rounds_skip_a_phlo_that_refused_and_retry_one_that_was_unavailable() {
     for (provider_status, refuses) in [(Some(400), true), (Some(429), false), (Some(503), false), (None, false)] {
         let mut story = Story::new(Mode::Auto, POLICY);
         story.at(1, triggered(0, TriggerOutcome::PassedOn { provider_status, round: 0 }));
@@ -93,7 +93,7 @@ fn a_phlo_that_refuses_a_request_is_not_asked_in_later_rounds_and_one_that_is_aw
 }
 
 #[test]
-fn a_text_that_has_not_been_sent_yet_is_not_asked_for_again() {
+fn a_text_that_is_still_deferred_is_not_requested_again() {
     let mut story = Story::new(Mode::Auto, "never");
     story.at(1, deferred(0, 120)).at(40, Event::AttemptRequested(Channel::Sms));
     assert!(matches!(story.answer, Answer::Refused(Refusal::ResendCooldown { .. })), "{:?}", story.answer);
@@ -102,7 +102,7 @@ fn a_text_that_has_not_been_sent_yet_is_not_asked_for_again() {
 }
 
 #[test]
-fn who_joins_a_landlines_verification_does_not_have_it_texted() {
+fn joining_a_landlines_verification_sends_no_text() {
     let mut story = Story::with(Rules::default(), |request| request.to = PhoneNumber::parse("+442079460000").unwrap());
     assert_eq!(story.v.attempts[0].channel, Channel::Call);
     let joined = Event::Joined { channel: Channel::Sms, is_test: false };
@@ -129,7 +129,7 @@ fn a_country_that_may_not_be_called_ends_nothing_while_a_text_is_alive() {
 }
 
 #[test]
-fn a_number_that_becomes_a_test_number_or_is_one_no_more_begins_anew() {
+fn a_number_that_becomes_a_test_number_needs_a_new_verification() {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(1, accepted(0)).at(2, Event::Joined { channel: Channel::Sms, is_test: true });
     assert_eq!((story.answer, story.status()), (Answer::Refused(Refusal::Final(Status::Canceled)), Status::Canceled));
@@ -174,7 +174,7 @@ fn credit_that_runs_out_for_a_call_leaves_the_delivered_text_its_chance() {
 }
 
 #[test]
-fn a_call_that_was_heard_keeps_it_alive_when_a_second_one_is_rejected() {
+fn an_answered_call_keeps_the_verification_open_when_a_second_one_is_rejected() {
     let mut story = called();
     story.at(6, accepted(1)).at(8, call(1, CallReport::Answered)).at(20, call(1, CallReport::Completed));
     story.at(40, Event::AttemptRequested(Channel::Call)).at(45, ended(2, CallEnd::Rejected));
@@ -218,7 +218,7 @@ fn class_s_during_a_call_ends_it_and_the_call_is_not_repeated() {
 }
 
 #[test]
-fn a_refused_text_is_called_for_at_once_at_the_timer_or_when_asked() {
+fn a_refused_text_leads_to_a_call_at_once_at_the_timer_or_on_request() {
     let refuse = |mode, policy: &str| {
         let mut story = Story::new(mode, policy);
         story.at(1, refused(0, 400, RefusalScope::Attempt));
@@ -284,7 +284,7 @@ fn a_fixed_line_is_called_at_once_and_texted_only_where_no_call_may_be_made() {
 }
 
 #[test]
-fn a_timer_says_what_was_known_of_the_text() {
+fn a_call_at_the_timer_names_the_last_report_of_the_text() {
     use TextReport::{Delivered, Queued, Sent};
     let reports: [(&[Event], Reason); 6] = [
         (&[], Reason::NoReport),
@@ -319,7 +319,7 @@ fn a_call_is_repeated_once_with_its_reason_and_then_no_more() {
 }
 
 #[test]
-fn a_call_that_nothing_is_heard_of_counts_as_not_answered_after_a_minute() {
+fn a_silent_call_counts_as_unanswered_after_a_minute() {
     let mut story = called();
     story.at(6, accepted(1)).at_ms(65_999, Event::Tick);
     assert_eq!(story.v.attempts[1].status, AttemptStatus::Triggered);
@@ -389,7 +389,7 @@ fn a_flood_of_creations_does_not_hide_the_call_and_the_end() {
 }
 
 #[test]
-fn a_call_is_not_placed_that_a_later_event_of_the_same_callback_makes_needless() {
+fn a_later_event_of_the_same_callback_prevents_a_needless_call() {
     let stop = undelivered(0, "200", FailureClass::Stop);
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(1, accepted(0)).at(5, signed(1, 1, None, vec![undelivered(0, "30", FailureClass::Permanent), stop]));

@@ -1,4 +1,4 @@
-//! Everything that customers, their users, Plivo and passers-by do to a service, and what they are answered.
+//! Requests of customers, users, Plivo and strangers to a service, and a record of every answer.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,15 +13,15 @@ use super::search::Needles;
 use crate::support::wrong;
 use crate::world::{API_KEY, CALLBACK_SECRET, Service, handset, until};
 
-/// Numbers that a text or a call brings the code to before long.
-const TOLD: [&str; 13] =
+/// Scenarios in which a text or a call delivers the code.
+const DELIVERED: [&str; 13] =
     ["0100", "0101", "0102", "0103", "0104", "0105", "0106", "0110", "0111", "0113", "0114", "0115", "0118"];
-/// The others, and how the last of their attempts stands before they are given up.
-const UNTOLD: [(&str, &[&str]); 6] = [
+/// The other scenarios, with the statuses of the last attempt at which the test cancels.
+const UNDELIVERED: [(&str, &[&str]); 6] = [
     ("0107", &["busy"]),
     ("0108", &["no_answer"]),
     ("0109", &["machine"]),
-    // A slow machine may find the minute of errors over, and the text or the call under way.
+    // On a slow machine the minute of errors may be over, and the text or the call in flight.
     (
         "0112",
         &["triggering", "unknown", "triggered", "queued", "sent", "delivered", "ringing", "answered", "completed"],
@@ -30,96 +30,98 @@ const UNTOLD: [(&str, &[&str]); 6] = [
     ("0117", &["undelivered"]),
 ];
 
-/// What was answered, what is not to be found, and what must be.
+/// The answers, and the needles and ids to look for.
 #[derive(Default)]
-pub struct Noted {
+pub struct Record {
     /// Every answer: status, headers, body.
     pub answers: String,
     /// Numbers, codes and secrets that were used.
     pub needles: Needles,
-    /// Verifications.
+    /// Ids of verifications.
     pub ids: Vec<String>,
 }
 
-/// Somebody who visits one service.
+/// A client of one service.
 pub struct Visitor<'a> {
     pub service: &'a Service,
     pub plivo_url: &'a str,
     pub http: reqwest::Client,
-    /// The numbers are its own: `+1` and an area.
+    /// The area code of its numbers, which no other visitor uses.
     pub area: &'static str,
-    pub noted: Mutex<Noted>,
+    pub record: Mutex<Record>,
 }
 
 impl Visitor<'_> {
-    /// One verification of every scenario, by itself and called, from creation to end.
-    pub async fn live_through_every_scenario(&self) {
-        let told = TOLD.iter().enumerate().map(|(n, last_four)| self.is_told(n, last_four));
-        let untold = UNTOLD.iter().enumerate().map(|(n, (last_four, ends))| self.is_given_up(50 + n, last_four, ends));
+    /// Runs one verification of every scenario from creation to end, and three by call.
+    pub async fn run_every_scenario(&self) {
+        let delivered = DELIVERED.iter().enumerate().map(|(n, last_four)| self.verify(n, last_four));
+        let undelivered =
+            UNDELIVERED.iter().enumerate().map(|(n, (last_four, ends))| self.give_up(50 + n, last_four, ends));
         let called =
-            ["0100", "0103", "0106"].iter().enumerate().map(|(n, last_four)| self.is_called(70 + n, last_four));
-        tokio::join!(join_all(told), join_all(untold), join_all(called));
+            ["0100", "0103", "0106"].iter().enumerate().map(|(n, last_four)| self.verify_by_call(70 + n, last_four));
+        tokio::join!(join_all(delivered), join_all(undelivered), join_all(called));
     }
 
-    async fn is_told(&self, n: usize, last_four: &str) {
+    async fn verify(&self, n: usize, last_four: &str) {
         let to = self.number(520 + n, last_four);
-        // Half of the codes are the customer's own.
+        // Half of the verifications have the customer's own code.
         let own = n.is_multiple_of(2).then(|| self.own_code(n));
-        let id =
-            self.create(&to, &own, json!({ "escalation": "fixed+fail:1", "metadata": { "note": self.note() } })).await;
-        self.ask_about(&id, &to).await;
+        let id = self
+            .create(&to, &own, json!({ "escalation": "fixed+fail:1", "metadata": { "note": self.metadata_note() } }))
+            .await;
+        self.read_and_resend(&id, &to).await;
         let follower = self.follow(&id).await;
-        let code = self.told_code(&to).await;
-        self.check_wrongly(&id, &code).await;
+        let code = self.received_code(&to).await;
+        self.submit_wrong_codes(&id, &code).await;
         let checked = self.post("/v1/checks", json!({ "to": to, "code": code })).await;
         assert_eq!(checked["result"], "verified", "{last_four}: {checked}");
         self.post(&format!("/v1/verifications/{id}/checks"), json!({ "code": code })).await;
-        self.ask_about(&id, &to).await;
-        // It ends with the verification.
-        self.record("a stream", &follower.text().await.unwrap());
+        self.read_and_resend(&id, &to).await;
+        // The stream ends with the verification.
+        self.record_answer("a stream", &follower.text().await.unwrap());
     }
 
-    async fn is_given_up(&self, n: usize, last_four: &str, ends: &[&str]) {
+    async fn give_up(&self, n: usize, last_four: &str, ends: &[&str]) {
         let (to, code) = (self.number(520 + n, last_four), self.own_code(n));
         let id = self.create(&to, &Some(code.clone()), json!({ "escalation": "fixed+fail:1" })).await;
-        self.check_wrongly(&id, &code).await;
+        self.submit_wrong_codes(&id, &code).await;
         let is_over = |v: &Value| {
             let last = v["attempts"].as_array().unwrap().last().unwrap();
             ends.contains(&last["status"].as_str().unwrap()) || v["status"] != "pending"
         };
         self.service.until(&id, last_four, is_over).await;
-        self.ask_about(&id, &to).await;
+        self.read_and_resend(&id, &to).await;
         self.post(&format!("/v1/verifications/{id}/cancel"), json!({})).await;
     }
 
-    async fn is_called(&self, n: usize, last_four: &str) {
+    async fn verify_by_call(&self, n: usize, last_four: &str) {
         let to = self.number(520 + n, last_four);
         let id = self.create(&to, &None, json!({ "channel": "call", "locale": "de-DE" })).await;
         self.post(&format!("/v1/verifications/{id}/activity"), json!({ "kind": "not_received" })).await;
-        let code = self.told_code(&to).await;
-        self.check_wrongly(&id, &code).await;
+        let code = self.received_code(&to).await;
+        self.submit_wrong_codes(&id, &code).await;
         let checked = self.post(&format!("/v1/verifications/{id}/checks"), json!({ "code": code })).await;
         assert_eq!(checked["result"], "verified", "{last_four}: {checked}");
     }
 
-    /// Creates one and joins it.
+    /// Creates a verification and joins it.
     async fn create(&self, to: &str, own: &Option<String>, more: Value) -> String {
         let mut body = json!({ "to": to, "client_ip": "203.0.113.9" });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         if let Some(code) = own {
-            self.noted.lock().unwrap().needles.code(code);
+            self.record.lock().unwrap().needles.code(code);
             body["code"] = code.as_str().into();
         }
-        self.noted.lock().unwrap().needles.number(to);
+        self.record.lock().unwrap().needles.number(to);
         let created = self.post("/v1/verifications", body.clone()).await;
         let id = created["id"].as_str().unwrap_or_else(|| panic!("{created}")).to_owned();
-        self.noted.lock().unwrap().ids.push(id.clone());
+        self.record.lock().unwrap().ids.push(id.clone());
         self.post("/v1/verifications", body).await;
         id
     }
 
-    /// All that can be asked for without ending it.
-    async fn ask_about(&self, id: &str, to: &str) {
+    /// Sends every request that does not end the verification.
+    async fn read_and_resend(&self, id: &str, to: &str) {
         let at = |path: &str| format!("/v1/verifications/{id}{path}");
         self.post(&at("/activity"), json!({ "kind": "typing" })).await;
         self.post(&at("/attempts"), json!({ "channel": "sms" })).await;
@@ -129,11 +131,11 @@ impl Visitor<'_> {
         }
     }
 
-    /// Wrong codes, and what is no body for one.
-    async fn check_wrongly(&self, id: &str, code: &str) {
+    /// Submits wrong codes and invalid bodies.
+    async fn submit_wrong_codes(&self, id: &str, code: &str) {
         let (path, wrong) = (format!("/v1/verifications/{id}/checks"), wrong(code));
         {
-            let needles = &mut self.noted.lock().unwrap().needles;
+            let needles = &mut self.record.lock().unwrap().needles;
             needles.code(code);
             needles.code(&wrong);
         }
@@ -157,28 +159,28 @@ impl Visitor<'_> {
         self.http.get(url).bearer_auth(API_KEY).send().await.unwrap()
     }
 
-    /// The code as it is on the handset, once it is there.
-    async fn told_code(&self, to: &str) -> String {
+    /// Waits until the code is on the handset and returns it.
+    async fn received_code(&self, to: &str) -> String {
         let read = async || {
             let handset = handset(&self.http, self.plivo_url, to).await;
-            let mut told =
+            let mut received =
                 [&handset["messages"], &handset["calls"]].into_iter().flat_map(|all| all.as_array().unwrap());
-            told.find_map(|one| one["code"].as_str().map(str::to_owned))
+            received.find_map(|message| message["code"].as_str().map(str::to_owned))
         };
         until(to, async || read().await.is_some()).await;
         read().await.unwrap()
     }
 
-    /// The routes of the seed, which have numbers and codes in their paths.
-    pub async fn use_the_old_routes(&self) {
+    /// Uses the legacy routes, which have numbers and codes in their paths.
+    pub async fn use_legacy_routes(&self) {
         let (texted, called) = (self.number(610, "0100"), self.number(611, "0100"));
         for (route, to) in [("verify", &texted), ("verify_voice", &called)] {
-            self.noted.lock().unwrap().needles.number(to);
+            self.record.lock().unwrap().needles.number(to);
             self.get(&format!("/{route}/{to}")).await;
-            let code = self.told_code(to).await;
+            let code = self.received_code(to).await;
             let wrong = wrong(&code);
             for code in [&wrong, &code] {
-                self.noted.lock().unwrap().needles.code(code);
+                self.record.lock().unwrap().needles.code(code);
                 self.get(&format!("/checkcode/{to}/{code}")).await;
             }
             self.get(&format!("/{route}/{}", &to[1..])).await;
@@ -187,19 +189,20 @@ impl Visitor<'_> {
         self.get("/").await;
     }
 
-    /// Numbers are forgotten, an open one among them, and every request is sent twice with a key.
-    pub async fn have_numbers_forgotten(&self) {
+    /// Erases a number with an open verification and one with an ended one. Sends each request twice with a key.
+    pub async fn erase_numbers(&self) {
         let (open, ended) = (self.number(613, "0103"), self.number(614, "0100"));
         for (n, to) in [&open, &ended].into_iter().enumerate() {
             let code = self.own_code(70 + n);
-            let id = self.create(to, &Some(code.clone()), json!({ "metadata": { "note": self.note() } })).await;
+            let id =
+                self.create(to, &Some(code.clone()), json!({ "metadata": { "note": self.metadata_note() } })).await;
             if to == &ended {
-                self.check_wrongly(&id, &code).await;
-                self.twice(&format!("/v1/verifications/{id}/checks"), json!({ "code": code })).await;
+                self.submit_wrong_codes(&id, &code).await;
+                self.post_twice(&format!("/v1/verifications/{id}/checks"), json!({ "code": code })).await;
             }
-            self.twice("/v1/verifications", json!({ "to": to })).await;
-            self.twice("/v1/verifications/search", json!({ "to": to })).await;
-            self.twice("/v1/erasures", json!({ "to": to })).await;
+            self.post_twice("/v1/verifications", json!({ "to": to })).await;
+            self.post_twice("/v1/verifications/search", json!({ "to": to })).await;
+            self.post_twice("/v1/erasures", json!({ "to": to })).await;
             let again = self.post("/v1/erasures", json!({ "to": to })).await;
             assert_eq!(again["erased"], 0, "{again}");
             let gone = self.get(&format!("/v1/verifications/{id}")).await;
@@ -209,12 +212,12 @@ impl Visitor<'_> {
         assert!(routes["routes"].is_array(), "{routes}");
     }
 
-    /// With a key of its own; the second time it is the answer to the first, or what became of it.
-    async fn twice(&self, path: &str, body: Value) {
+    /// Posts twice with one idempotency key.
+    async fn post_twice(&self, path: &str, body: Value) {
         let key = {
-            let mut noted = self.noted.lock().unwrap();
-            let key = format!("a-key-for-one-request-{}-{}", self.area, noted.needles.len());
-            noted.needles.secret("an idempotency key", &key);
+            let mut record = self.record.lock().unwrap();
+            let key = format!("a-key-for-one-request-{}-{}", self.area, record.needles.len());
+            record.needles.secret("an idempotency key", &key);
             key
         };
         for _ in 0..2 {
@@ -224,16 +227,16 @@ impl Visitor<'_> {
         }
     }
 
-    /// Whoever comes by, with what may be somebody's number or code where it does not belong.
-    pub async fn come_by(&self, refs: &[String]) {
+    /// Sends requests of strangers, with numbers and codes in every wrong place.
+    pub async fn send_foreign_requests(&self, refs: &[String]) {
         let (to, code) = (self.number(612, "0100"), self.own_code(80));
-        let mut secrets = vec!["somebody-elses-key-7351".to_owned(), "a-secret-that-was-guessed-0815".to_owned()];
+        let mut secrets = vec!["an-unknown-api-key-7351".to_owned(), "a-guessed-secret-0815".to_owned()];
         secrets.extend(["bm9uY2Utb2YtYS1mb3JnZXJ5".to_owned(), "Zm9yZ2VkLXNpZ25hdHVyZS1vZi1ub2JvZHk9".to_owned()]);
         {
-            let needles = &mut self.noted.lock().unwrap().needles;
+            let needles = &mut self.record.lock().unwrap().needles;
             needles.number(&to);
             needles.code(&code);
-            secrets.iter().for_each(|secret| needles.secret("what was forged", secret));
+            secrets.iter().for_each(|secret| needles.secret("a forged secret", secret));
         }
         let id = format!("vrf_{}", "0".repeat(34));
         for path in [
@@ -281,7 +284,7 @@ impl Visitor<'_> {
             for path in ["/v1/verifications", "/v1/checks", "/v1/verifications/search", "/v1/erasures"] {
                 self.post(path, body.clone()).await;
             }
-            self.twice("/v1/erasures", body).await;
+            self.post_twice("/v1/erasures", body).await;
         }
         self.forge_callbacks(&to, &code, &secrets, refs).await;
         for request in [
@@ -290,11 +293,11 @@ impl Visitor<'_> {
             format!("GET / HTTP/1.1\r\n{to} {code}\r\n\r\n"),
             format!("POST /v1/checks HTTP/1.1\r\nhost: x\r\ncontent-length: {code}{code}{code}\r\n\r\n{to}"),
         ] {
-            self.say(&request);
+            self.send_raw(&request);
         }
     }
 
-    /// Reports with a number, a text and a code in them that Plivo did not send; the last ones it might have.
+    /// Sends forged callbacks with a number, a text and a code. The last ones have the right callback secret.
     async fn forge_callbacks(&self, to: &str, code: &str, secrets: &[String], refs: &[String]) {
         let fields = json!({ "MessageUUID": "none", "CallUUID": "none", "Status": "delivered", "CallStatus": "busy",
             "To": to[1..], "From": to, "Text": format!("{code} is your code"), "ErrorCode": code, "HangupCause": to,
@@ -318,38 +321,38 @@ impl Visitor<'_> {
         }
     }
 
-    /// A number that nothing is ever sent to.
+    /// Verifies a test number, to which nothing is sent.
     pub async fn try_a_test_number(&self, to: &str, code: &str) {
         let created = self.post("/v1/verifications", json!({ "to": to, "channel": "sms" })).await;
         let id = created["id"].as_str().unwrap();
-        self.ask_about(id, to).await;
-        self.check_wrongly(id, code).await;
+        self.read_and_resend(id, to).await;
+        self.submit_wrong_codes(id, code).await;
         let checked = self.post("/v1/checks", json!({ "to": to, "code": code })).await;
         assert_eq!(checked["result"], "verified", "{checked}");
         let british = self.post("/v1/verifications", json!({ "to": "+447400123457", "channel": "sms" })).await;
         assert!(british["id"].is_string(), "{british}");
-        self.noted.lock().unwrap().needles.number("+447400123457");
+        self.record.lock().unwrap().needles.number("+447400123457");
     }
 
-    /// A few requests while Redis, or Plivo, is away.
-    pub async fn insist(&self, nth: usize) {
+    /// Sends a few requests while Redis or Plivo is down.
+    pub async fn send_during_outage(&self, nth: usize) {
         let (to, code) = (self.number(620 + nth, "0100"), self.own_code(90 + nth));
         {
-            let needles = &mut self.noted.lock().unwrap().needles;
+            let needles = &mut self.record.lock().unwrap().needles;
             needles.number(&to);
             needles.code(&code);
         }
         self.post("/v1/verifications", json!({ "to": to, "code": code })).await;
         self.post("/v1/checks", json!({ "to": to, "code": code })).await;
         self.post("/v1/verifications/search", json!({ "to": to })).await;
-        self.twice("/v1/erasures", json!({ "to": to })).await;
+        self.post_twice("/v1/erasures", json!({ "to": to })).await;
         self.get("/v1/routes").await;
         self.get(&format!("/checkcode/{to}/{code}")).await;
         let fields = json!({ "MessageUUID": "none", "Status": "delivered", "To": to });
         self.send("POST", &format!("/plivo/{CALLBACK_SECRET}/message"), |request| request.form(&fields)).await;
     }
 
-    /// Ten digits: no time, port or id has them by chance.
+    /// A code of ten digits, which no time, port or id contains by chance.
     fn own_code(&self, n: usize) -> String {
         format!("90715{}{n:02}", self.area)
     }
@@ -358,10 +361,10 @@ impl Visitor<'_> {
         format!("+1{}{exchange}{last_four}", self.area)
     }
 
-    /// A number that a customer keeps with a verification: the answers give it back, nothing else has it.
-    fn note(&self) -> String {
+    /// A number for the metadata, which only answers may contain.
+    fn metadata_note(&self) -> String {
         let note = self.number(999, "9876");
-        self.noted.lock().unwrap().needles.secret("metadata", &note[2..]);
+        self.record.lock().unwrap().needles.secret("metadata", &note[2..]);
         note
     }
 
@@ -376,33 +379,33 @@ impl Visitor<'_> {
     async fn send(&self, method: &str, path: &str, with: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Value {
         let request = with(self.http.request(method.parse().unwrap(), format!("{}{path}", self.service.url)));
         let answer = request.send().await.unwrap();
-        let said = format!("{} {:?}", answer.status(), answer.headers());
+        let head = format!("{} {:?}", answer.status(), answer.headers());
         let text = answer.text().await.unwrap();
         let body: Value = serde_json::from_str(&text).unwrap_or_default();
-        // The one answer that a token belongs in.
+        // Only this answer may contain the token.
         match body["client_token"].as_str() {
             Some(token) => {
-                self.noted.lock().unwrap().needles.secret("a client token", token);
-                self.record(&said, &text.replace(token, "[token]"));
+                self.record.lock().unwrap().needles.secret("a client token", token);
+                self.record_answer(&head, &text.replace(token, "[token]"));
             }
-            None => self.record(&said, &text),
+            None => self.record_answer(&head, &text),
         }
         body
     }
 
-    /// What no client says.
-    fn say(&self, request: &str) {
+    /// Sends raw bytes, for requests that no HTTP client makes.
+    fn send_raw(&self, request: &str) {
         let mut stream = TcpStream::connect(self.service.url.trim_start_matches("http://")).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut answer = Vec::new();
         let _ = stream.write_all(request.as_bytes());
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut answer);
-        self.record("raw", &String::from_utf8_lossy(&answer));
+        self.record_answer("raw", &String::from_utf8_lossy(&answer));
     }
 
-    fn record(&self, said: &str, body: &str) {
-        let answers = &mut self.noted.lock().unwrap().answers;
-        answers.extend([said, " ", body, "\n"]);
+    fn record_answer(&self, head: &str, body: &str) {
+        let answers = &mut self.record.lock().unwrap().answers;
+        answers.extend([head, " ", body, "\n"]);
     }
 }

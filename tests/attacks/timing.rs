@@ -1,4 +1,4 @@
-//! Whether the clock tells one from the other: an id that is unknown, and one that is another app's.
+//! Whether response times distinguish an unknown id from one of another app.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ const OTHER: &str = "another-api-key-of-these-tests-0123456789";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make test-attacks"]
-async fn another_app_s_verification_takes_as_long_as_an_unknown_one() {
+async fn another_apps_verification_takes_as_long_as_an_unknown_one() {
     let keys = format!("shop:{API_KEY},other:{OTHER}");
     let fleet = Fleet::start(1, &[("API_KEYS", &keys), ("ESCALATION", "never")]).await;
     let service = fleet.service(0);
     let created = service.create("+14155550103", json!({})).await;
     let (foreign, unknown) = (created.id().to_owned(), format!("vrf_{}", "7".repeat(34)));
     let http = client();
-    let look = async |id: &str| -> Duration {
+    let time_of_read = async |id: &str| -> Duration {
         let get = http.get(format!("{}/v1/verifications/{id}", service.url)).bearer_auth(OTHER);
         let start = Instant::now();
         assert_eq!(get.send().await.unwrap().status(), 404);
@@ -27,13 +27,13 @@ async fn another_app_s_verification_takes_as_long_as_an_unknown_one() {
     };
     let (mut of_foreign, mut of_unknown) = (Vec::new(), Vec::new());
     for _ in 0..4_000 {
-        of_foreign.push(look(&foreign).await);
-        of_unknown.push(look(&unknown).await);
+        of_foreign.push(time_of_read(&foreign).await);
+        of_unknown.push(time_of_read(&unknown).await);
     }
     let (of_foreign, of_unknown) = (Times::of(of_foreign), Times::of(of_unknown));
     let ratio = ratio(of_foreign.median(), of_unknown.median());
     println!(
-        "telling: another app's {:.0} us, unknown {:.0} us at the median of 4000 each; ratio {ratio:.3}",
+        "timing: another app's {:.0} us, unknown {:.0} us at the median of 4000 each; ratio {ratio:.3}",
         of_foreign.median().as_secs_f64() * 1e6,
         of_unknown.median().as_secs_f64() * 1e6,
     );

@@ -1,4 +1,4 @@
-//! One idempotency key, many requests, through two processes on one Redis.
+//! Many requests with one idempotency key, through two replicas on one Redis.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -8,8 +8,8 @@ use crate::support::{Answer, wrong};
 use crate::world::{Plivo, Service, plivo_listener};
 
 const TWINS: usize = 100;
-/// What one answer may take in Redis.
-const ANSWER_MAX: usize = 800;
+/// Bytes that one remembered answer may take in Redis.
+const ANSWER_BYTES_MAX: usize = 800;
 
 struct World {
     redis: RedisServer,
@@ -24,7 +24,7 @@ impl World {
         let (listener, plivo_url) = plivo_listener();
         let redis_url = redis.url();
         let mut settings = vec![("REDIS_URL", redis_url.as_str()), ("PLIVO_API_URL", &plivo_url)];
-        // As long as it takes on a loaded machine.
+        // Long enough for a loaded machine.
         settings.extend([("PLIVO_PHLO_URL", plivo_url.as_str()), ("PLIVO_WAIT", "60")]);
         settings.extend(more);
         let first = Service::start(&settings).await;
@@ -36,17 +36,17 @@ impl World {
         Self { redis, first, second, plivo }
     }
 
-    /// The same request to both, all at once.
+    /// Sends the same request a hundred times at once, to both replicas in turn.
     async fn all_at_once(&self, key: &str, path: &str, body: &Value) -> Vec<Answer> {
         let services = [&self.first, &self.second];
         let twin = |n: usize| services[n % 2].try_send_once(Some(key), "POST", path, body.clone());
-        join_all((0..TWINS).map(twin)).await.into_iter().map(|answer| answer.expect("it is answered")).collect()
+        join_all((0..TWINS).map(twin)).await.into_iter().map(|answer| answer.expect("an answer")).collect()
     }
 }
 
-/// One did it, all others were told of it; gives the answer.
+/// Asserts that one request took effect and all others replayed its answer. Returns that answer.
 #[track_caller]
-fn one_for_all(answers: &[Answer]) -> &Answer {
+fn shared_answer(answers: &[Answer]) -> &Answer {
     let firsts: Vec<_> = answers.iter().filter(|a| a.header("idempotent-replayed").is_empty()).collect();
     assert_eq!(firsts.len(), 1, "{firsts:?}");
     for answer in answers {
@@ -57,11 +57,11 @@ fn one_for_all(answers: &[Answer]) -> &Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_hundred_creations_with_one_key_one_is_made_and_all_are_told() {
+async fn a_hundred_creations_with_one_key_create_once_and_share_the_answer() {
     let world = World::start(&[]).await;
     let (to, body) = ("+14155550100", json!({ "to": "+14155550100", "metadata": { "purpose": "signup" } }));
     let answers = world.all_at_once("creation", "/v1/verifications", &body).await;
-    let created = one_for_all(&answers);
+    let created = shared_answer(&answers);
     assert_eq!(created.status, 201, "{created:?}");
     let code = world.plivo.texted_code(to).await;
     assert_eq!(world.plivo.requests(to).await, ["sms"]);
@@ -69,17 +69,17 @@ async fn of_a_hundred_creations_with_one_key_one_is_made_and_all_are_told() {
     let checks = format!("/v1/verifications/{}/checks", created.id());
     let guess = json!({ "code": wrong(&code) });
     let answers = world.all_at_once("guess", &checks, &guess).await;
-    assert_eq!(one_for_all(&answers).body["checks_remaining"], 4);
+    assert_eq!(shared_answer(&answers).body["checks_remaining"], 4);
     assert_eq!(world.second.read(created.id()).await["checks_remaining"], 4);
 
-    // Neither key nor number nor what was asked stands there, each answer is small, and none stays for ever.
+    // The stored answers contain no key, number or parameter, are small, and expire.
     let names = world.redis.command(&["KEYS", "phlo2fa:{i:*"]);
     let names: Vec<_> = names.split_whitespace().filter(|word| word.starts_with("phlo2fa:")).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     for name in names {
         let bytes: usize = world.redis.command(&["MEMORY", "USAGE", name]).parse().unwrap();
         println!("one answer: {bytes} bytes");
-        assert!(bytes <= ANSWER_MAX, "{name}: {bytes}");
+        assert!(bytes <= ANSWER_BYTES_MAX, "{name}: {bytes}");
         let seconds: u64 = world.redis.command(&["TTL", name]).parse().unwrap();
         assert!((86_000..=86_400).contains(&seconds), "{name}: {seconds}");
         let memo = world.redis.command(&["GET", name]);
@@ -91,8 +91,8 @@ async fn of_a_hundred_creations_with_one_key_one_is_made_and_all_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_dies_with_a_key_in_hand_keeps_nobody_from_it_for_long() {
-    // Plivo sends this one at once and takes 30 s to say so.
+async fn a_killed_replica_holds_its_idempotency_key_only_briefly() {
+    // Plivo sends this text at once and answers after 30 s.
     let world = World::start(&[("ESCALATION", "never")]).await;
     let (to, body) = ("+14155550113", json!({ "to": "+14155550113" }));
     let cut_off = async {
@@ -108,5 +108,5 @@ async fn whoever_dies_with_a_key_in_hand_keeps_nobody_from_it_for_long() {
     println!("the retry is answered after {:?}", started.elapsed());
     assert_eq!((retried.status, &retried.body["joined"]), (200, &json!(true)), "{retried:?}");
     assert_eq!(retried.header("idempotent-replayed"), "");
-    assert_eq!(world.plivo.requests(to).await, ["sms"], "it joins what the first has begun");
+    assert_eq!(world.plivo.requests(to).await, ["sms"], "the retry joins the first request's verification");
 }
