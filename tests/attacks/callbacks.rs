@@ -2,7 +2,7 @@
 //!
 //! The test signs genuine callbacks as Plivo does, and the service accepts each once. Then an attacker, who read them
 //! on their way, alters and replays them. The attacker has neither the auth token nor the callback secret: with these
-//! it could not be told from Plivo.
+//! its callbacks would be genuine.
 
 mod forger;
 mod wire;

@@ -76,7 +76,7 @@ impl World {
         customer.post(self.fleet.service(n), "/v1/verifications", &body).await
     }
 
-    /// How many texts and how many calls Plivo was asked for, to numbers with this prefix.
+    /// The number of texts and of calls requested from Plivo for numbers with this prefix.
     async fn sent(&self, prefix: &str) -> (usize, usize) {
         let log = get_json(&client(), &format!("{}/log", self.fleet.plivo.url)).await;
         let count = |mode: &str| {

@@ -38,7 +38,7 @@ impl RedisServer {
         Self::launch(Kind::Standalone, args)
     }
 
-    /// A cluster of one node with all slots: it refuses commands across slots.
+    /// A cluster of one node with all slots. It refuses commands across slots.
     pub(crate) fn start_cluster() -> Self {
         Self::start_cluster_with(&[])
     }
@@ -164,7 +164,7 @@ impl RedisServer {
         self.try_command(words).expect("redis-server answers")
     }
 
-    /// The same while the server may close connections, as when it changes its role.
+    /// The same, with an error if the server closes the connection, as when it changes its role.
     pub(crate) fn try_command(&self, words: &[&str]) -> std::io::Result<String> {
         read_answer(&mut BufReader::new(self.send(words)))
     }

@@ -1,5 +1,4 @@
-//! One verification in a test: events at given seconds, and the decision that the last of them led to. All of it goes
-//! through `open` and `decide`.
+//! One verification in a test, with the decision about its last event. Every change goes through `open` and `decide`.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
@@ -248,7 +247,7 @@ fn teach(route: &mut Insight, reported_ms: Option<u32>, verified_ms: Option<u32>
     route.learn(&taught.lessons);
 }
 
-/// What one verification has taught, on estimates that stay as they were at its start.
+/// The lessons of one verification, on the estimates of its start.
 struct Taught {
     estimates: Estimates,
     lessons: Vec<Lesson>,

@@ -56,7 +56,7 @@ pub fn story() -> impl Strategy<Value = Story> {
     )
 }
 
-/// Rules, and what is known of the route.
+/// Rules, and the insight into the route.
 fn setting() -> impl Strategy<Value = (Rules, Insight)> {
     let insight = prop_oneof![
         1 => Just(Insight::default()),
@@ -132,7 +132,7 @@ pub fn report() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A callback with one of a few nonces, so that some return, with the same content or other.
+/// A callback with one of a few nonces, so that some are repeated, with the same or other content.
 fn signed_callback() -> impl Strategy<Value = Vec<Event>> {
     let reported = prop_oneof![3 => report(), 1 => call_continues()];
     let callback = (0..6u64, 0..2u64, prop::option::weighted(0.2, 6..9u64), vec(reported, 0..3));

@@ -25,11 +25,11 @@ proptest! {
 
     #[test]
     fn a_final_status_never_changes_and_nothing_is_triggered_after_it(story in story(), steps in steps()) {
-        each_step(story, &steps, |before, _, told| {
-            let after = &told.v;
+        each_step(story, &steps, |before, _, story| {
+            let after = &story.v;
             if after.is_final() {
                 prop_assert_eq!(after.next_call(), None);
-                prop_assert_eq!(triggers(&told.effects).count() + owed_triggers(after).count(), 0);
+                prop_assert_eq!(triggers(&story.effects).count() + owed_triggers(after).count(), 0);
             }
             if before.is_final() {
                 prop_assert_eq!(&before.state, &after.state);
@@ -43,12 +43,12 @@ proptest! {
     fn a_signed_callback_counts_once_and_its_nonce_for_its_own_content(
         story in story(), steps in steps(), reports in vec((report(), 0..4u64), 1..20),
     ) {
-        let mut plain = told(story, &steps);
+        let mut plain = play(story, &steps);
         let mut signed = plain.clone();
         let (mut now, mut known) = (ms_after_start(plain.now), HashMap::new());
         for (content, (report, nonce)) in (0u64..).zip(reports) {
             now += 1_000;
-            // None of the nonces that the steps before have used.
+            // Different from the nonces of the steps.
             let nonce = nonce + 100;
             let before = signed.v.clone();
             signed.at_ms(now, story::signed(nonce, content, None, vec![report.clone()]));
@@ -76,57 +76,57 @@ proptest! {
     fn no_more_wrong_codes_are_compared_than_allowed_and_one_right_one(story in story(), steps in steps()) {
         let (mut wrong, mut right) = (0, 0);
         let checks_max = story.v.checks_max;
-        each_step(story, &steps, |_, _, told| {
-            wrong += u8::from(told.answer == Answer::Incorrect);
-            right += u8::from(told.answer == Answer::Correct);
+        each_step(story, &steps, |_, _, story| {
+            wrong += u8::from(story.answer == Answer::Incorrect);
+            right += u8::from(story.answer == Answer::Correct);
             prop_assert!(wrong <= checks_max && right <= 1);
-            prop_assert_eq!(told.v.checks_used, wrong);
-            prop_assert_eq!(told.status() == Status::Verified, right == 1);
-            prop_assert_eq!(told.status() == Status::MaxChecksReached, wrong == checks_max);
+            prop_assert_eq!(story.v.checks_used, wrong);
+            prop_assert_eq!(story.status() == Status::Verified, right == 1);
+            prop_assert_eq!(story.status() == Status::MaxChecksReached, wrong == checks_max);
             Ok(())
         })?;
     }
 
     #[test]
-    fn a_call_is_made_once_by_escalation_repeated_once_after_a_pause_and_else_only_when_asked_for(
+    fn escalation_places_one_call_and_one_repeat_and_others_need_a_request(
         story in story(), steps in steps(),
     ) {
         let mut typed = None;
-        each_step(story, &steps, |before, events, told| {
-            if told.answer == Answer::Noted && *events == [Event::Activity(Activity::Typing)] {
-                typed = Some(told.now);
+        each_step(story, &steps, |before, events, story| {
+            if story.answer == Answer::Noted && *events == [Event::Activity(Activity::Typing)] {
+                typed = Some(story.now);
             }
-            let escalated = told.v.attempts.iter().filter(|a| is_call(a) && !a.is_repeat && a.reason != Some(Reason::Requested));
+            let escalated = story.v.attempts.iter().filter(|a| is_call(a) && !a.is_repeat && a.reason != Some(Reason::Requested));
             prop_assert!(escalated.count() <= 1);
-            for (index, call) in told.v.attempts.iter().enumerate().skip(before.attempts.len()).filter(|(_, a)| is_call(a)) {
-                let last = told.v.attempts[..index].iter().rfind(|a| is_call(a));
-                let is_asked_for = matches!(events,
+            for (index, call) in story.v.attempts.iter().enumerate().skip(before.attempts.len()).filter(|(_, a)| is_call(a)) {
+                let last = story.v.attempts[..index].iter().rfind(|a| is_call(a));
+                let is_requested = matches!(events,
                     [Event::AttemptRequested(Channel::Call) | Event::Joined { channel: Channel::Call, is_test: false } | Event::Activity(Activity::NotReceived)])
                     // A creation that joins the verification of a fixed line asks for a call.
-                    || told.v.to.is_fixed_line() && matches!(events, [Event::Joined { .. }]);
+                    || story.v.to.is_fixed_line() && matches!(events, [Event::Joined { .. }]);
                 if call.is_repeat {
                     let last = last.expect("a call that is repeated");
                     prop_assert!(matches!(last.status, AttemptStatus::Busy | AttemptStatus::NoAnswer) && !last.is_repeat);
-                    prop_assert!(told.now >= last.heard_at + Duration::from_secs(20));
+                    prop_assert!(story.now >= last.heard_at + Duration::from_secs(20));
                     prop_assert_eq!(call.reason, last.reason);
                 } else if call.reason == Some(Reason::Requested) {
-                    prop_assert!(is_asked_for);
+                    prop_assert!(is_requested);
                 } else {
-                    prop_assert!(last.is_none() && told.v.mode == Mode::Auto);
+                    prop_assert!(last.is_none() && story.v.mode == Mode::Auto);
                 }
-                prop_assert!(told.v.calls_allowed);
+                prop_assert!(story.v.calls_allowed);
                 let is_automatic = call.is_repeat || call.reason != Some(Reason::Requested);
-                let is_typing = typed.is_some_and(|typed| told.now < typed + Duration::from_secs(10));
-                prop_assert!(!is_automatic || !is_typing, "rung while typing");
-                let hours = told.rules.quiet_hours.filter(|_| call.reason != Some(Reason::Requested));
-                prop_assert_eq!(hours.and_then(|hours| hours.until(&told.v.to, told.now)), None, "rung at night");
+                let is_typing = typed.is_some_and(|typed| story.now < typed + Duration::from_secs(10));
+                prop_assert!(!is_automatic || !is_typing, "called during typing");
+                let hours = story.rules.quiet_hours.filter(|_| call.reason != Some(Reason::Requested));
+                prop_assert_eq!(hours.and_then(|hours| hours.until(&story.v.to, story.now)), None, "called in quiet hours");
             }
-            for new in &told.v.attempts[before.attempts.len()..] {
-                prop_assert!(told.barred.iter().all(|barred| barred.channel != new.channel), "beyond a limit");
+            for new in &story.v.attempts[before.attempts.len()..] {
+                prop_assert!(story.barred.iter().all(|barred| barred.channel != new.channel), "placed over a limit");
             }
-            if let ([Event::AttemptRequested(channel)], Answer::Noted) = (events, told.answer) {
-                let asked = told.v.attempts.get(before.attempts.len());
-                prop_assert_eq!(asked.map(|a| a.channel), Some(*channel), "also while typing");
+            if let ([Event::AttemptRequested(channel)], Answer::Noted) = (events, story.answer) {
+                let new = story.v.attempts.get(before.attempts.len());
+                prop_assert_eq!(new.map(|a| a.channel), Some(*channel), "a request is served during typing too");
             }
             Ok(())
         })?;
@@ -135,8 +135,8 @@ proptest! {
     #[test]
     fn policies_and_modes_without_calls_place_no_call(story in story(), steps in steps()) {
         let never = story.v.mode == Mode::Sms || story.v.policy.to_string() == "never";
-        each_step(story, &steps, |_, _, told| {
-            let v = &told.v;
+        each_step(story, &steps, |_, _, story| {
+            let v = &story.v;
             let escalated = v.attempts.iter().find(|a| is_call(a) && !a.is_repeat && a.reason != Some(Reason::Requested));
             prop_assert!(!never || escalated.is_none());
             let Some(call) = escalated else { return Ok(()) };
@@ -144,7 +144,7 @@ proptest! {
             let after = call.at.since(START);
             match v.policy {
                 Policy::Adaptive(_) if is_by_timer || call.reason == Some(Reason::RouteUnreliable) => {
-                    prop_assert!(after >= Duration::from_secs(8), "earlier than any text is given up");
+                    prop_assert!(after >= Duration::from_secs(8), "called before the least wait of 8 s");
                 }
                 Policy::Adaptive(_) => {}
                 Policy::Fixed(wait) => prop_assert!(after >= wait),
@@ -159,18 +159,18 @@ proptest! {
 
     #[test]
     fn the_expiry_is_lifted_only_by_a_call_and_never_past_ten_minutes(story in story(), steps in steps()) {
-        each_step(story, &steps, |before, _, told| {
+        each_step(story, &steps, |before, _, story| {
             let calls = |v: &Verification| v.attempts.iter().filter(|a| is_call(a)).count();
-            prop_assert!(told.v.expires_at() >= before.expires_at());
-            prop_assert!(told.v.expires_at() <= START + Duration::from_secs(600));
-            prop_assert!(told.v.expires_at() == before.expires_at() || calls(&told.v) > calls(before));
+            prop_assert!(story.v.expires_at() >= before.expires_at());
+            prop_assert!(story.v.expires_at() <= START + Duration::from_secs(600));
+            prop_assert!(story.v.expires_at() == before.expires_at() || calls(&story.v) > calls(before));
             Ok(())
         })?;
     }
 
     #[test]
     fn a_code_works_until_right_before_the_expiry_and_not_at_it(story in story(), steps in steps()) {
-        let mut story = told(story, &steps);
+        let mut story = play(story, &steps);
         if story.status() == Status::Pending {
             let expiry = ms_after_start(story.v.expires_at());
             let mut late = story.clone();
@@ -181,9 +181,9 @@ proptest! {
 
     #[test]
     fn an_attempt_never_moves_back(story in story(), steps in steps()) {
-        each_step(story, &steps, |before, _, told| {
-            for (a, b) in before.attempts.iter().zip(&told.v.attempts) {
-                // Silence is only our conclusion, which anything that is heard corrects.
+        each_step(story, &steps, |before, _, story| {
+            for (a, b) in before.attempts.iter().zip(&story.v.attempts) {
+                // A status concluded from silence is corrected by any report.
                 let from = if a.assumed { rank(AttemptStatus::Unknown) } else { rank(a.status) };
                 prop_assert!(rank(b.status) > from || a.status == b.status, "{:?} -> {:?}", a, b);
                 prop_assert!(!b.assumed || b.status == AttemptStatus::NoAnswer);
@@ -195,25 +195,25 @@ proptest! {
 
     #[test]
     fn effects_are_owed_until_their_result_is_known_and_retried_at_most_once(story in story(), steps in steps()) {
-        let mut asked: HashMap<AttemptIndex, usize> = triggers(&story.effects).map(|attempt| (attempt, 1)).collect();
-        let mut put_off: HashMap<AttemptIndex, usize> = HashMap::new();
-        each_step(story, &steps, |_, events, told| {
-            let v = &told.v;
-            for effect in &told.effects {
-                prop_assert_eq!(v.owed.iter().filter(|o| o.effect == *effect && o.due > told.now).count(), 1);
-                prop_assert_eq!(told.effects.iter().filter(|e| *e == effect).count(), 1);
+        let mut requests: HashMap<AttemptIndex, usize> = triggers(&story.effects).map(|attempt| (attempt, 1)).collect();
+        let mut deferrals: HashMap<AttemptIndex, usize> = HashMap::new();
+        each_step(story, &steps, |_, events, story| {
+            let v = &story.v;
+            for effect in &story.effects {
+                prop_assert_eq!(v.owed.iter().filter(|o| o.effect == *effect && o.due > story.now).count(), 1);
+                prop_assert_eq!(story.effects.iter().filter(|e| *e == effect).count(), 1);
             }
             if !v.is_final() {
                 let triggering = v.indexes().zip(&v.attempts).filter(|(_, a)| a.status == AttemptStatus::Triggering);
                 prop_assert_eq!(triggering.map(|(i, _)| i).collect::<Vec<_>>(), owed_triggers(v).collect::<Vec<_>>());
             }
             if let [Event::Triggered { attempt, outcome: TriggerOutcome::Deferred { .. } | TriggerOutcome::PassedOn { .. } }] = events {
-                *put_off.entry(*attempt).or_default() += 1;
+                *deferrals.entry(*attempt).or_default() += 1;
             }
-            for attempt in triggers(&told.effects) {
-                *asked.entry(attempt).or_default() += 1;
-                let most = 2 + put_off.get(&attempt).copied().unwrap_or_default();
-                prop_assert!(asked[&attempt] <= most, "asked {} times for {attempt:?}", asked[&attempt]);
+            for attempt in triggers(&story.effects) {
+                *requests.entry(attempt).or_default() += 1;
+                let most = 2 + deferrals.get(&attempt).copied().unwrap_or_default();
+                prop_assert!(requests[&attempt] <= most, "{} requests for {attempt:?}", requests[&attempt]);
             }
             Ok(())
         })?;
@@ -221,19 +221,19 @@ proptest! {
 
     #[test]
     fn nothing_is_due_twice_and_a_second_tick_changes_nothing(story in story(), steps in steps()) {
-        each_step(story, &steps, |before, _, told| {
-            if tells_nothing(told.answer) {
-                prop_assert_eq!((&told.v, &told.effects[..]), (before, &[][..]));
+        each_step(story, &steps, |before, _, story| {
+            if is_replay(story.answer) {
+                prop_assert_eq!((&story.v, &story.effects[..]), (before, &[][..]));
                 return Ok(());
             }
-            prop_assert!(told.v.due().is_none_or(|due| due > told.now), "{:?} is due at {:?}", told.v, told.v.due());
-            prop_assert!(told.v.is_final() || told.v.due().is_some_and(|due| due <= told.v.expires_at()));
-            let mut again = told.clone();
+            prop_assert!(story.v.due().is_none_or(|due| due > story.now), "{:?} is due at {:?}", story.v, story.v.due());
+            prop_assert!(story.v.is_final() || story.v.due().is_some_and(|due| due <= story.v.expires_at()));
+            let mut again = story.clone();
             // The caller learns the lessons before it decides again.
-            again.insight.learn(&told.lessons);
-            again.at_ms(ms_after_start(told.now), Event::Tick);
-            prop_assert_eq!(untold(&again.v), untold(&told.v));
-            prop_assert_eq!(again.v.next_call(), told.v.next_call());
+            again.insight.learn(&story.lessons);
+            again.at_ms(ms_after_start(story.now), Event::Tick);
+            prop_assert_eq!(without_timeline_and_plan(&again.v), without_timeline_and_plan(&story.v));
+            prop_assert_eq!(again.v.next_call(), story.v.next_call());
             prop_assert_eq!(&again.effects, &[]);
             Ok(())
         })?;
@@ -241,7 +241,7 @@ proptest! {
 
     #[test]
     fn without_events_it_places_its_planned_calls_and_ends_in_time_after_few_ticks(story in story(), steps in steps()) {
-        let mut story = told(story, &steps);
+        let mut story = play(story, &steps);
         let mut ticks = 0;
         while story.status() == Status::Pending {
             let due = story.v.due().unwrap();
@@ -250,13 +250,13 @@ proptest! {
             story.at_ms(ms_after_start(due), Event::Tick);
             let made = story.v.attempts.get(before).map(|a| (a.at, a.reason, a.is_repeat));
             let is_barred = story.barred.iter().any(|barred| barred.channel == Channel::Call);
-            let is_asked_anew = matches!(story.v.policy, Policy::Adaptive(_)) && planned.is_some_and(|call| !call.is_repeat);
+            let is_reconsidered = matches!(story.v.policy, Policy::Adaptive(_)) && planned.is_some_and(|call| !call.is_repeat);
             prop_assert_eq!(is_barred.then_some(made).flatten(), None);
-            if is_asked_anew && made.is_none() && !is_call_barred(&story.v) {
-                prop_assert!(story.v.next_call().is_none_or(|call| call.at > due), "put off");
+            if is_reconsidered && made.is_none() && !is_call_barred(&story.v) {
+                prop_assert!(story.v.next_call().is_none_or(|call| call.at > due), "the call was deferred");
             } else if is_barred {
                 prop_assert!(planned.is_none() || is_call_barred(&story.v));
-            } else if let (true, Some(call), Some((at, reason, _))) = (is_asked_anew, planned, made) {
+            } else if let (true, Some(call), Some((at, reason, _))) = (is_reconsidered, planned, made) {
                 // Whether the call comes earlier than the prior would place it is decided anew when it is due.
                 let is_by_route = reason == Some(Reason::RouteUnreliable) || call.reason == Reason::RouteUnreliable;
                 prop_assert_eq!(at, call.at);
@@ -266,25 +266,25 @@ proptest! {
             }
             ticks += 1;
         }
-        // The links are made again and again, every 15 s, for at most ten minutes.
+        // Effects without a result are retried every 15 s, for at most ten minutes.
         prop_assert!(ticks < 150, "{ticks}");
         prop_assert!(story.v.ended_at().unwrap() <= story.v.expires_at().max(story.now));
     }
 
     #[test]
     fn a_repeated_report_counts_once(
-        story in story(), steps in steps(), said in report(), later in prop_oneof![Just(0), 0..90_000u64],
+        story in story(), steps in steps(), repeated in report(), later in prop_oneof![Just(0), 0..90_000u64],
     ) {
-        let mut story = told(story, &steps);
+        let mut story = play(story, &steps);
         let now = ms_after_start(story.now);
-        // A callback that came before may have left a call due, whose attempt could not be told of before.
-        story.at_ms(now, Event::Tick).at_ms(now, said.clone());
+        // An earlier callback may have left a call due. The tick creates its attempt, which the report may be about.
+        story.at_ms(now, Event::Tick).at_ms(now, repeated.clone());
         let mut without = story.clone();
-        story.at_ms(now + later, said);
+        story.at_ms(now + later, repeated);
         without.at_ms(now + later, Event::Tick);
-        // A report that comes late ends an assumption, even if it is an old one.
+        // A late report ends an assumed status, even if it repeats an older one.
         let is_assumed = without.v.attempts.iter().any(|a| a.assumed);
-        prop_assert!(is_assumed || untold(&story.v) == untold(&without.v));
+        prop_assert!(is_assumed || without_timeline_and_plan(&story.v) == without_timeline_and_plan(&without.v));
     }
 
     #[test]
@@ -309,18 +309,18 @@ proptest! {
 
     #[test]
     fn it_is_undeliverable_exactly_when_the_contract_says_so(story in story(), steps in steps()) {
-        each_step(story, &steps, |before, _, told| {
-            if !before.is_final() && matches!(told.status(), Status::Pending | Status::Undeliverable) {
-                prop_assert_eq!(told.status() == Status::Undeliverable, is_hopeless(&told.v), "{:?}", told.v);
+        each_step(story, &steps, |before, _, story| {
+            if !before.is_final() && matches!(story.status(), Status::Pending | Status::Undeliverable) {
+                prop_assert_eq!(story.status() == Status::Undeliverable, is_hopeless(&story.v), "{:?}", story.v);
             }
             Ok(())
         })?;
     }
 }
 
-// ---- the contract once more, in its own words
+// ---- the contract, written independently of the code
 
-/// A class S report, or every allowed channel ended without hope.
+/// Whether a class S report arrived, or every allowed channel has failed for good.
 fn is_hopeless(v: &Verification) -> bool {
     use AttemptStatus::{Busy, Failed, Machine, NoAnswer, Rejected};
     let text_is_lost = |a: &Attempt| a.refused.is_some() || a.class == Some(FailureClass::Permanent);
@@ -354,10 +354,11 @@ fn each_step(
     Ok(())
 }
 
-fn told(story: Story, steps: &[Step]) -> Story {
+/// Applies the steps and returns the story at their end.
+fn play(story: Story, steps: &[Step]) -> Story {
     let mut end = story.clone();
-    each_step(story, steps, |_, _, told| {
-        end = told.clone();
+    each_step(story, steps, |_, _, story| {
+        end = story.clone();
         Ok(())
     })
     .unwrap();
@@ -368,13 +369,13 @@ fn without_nonces(v: &Verification) -> Verification {
     Verification { nonces: Default::default(), ..v.clone() }
 }
 
-/// Whether the nonce of the callback was used before: then nothing is decided, not even what is due.
-fn tells_nothing(answer: Answer) -> bool {
+/// Whether the callback's nonce was used before. Such a callback decides nothing, not even what is due.
+fn is_replay(answer: Answer) -> bool {
     matches!(answer, Answer::Repeated { .. } | Answer::Refused(Refusal::Replayed))
 }
 
 /// Everything but the timeline, the observer and the plan that follows from it.
-fn untold(v: &Verification) -> Verification {
+fn without_timeline_and_plan(v: &Verification) -> Verification {
     let state = match v.state.clone() {
         State::Pending(pending) => {
             State::Pending(Pending { observer: None, observe_at: None, planned: None, ..pending })

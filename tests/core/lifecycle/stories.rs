@@ -1,4 +1,4 @@
-//! Stories, each with one point.
+//! Single stories, each for one rule.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ fn a_text_that_was_refused_inside_the_flow_is_not_requested_again() {
 fn a_refused_second_run_does_not_undo_the_accepted_first() {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(15, Event::Tick);
-    assert_eq!(story.effects, [trigger(0)], "taken over");
+    assert_eq!(story.effects, [trigger(0)], "re-issued after the lease expired");
     story.at(16, accepted(0)).at(17, refused(0, 400, RefusalScope::Attempt));
     assert_eq!((story.attempts(), story.next()), (vec![AttemptStatus::Triggered], Some((45_000, Reason::NoReport))));
 }
@@ -260,7 +260,7 @@ fn a_person_who_has_the_text_is_called_again_only_on_request() {
     story.at(70, Event::Tick);
     assert_eq!(story.effects, []);
     story.at(80, Event::AttemptRequested(Channel::Call)).at(85, ended(2, CallEnd::Busy));
-    assert_eq!(story.next(), Some((105_000, Reason::Requested)), "they asked after all");
+    assert_eq!(story.next(), Some((105_000, Reason::Requested)), "a requested call is repeated");
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn a_call_lifts_the_expiry_and_never_past_ten_minutes() {
 }
 
 #[test]
-fn joining_in_a_cooldown_or_during_a_call_sends_nothing_and_after_it_acts_as_attempts() {
+fn joining_sends_nothing_during_a_cooldown_or_a_call_and_a_new_attempt_after_it() {
     let mut story = Story::new(Mode::Auto, POLICY);
     story.at(1, accepted(0)).at(29, Event::Joined { channel: Channel::Sms, is_test: false });
     assert_eq!((story.answer, &story.effects[..]), (Answer::Noted, &[][..]));
@@ -381,10 +381,10 @@ fn a_flood_of_creations_does_not_hide_the_call_and_the_end() {
         story.at(2, Event::Joined { channel: Channel::Sms, is_test: false });
     }
     story.at(45, Event::Tick).at(50, submit(RIGHT));
-    let told: Vec<_> = story.v.timeline.iter().rev().take(3).map(|entry| &entry.note).collect();
+    let newest: Vec<_> = story.v.timeline.iter().rev().take(3).map(|entry| &entry.note).collect();
     assert!(
-        matches!(told[..], [Note::Ended { .. }, Note::AttemptDecided { attempt: CALL, .. }, Note::Joined]),
-        "{told:?}"
+        matches!(newest[..], [Note::Ended { .. }, Note::AttemptDecided { attempt: CALL, .. }, Note::Joined]),
+        "{newest:?}"
     );
 }
 
@@ -400,7 +400,7 @@ fn a_later_event_of_the_same_callback_prevents_a_needless_call() {
 fn nothing_is_concluded_between_the_events_of_one_callback() {
     let mut story = called();
     story.at(6, accepted(1));
-    // The call has been silent for a minute, and the first event is not about it.
+    // The call is silent for a minute, and the first event is about the text.
     story.at(66, signed(1, 1, None, vec![text(0, TextReport::Queued), call_continues(1)]));
     assert_eq!((story.attempts()[1], story.next()), (AttemptStatus::Ringing, None));
 }

@@ -66,7 +66,7 @@ fn single_events(v: &Verification) -> Vec<(&'static str, Event)> {
             let provider_id = Some(ProviderId { uuid: "u".to_owned(), is_linked: true });
             Event::Identified { attempt: index(last), provider_id }
         }),
-        ("run tells nothing", Event::Identified { attempt: index(last), provider_id: None }),
+        ("run names no request", Event::Identified { attempt: index(last), provider_id: None }),
         ("hung up", Event::HungUp { attempt: index(last), is_done: true }),
         ("not hung up", Event::HungUp { attempt: index(last), is_done: false }),
         ("call goes on", call_continues(ring)),
@@ -102,7 +102,7 @@ fn signed_callbacks(v: &Verification) -> Vec<(&'static str, Vec<Event>)> {
     let lost = || undelivered(sms, "30", FailureClass::Permanent);
     let delivered = || vec![text(sms, TextReport::Delivered)];
     let answered = vec![call(ring, CallReport::Answered), call_continues(ring)];
-    // The first event may decide on the call that the second is about.
+    // The second event may be about the call that the first one causes.
     let lost_and_answered = vec![lost(), call(last(v) + 1, CallReport::Answered)];
     let lost_and_stopped = vec![lost(), undelivered(sms, "200", FailureClass::Stop)];
     let mut callbacks = vec![

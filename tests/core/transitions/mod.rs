@@ -64,12 +64,12 @@ fn the_table_shows_every_kind_of_value() {
     for Situation { story, second, .. } in &situations {
         for (_, events) in events(&story.v) {
             shown.extend(events.iter().flat_map(kinds::of_event));
-            let mut told = story.clone();
-            told.at(*second, events);
-            show(&told.v, &mut shown);
-            shown.insert(kinds::answer(&told.answer));
-            shown.extend(told.effects.iter().map(kinds::effect));
-            if let Answer::Refused(refusal) = &told.answer {
+            let mut after = story.clone();
+            after.at(*second, events);
+            show(&after.v, &mut shown);
+            shown.insert(kinds::answer(&after.answer));
+            shown.extend(after.effects.iter().map(kinds::effect));
+            if let Answer::Refused(refusal) = &after.answer {
                 shown.insert(kinds::refusal(refusal));
             }
         }
@@ -89,37 +89,37 @@ fn the_table_shows_every_kind_of_value() {
     }
 }
 
-/// The situation and what each event brings.
+/// One situation, with the outcome of each event.
 fn lines(Situation { name, story, second, is_lease_expired }: &Situation) -> String {
     let when = if *is_lease_expired { "then".into() } else { format!("at {second} s") };
     let mut lines = format!("{name} (event {when})\n  {}\n", state(&story.v));
     for (name, events) in events(&story.v) {
-        let mut told = story.clone();
-        told.at(*second, events);
-        writeln!(lines, "    {name:26} {}", outcome(&story.v, &told)).unwrap();
+        let mut after = story.clone();
+        after.at(*second, events);
+        writeln!(lines, "    {name:26} {}", outcome(&story.v, &after)).unwrap();
     }
     lines.push('\n');
     lines
 }
 
-// ---- how a cell is written
+// ---- the text of a line
 
-fn outcome(before: &Verification, told: &Story) -> String {
-    let mut line = match told.answer {
+fn outcome(before: &Verification, story: &Story) -> String {
+    let mut line = match story.answer {
         Answer::Noted => String::new(),
         Answer::Correct => "right; ".into(),
         Answer::Repeated { after } => format!("repeated after {} s; ", after.as_secs_f64()),
-        Answer::Incorrect => format!("wrong, {} left; ", told.v.checks_remaining()),
+        Answer::Incorrect => format!("wrong, {} left; ", story.v.checks_remaining()),
         Answer::Refused(refusal) => format!("refused: {}; ", refusal_name(refusal)),
     };
-    for entry in &told.v.timeline[before.timeline.len()..] {
+    for entry in &story.v.timeline[before.timeline.len()..] {
         match entry.note {
             Note::QuietHours { until } => write!(line, "NIGHT until {}; ", seconds(until)).unwrap(),
             Note::CallBarred { .. } => line.push_str("CALL BARRED; "),
             _ => {}
         }
     }
-    for effect in &told.effects {
+    for effect in &story.effects {
         match effect {
             Effect::Trigger { attempt } => write!(line, "TRIGGER {}; ", attempt.get()).unwrap(),
             Effect::HangUp { attempt } => write!(line, "HANG UP {}; ", attempt.get()).unwrap(),
@@ -128,9 +128,9 @@ fn outcome(before: &Verification, told: &Story) -> String {
         }
     }
     if is_adaptive(before) {
-        told.lessons.iter().for_each(|taught| write!(line, "LEARN {}; ", lesson(taught)).unwrap());
+        story.lessons.iter().for_each(|taught| write!(line, "LEARN {}; ", lesson(taught)).unwrap());
     }
-    let after = state(&told.v);
+    let after = state(&story.v);
     line.push_str(if after == state(before) { "=" } else { &after });
     line
 }
@@ -149,7 +149,7 @@ fn refusal_name(refusal: Refusal) -> String {
     }
 }
 
-/// Status, attempts, next call, expiry (while it matters), what is owed.
+/// Status, attempts, next call, expiry (while pending), and owed effects.
 fn state(v: &Verification) -> String {
     let attempts: Vec<_> = v.attempts.iter().map(attempt).collect();
     let mut line = format!("{} [{}]", v.status().as_str(), attempts.join(", "));
@@ -170,7 +170,7 @@ fn state(v: &Verification) -> String {
             Effect::Identify { attempt, .. } => write!(line, " owes identify {}", attempt.get()).unwrap(),
             Effect::Link { attempt, .. } => write!(line, " owes link {}", attempt.get()).unwrap(),
         }
-        // While it is in flight its due time is the end of the lease, which is a setting and no decision.
+        // An effect in flight is due at the end of its lease, which is a setting and not decided here.
         if !owed.in_flight {
             write!(line, "@{}", seconds(owed.due)).unwrap();
         }
@@ -182,7 +182,7 @@ fn is_adaptive(v: &Verification) -> bool {
     matches!(v.policy, Policy::Adaptive(_))
 }
 
-/// Without its probabilities, which the tests of `escalation` hold.
+/// A lesson without its probabilities, which the tests of `route_model` check.
 fn lesson(lesson: &Lesson) -> String {
     match lesson {
         Lesson::Started => "started".into(),

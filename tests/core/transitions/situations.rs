@@ -32,24 +32,25 @@ pub fn situations(rules: &Rules) -> Vec<Situation> {
     situations
 }
 
-type Told = (&'static str, Story, u64);
+/// Name, story, and second of the event.
+type Row = (&'static str, Story, u64);
 type Events<'a> = &'a [(u64, Event)];
 
-/// Tells a story from its start, on a route of which nothing is known.
-fn tell(rules: &Rules, mode: Mode, policy: &str, events: Events) -> Story {
-    tell_on(&Insight::default(), rules, mode, policy, events)
+/// Plays a story from its start, on a route of which nothing is known.
+fn play(rules: &Rules, mode: Mode, policy: &str, events: Events) -> Story {
+    play_on(&Insight::default(), rules, mode, policy, events)
 }
 
-fn tell_on(route: &Insight, rules: &Rules, mode: Mode, policy: &str, events: Events) -> Story {
+fn play_on(route: &Insight, rules: &Rules, mode: Mode, policy: &str, events: Events) -> Story {
     let mut story = Story::on_route(route.clone(), rules.clone(), |request| {
         request.mode = mode;
         request.policy = Some(policy.parse().unwrap());
     });
-    go_on(&mut story, events);
+    apply(&mut story, events);
     story
 }
 
-fn go_on(story: &mut Story, events: Events) {
+fn apply(story: &mut Story, events: Events) {
     for (second, event) in events {
         story.at(*second, event.clone());
     }
@@ -76,16 +77,16 @@ fn and(first: Events, then: Events) -> Vec<(u64, Event)> {
 }
 
 fn lease_expired(rules: &Rules) -> Situation {
-    let story = tell(rules, Mode::Auto, "fixed+fail:45", &[]);
+    let story = play(rules, Mode::Auto, "fixed+fail:45", &[]);
     let second = ms_after_start(story.v.owed[0].due) / 1000;
     Situation { name: "pending, text triggering, its lease expired", story, second, is_lease_expired: true }
 }
 
 /// The policies that learn nothing.
-fn by_timer(rules: &Rules) -> Vec<Told> {
+fn by_timer(rules: &Rules) -> Vec<Row> {
     use FailureClass::{Stop, Transient};
-    let tell = |mode, policy: &str, events: Events| tell(rules, mode, policy, events);
-    let auto = |events: Events| tell(Mode::Auto, "fixed+fail:45", events);
+    let play = |mode, policy: &str, events: Events| play(rules, mode, policy, events);
+    let auto = |events: Events| play(Mode::Auto, "fixed+fail:45", events);
     let (sent, lost) = (sent(), lost());
     let called = |rest: &[(u64, Event)]| auto(&[&lost[..], &[(6, accepted(1))], rest].concat());
     let five = [1, 2, 3, 4, 5].map(|second| (second, submit("000000")));
@@ -198,21 +199,21 @@ fn by_timer(rules: &Rules) -> Vec<Told> {
             {
                 let more =
                     (1..5).map(|n| [(31 * n, Event::AttemptRequested(Channel::Sms)), (31 * n + 1, accepted(n as u8))]);
-                tell(Mode::Auto, "never", &[&sent[..], &more.flatten().collect::<Vec<_>>()].concat())
+                play(Mode::Auto, "never", &[&sent[..], &more.flatten().collect::<Vec<_>>()].concat())
             },
             200,
         ),
-        ("pending, channel sms, text sent", tell(Mode::Sms, "fixed+fail:45", &sent), 50),
+        ("pending, channel sms, text sent", play(Mode::Sms, "fixed+fail:45", &sent), 50),
         (
             "pending, channel call, call ringing",
-            { tell(Mode::Call, "fixed+fail:45", &[(1, accepted(0)), (2, call(0, CallReport::Ringing))]) },
+            { play(Mode::Call, "fixed+fail:45", &[(1, accepted(0)), (2, call(0, CallReport::Ringing))]) },
             5,
         ),
-        ("pending, policy never, text of class P", tell(Mode::Auto, "never", &lost), 50),
-        ("pending, policy fixed:45, text of class P", tell(Mode::Auto, "fixed:45", &lost), 10),
+        ("pending, policy never, text of class P", play(Mode::Auto, "never", &lost), 50),
+        ("pending, policy fixed:45, text of class P", play(Mode::Auto, "fixed:45", &lost), 10),
         (
             "pending, policy fixed:45, text refused",
-            { tell(Mode::Auto, "fixed:45", &[(1, refused(0, 400, RefusalScope::Attempt))]) },
+            { play(Mode::Auto, "fixed:45", &[(1, refused(0, 400, RefusalScope::Attempt))]) },
             10,
         ),
         (
@@ -237,8 +238,8 @@ fn by_timer(rules: &Rules) -> Vec<Told> {
 }
 
 /// The adaptive policy, with what it has learned of a route.
-fn adaptive(rules: &Rules) -> Vec<Told> {
-    let usual = |policy: &str, events: Events| tell_on(&USUAL_ROUTE, rules, Mode::Auto, policy, events);
+fn adaptive(rules: &Rules) -> Vec<Row> {
+    let usual = |policy: &str, events: Events| play_on(&USUAL_ROUTE, rules, Mode::Auto, policy, events);
     let auto = |events: Events| usual("adaptive", events);
     let (sent, delivered, lost) = (sent(), delivered(), lost());
     let planned = |story: &Story| story.next().unwrap().0 / 1000;
@@ -248,7 +249,7 @@ fn adaptive(rules: &Rules) -> Vec<Told> {
     let after_report = planned(&auto(&delivered));
     let called =
         |rest: Events| auto(&[&sent[..], &[(at_plan, Event::Tick), (at_plan + 1, accepted(1))], rest].concat());
-    let early = |events: Events| tell_on(&BAD_ROUTE, rules, Mode::Auto, "adaptive", events);
+    let early = |events: Events| play_on(&BAD_ROUTE, rules, Mode::Auto, "adaptive", events);
     let resent = auto(&and(&sent, &[(31, Event::AttemptRequested(Channel::Sms))]));
     vec![
         ("adaptive, text triggering", auto(&[]), 2),
@@ -272,15 +273,15 @@ fn adaptive(rules: &Rules) -> Vec<Told> {
 }
 
 /// Every story begins at midnight where the number is.
-fn quiet(rules: &Rules) -> Vec<Told> {
+fn quiet(rules: &Rules) -> Vec<Row> {
     let quiet = |hours| Rules { quiet_hours: Some(QuietHours::parse(hours).unwrap()), ..rules.clone() };
     let (minute, night) = (quiet("22:00-00:01"), quiet("22:00-07:00"));
-    let auto = |events: Events| tell(&minute, Mode::Auto, "fixed+fail:45", events);
+    let auto = |events: Events| play(&minute, Mode::Auto, "fixed+fail:45", events);
     let (sent, lost) = (sent(), lost());
     let requested = [(4, Event::AttemptRequested(Channel::Call)), (5, accepted(1)), (9, ended(1, CallEnd::Busy))];
     let later = quiet("00:01-00:02");
     let silent = and(&lost, &[(6, accepted(1))]);
-    let planned = tell_on(&USUAL_ROUTE, &minute, Mode::Auto, "adaptive", &sent);
+    let planned = play_on(&USUAL_ROUTE, &minute, Mode::Auto, "adaptive", &sent);
     let escalated = [(60, Event::Tick), (61, accepted(1)), (65, ended(1, CallEnd::Busy))];
     vec![
         ("quiet until 60 s, text sent", auto(&sent), 10),
@@ -289,17 +290,17 @@ fn quiet(rules: &Rules) -> Vec<Told> {
         ("quiet until 60 s, text lost", auto(&lost), 10),
         ("quiet until 60 s, requested call busy, its repeat due", auto(&and(&sent, &requested)), 29),
         ("quiet until 60 s, call busy after them, its repeat due", auto(&and(&sent, &escalated)), 85),
-        ("quiet beyond the expiry, text sent", tell(&night, Mode::Auto, "fixed+fail:45", &sent), 10),
-        ("quiet beyond the expiry, at the timer", tell(&night, Mode::Auto, "fixed+fail:45", &sent), 45),
-        ("quiet beyond the expiry, text lost", tell(&night, Mode::Auto, "fixed+fail:45", &lost), 10),
+        ("quiet beyond the expiry, text sent", play(&night, Mode::Auto, "fixed+fail:45", &sent), 10),
+        ("quiet beyond the expiry, at the timer", play(&night, Mode::Auto, "fixed+fail:45", &sent), 45),
+        ("quiet beyond the expiry, text lost", play(&night, Mode::Auto, "fixed+fail:45", &lost), 10),
         (
             "quiet beyond the expiry, channel call, call busy, its repeat due",
-            tell(&night, Mode::Call, "fixed+fail:45", &[(1, accepted(0)), (5, ended(0, CallEnd::Busy))]),
+            play(&night, Mode::Call, "fixed+fail:45", &[(1, accepted(0)), (5, ended(0, CallEnd::Busy))]),
             25,
         ),
-        ("quiet until 60 s, adaptive, text lost", tell(&minute, Mode::Auto, "adaptive", &lost), 10),
-        ("quiet from 60 s to 120 s, timer after them", tell(&later, Mode::Auto, "fixed+fail:150", &sent), 70),
-        ("quiet from 60 s to 120 s, call silent for 60 s", tell(&later, Mode::Auto, "fixed+fail:45", &silent), 66),
+        ("quiet until 60 s, adaptive, text lost", play(&minute, Mode::Auto, "adaptive", &lost), 10),
+        ("quiet from 60 s to 120 s, timer after them", play(&later, Mode::Auto, "fixed+fail:150", &sent), 70),
+        ("quiet from 60 s to 120 s, call silent for 60 s", play(&later, Mode::Auto, "fixed+fail:45", &silent), 66),
         (
             "quiet until 60 s, adaptive, at its planned time",
             planned.clone(),
@@ -309,13 +310,13 @@ fn quiet(rules: &Rules) -> Vec<Told> {
 }
 
 /// Limits that are reached when the event comes.
-fn barred(rules: &Rules) -> Vec<Told> {
+fn barred(rules: &Rules) -> Vec<Row> {
     let retry_after = std::time::Duration::from_secs(90);
     let bar = |mut story: Story, channel| {
         story.barred = vec![Barred { channel, scope: Scope::Number, retry_after }];
         story
     };
-    let auto = |events: Events| tell(rules, Mode::Auto, "fixed+fail:45", events);
+    let auto = |events: Events| play(rules, Mode::Auto, "fixed+fail:45", events);
     let (sent, delivered, lost) = (sent(), delivered(), lost());
     let busy = [(6, accepted(1)), (9, ended(1, CallEnd::Busy))];
     let mut was_barred = bar(auto(&sent), Channel::Call);
@@ -331,12 +332,12 @@ fn barred(rules: &Rules) -> Vec<Told> {
 }
 
 /// `VOICE_CONFIRM`: a key must be pressed before the code is spoken.
-fn confirmed(rules: &Rules) -> Vec<Told> {
+fn confirmed(rules: &Rules) -> Vec<Row> {
     let confirm = Rules { voice_confirm: true, ..rules.clone() };
     let lost = lost();
     let called = |via, rest: Events| {
         let taken = triggered(1, TriggerOutcome::Accepted { via, provider_id: None, run_id: None });
-        tell(&confirm, Mode::Auto, "fixed+fail:45", &[&lost[..], &[(6, taken)], rest].concat())
+        play(&confirm, Mode::Auto, "fixed+fail:45", &[&lost[..], &[(6, taken)], rest].concat())
     };
     let ringing = (8, call(1, CallReport::Ringing));
     vec![
@@ -351,11 +352,11 @@ fn confirmed(rules: &Rules) -> Vec<Told> {
 }
 
 /// Verifications to which a signed callback was applied.
-fn signed_before(rules: &Rules) -> Vec<Told> {
+fn signed_before(rules: &Rules) -> Vec<Row> {
     let reported = |events: Events| {
         let report = signed(NONCE, CONTENT, Some(V2_NONCE), vec![text(0, TextReport::Sent)]);
-        let mut story = tell(rules, Mode::Auto, "fixed+fail:45", &[(1, accepted(0))]);
-        go_on(story.at(3, report), events);
+        let mut story = play(rules, Mode::Auto, "fixed+fail:45", &[(1, accepted(0))]);
+        apply(story.at(3, report), events);
         story
     };
     let ringing =
