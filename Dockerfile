@@ -1,10 +1,10 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
-# `fast` (see Cargo.toml) builds in a fraction of the time: for CI and for trying things out.
+# `fast` (see Cargo.toml) builds in a fraction of the time, for CI and trials.
 ARG PROFILE=release
 
-# The dependencies first, in a layer that only Cargo.toml and Cargo.lock can invalidate. Cargo wants
-# to see a file for each bench that the manifest names, even when it does not build them.
+# The dependencies first, in a layer that only Cargo.toml and Cargo.lock can invalidate. Cargo requires
+# a file for each bench in the manifest, even if it does not build it.
 COPY Cargo.toml Cargo.lock ./
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     mkdir -p src benches \
@@ -35,6 +35,6 @@ COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/phlo-2fa/
 COPY --from=build /phlo-2fa /usr/local/bin/phlo-2fa
 ENV BIND=0.0.0.0:8080
 EXPOSE 8080
-# Ready means that Redis answers too. On SIGTERM readiness goes first; the process is gone within 10 s.
+# The service is ready if Redis answers. On SIGTERM it stops being ready first, and exits within 10 s.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["/usr/local/bin/phlo-2fa", "health"]
 ENTRYPOINT ["/usr/local/bin/phlo-2fa"]

@@ -3,7 +3,7 @@
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
-demo: ## everything in one process: no Redis, no Plivo account
+demo: ## the service and a local Plivo in one process: no Redis, no Plivo account
 	@scripts/need cc
 	cargo run --locked -- demo
 
@@ -32,7 +32,7 @@ test-schema: ## valid and invalid requests generated from the OpenAPI document b
 	@scripts/need cc python3 python3-venv
 	scripts/schema $(EXAMPLES)
 
-deny: ## licences, sources, bans and security advisories of all dependencies (deny.toml)
+deny: ## checks licences, sources, bans and security advisories of all dependencies (deny.toml)
 	@scripts/need cc
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	scripts/deny
