@@ -46,12 +46,12 @@ impl Customer {
     }
 }
 
-/// How often each answer came: by its result, its problem and the limit that it names, or its status.
+/// Counts of answers by result, by problem code with its scope, or by status.
 #[derive(Default)]
 pub struct Tally(BTreeMap<String, usize>);
 
 impl Tally {
-    /// None of them may be a fault of ours.
+    /// Counts the answers, and asserts that none is 5xx.
     #[track_caller]
     pub fn of<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> Self {
         let mut tally = Self::default();

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::support::client;
 use crate::support::redis_server::RedisServer;
 use crate::world::{
-    API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, NUMBER, Process, SECRET_KEY, Service, free_port, get_json,
+    API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, NUMBER, SECRET_KEY, Service, get_json, service_and_plivo,
 };
 use search::Needles;
 use visits::Visitor;
@@ -29,10 +29,11 @@ const TEST_CODE: &str = "9071534142";
 async fn no_code_key_or_number_leaks() {
     let mut redis = RedisServer::start();
     let mut commands = vec![Commands::watch(&redis)];
-    let (mut by_phlo, plivo, plivo_url) = start(&redis.url()).await;
+    let (mut by_phlo, plivo, plivo_url) = service_and_plivo("50", &settings(&redis.url())).await;
     // The second one has no PHLO, asks for a key press, and logs for people. Colours would split the needles.
     let more = [("PHLO_ID", ""), ("VOICE_CONFIRM", "true"), ("LOG_FORMAT", "pretty"), ("NO_COLOR", "1")];
-    let mut by_api = Service::start(&[&settings(&redis.url(), &plivo_url)[..], &more].concat()).await;
+    let urls = [("PLIVO_API_URL", plivo_url.as_str()), ("PLIVO_PHLO_URL", &plivo_url)];
+    let mut by_api = Service::start(&[&settings(&redis.url())[..], &urls, &more].concat()).await;
     let visitor =
         |service, area| Visitor { service, plivo_url: &plivo_url, http: client(), area, record: Mutex::default() };
     let (first, second) = (visitor(&by_phlo, "415"), visitor(&by_api, "212"));
@@ -151,13 +152,11 @@ fn secrets_of_the_operator() -> Needles {
     needles
 }
 
-fn settings<'a>(redis_url: &'a str, plivo_url: &'a str) -> Vec<(&'a str, &'a str)> {
+fn settings(redis_url: &str) -> Vec<(&str, &str)> {
     const SENDERS: &str = "GB=+447400123456,IN=SHOPIN";
     const TEST_NUMBERS: &str = "+15555550142:9071534142";
     vec![
         ("REDIS_URL", redis_url),
-        ("PLIVO_API_URL", plivo_url),
-        ("PLIVO_PHLO_URL", plivo_url),
         ("PLIVO_TIMEOUT", "1"),
         ("COUNTRIES", "US,CA,GB"),
         ("LEGACY_ROUTES", "true"),
@@ -168,30 +167,6 @@ fn settings<'a>(redis_url: &'a str, plivo_url: &'a str) -> Vec<(&'a str, &'a str
         ("CODE_LENGTH", "9"),
         ("RUST_LOG", "trace"),
     ]
-}
-
-/// Starts the local Plivo and the service with a PHLO, each in its own process.
-///
-/// The two name each other's URL, so the service's port is chosen first.
-async fn start(redis_url: &str) -> (Service, Process, String) {
-    loop {
-        let port = free_port();
-        let env = [
-            ("BIND", "127.0.0.1:0"),
-            ("PLIVO_AUTH_ID", AUTH_ID),
-            ("PLIVO_AUTH_TOKEN", AUTH_TOKEN),
-            ("PUBLIC_URL", &format!("http://127.0.0.1:{port}")),
-            ("CALLBACK_SECRET", CALLBACK_SECRET),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let (plivo, lines) = Process::start_and_read(&["simulate-plivo", "--speed", "50"], &env);
-        let said = lines.recv().unwrap();
-        let url = said.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
-        let url = url.trim_end_matches('.').to_owned();
-        if let Some(service) = Service::start_on(port, &settings(redis_url, &url)).await {
-            return (service, plivo, url);
-        }
-    }
 }
 
 /// The requests to Plivo: their paths, callback URLs and refs.

@@ -5,48 +5,14 @@ use serde_json::{Value, json};
 use crate::support::redis_server::RedisServer;
 use crate::support::{client, wrong};
 use crate::world::{
-    API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, NUMBER, Process, SECRET_KEY, Service, free_port, handset, until,
+    API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, NUMBER, SECRET_KEY, handset, service_and_plivo, until,
 };
-
-/// Starts the local Plivo and the service, each in its own process.
-///
-/// The two name each other's URL, so the service's port is chosen first.
-async fn start(redis_url: &str, log: &str) -> (Service, Process, String) {
-    loop {
-        let port = free_port();
-        let env = [
-            ("BIND", "127.0.0.1:0"),
-            ("PLIVO_AUTH_ID", AUTH_ID),
-            ("PLIVO_AUTH_TOKEN", AUTH_TOKEN),
-            ("PUBLIC_URL", &format!("http://127.0.0.1:{port}")),
-            ("CALLBACK_SECRET", CALLBACK_SECRET),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let (plivo, lines) = Process::start_and_read(&["simulate-plivo", "--speed", "50"], &env);
-        let said = lines.recv().unwrap();
-        let url = said.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
-        let url = url.trim_end_matches('.').to_owned();
-        let service = Service::start_on(
-            port,
-            &[
-                ("REDIS_URL", redis_url),
-                ("PLIVO_API_URL", &url),
-                ("PLIVO_PHLO_URL", &url),
-                ("PLIVO_TIMEOUT", "1"),
-                ("RUST_LOG", log),
-            ],
-        )
-        .await;
-        if let Some(service) = service {
-            return (service, plivo, url);
-        }
-    }
-}
 
 async fn assert_nothing_secret_is_logged(log: &str) {
     let redis = RedisServer::start_with(&["--requirepass", "the-redis-password"]);
     let redis_url = format!("redis://:the-redis-password@127.0.0.1:{}", redis.port);
-    let (mut service, plivo, plivo_url) = start(&redis_url, log).await;
+    let (mut service, plivo, plivo_url) =
+        service_and_plivo("50", &[("REDIS_URL", &redis_url), ("PLIVO_TIMEOUT", "1"), ("RUST_LOG", log)]).await;
     service.until_ready().await;
     let http = client();
     let mut secrets: Vec<String> = [API_KEY, SECRET_KEY, AUTH_TOKEN, CALLBACK_SECRET].map(str::to_owned).into();

@@ -11,9 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::redis_server::RedisServer;
 use crate::support::{Setup, TestApp, client};
-use crate::world::{
-    API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, Process, Service, free_port, get_json, handset, until,
-};
+use crate::world::{API_KEY, Process, Service, get_json, handset, service_and_plivo, until};
 
 /// One minute of twenty creations a second.
 const CREATIONS: usize = 1200;
@@ -204,28 +202,10 @@ struct World {
 }
 
 impl World {
-    /// Chooses the service's port first, because the two name each other's URL.
     async fn start(settings: &[(&str, &str)], speed: &str) -> Self {
-        loop {
-            let port = free_port();
-            let env = [
-                ("BIND", "127.0.0.1:0"),
-                ("PLIVO_AUTH_ID", AUTH_ID),
-                ("PLIVO_AUTH_TOKEN", AUTH_TOKEN),
-                ("PUBLIC_URL", &format!("http://127.0.0.1:{port}")),
-                ("CALLBACK_SECRET", CALLBACK_SECRET),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let (plivo, lines) = Process::start_and_read(&["simulate-plivo", "--speed", speed], &env);
-            let said = lines.recv().unwrap();
-            let plivo_url = said.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
-            let plivo_url = plivo_url.trim_end_matches('.').to_owned();
-            let of_plivo = [("PLIVO_API_URL", plivo_url.as_str()), ("PLIVO_PHLO_URL", &plivo_url)];
-            if let Some(service) = Service::start_on(port, &[settings, &of_plivo].concat()).await {
-                service.until_ready().await;
-                return Self { service, plivo_url, http: client(), _plivo: plivo };
-            }
-        }
+        let (service, plivo, plivo_url) = service_and_plivo(speed, settings).await;
+        service.until_ready().await;
+        Self { service, plivo_url, http: client(), _plivo: plivo }
     }
 
     /// Creates a verification. Returns its id and the `via` of its text.

@@ -382,6 +382,32 @@ impl Drop for Plivo {
     }
 }
 
+/// Starts the local Plivo and a service, each in its own process. Returns both, and the URL of the local Plivo.
+///
+/// The two name each other's URL, so the service's port is chosen first.
+pub async fn service_and_plivo(speed: &str, settings: &[(&str, &str)]) -> (Service, Process, String) {
+    loop {
+        let port = free_port();
+        let env = [
+            ("BIND", "127.0.0.1:0"),
+            ("PLIVO_AUTH_ID", AUTH_ID),
+            ("PLIVO_AUTH_TOKEN", AUTH_TOKEN),
+            ("PUBLIC_URL", &format!("http://127.0.0.1:{port}")),
+            ("CALLBACK_SECRET", CALLBACK_SECRET),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let (plivo, lines) = Process::start_and_read(&["simulate-plivo", "--speed", speed], &env);
+        let line = lines.recv().unwrap();
+        let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+        let url = url.trim_end_matches('.').to_owned();
+        let urls = [("PLIVO_API_URL", url.as_str()), ("PLIVO_PHLO_URL", &url)];
+        if let Some(service) = Service::start_on(port, &[settings, &urls].concat()).await {
+            return (service, plivo, url);
+        }
+    }
+}
+
+/// The texts and calls that a number received.
 pub async fn handset(http: &reqwest::Client, plivo: &str, to: &str) -> Value {
     get_json(http, &format!("{plivo}/handset/{}", to.trim_start_matches('+'))).await
 }
@@ -391,7 +417,7 @@ pub async fn get_json(http: &reqwest::Client, url: &str) -> Value {
     serde_json::from_slice(&body).unwrap()
 }
 
-/// Polls until the condition holds.
+/// Polls until the condition holds, which `what` names.
 pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !condition().await {

@@ -7,7 +7,7 @@ use super::wire::{self, Params, Wire, params};
 use super::{Genuine, Stage, Victim};
 use crate::world::CALLBACK_SECRET;
 
-/// Alteration a genuine callback is altered.
+/// A way to alter a genuine callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Alteration {
     // Forged.

@@ -37,9 +37,9 @@ fn every_event_does_to_every_status_what_the_table_says() {
     }
     let known = std::fs::read_to_string(TABLE).unwrap_or_default();
     for (line, (known, now)) in known.lines().zip(table.lines()).enumerate() {
-        assert_eq!(known, now, "line {} of transitions.txt; BLESS=1 writes it anew", line + 1);
+        assert_eq!(known, now, "line {} of transitions.txt; BLESS=1 rewrites it", line + 1);
     }
-    assert_eq!(known.lines().count(), table.lines().count(), "BLESS=1 writes transitions.txt anew");
+    assert_eq!(known.lines().count(), table.lines().count(), "BLESS=1 rewrites transitions.txt");
 }
 
 #[test]
