@@ -43,7 +43,7 @@ async fn incomplete_callback_bodies_are_awaited_only_up_to_a_bound() {
     }
     let grown = service.process.memory().saturating_sub(before);
     let answers = held.await.unwrap();
-    let (crowded, late) = (count(&answers, "too many others"), count(&answers, "in 10 s"));
+    let (crowded, late) = (count(&answers, "busy with slow requests"), count(&answers, "in 10 s"));
     println!(
         "held bodies: {SIGNED} with a signature at once, {late} awaited and {crowded} not, {UNSIGNED} without one; memory +{} MiB",
         grown >> 20
