@@ -20,7 +20,7 @@ goals: ## results of the adaptive policy on the training trace, next to its requ
 	@scripts/need cc
 	cargo test --locked --quiet --test replay goals:: -- --nocapture
 
-bench: ## benchmarks of a decision, an event, a statistics node and a replay
+bench: ## benchmarks of a decision, an event (with its allocations), a statistics node and a replay
 	@scripts/need cc
 	cargo bench --locked --bench decide
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use divan::{Bencher, black_box};
+use divan::{AllocProfiler, Bencher, black_box};
 use phlo_2fa::phone::{Carrier, PhoneNumber};
 use phlo_2fa::replay::{PlayedPolicy, generate, play};
 use phlo_2fa::route_model::{
@@ -11,12 +11,15 @@ use phlo_2fa::route_model::{
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{
-    AttemptIndex, Code, Context, Details, Event, Mode, ReportFacts, Request, Rules, TextReport, Verification,
-    VerificationId, decide, open,
+    AttemptIndex, Code, Context, Details, Event, FailureClass, Mode, ReportFacts, Request, Rules, TextReport,
+    Verification, VerificationId, decide, open,
 };
 
 const PRICE_U: u64 = 25_000;
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();
@@ -115,17 +118,25 @@ fn opened(rules: &Rules, insight: &Insight) -> Verification {
     open(request, rules, &Context { now: START, insight, barred: &[] }).after
 }
 
-/// One whole event: a delivery report arrives, is learned, and the call is planned again.
-#[divan::bench]
-fn decide_event(bencher: Bencher) {
+/// One whole event of an open verification, 5 s after its start, with its allocations.
+#[divan::bench(args = ["tick", "sent", "delivered", "lost", "wrong code", "right code"])]
+fn decide_event(bencher: Bencher, event: &str) {
     let (insight, rules) =
         (taught_insight(), Rules { policy: "adaptive".parse().expect("a policy"), ..Rules::default() });
     let v = opened(&rules, &insight);
-    let event = Event::TextReported {
+    let reported = |report| Event::TextReported {
         attempt: AttemptIndex::FIRST,
-        report: TextReport::Delivered,
+        report,
         provider_id: None,
         facts: ReportFacts::default(),
+    };
+    let event = match event {
+        "tick" => Event::Tick,
+        "sent" => reported(TextReport::Sent),
+        "delivered" => reported(TextReport::Delivered),
+        "lost" => reported(TextReport::Failed { error_code: Some("300".into()), class: FailureClass::Permanent }),
+        "wrong code" => Event::CodeSubmitted(Code::parse("111111").expect("a code")),
+        _ => Event::CodeSubmitted(Code::parse("042917").expect("a code")),
     };
     let context = Context { now: START + Duration::from_secs(5), insight: &insight, barred: &[] };
     bencher.bench_local(|| decide(black_box(&v), std::slice::from_ref(&event), &rules, &context));
