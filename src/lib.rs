@@ -26,7 +26,7 @@
 //! | [`doctor`] | checks a deployment from outside |
 //! | [`app`] · [`config`] | from settings to a running service, and its graceful stop |
 //!
-//! # A callback's way
+//! # How a callback is processed
 //!
 //! `http::callback_proof` verifies the signature. `http::direct` turns the callback into events and hands them to
 //! [`engine::Engine::apply`], which loads the record, asks `verification::decide`, and commits the result at the revision

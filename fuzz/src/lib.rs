@@ -10,7 +10,7 @@ use phlo_2fa::store::{StoredRecord, record};
 use phlo_2fa::verification::VerificationId;
 use secrecy::SecretSlice;
 
-/// A callback's body, as form and as JSON, read in every way there is; and as a ref.
+/// A callback's body, parsed as a form and as JSON into every kind of callback, and as a ref.
 pub fn callback(data: &[u8]) {
     for params in [Some(Params::from_form(data)), Params::from_json(data)].into_iter().flatten() {
         let text = TextCallback::read(&params);
@@ -66,7 +66,7 @@ pub fn phone(data: &[u8]) {
     }
 }
 
-/// A record as it lies in the store, and what is in a seal that is good.
+/// A record as the store holds it, and the plain bytes of a valid seal.
 pub fn record(data: &[u8]) {
     let (keys, id) = (keys(), VerificationId::new(1, 2));
     let stored = |sealed| StoredRecord { sealed, revision: 1 };

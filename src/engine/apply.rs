@@ -87,7 +87,7 @@ impl Engine {
     ) -> Result<Change, EngineError> {
         let lock = match self.inner.locks.acquire(id).await {
             Ok(lock) => Some(lock),
-            // No client waits for these, and no one sends them again: they are tried without the lock.
+            // No client waits for these events or retries them, so they are applied without the lock.
             Err(StoreFailed) if events.iter().all(is_internal) => None,
             Err(StoreFailed) => return Err(StoreFailed.into()),
         };

@@ -19,7 +19,7 @@ const READING_TTL: Duration = Duration::from_secs(5);
 pub enum Clock {
     /// The store's clock.
     Store(Arc<StoreClock>),
-    /// A test's clock, which moves only when told to.
+    /// A test's clock; only [`Clock::advance`] moves it.
     Manual(Arc<watch::Sender<Timestamp>>),
 }
 

@@ -51,7 +51,7 @@ impl Engine {
     pub(super) fn spend_one_decryption(&self) {
         static TYPICAL_RECORD: OnceLock<Vec<u8>> = OnceLock::new();
         let record = TYPICAL_RECORD.get_or_init(|| self.typical_record().unwrap_or_default());
-        record::decode_in_vain(record, &self.parts.keys);
+        record::spend_decode_time(record, &self.parts.keys);
     }
 
     fn typical_record(&self) -> Option<Vec<u8>> {

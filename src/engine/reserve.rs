@@ -29,7 +29,7 @@ pub(super) enum Reservation {
     Refused(Scope, Duration),
 }
 
-/// What limits have granted and refused while one batch of events is applied, however often it is decided on.
+/// Attempts that limits have granted and refused for one batch of events, kept when the batch is decided again.
 pub(super) struct Reservations {
     granted: Vec<Channel>,
     barred: Vec<Barred>,

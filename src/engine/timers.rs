@@ -1,7 +1,7 @@
-//! The timers: wake what is due, and send it a tick. `verification::decide` says what the tick does.
+//! The timers: claim due verifications and apply a tick to each. `verification::decide` decides what the tick does.
 //!
-//! Due times live in the store. Any replica claims them, with a lease: what a replica claimed and did not finish,
-//! another claims when the lease expires.
+//! Due times are in the store. A replica claims them with a lease. If it does not finish, another replica claims them
+//! when the lease expires.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -51,7 +51,7 @@ impl Alarm {
     }
 }
 
-/// Wakes what is due, until told to stop.
+/// Applies ticks to due verifications until `stop` is cancelled.
 pub async fn run(engine: Engine, stop: CancellationToken) {
     let mut pause = POLL;
     loop {

@@ -27,7 +27,7 @@ pub use row::COLUMNS;
 const PAGE: usize = 200;
 /// Connections to Redis: in a cluster an app's list lies on all shards.
 const CONNECTIONS: usize = 4;
-/// Retries while the store is unavailable, and the pause before each: a fail-over takes seconds.
+/// Retries while the store is unavailable, and the pause before each: a failover takes seconds.
 const RETRIES: usize = 5;
 const PAUSE: Duration = Duration::from_millis(500);
 

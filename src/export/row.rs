@@ -46,7 +46,7 @@ pub(super) enum Exclusion {
     Stopped,
     #[strum(to_string = "of test numbers")]
     Test,
-    #[strum(to_string = "lost in a Redis fail-over")]
+    #[strum(to_string = "lost in a Redis failover")]
     Lost,
 }
 

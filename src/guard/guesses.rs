@@ -99,7 +99,7 @@ impl Guesses {
         self.at.drain(..excess);
     }
 
-    /// Records a success: shorter windows start again, the day does not.
+    /// Records a success: windows shorter than a day start again at zero, a window of a day does not.
     pub fn clear(&mut self, now: Timestamp) {
         self.cleared = if self.at.is_empty() { 0 } else { seconds(now) };
     }

@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
-/// More than the widest list of zones spans, also while only some of its clocks have changed for summer.
+/// Longer than the time between the first and last zone of any list, even while only some observe summer time.
 const CALLABLE_MIN_MS: i64 = 6 * 60 * MINUTE_MS;
 
 /// A range of hours, which may include midnight.

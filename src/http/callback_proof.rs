@@ -121,7 +121,7 @@ impl CallbackCredentials {
         }
     }
 
-    /// Whether they prove something by themselves; otherwise the body is that of an anonymous sender.
+    /// Whether path and headers authenticate the sender; otherwise its body counts as anonymous.
     fn are_enough(&self) -> bool {
         self.has_secret || self.attempt.is_some()
     }

@@ -120,11 +120,11 @@ async fn take_call(shared: &Shared, callback: &Callback) -> CallbackResult {
 /// Answers a callback that was committed; `None` when its verification is unknown.
 pub(super) fn respond(shared: &Shared, kind: &'static str, reported: Option<Reported>) -> CallbackResult {
     match reported {
-        Some(Reported::Applied) => Ok(taken(shared, kind, "applied")),
-        Some(Reported::Pending) => Ok(taken(shared, kind, "parked")),
-        Some(Reported::Repeated) => Ok(taken(shared, kind, "repeated")),
+        Some(Reported::Applied) => Ok(count_and_accept(shared, kind, "applied")),
+        Some(Reported::Pending) => Ok(count_and_accept(shared, kind, "parked")),
+        Some(Reported::Repeated) => Ok(count_and_accept(shared, kind, "repeated")),
         Some(Reported::Replayed) => Err(reject_replayed(shared, kind)),
-        Some(Reported::Ignored) | None => Ok(taken(shared, kind, "ignored")),
+        Some(Reported::Ignored) | None => Ok(count_and_accept(shared, kind, "ignored")),
     }
 }
 
@@ -146,9 +146,9 @@ async fn take_phlo(shared: &Shared, callback: &Callback) -> CallbackResult {
     let in_body = in_body.and_then(|text| reference::read(&shared.keyring, &text, Purpose::Phlo));
     let to = callback.credentials.attempt.or(in_body).ok_or_else(|| reject_unproved(shared, "phlo"))?;
     params(callback)?;
-    let Some(event) = event else { return Ok(taken(shared, "phlo", "ignored")) };
+    let Some(event) = event else { return Ok(count_and_accept(shared, "phlo", "ignored")) };
     let applied = committed(shared, "phlo", apply_phlo(shared, to, event).await)?;
-    Ok(taken(shared, "phlo", if applied.is_some() { "applied" } else { "ignored" }))
+    Ok(count_and_accept(shared, "phlo", if applied.is_some() { "applied" } else { "ignored" }))
 }
 
 async fn apply_phlo(shared: &Shared, to: AttemptRef, event: PhloEvent) -> Result<Applied, EngineError> {
@@ -185,7 +185,7 @@ pub(super) fn committed<T>(
 }
 
 /// Counts a callback and answers 200.
-pub(super) fn taken(shared: &Shared, kind: &'static str, result: &'static str) -> HttpResponse {
+pub(super) fn count_and_accept(shared: &Shared, kind: &'static str, result: &'static str) -> HttpResponse {
     shared.metrics.callback(kind, result);
     HttpResponse::Ok().finish()
 }

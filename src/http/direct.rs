@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use super::callback_proof::{Callback, reject_unproved};
-use super::callbacks::{self, CallbackResult, committed, params, taken};
+use super::callbacks::{self, CallbackResult, committed, count_and_accept, params};
 use super::error::{ApiError, Problem};
 use super::state::Shared;
 use crate::engine::{Applied, Reported, Target};
@@ -92,7 +92,7 @@ async fn apply(
     let events = [Event::SignedCallback(nonce)].into_iter().chain(event).collect();
     let applied = committed(shared, kind, shared.engine.apply(Target::Proved(id), events).await)?;
     match applied.map(|applied| applied.answer.into()) {
-        Some(Reported::Applied) if !has_event => Ok(taken(shared, kind, "ignored")),
+        Some(Reported::Applied) if !has_event => Ok(count_and_accept(shared, kind, "ignored")),
         reported => callbacks::respond(shared, kind, reported),
     }
 }

@@ -174,7 +174,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Unreadable(why) => {
                 tracing::error!(why, "a record cannot be read");
-                let detail = "The stored record cannot be read. If this repeats, tell the operator of the service.";
+                let detail = "The stored record cannot be read. If this persists, report it to the service's operator.";
                 Self::new(ErrorCode::StorageUnavailable, detail).retry_after(Duration::from_secs(5))
             }
             StoreError::Unavailable(_) => {

@@ -87,7 +87,7 @@ impl ApiKeys {
         self.0.store(Arc::new(hashed(keys)));
     }
 
-    /// The app that a secret belongs to. Compares with every key, so that the time taken tells nothing.
+    /// The app that a secret belongs to. Compares with every key, so that timing does not reveal which one matches.
     pub fn app_of(&self, secret: &str) -> Option<String> {
         let (keys, given) = (self.0.load(), digest(secret.as_bytes()));
         let (mut found, mut at) = (Choice::from(0), 0u32);
@@ -135,7 +135,7 @@ impl CallbackSecrets {
     }
 }
 
-/// Whether new requests are wanted: no longer, once a stop has begun.
+/// Whether a load balancer should send requests here: yes until a graceful stop begins.
 #[derive(Default)]
 pub struct Readiness(CancellationToken);
 

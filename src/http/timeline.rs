@@ -82,14 +82,14 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         ),
         Note::Accepted { attempt, via } => (
             "accepted",
-            format!("Plivo accepted the {}.", thing(v, *attempt)),
+            format!("Plivo accepted the {}.", attempt_noun(v, *attempt)),
             json!({ "attempt": attempt, "via": via.as_str() }),
         ),
         Note::Refused { attempt, provider_status, stop } => {
             let consequence = if *stop { "; no other channel can reach this number" } else { "" };
             (
                 "refused",
-                format!("Plivo refused the {} (HTTP {provider_status}){consequence}.", thing(v, *attempt)),
+                format!("Plivo refused the {} (HTTP {provider_status}){consequence}.", attempt_noun(v, *attempt)),
                 json!({ "attempt": attempt, "provider_status": provider_status }),
             )
         }
@@ -100,14 +100,14 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         ),
         Note::CallBarred { reason, is_repeat, scope } => (
             "call_barred",
-            format!("A call was due but is not made: the limit on {} is reached.", scope.in_words()),
+            format!("A call was due, but it was not placed: the limit on {} is reached.", scope.in_words()),
             json!({ "reason": reason.as_str(), "is_repeat": is_repeat, "scope": scope.as_str() }),
         ),
         Note::TimedOut { attempt } => (
             "timed_out",
             format!(
                 "The outcome of the request is unknown; the {} may have been sent, so it is not requested again.",
-                thing(v, *attempt)
+                attempt_noun(v, *attempt)
             ),
             json!({ "attempt": attempt }),
         ),
@@ -115,7 +115,7 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
             let why = provider_status.map_or("no connection".to_owned(), |status| format!("HTTP {status}"));
             (
                 "deferred",
-                format!("Plivo did not take the {} ({why}); the request is retried soon.", thing(v, *attempt)),
+                format!("Plivo did not take the {} ({why}); the request is retried soon.", attempt_noun(v, *attempt)),
                 json!({ "attempt": attempt, "provider_status": provider_status, "retry_at": retry_at.to_string() }),
             )
         }
@@ -123,7 +123,10 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
             let why = provider_status.map_or("no connection".to_owned(), |status| format!("HTTP {status}"));
             (
                 "passed_on",
-                format!("The PHLO did not run for the {} ({why}); the direct API is used instead.", thing(v, *attempt)),
+                format!(
+                    "The PHLO did not run for the {} ({why}); the direct API is used instead.",
+                    attempt_noun(v, *attempt)
+                ),
                 json!({ "attempt": attempt, "provider_status": provider_status }),
             )
         }
@@ -134,7 +137,10 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         ),
         Note::TakenOver { attempt } => (
             "taken_over",
-            format!("The process that requested the {} has stopped; it is requested once more.", thing(v, *attempt)),
+            format!(
+                "The process that requested the {} has stopped; it is requested once more.",
+                attempt_noun(v, *attempt)
+            ),
             json!({ "attempt": attempt }),
         ),
         Note::TextReported { attempt, report } => (
@@ -174,7 +180,7 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         ),
         Note::Dropped { attempt } => (
             "dropped",
-            format!("The {} was not requested yet, and is dropped.", thing(v, *attempt)),
+            format!("The {} is not sent: the verification has ended.", attempt_noun(v, *attempt)),
             json!({ "attempt": attempt }),
         ),
         Note::Ended { status: Status::Expired } if v.lost_in_failover() => {
@@ -184,7 +190,7 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
     }
 }
 
-fn thing(v: &Verification, attempt: AttemptIndex) -> &'static str {
+fn attempt_noun(v: &Verification, attempt: AttemptIndex) -> &'static str {
     match v.attempt(attempt).map(|a| a.channel) {
         Some(Channel::Call) => "call",
         Some(Channel::Sms) | None => "text",

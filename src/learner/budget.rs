@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Unused writes that are kept for later.
 const AVAILABLE_MAX: usize = 64;
-/// One write in this many is for what routes share, if that is due, even while routes are always overdue.
+/// One write in this many is for shared statistics or facts, if any are due, even while routes are always overdue.
 const SHARED_EVERY: usize = 4;
 
 /// Writes that ended verifications have granted and flushes have not spent.
@@ -28,7 +28,7 @@ impl WriteBudget {
         is_allowed
     }
 
-    /// Whether the next write is for what routes share.
+    /// Whether the next write is for shared statistics or facts.
     pub(super) fn is_shared_turn(&self) -> bool {
         self.spent % SHARED_EVERY == SHARED_EVERY - 1
     }
@@ -36,7 +36,7 @@ impl WriteBudget {
 
 /// When one kind of write is due: at `lessons` or at `age`.
 ///
-/// The more overdue write is the more urgent one. At `urgency_max` kinds take turns.
+/// The most overdue write comes first. Urgency is capped at `urgency_max`, so that kinds with equal caps take turns.
 pub(super) struct FlushPolicy {
     lessons: usize,
     age: Duration,

@@ -1,4 +1,4 @@
-//! What a route's other verifications, a few before and a few after, say of one text.
+//! Estimates the fate of one text from the verifications shortly before and after it on its route.
 //!
 //! A text without any sign of arrival is more likely lost while its neighbours show none either, and a report of delivery
 //! is worth less while the codes of reported texts are not entered. Without this, an outage that the service went through

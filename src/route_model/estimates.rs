@@ -99,12 +99,12 @@ impl Estimates {
     }
 
     /// Age at which [`RouteTest::FirstEvent`] is made, and its usual probability.
-    pub(super) fn first_event_check(&self) -> (u32, f32) {
+    pub(super) fn first_event_test(&self) -> (u32, f32) {
         test_point(&self.usual_first_event)
     }
 
     /// Time after a report at which [`RouteTest::Conversion`] is made, and its usual probability.
-    pub(super) fn conversion_check(&self) -> (u32, f32) {
+    pub(super) fn conversion_test(&self) -> (u32, f32) {
         test_point(&self.usual_conversion)
     }
 }

@@ -67,7 +67,7 @@ impl Observer {
         if is_early {
             lessons.push(Lesson::EarlyCallPlanned);
         }
-        let (at_ms, p) = estimates.first_event_check();
+        let (at_ms, p) = estimates.first_event_test();
         let test = Some(ScheduledTest { test: RouteTest::FirstEvent, at_ms, p, p_when_censored: None });
         (Self { test, is_probe: is_early && estimates.is_next_early_plan_a_probe, ..Self::default() }, lessons)
     }
@@ -87,7 +87,7 @@ impl Observer {
         self.reported_ms = Some(age_ms);
         self.untaught_bucket = 0;
         if !self.is_censored {
-            let (after_ms, p) = estimates.conversion_check();
+            let (after_ms, p) = estimates.conversion_test();
             let at_ms = age_ms + after_ms;
             self.test = Some(ScheduledTest { test: RouteTest::Conversion, at_ms, p, p_when_censored: None });
         }

@@ -2,8 +2,8 @@
 //!
 //! It adds up [`Lesson`]s. Each new verification fades the older counts, so that the recent past weighs most. A route
 //! also keeps a *fast* copy of its counts, which covers about its last nine verifications, and one CUSUM statistic
-//! (`surprise`) for each [`Check`]. The statistic tells how probable it is that the route has become worse; as far as
-//! it has, the estimates use the fast copy. The statistics decide nothing, hold no single verification and do no IO.
+//! (`surprise`) for each [`RouteTest`]. It gives the probability that the route has become worse; the estimates weight
+//! the fast copy by that probability. The statistics decide nothing, hold no single verification and do no IO.
 
 use strum::EnumCount;
 

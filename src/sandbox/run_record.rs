@@ -1,4 +1,4 @@
-//! [`RunRecord`]: what the API can still tell about a PHLO run later.
+//! [`RunRecord`]: the ids of a PHLO run's texts and calls, which the API returns later.
 
 use std::sync::Mutex;
 

@@ -37,7 +37,7 @@ pub fn decode(id: VerificationId, stored: &StoredRecord, keys: &Keyring) -> Resu
 /// Spends the time of one [`decode`] on a record that is not secret.
 ///
 /// Without it the response time for an unknown id would differ from that for another app's id.
-pub fn decode_in_vain(plain: &[u8], keys: &Keyring) {
+pub fn spend_decode_time(plain: &[u8], keys: &Keyring) {
     // Sealing takes as long as opening.
     let sealed = keys.seal(plain, &[]);
     std::hint::black_box((sealed, rmp_serde::from_slice::<Verification>(plain).is_ok()));

@@ -36,7 +36,7 @@ pub struct Commit {
     pub sealed: Vec<u8>,
     /// When it was created: its place in the app's list.
     pub created_at: Timestamp,
-    /// When the timers must look at it next.
+    /// The time of its next tick.
     pub due: Option<Timestamp>,
     /// How long from now the record is kept. Not zero.
     pub ttl: Duration,

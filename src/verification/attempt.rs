@@ -24,7 +24,7 @@ pub struct Attempt {
     pub status: AttemptStatus,
     /// The first request to Plivo.
     pub at: Timestamp,
-    /// The last news of it. While a request is deferred: when it is repeated.
+    /// The time of its last event. While a request is deferred: the time of the retry.
     pub heard_at: Timestamp,
     /// Why a call is made.
     pub reason: Option<Reason>,
@@ -87,7 +87,7 @@ impl Attempt {
     }
 
     /// Ends it as successful without a request to Plivo, for a test number.
-    pub(super) fn pretend(&mut self) {
+    pub(super) fn complete_without_sending(&mut self) {
         (self.status, self.answered) = match self.channel {
             Channel::Sms => (AttemptStatus::Delivered, false),
             Channel::Call => (AttemptStatus::Completed, true),

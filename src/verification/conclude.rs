@@ -35,7 +35,7 @@ impl Transition<'_> {
             let Some(a) = self.v.attempt_mut(attempt) else { continue };
             if a.call_silent_at().is_some_and(|at| at <= now) {
                 (a.status, a.assumed, a.heard_at) = (AttemptStatus::NoAnswer, true, now);
-                self.strike_off(&Effect::Trigger { attempt });
+                self.remove_owed(&Effect::Trigger { attempt });
                 self.note(Note::CallSilent { attempt });
             }
         }
@@ -155,7 +155,7 @@ impl Transition<'_> {
         let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         let mut new = Attempt::new(channel, reason, is_repeat, self.now);
         if self.v.details.is_test {
-            new.pretend();
+            new.complete_without_sending();
         }
         self.v.attempts.push(new);
         // A verification that begins with a call keeps its own lifetime.

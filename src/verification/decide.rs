@@ -108,7 +108,8 @@ pub fn decide(before: &Verification, events: &[Event], rules: &Rules, context: &
     let answer = transition.apply_all(events);
     // Lessons of this change for the route's statistics, and the new plan for the call. `conclude` acts on that plan.
     transition.observe(before);
-    // Ends what has no hope, places the due call, hangs up calls after the end, re-issues owed effects.
+    // Ends a verification that no channel can complete, places the due call, hangs up calls after the end, and
+    // re-issues owed effects.
     transition.conclude();
     // After `conclude`, which may have placed a call: a code entered later may have come from the text or from the call.
     transition.observe_placed_call(before);
@@ -189,7 +190,7 @@ impl<'a> Transition<'a> {
             Event::FailedOver => self.lose_in_failover(),
             Event::Tick => {}
 
-            // What the customer asks for is answered, and refused after the end.
+            // Customer requests are refused after the end.
             Event::Cancel => return self.cancel(),
             Event::CodeSubmitted(code) => return self.while_pending(|pending| pending.check(code)),
             Event::AttemptRequested(channel) => return self.while_pending(|pending| pending.request(*channel)),
@@ -244,7 +245,7 @@ impl<'a> Transition<'a> {
     }
 
     /// Removes an effect that is done.
-    pub(super) fn strike_off(&mut self, effect: &Effect) {
+    pub(super) fn remove_owed(&mut self, effect: &Effect) {
         self.v.owed.retain(|owed| owed.effect != *effect);
     }
 }

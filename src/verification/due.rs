@@ -1,4 +1,4 @@
-//! What is planned for a verification: its next call, and when it must be looked at again.
+//! What is planned for a verification: its next call, and the time of its next tick.
 
 use super::attempt::Attempt;
 use super::state::{State, Verification};
@@ -6,7 +6,7 @@ use super::words::{Channel, Mode};
 use crate::escalation::{Plan, Reason, Situation, Text};
 use crate::time::Timestamp;
 
-/// A call that is planned and can still be avoided.
+/// A planned call; the code or a later event may still cancel it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlannedCall {
     /// When it is due.
@@ -73,7 +73,7 @@ impl Verification {
         (at < pending.expires_at).then_some(PlannedCall { at, ..planned })
     }
 
-    /// What is known of the texts: the newest counts, unless it fails while an older one was delivered.
+    /// The state of the newest text, or `Delivered` if that one fails and an older one was delivered.
     pub(super) fn text(&self) -> Option<Text> {
         let mut texts = self.attempts_on(Channel::Sms).rev().map(Attempt::text);
         let newest = texts.next()?;
@@ -93,7 +93,7 @@ impl Verification {
         may_be_called || self.attempts.iter().any(Attempt::may_bring_the_code)
     }
 
-    /// When it must be looked at again; `None` once nothing is left to do.
+    /// The time of its next tick; `None` once nothing is left to do.
     pub fn due(&self) -> Option<Timestamp> {
         let owed = self.owed.iter().map(|owed| owed.due);
         let State::Pending(pending) = &self.state else { return owed.min() };

@@ -1,4 +1,4 @@
-//! What Plivo does, recorded: results of requests, and reports. A phase of `decide`.
+//! Records results of requests to Plivo, and Plivo's reports. A phase of `decide`.
 //!
 //! Facts move attempts on and end nothing by themselves: `conclude` draws the conclusions.
 
@@ -53,7 +53,7 @@ impl Transition<'_> {
                 return self.deferred(attempt, *provider_status, *retry_after, *round);
             }
         };
-        self.strike_off(&Effect::Trigger { attempt });
+        self.remove_owed(&Effect::Trigger { attempt });
         if let Some(note) = note {
             self.note(note);
         }
@@ -93,8 +93,8 @@ impl Transition<'_> {
             RefusalScope::Attempt => false,
             // Plivo will accept nothing more; what it accepted before may still arrive.
             RefusalScope::Account => !has_hope,
-            // Plivo permits countries for texts and for calls separately: where only calls are barred, a text that the
-            // person has is still good.
+            // Plivo permits countries for texts and for calls separately: if it bars only calls, a text that the person
+            // has received still works.
             RefusalScope::Number if is_call => !has_hope,
             RefusalScope::Number => true,
         };
@@ -135,7 +135,7 @@ impl Transition<'_> {
         match self.v.owed.iter_mut().find(|owed| owed.effect == effect) {
             // The phone may be ringing.
             Some(owed) if !is_done => (owed.due, owed.in_flight) = (self.now + HANG_UP_RETRY, false),
-            _ => self.strike_off(&effect),
+            _ => self.remove_owed(&effect),
         }
     }
 
@@ -238,7 +238,7 @@ impl Transition<'_> {
         provider_id: Option<&ProviderId>,
     ) -> Option<&mut Attempt> {
         self.v.attempt(attempt).filter(|a| a.channel == channel)?;
-        self.strike_off(&Effect::Trigger { attempt });
+        self.remove_owed(&Effect::Trigger { attempt });
         self.identify(attempt, provider_id);
         self.v.attempt_mut(attempt)
     }

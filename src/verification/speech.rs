@@ -25,7 +25,7 @@ const REPEAT_MAX: Duration = Duration::from_secs(15);
 pub enum Listener {
     /// An answering machine.
     Machine,
-    /// A person, as far as can be told.
+    /// A person: no machine was detected, and a key was pressed if one is required.
     Person,
     /// Not known before a key is pressed (`VOICE_CONFIRM`).
     Unknown,
@@ -43,7 +43,7 @@ pub enum CallSpeech {
 }
 
 impl Listener {
-    /// Tells from Plivo's request who listens. `has_pressed` must be covered by the request's signature.
+    /// Derives the listener from Plivo's request. The request's signature must cover `has_pressed`.
     pub fn of(is_machine: bool, has_pressed: bool, asks_for_a_key: bool) -> Self {
         if is_machine {
             Self::Machine

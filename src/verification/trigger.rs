@@ -119,14 +119,14 @@ pub struct TriggerRequest {
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
 
-/// Says what Plivo's reply means: accepted, refused, unknown, or to be asked again, and where.
+/// Translates Plivo's reply into an outcome: accepted, refused, unknown, passed on to the direct API, or deferred.
 ///
 /// `jitter` scales the back-off and lies in `0.5..=1.0`; the engine draws it, so that this stays pure.
 pub fn outcome_of(request: TriggerRequest, reply: TriggerReply, jitter: f64) -> TriggerOutcome {
     let TriggerRequest { channel, via, round } = request;
     let deferred = |provider_status, asked: Option<Duration>| {
         // Never sooner than our own back-off: a `Retry-After` of 0 would invite a flood. Jitter on top of the pause
-        // that Plivo asks for, because many requests may have been told the same one.
+        // in `Retry-After`, because Plivo may have sent the same value to many requests.
         let asked = asked.map(|asked| asked + backoff(0, jitter)).unwrap_or_default();
         let retry_after = asked.max(backoff(round, jitter));
         TriggerOutcome::Deferred { provider_status, retry_after, round }

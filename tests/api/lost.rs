@@ -1,4 +1,4 @@
-//! A fail-over of Redis: verifications that may lack commits are given up.
+//! A failover of Redis ends every open verification whose record may lack commits.
 
 use std::time::{Duration, Instant};
 

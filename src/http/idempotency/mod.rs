@@ -59,7 +59,7 @@ const ANSWER_MAX: usize = 64 * 1024;
 /// The first byte of a memo. The request's fingerprint follows, then the owner of the claim, or the answer.
 const CLAIM: u8 = b'c';
 const ANSWER: u8 = b'a';
-/// Replaces a claim that is given back, for a moment: the store has no way to delete a memo.
+/// Replaces a released claim and expires soon, because the store cannot delete a memo.
 const GIVEN_BACK: (&[u8], Duration) = (b"-", Duration::from_millis(1));
 
 /// Wraps a route, so that each key has its effect once.
@@ -228,7 +228,7 @@ impl KeyedRequest {
     }
 }
 
-/// Tells our claim from another process' claim for the same request.
+/// Distinguishes our claim from another process' claim for the same request.
 #[expect(clippy::disallowed_methods, reason = "two claims of one request differ in nothing else")]
 fn random_owner() -> [u8; 8] {
     rand::random()

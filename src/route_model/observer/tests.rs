@@ -109,7 +109,7 @@ fn a_lost_text_is_no_longer_observed() {
 }
 
 #[test]
-fn the_first_event_check_is_made_once_and_before_a_call_can_bring_the_code() {
+fn the_first_event_test_is_made_once_and_before_a_call_can_bring_the_code() {
     let estimates = Estimates::prior();
     let hit = |lessons: &[Lesson]| {
         lessons.iter().find_map(|l| if let Lesson::Tested { hit, .. } = l { Some(*hit) } else { None })

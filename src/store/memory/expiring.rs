@@ -7,7 +7,7 @@ use std::hash::Hash;
 
 use crate::time::Timestamp;
 
-/// A map that also knows its keys in the order in which they end, so that expiry costs as much as insertion did.
+/// A map that also sorts its keys by expiry, so that removing an expired entry costs as much as inserting it.
 pub(super) struct ExpiringMap<K, V> {
     entries: HashMap<K, (V, Timestamp)>,
     ends: BTreeSet<(Timestamp, K)>,

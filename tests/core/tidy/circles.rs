@@ -1,4 +1,4 @@
-//! Circles of files: an arrow leads from a file to the file that defines what its `use` names.
+//! Import cycles: an edge leads from a file to the file that defines an imported name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
