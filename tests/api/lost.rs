@@ -66,7 +66,7 @@ impl Split {
     }
 
     /// A service whose primary is the promoted replica.
-    async fn fail_over(&self) -> TestApp {
+    async fn failover(&self) -> TestApp {
         app(&self.replica).await
     }
 }
@@ -79,14 +79,14 @@ async fn assert_lost(app: &TestApp, id: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_used_before_a_fail_over_is_refused_after_it() {
+async fn a_code_used_before_a_failover_is_refused_after_it() {
     let split = Split::start().await;
     let (used, open, over) = (split.create("0100").await, split.create("0103").await, split.create("0104").await);
     assert_eq!(split.before.check(&over, CODE).await.body["result"], "verified");
     split.part().await;
     assert_eq!(split.before.check(&used, CODE).await.body["result"], "verified");
 
-    let after = split.fail_over().await;
+    let after = split.failover().await;
     for id in [&used, &open] {
         for code in [CODE, WRONG, CODE] {
             after.check(id, code).await.assert_problem(410, "verification_lost");
@@ -105,7 +105,7 @@ async fn a_code_used_before_a_fail_over_is_refused_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fail_over_gives_no_guesses_back() {
+async fn a_failover_gives_no_guesses_back() {
     let split = Split::start().await;
     let ids = [("0103", split.create("0103").await), ("0104", split.create("0104").await)];
     let guess = async |app: &TestApp, id: &str| app.check(id, WRONG).await;
@@ -117,7 +117,7 @@ async fn a_fail_over_gives_no_guesses_back() {
         assert_eq!(guess(&split.before, id).await.body["checks_remaining"], remaining);
     }
 
-    let after = split.fail_over().await;
+    let after = split.failover().await;
     guess(&after, &ids[0].1).await.assert_problem(410, "verification_lost");
     // One of them gets no request before it expires.
     after.advance(301.0).await;
@@ -137,12 +137,12 @@ async fn a_fail_over_gives_no_guesses_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_fail_over_lost_verifications_are_not_called_and_new_ones_work() {
+async fn after_a_failover_lost_verifications_are_not_called_and_new_ones_work() {
     let split = Split::start().await;
     let (due, joined) = (split.create("0103").await, split.create("0104").await);
     split.part().await;
 
-    let after = split.fail_over().await;
+    let after = split.failover().await;
     let created = after.post("/v1/verifications", json!({ "to": "+14155550104", "code": CODE })).await;
     assert_eq!((created.status, &created.body["joined"]), (201, &json!(false)), "{created:?}");
     after.advance(40.0).await;
@@ -153,7 +153,7 @@ async fn after_a_fail_over_lost_verifications_are_not_called_and_new_ones_work()
     }
     after.settled().await;
     assert_eq!(after.plivo_log("0103").await, [] as [Value; 0], "a call was made");
-    // A verification created after the fail-over works normally.
+    // A verification created after the failover works normally.
     after.until(created.id(), "called", |v| v["attempts"].as_array().unwrap().len() == 2).await;
     assert_eq!(after.check(created.id(), CODE).await.body["result"], "verified");
     let metrics = after.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();

@@ -92,7 +92,7 @@ fn single_events(v: &Verification) -> Vec<(&'static str, Event)> {
         ("call taken by a machine", ended(ring, CallEnd::Machine)),
         ("call failed", ended(ring, CallEnd::Failed)),
         ("attempt unknown", accepted(99)),
-        ("lost in a fail-over", Event::FailedOver),
+        ("lost in a failover", Event::FailedOver),
         ("tick", Event::Tick),
     ]
 }

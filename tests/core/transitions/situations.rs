@@ -229,7 +229,7 @@ fn by_timer(rules: &Rules) -> Vec<Row> {
         ("verified, text sent", auto(&[&sent[..], &[(9, submit(RIGHT))]].concat()), 20),
         ("verified, call triggering", auto(&[&lost[..], &[(6, submit(RIGHT))]].concat()), 20),
         ("expired", auto(&[&sent[..2], &[(300, Event::Tick)]].concat()), 310),
-        ("expired, lost in a fail-over", auto(&[&sent[..2], &[(20, Event::FailedOver)]].concat()), 30),
+        ("expired, lost in a failover", auto(&[&sent[..2], &[(20, Event::FailedOver)]].concat()), 30),
         ("canceled", auto(&[&sent[..2], &[(20, Event::Cancel)]].concat()), 30),
         ("max_checks_reached", auto(&[&sent[..2], &five[..]].concat()), 30),
         ("undeliverable, class S", auto(&[&sent[..2], &[(5, failed(0, "450", Stop))]].concat()), 30),
