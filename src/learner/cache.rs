@@ -89,8 +89,8 @@ pub(super) fn decode(key: Key, stored: Option<&[u8]>) -> RouteStats {
     stored.and_then(RouteStats::from_bytes).unwrap_or_else(|| RouteStats::new(key.level()))
 }
 
-/// The memo that holds the statistics of a key.
-pub(super) fn memo_name(key: Key) -> String {
+/// The value that holds the statistics of a key.
+pub(super) fn value_name(key: Key) -> String {
     match key {
         Key::World => "w".to_owned(),
         Key::Country(letters) => format!("c:{}", String::from_utf8_lossy(&letters)),
@@ -98,9 +98,9 @@ pub(super) fn memo_name(key: Key) -> String {
     }
 }
 
-/// A key's entry in the index: its memo name and, where known, its country.
+/// A key's entry in the index: its value name and, where known, its country.
 pub(super) fn index_entry(key: Key, country: Option<&Country>) -> String {
-    let name = memo_name(key);
+    let name = value_name(key);
     country.map_or_else(|| name.clone(), |country| format!("{name}/{country}"))
 }
 

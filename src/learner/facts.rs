@@ -94,7 +94,7 @@ impl State {
     }
 }
 
-/// The memo that holds the price of a call to a country.
+/// The value that holds the price of a call to a country.
 pub(super) fn price_name(country: &Country) -> String {
     format!("call:{country}")
 }

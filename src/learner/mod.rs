@@ -1,4 +1,4 @@
-//! [`Learner`]: what routes have done, shared by replicas through the store's memos.
+//! [`Learner`]: what routes have done, shared by replicas through the store's small values.
 //!
 //! Decisions read copies in this process. Their lessons change the copies at once and are written in batches (see
 //! `write`); other replicas' lessons are read every few seconds. While the store is unavailable, decisions use the last
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use self::budget::WriteBudget;
-use self::cache::{CachedStats, decode, memo_name, parse_index_entry};
+use self::cache::{CachedStats, decode, parse_index_entry, value_name};
 use self::facts::{parse_number, price_name};
 pub use self::write::run;
 use crate::keyring::Keyring;
@@ -34,7 +34,7 @@ const FRESH: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long the store keeps statistics and facts after their last write.
 const KEEP: Duration = Duration::from_secs(30 * 86_400);
-/// The memo that lists the names of all statistics.
+/// The value that lists the names of all statistics.
 const INDEX: &str = "nodes";
 
 /// What this process knows of all routes.
@@ -47,11 +47,11 @@ pub struct Learner {
 #[derive(Default)]
 struct State {
     cached: HashMap<Key, CachedStats>,
-    /// Networks by prefix memo, and when each was cached; `None` where none is known.
+    /// Networks by the name of their value, and when each was cached; `None` where none is known.
     carriers: HashMap<String, (Option<Carrier>, Instant)>,
     /// Prices of calls, in micro-dollars.
     prices: HashMap<Country, u64>,
-    /// Unwritten networks and prices by memo name, and since when.
+    /// Unwritten networks and prices by the name of their value, and since when.
     pending_facts: HashMap<String, (String, Instant)>,
     /// Keys that the index is known to hold.
     indexed: HashSet<Key>,
@@ -93,7 +93,7 @@ impl Learner {
         Insight::new(keys.into_iter().map(stats).collect(), state.call_price_u(country))
     }
 
-    /// Reads memos; after a failure, fails at once for a while, so that no decision waits for a slow store again.
+    /// Reads values; after a failure, fails at once for a while, so that no decision waits for a slow store again.
     async fn read_values(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let timed_out = || StoreError::Unavailable(OutageCause::Timeout);
         if self.state().read_failed_at.is_some_and(|at| at.elapsed() < FRESH) {
@@ -106,7 +106,7 @@ impl Learner {
     }
 
     async fn refresh(&self, keys: &[Key], country: &Country) {
-        let mut names: Vec<String> = keys.iter().map(|key| memo_name(*key)).collect();
+        let mut names: Vec<String> = keys.iter().map(|key| value_name(*key)).collect();
         names.push(price_name(country));
         let asked_at = Instant::now();
         let found = self.read_values(&names).await;
@@ -172,7 +172,7 @@ impl Learner {
                 countries.entry(*key).or_default().clone_from(&cached.country);
             }
         }
-        let names: Vec<String> = countries.keys().map(|key| memo_name(*key)).collect();
+        let names: Vec<String> = countries.keys().map(|key| value_name(*key)).collect();
         let found = self.store.values(&names).await?;
         let state = self.state();
         let all = countries.into_iter().zip(found).map(|((key, country), bytes)| {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::budget::FlushPolicy;
-use super::cache::{CachedStats, decode, index_entry, memo_name};
+use super::cache::{CachedStats, decode, index_entry, value_name};
 use super::{INDEX, KEEP, Learner, State};
 use crate::route_model::Key;
 use crate::store::{StoreError, SwapOutcome};
@@ -101,7 +101,7 @@ impl Learner {
             return Ok(false);
         }
         // A read is cheap; a swap that another replica has outrun costs a write.
-        let mut stored = self.store.values(&[memo_name(key)]).await?.pop().flatten();
+        let mut stored = self.store.values(&[value_name(key)]).await?.pop().flatten();
         let lessons = self.state().cached.entry(key).or_default().start_write(now);
         for attempt in 0..SWAP_ATTEMPTS {
             if attempt > 0 && !self.spend_write(is_final) {
@@ -110,7 +110,7 @@ impl Learner {
             let mut stats = decode(key, stored.as_deref());
             lessons.iter().for_each(|lesson| stats.apply(*lesson));
             let after = stats.to_bytes();
-            match self.store.compare_and_swap(&memo_name(key), stored.as_deref(), &after, KEEP).await {
+            match self.store.compare_and_swap(&value_name(key), stored.as_deref(), &after, KEEP).await {
                 Ok(SwapOutcome::Written) => {
                     let mut state = self.state();
                     state.cached.entry(key).or_default().finish_write(key, &after, now);

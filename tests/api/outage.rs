@@ -142,7 +142,7 @@ pub(crate) struct Fragile {
     pub(crate) takes_no_commit: AtomicBool,
     /// Commits are made, but answered only after this is false again.
     pub(crate) is_slow: AtomicBool,
-    /// The next memo to be replaced expires first.
+    /// The next value to be replaced expires first.
     pub(crate) loses_a_value: AtomicBool,
     /// The number of requests so far.
     pub(crate) asked: AtomicUsize,

@@ -15,7 +15,7 @@ const CODE: &str = "042917";
 const LIFETIME: u64 = 600;
 
 /// Every kind of key and the most seconds it is kept. The kind is the end of the key's name, or the beginning of a
-/// memo's.
+/// value's.
 const KEPT: [(&str, u64); 12] = [
     ("v", LIFETIME + RETENTION),
     ("due", LIFETIME + RETENTION),
@@ -133,11 +133,11 @@ impl World {
 fn kind(key: &str) -> &'static str {
     let (tag, name) = key.strip_prefix("phlo2fa:{").and_then(|rest| rest.split_once("}:")).unwrap();
     match (name.split(':').next().unwrap(), tag.split(':').next().unwrap()) {
-        ("memo", "i") => "answer",
-        ("memo", "n") => "nonce",
-        ("memo", "r" | "c" | "w") => "route",
-        ("memo", "p") => "prefix",
-        ("memo", _) => "learned",
+        ("value", "i") => "answer",
+        ("value", "n") => "nonce",
+        ("value", "r" | "c" | "w") => "route",
+        ("value", "p") => "prefix",
+        ("value", _) => "learned",
         (name, _) => {
             KEPT.map(|(kind, _)| kind).into_iter().find(|kind| *kind == name).unwrap_or_else(|| panic!("{key}?"))
         }

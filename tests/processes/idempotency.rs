@@ -82,8 +82,8 @@ async fn a_hundred_creations_with_one_key_create_once_and_share_the_answer() {
         assert!(bytes <= ANSWER_BYTES_MAX, "{name}: {bytes}");
         let seconds: u64 = world.redis.command(&["TTL", name]).parse().unwrap();
         assert!((86_000..=86_400).contains(&seconds), "{name}: {seconds}");
-        let memo = world.redis.command(&["GET", name]);
-        assert!(["creation", "guess", "415555", "signup", &code].iter().all(|word| !memo.contains(word)));
+        let value = world.redis.command(&["GET", name]);
+        assert!(["creation", "guess", "415555", "signup", &code].iter().all(|word| !value.contains(word)));
     }
     let mismatch = world.second.try_send_once(Some("creation"), "POST", "/v1/verifications", json!({ "to": to })).await;
     let mismatch = mismatch.unwrap();

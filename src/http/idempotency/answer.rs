@@ -47,7 +47,7 @@ impl StoredAnswer {
         response.insert_header((CONTENT_TYPE, self.media)).insert_header((REPLAYED, "true")).body(self.body)
     }
 
-    /// Compresses it and seals it under the name of its memo.
+    /// Compresses it and seals it under the name of its value.
     ///
     /// Half of an answer are the names of its fields: deflated, a creation's answer takes 616 bytes in Redis, not 1000.
     pub(super) fn seal(&self, keyring: &Keyring, name: &str) -> Vec<u8> {

@@ -56,10 +56,10 @@ const PAUSE_MAX: Duration = Duration::from_millis(400);
 /// The longest sealed answer that is stored. Only a search can exceed it.
 const ANSWER_MAX: usize = 64 * 1024;
 
-/// The first byte of a memo. The request's fingerprint follows, then the owner of the claim, or the answer.
+/// The first byte of a value. The request's fingerprint follows, then the owner of the claim, or the answer.
 const CLAIM: u8 = b'c';
 const ANSWER: u8 = b'a';
-/// Replaces a released claim and expires soon, because the store cannot delete a memo.
+/// Replaces a released claim and expires soon, because the store cannot delete a value.
 const GIVEN_BACK: (&[u8], Duration) = (b"-", Duration::from_millis(1));
 
 /// Wraps a route, so that each key has its effect once.
@@ -95,7 +95,7 @@ struct KeyedRequest {
     /// Memo names and fingerprints under every live `SECRET_KEY`, the current one first.
     names: Vec<String>,
     fingerprints: Vec<[u8; 16]>,
-    /// The memo while the work is ours.
+    /// The value while the work is ours.
     claim: Vec<u8>,
 }
 
@@ -150,21 +150,21 @@ impl KeyedRequest {
             [] => Vec::new(),
             names => store.values(names).await?,
         };
-        if let Some((at, memo)) = (1..).zip(others).find_map(|(at, memo)| Some((at, memo?))) {
-            return self.read_memo(&memo, at).map(Claim::Answered);
+        if let Some((at, value)) = (1..).zip(others).find_map(|(at, value)| Some((at, value?))) {
+            return self.read_value(&value, at).map(Claim::Answered);
         }
         match store.compare_and_swap(&self.names[0], None, &self.claim, LEASE).await? {
             SwapOutcome::Written => Ok(Claim::Ours),
-            SwapOutcome::Changed(memo) => self.read_memo(&memo.unwrap_or_default(), 0).map(Claim::Answered),
+            SwapOutcome::Changed(value) => self.read_value(&value.unwrap_or_default(), 0).map(Claim::Answered),
         }
     }
 
-    /// The answer in the memo under the name at `at`.
+    /// The answer in the value under the name at `at`.
     ///
     /// # Errors
-    /// 409 while the memo is a claim, 422 when it belongs to another request.
-    fn read_memo(&self, memo: &[u8], at: usize) -> Result<StoredAnswer, ApiError> {
-        let Some((&[kind, ref print @ ..], rest)) = memo.split_first_chunk::<17>() else { return Err(in_progress()) };
+    /// 409 while the value is a claim, 422 when it belongs to another request.
+    fn read_value(&self, value: &[u8], at: usize) -> Result<StoredAnswer, ApiError> {
+        let Some((&[kind, ref print @ ..], rest)) = value.split_first_chunk::<17>() else { return Err(in_progress()) };
         if *print != self.fingerprints[at] {
             let detail = "Another request used this key in the last 24 hours. Send this one with a new key.";
             return Err(ApiError::new(ErrorCode::IdempotencyMismatch, detail));
@@ -195,11 +195,11 @@ impl KeyedRequest {
         let mut response = response.map_or_else(HttpResponse::from_error, |response| response.into_parts().1);
         let answer = if is_stored(&response) { StoredAnswer::of(&mut response).await } else { None };
         let sealed = answer.map(|answer| answer.seal(&self.shared.keyring, &self.names[0]));
-        let memo = sealed.filter(|sealed| sealed.len() <= ANSWER_MAX).map(|sealed| {
+        let value = sealed.filter(|sealed| sealed.len() <= ANSWER_MAX).map(|sealed| {
             let print = &self.fingerprints[0][..];
             [&[ANSWER], print, &sealed].concat()
         });
-        let (after, keep) = memo.as_deref().map_or(GIVEN_BACK, |memo| (memo, KEPT));
+        let (after, keep) = value.as_deref().map_or(GIVEN_BACK, |value| (value, KEPT));
         // After a 503 the store may not answer now either: the client does not wait for that twice.
         let stored = if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             let _ = respond.send(response);

@@ -1,12 +1,12 @@
 //! How often the learner writes, in virtual time.
 
-mod memos;
+mod recording_store;
 mod replica;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::memos::Memos;
+use self::recording_store::RecordingStore;
 use self::replica::{CODE, Replica, delivered};
 use super::*;
 use crate::verification::{Code, Event};
@@ -14,27 +14,27 @@ use crate::verification::{Code, Event};
 const ROUTE: u32 = 310_150;
 
 /// Number of verifications in the stored statistics of the route.
-async fn stored(memos: &Memos) -> f32 {
-    let bytes = memos.memory.values(&[memo_name(Key::Route(ROUTE))]).await.unwrap().pop().flatten();
+async fn stored(store: &RecordingStore) -> f32 {
+    let bytes = store.memory.values(&[value_name(Key::Route(ROUTE))]).await.unwrap().pop().flatten();
     decode(Key::Route(ROUTE), bytes.as_deref()).starts()
 }
 
 #[tokio::test]
 async fn rare_verifications_cost_at_most_one_write_each_and_are_shared_soon() {
     for gap_s in [0, 8, 50, 900] {
-        let memos = Arc::new(Memos::default());
-        let mut replica = Replica::new(&memos);
+        let store = Arc::new(RecordingStore::default());
+        let mut replica = Replica::new(&store);
         let mut behind = 0.0_f32;
         for n in 0..30 {
             replica.verify(n).await;
             replica.pass(Duration::from_secs(gap_s.max(2))).await;
-            let writes = memos.writes().len();
+            let writes = store.writes().len();
             assert!(writes <= replica.ended, "{writes} for {} every {gap_s} s", replica.ended);
-            behind = behind.max(replica.ended as f32 - stored(&memos).await);
+            behind = behind.max(replica.ended as f32 - stored(&store).await);
         }
         // At most the newest two are unwritten; the rest is fading.
         assert!(behind < 3.5, "{behind} every {gap_s} s");
-        let writes = memos.writes();
+        let writes = store.writes();
         for wanted in ["w", "c:US", INDEX] {
             assert!(writes.iter().any(|name| name == wanted), "{wanted} every {gap_s} s: {writes:?}");
         }
@@ -46,15 +46,15 @@ async fn rare_verifications_cost_at_most_one_write_each_and_are_shared_soon() {
 #[tokio::test]
 async fn slow_routes_leave_one_write_in_four_to_shared_memos() {
     for (seconds, gap_s, routes) in [(10, 60, 1), (10, 20, 12), (150, 60, 1), (150, 60, 12)] {
-        let memos = Arc::new(Memos::default());
-        let mut replica = Replica::new(&memos);
+        let store = Arc::new(RecordingStore::default());
+        let mut replica = Replica::new(&store);
         for n in 0..60 {
             replica.verify_in(n, seconds, ROUTE + n % routes).await;
             replica.pass(Duration::from_secs(gap_s)).await;
         }
-        let writes = memos.writes();
+        let writes = store.writes();
         assert!(writes.len() <= replica.ended, "{} for {}", writes.len(), replica.ended);
-        let known = (0..routes).map(|route| memo_name(Key::Route(ROUTE + route)));
+        let known = (0..routes).map(|route| value_name(Key::Route(ROUTE + route)));
         for wanted in known.chain(["w", "c:US", INDEX].map(str::to_owned)) {
             let times = writes.iter().filter(|name| **name == wanted).count();
             assert!(times >= 1, "{wanted}, {seconds} s, every {gap_s} s, {routes} routes: {writes:?}");
@@ -65,8 +65,8 @@ async fn slow_routes_leave_one_write_in_four_to_shared_memos() {
 
 #[tokio::test]
 async fn a_busy_route_is_written_at_most_once_a_second() {
-    let memos = Arc::new(Memos::default());
-    let mut replica = Replica::new(&memos);
+    let store = Arc::new(RecordingStore::default());
+    let mut replica = Replica::new(&store);
     let mut open = Vec::new();
     for n in 0..400 {
         open.push(replica.begin(n).await);
@@ -79,40 +79,40 @@ async fn a_busy_route_is_written_at_most_once_a_second() {
         }
     }
     replica.pass(Duration::from_secs(2)).await;
-    let writes = memos.writes();
+    let writes = store.writes();
     assert!(writes.len() <= replica.ended, "{} for {}", writes.len(), replica.ended);
-    for wanted in ["w".to_owned(), "c:US".to_owned(), memo_name(Key::Route(ROUTE))] {
+    for wanted in ["w".to_owned(), "c:US".to_owned(), value_name(Key::Route(ROUTE))] {
         let times = writes.iter().filter(|name| **name == wanted).count();
         assert!((1..=8).contains(&times), "{wanted}: {times} writes in 8 s");
     }
-    let (all, there) = (replica.learner.all_stats().await.unwrap(), stored(&memos).await);
+    let (all, there) = (replica.learner.all_stats().await.unwrap(), stored(&store).await);
     let known = all.iter().find(|(key, ..)| *key == Key::Route(ROUTE)).map(|(.., stats)| stats.starts());
     assert_eq!(Some(there), known, "nothing is pending");
 }
 
 #[tokio::test]
 async fn replicas_that_race_stay_in_budget_and_lose_no_lesson() {
-    let memos = Arc::new(Memos::default());
-    let mut replicas = [Replica::new(&memos), Replica::new(&memos)];
+    let store = Arc::new(RecordingStore::default());
+    let mut replicas = [Replica::new(&store), Replica::new(&store)];
     for n in 0..20 {
         for (r, replica) in (0..).zip(&mut replicas) {
             replica.verify(2 * n + r).await;
             replica.pass(Duration::from_secs(3)).await;
         }
         let ended: usize = replicas.iter().map(|replica| replica.ended).sum();
-        assert!(memos.writes().len() <= ended, "{} for {ended}", memos.writes().len());
+        assert!(store.writes().len() <= ended, "{} for {ended}", store.writes().len());
     }
     for replica in &replicas {
         replica.learner.flush_at(true, replica.now).await.unwrap();
     }
-    let there = stored(&memos).await;
+    let there = stored(&store).await;
     assert!((38.0..=40.0).contains(&there), "{there}");
 }
 
 #[tokio::test]
 async fn a_slow_read_does_not_replace_what_was_written_meanwhile() {
-    let memos = Arc::new(Memos::with_delay(Duration::from_millis(10)));
-    let mut replica = Replica::new(&memos);
+    let store = Arc::new(RecordingStore::with_delay(Duration::from_millis(10)));
+    let mut replica = Replica::new(&store);
     let first = replica.begin(1).await;
     replica.learner.flush_at(true, Instant::now()).await.unwrap();
     replica.begin(2).await;
@@ -127,27 +127,27 @@ async fn a_slow_read_does_not_replace_what_was_written_meanwhile() {
 
 #[tokio::test]
 async fn open_verifications_grant_no_write_until_the_final_flush() {
-    let memos = Arc::new(Memos::default());
-    let mut replica = Replica::new(&memos);
+    let store = Arc::new(RecordingStore::default());
+    let mut replica = Replica::new(&store);
     let v = replica.begin(1).await;
     replica.apply(v, &delivered()).await;
     replica.pass(Duration::from_secs(60)).await;
-    assert_eq!(memos.writes(), Vec::<String>::new());
+    assert_eq!(store.writes(), Vec::<String>::new());
     replica.learner.flush_at(true, replica.now).await.unwrap();
-    assert_eq!(memos.writes().len(), 5, "three levels, the prefix, the index: {:?}", memos.writes());
-    assert!(stored(&memos).await > 0.9);
+    assert_eq!(store.writes().len(), 5, "three levels, the prefix, the index: {:?}", store.writes());
+    assert!(stored(&store).await > 0.9);
 }
 
 #[tokio::test]
 async fn no_memo_of_statistics_exceeds_two_kilobytes() {
-    let memos = Arc::new(Memos::default());
-    let mut replica = Replica::new(&memos);
+    let store = Arc::new(RecordingStore::default());
+    let mut replica = Replica::new(&store);
     for n in 0..300 {
         replica.verify(n).await;
     }
     replica.learner.flush_at(true, replica.now).await.unwrap();
-    let names = [Key::World, Key::Country(*b"US"), Key::Route(ROUTE)].map(memo_name);
-    for (name, memo) in names.iter().zip(memos.memory.values(&names).await.unwrap()) {
-        assert!((1..=2048).contains(&memo.unwrap().len()), "{name}");
+    let names = [Key::World, Key::Country(*b"US"), Key::Route(ROUTE)].map(value_name);
+    for (name, value) in names.iter().zip(store.memory.values(&names).await.unwrap()) {
+        assert!((1..=2048).contains(&value.unwrap().len()), "{name}");
     }
 }

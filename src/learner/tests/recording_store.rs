@@ -1,32 +1,32 @@
-//! A store that records which memos are written; everything else is the memory store's.
+//! A store that records which values are written; everything else is the memory store's.
 
 use async_trait::async_trait;
 
 use super::*;
 use crate::store::{Memory, SwapOutcome};
 
-/// A memory store that records every attempt to write a memo.
+/// A memory store that records every attempt to write a value.
 #[derive(Default)]
-pub(super) struct Memos {
+pub(super) struct RecordingStore {
     pub(super) memory: Memory,
     writes: Mutex<Vec<String>>,
-    /// Delay between reading several memos and returning them, as a slow network has it.
+    /// Delay between reading several values and returning them, as a slow network has it.
     delay: Duration,
 }
 
-impl Memos {
+impl RecordingStore {
     pub(super) fn with_delay(delay: Duration) -> Self {
         Self { delay, ..Self::default() }
     }
 
-    /// The names of the memos, in the order of the attempts.
+    /// The names of the written values, in the order of the attempts.
     pub(super) fn writes(&self) -> Vec<String> {
         self.writes.lock().unwrap().clone()
     }
 }
 
 #[async_trait]
-impl Values for Memos {
+impl Values for RecordingStore {
     async fn values(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let found = self.memory.values(names).await;
         if names.len() > 1 {

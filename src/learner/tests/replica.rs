@@ -25,10 +25,10 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    pub(super) fn new(memos: &Arc<Memos>) -> Self {
+    pub(super) fn new(store: &Arc<RecordingStore>) -> Self {
         let keys = Arc::new(Keyring::new(&SecretSlice::from(vec![7; 32]), &[]));
         let now = Instant::now();
-        Self { learner: Learner::new(memos.clone(), keys), now, last_flush: now, ended: 0 }
+        Self { learner: Learner::new(store.clone(), keys), now, last_flush: now, ended: 0 }
     }
 
     /// Lets time pass, with a flush every second.

@@ -12,7 +12,7 @@
 //! phlo2fa:{0a}:app:<app>         zset    32 hex of a verification, by creation time
 //! phlo2fa:{<32 hex>}:link        string  the attempt of a provider id
 //! phlo2fa:{<32 hex>}:parked      list    pending reports
-//! phlo2fa:{<name>}:memo          string  a small value
+//! phlo2fa:{<name>}:value         string  a small value
 //! phlo2fa:{<32 hex>}:count:<scope> hash  a counter, by window and step
 //! ```
 //!
@@ -56,7 +56,7 @@ pub(super) fn pending(provider_id: &str) -> String {
 
 /// The key of a small value. It is short, because there may be many, such as nonces.
 pub(super) fn value(name: &str) -> String {
-    format!("phlo2fa:{{{name}}}:memo")
+    format!("phlo2fa:{{{name}}}:value")
 }
 
 /// The key of a counter, whose name begins with its scope: `number:<32 hex>`.

@@ -53,7 +53,7 @@ async fn every_key_expires_and_none_contains_a_number_or_a_provider_id() {
     let names = server.command(&["KEYS", "*"]);
     assert_eq!(names.matches("phlo2fa:{").count(), 8, "a new kind of key? {names}");
     let bytes: usize =
-        server.command(&["MEMORY", "USAGE", "phlo2fa:{n:0123456789abcdef}:memo"]).parse().expect("bytes");
+        server.command(&["MEMORY", "USAGE", "phlo2fa:{n:0123456789abcdef}:value"]).parse().expect("bytes");
     assert!(bytes <= 120, "a nonce takes {bytes} bytes");
     for hidden in ["4155550112", "155550112", "9dad-11d1", "6ba7b810"] {
         assert!(!names.contains(hidden), "{hidden} in {names}");
