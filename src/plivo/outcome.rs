@@ -54,7 +54,9 @@ pub fn alert(error_code: &str) -> Option<&'static str> {
         110 => "the text is longer than Plivo accepts: shorten the template",
         200 => "the recipient opted out of this sender (STOP): only they can opt in again",
         201 => "a US toll-free number cannot text Canada: use another source number there",
-        450 => "the account's geo permissions block this country: allow it in the console of Plivo, or send nothing there",
+        450 => {
+            "the account's geo permissions block this country: allow it in the console of Plivo, or send nothing there"
+        }
         451 => "Plivo's hourly threshold for this country was exceeded: texts are blocked for 12 to 24 hours",
         452 => "Plivo suspects SMS pumping: check which clients request these verifications",
         900 => "the Plivo account has no credit: no texts or calls are sent",

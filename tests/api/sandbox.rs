@@ -1,6 +1,6 @@
 //! Every scenario number, end to end: the API's answers, the handset, and the requests to Plivo.
 //!
-//! Each scenario runs on the embedded store and on a real Redis, through a PHLO and through the Message and Call APIs.
+//! Each scenario runs on the embedded store, a real Redis and a real cluster, through a PHLO and through the Message and Call APIs.
 //! The service's clock stands still until a test advances it.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::support::redis_server::RedisServer;
 use crate::support::{Answer, Setup, TestApp};
 use serde_json::{Value, json};
 
-/// Defines a test of each scenario on both stores, and one without a PHLO unless it is `phlo_only`.
+/// Defines a test of each scenario on each store, and one without a PHLO unless it is `phlo_only`.
 macro_rules! scenarios {
     ($($(#[$only:ident])? async fn $name:ident($app:ident: TestApp = $setup:expr) $body:block)+) => {$(
         mod $name {
@@ -24,15 +24,23 @@ macro_rules! scenarios {
 
             #[tokio::test(flavor = "multi_thread")]
             async fn on_redis() {
-                let redis = RedisServer::start();
-                let mut setup: Setup = $setup;
-                setup.env.push(("REDIS_URL", redis.url()));
-                scenario(TestApp::spawn_with(setup).await).await;
+                scenarios!(@on RedisServer::start(), $setup);
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_a_cluster() {
+                scenarios!(@on RedisServer::start_cluster(), $setup);
             }
 
             scenarios!(@direct $($only)? $setup);
         }
     )+};
+    (@on $redis:expr, $setup:expr) => {
+        let redis = $redis;
+        let mut setup: Setup = $setup;
+        setup.env.push(("REDIS_URL", redis.url()));
+        scenario(TestApp::spawn_with(setup).await).await;
+    };
     (@direct phlo_only $setup:expr) => {};
     (@direct $setup:expr) => {
         #[tokio::test(flavor = "multi_thread")]
