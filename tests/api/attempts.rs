@@ -156,9 +156,9 @@ async fn the_timeline_has_every_event_and_neither_code_nor_number() {
             assert!(entry[word].as_str().is_some_and(|text| !text.is_empty()), "{entry}");
         }
     }
-    let told = |event: &str| entries.iter().filter(|e| e["event"] == event).count();
+    let occurrences = |event: &str| entries.iter().filter(|e| e["event"] == event).count();
     assert_eq!(
-        (told("created"), told("escalated"), told("code_incorrect"), told("ended")),
+        (occurrences("created"), occurrences("escalated"), occurrences("code_incorrect"), occurrences("ended")),
         (1, 2, 1, 1),
         "{entries:#?}"
     );

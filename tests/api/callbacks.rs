@@ -13,8 +13,8 @@ fn uuid() -> String {
 /// A verification and the UUID that Plivo reports for its text.
 async fn texted(app: &Silent) -> (Answer, String) {
     let (created, uuid) = (app.open(json!({ "escalation": "fixed+fail:60" })).await, uuid());
-    let told = app.flow_says(created.id(), 0, "sms_sent", json!({ "message_uuid": uuid })).await;
-    assert_eq!(told.status, 200, "{told:?}");
+    let flow_answer = app.flow_says(created.id(), 0, "sms_sent", json!({ "message_uuid": uuid })).await;
+    assert_eq!(flow_answer.status, 200, "{flow_answer:?}");
     let v = app.read(created.id()).await;
     assert_eq!((&v["attempts"][0]["status"], &v["attempts"][0]["provider_id"]), (&json!("queued"), &json!(uuid)));
     (created, uuid)

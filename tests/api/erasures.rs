@@ -151,8 +151,8 @@ async fn a_late_report_leaves_no_link_to_an_erased_verification() {
     };
     let reference = phlo_2fa::plivo::reference::issue(&app.keyring, to, phlo_2fa::plivo::reference::Purpose::Phlo);
     let body = json!({ "ref": reference, "event": "sms_sent", "message_uuid": "a-late-uuid" });
-    let told = app.send(app.keyless("POST", "/plivo/phlo").bearer_auth(CALLBACK_SECRET).json(&body)).await;
-    assert_eq!(told.status, 200, "{told:?}");
+    let late = app.send(app.keyless("POST", "/plivo/phlo").bearer_auth(CALLBACK_SECRET).json(&body)).await;
+    assert_eq!(late.status, 200, "{late:?}");
     assert!(!finds("a-late-uuid").await);
 }
 

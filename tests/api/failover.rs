@@ -119,7 +119,7 @@ async fn a_refused_text_becomes_a_call_unless_the_account_is_refused() {
         let answer = app.post("/v1/verifications", json!({ "to": "+14155550103" })).await;
         match answer.status {
             201 => assert_eq!(answer.body["attempts"][1]["reason"], "rejected_by_plivo", "{status}: {answer:?}"),
-            told => assert_eq!(format!("{told} {}", answer.code()), expected, "{status}"),
+            result => assert_eq!(format!("{result} {}", answer.code()), expected, "{status}"),
         }
         assert!(expected.starts_with(&answer.status.to_string()), "{status}: {answer:?}");
         assert_eq!(app.requested(), apis, "{status}");
@@ -255,8 +255,8 @@ async fn a_run_that_never_names_a_uuid_is_read_four_times() {
     let app = Stub::spawn(env()).await;
     let created = app.open(json!({})).await;
     let reference = app.last("phlo").body["ref"].as_str().unwrap().to_owned();
-    let told = json!({ "ref": reference, "event": "sms_sent", "message_uuid": "8b1f0001" });
-    app.send(app.keyless("POST", "/plivo/phlo").bearer_auth(CALLBACK_SECRET).json(&told)).await;
+    let report = json!({ "ref": reference, "event": "sms_sent", "message_uuid": "8b1f0001" });
+    app.send(app.keyless("POST", "/plivo/phlo").bearer_auth(CALLBACK_SECRET).json(&report)).await;
     app.advance(5.0).await;
     assert_eq!(app.read(created.id()).await["attempts"][0]["provider_id"], "8b1f0001");
     assert_eq!(app.requested(), ["phlo"]);

@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use crate::outage::Fragile;
+use crate::faulty_store::FaultyStore;
 use crate::support::{Answer, Setup, TestApp};
 
 const OTHER: &str = "another-apps-secret-of-thirty-two";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_apps_id_costs_the_store_as_much_as_an_unknown_one() {
-    let store = Arc::new(Fragile::default());
+    let store = Arc::new(FaultyStore::default());
     let env = vec![("API_KEYS", format!("other:{OTHER}"))];
     let app = TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await;
     let created = app.post("/v1/verifications", json!({ "to": "+14155550103", "escalation": "never" })).await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::outage::Fragile;
+use crate::faulty_store::FaultyStore;
 use crate::silent::Silent;
 use crate::stub::{Says, Stub};
 use crate::support::{Answer, Setup, TestApp, wrong};
@@ -157,7 +157,7 @@ async fn concurrent_repetitions_wait_for_the_first_and_get_its_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repetition_waits_for_a_limited_time() {
-    let store = Arc::new(Fragile::default());
+    let store = Arc::new(FaultyStore::default());
     let env = vec![("PLIVO_WAIT", "0".into())];
     let app = Arc::new(TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await);
     store.is_slow.store(true, Ordering::SeqCst);
@@ -184,7 +184,7 @@ async fn a_repetition_waits_for_a_limited_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_asks_for_a_retry_is_not_stored() {
-    let store = Arc::new(Fragile::default());
+    let store = Arc::new(FaultyStore::default());
     let app = TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
     let body = json!({ "to": "+14155550103", "code": "042917" });
     for broken in [&store.takes_no_commit, &store.away] {
@@ -222,7 +222,7 @@ async fn a_refusal_by_plivo_is_not_stored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_disconnects_gets_the_answer_later() {
-    let store = Arc::new(Fragile::default());
+    let store = Arc::new(FaultyStore::default());
     let app = Arc::new(TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await);
     store.is_slow.store(true, Ordering::SeqCst);
     let body = json!({ "to": "+14155550100" });
@@ -244,7 +244,7 @@ async fn a_client_that_disconnects_gets_the_answer_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unstored_answer_is_stored_once_the_store_is_back() {
-    let store = Arc::new(Fragile::default());
+    let store = Arc::new(FaultyStore::default());
     let app = Arc::new(TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await);
     let created = app.post(CREATE, json!({ "to": "+14155550103", "code": "042917" })).await;
     let checks = format!("{CREATE}/{}/checks", created.id());

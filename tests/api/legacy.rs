@@ -292,10 +292,10 @@ async fn no_number_and_no_code_of_a_path_is_logged() {
     assert_eq!(get("/demo").await.status(), 200);
     drop(demo);
     let log = log.recv().unwrap();
-    for told in
+    for expected in
         ["/verify/{number}", "/verify_voice/{number}", "/checkcode/{number}/{code}", "\"why\":\"invalid_number\""]
     {
-        assert!(log.contains(told), "{told}: {log}");
+        assert!(log.contains(expected), "{expected}: {log}");
     }
 
     for secret in ["4155550100", "0005550134", &code, &wrong(&code)] {

@@ -13,6 +13,7 @@ mod edges;
 mod engine;
 mod erasures;
 mod failover;
+mod faulty_store;
 mod foreign;
 mod idempotency;
 mod learned;

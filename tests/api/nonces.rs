@@ -9,7 +9,7 @@ use phlo_2fa::plivo::signature;
 use phlo_2fa::verification::Verification;
 use serde_json::{Value, json};
 
-use crate::outage::Fragile;
+use crate::faulty_store::FaultyStore;
 use crate::silent::{Silent, TOKEN, nonce, signed_v2_with, signed_v3_with};
 use crate::stub::Stub;
 use crate::support::redis_server::RedisServer;
@@ -20,7 +20,7 @@ const OWN: &str = "8675309";
 type Params<'a> = &'a [(&'a str, &'a str)];
 
 /// Sends a callback signed in V3 with this nonce.
-async fn told(app: &TestApp, path: &str, params: Params<'_>, nonce: &str) -> Answer {
+async fn call_back(app: &TestApp, path: &str, params: Params<'_>, nonce: &str) -> Answer {
     let request = app.keyless("POST", path).form(params);
     app.send(signed_v3_with(request, TOKEN, "POST", &format!("{}{path}", app.url), params, nonce)).await
 }
@@ -53,13 +53,13 @@ async fn a_repeated_callback_is_accepted_and_changes_nothing() {
     let app = Stub::direct(Vec::new()).await;
     let (id, path) = texted(&app).await;
     let (sent, once) = ([("MessageUUID", "m1"), ("Status", "sent"), ("Sequence", "2")], nonce());
-    assert_eq!(told(&app, &path, &sent, &once).await.status, 200);
+    assert_eq!(call_back(&app, &path, &sent, &once).await.status, 200);
     let before = whole(&app, &id).await;
     assert_eq!(before.attempts[0].status.as_str(), "sent");
     app.advance(5.0).await;
     let other_order = [sent[2], sent[0], sent[1]];
     for again in [&sent, &sent, &other_order] {
-        assert_eq!(told(&app, &path, again, &once).await.status, 200);
+        assert_eq!(call_back(&app, &path, again, &once).await.status, 200);
     }
     assert_eq!(whole(&app, &id).await, before);
     assert_eq!((counted(&app, "message", "applied").await, counted(&app, "message", "repeated").await), (1, 3));
@@ -71,7 +71,7 @@ async fn a_nonce_with_another_body_is_refused_and_counted() {
     let (id, path) = texted(&app).await;
     let (in_v3, in_v2, unknown) = (nonce(), nonce(), nonce());
     let sent = [("MessageUUID", "m1"), ("Status", "sent"), ("Units", "1")];
-    assert_eq!(told(&app, &path, &sent, &in_v3).await.status, 200);
+    assert_eq!(call_back(&app, &path, &sent, &in_v3).await.status, 200);
     assert_eq!(told_v2(&app, &path, &sent, &in_v2).await.status, 200);
     assert_eq!(told_v2(&app, &path, &[("Status", "read")], &unknown).await.status, 200);
     let before = whole(&app, &id).await;
@@ -82,8 +82,8 @@ async fn a_nonce_with_another_body_is_refused_and_counted() {
     let stop = [("MessageUUID", "m1"), ("Status", "failed"), ("ErrorCode", "450")];
     let in_query = format!("{path}?a=b");
     let attacks = [
-        told(&app, &path, &shifted, &in_v3).await,
-        told(&app, &path, &stop, &in_v3).await,
+        call_back(&app, &path, &shifted, &in_v3).await,
+        call_back(&app, &path, &stop, &in_v3).await,
         told_v2(&app, &path, &stop, &in_v3).await,
         told_v2(&app, &path, &stop, &in_v2).await,
         told_v2(&app, &path, &stop, &unknown).await,
@@ -96,7 +96,7 @@ async fn a_nonce_with_another_body_is_refused_and_counted() {
     assert_eq!(counted(&app, "message", "replayed").await, attacks.len() as u64);
     assert_eq!(whole(&app, &id).await, before);
     // A callback with a new nonce counts.
-    assert_eq!(told(&app, &path, &[("MessageUUID", "m1"), ("Status", "delivered")], &nonce()).await.status, 200);
+    assert_eq!(call_back(&app, &path, &[("MessageUUID", "m1"), ("Status", "delivered")], &nonce()).await.status, 200);
     assert_eq!(whole(&app, &id).await.attempts[0].status.as_str(), "delivered");
 }
 
@@ -150,21 +150,21 @@ async fn at_a_fixed_url_a_nonce_works_for_one_body() {
     let report = |uuid: &'static str, status: &'static str| [("MessageUUID", uuid), ("Status", status)];
     let path = "/plivo/message";
     let (known, parked, ignored) = (nonce(), nonce(), nonce());
-    assert_eq!(told(&app, path, &report(mine, "sent"), &known).await.status, 200);
-    assert_eq!(told(&app, path, &report(never, "sent"), &parked).await.status, 200);
-    assert_eq!(told(&app, path, &report(mine, "teleported"), &ignored).await.status, 200);
+    assert_eq!(call_back(&app, path, &report(mine, "sent"), &known).await.status, 200);
+    assert_eq!(call_back(&app, path, &report(never, "sent"), &parked).await.status, 200);
+    assert_eq!(call_back(&app, path, &report(mine, "teleported"), &ignored).await.status, 200);
     let before = [whole(&app, &ids[0]).await, whole(&app, &ids[1]).await];
     assert_eq!(before[0].attempts[0].status.as_str(), "sent");
     for _ in 0..3 {
-        assert_eq!(told(&app, path, &report(mine, "sent"), &known).await.status, 200);
-        assert_eq!(told(&app, path, &report(never, "sent"), &parked).await.status, 200);
-        assert_eq!(told(&app, path, &report(mine, "teleported"), &ignored).await.status, 200);
+        assert_eq!(call_back(&app, path, &report(mine, "sent"), &known).await.status, 200);
+        assert_eq!(call_back(&app, path, &report(never, "sent"), &parked).await.status, 200);
+        assert_eq!(call_back(&app, path, &report(mine, "teleported"), &ignored).await.status, 200);
     }
     for used in [&known, &parked, &ignored] {
         for attack in [report(mine, "failed"), report(other, "delivered"), report("none", "sent"), report(mine, "")] {
-            told(&app, path, &attack, used).await.assert_problem(401, "invalid_signature");
+            call_back(&app, path, &attack, used).await.assert_problem(401, "invalid_signature");
         }
-        told(&app, "/plivo/call", &[("CallUUID", mine), ("CallStatus", "busy")], used)
+        call_back(&app, "/plivo/call", &[("CallUUID", mine), ("CallStatus", "busy")], used)
             .await
             .assert_problem(401, "invalid_signature");
     }
@@ -174,18 +174,18 @@ async fn at_a_fixed_url_a_nonce_works_for_one_body() {
     app.flow_says(&ids[1], 0, "sms_sent", json!({ "message_uuid": never })).await;
     assert_eq!(whole(&app, &ids[1]).await.attempts[0].status.as_str(), "sent");
     let before = app.read(&ids[1]).await;
-    assert_eq!(told(&app, path, &report(never, "sent"), &parked).await.status, 200);
+    assert_eq!(call_back(&app, path, &report(never, "sent"), &parked).await.status, 200);
     assert_eq!(app.read(&ids[1]).await, before);
     // With the secret in the path no signature is needed, but the nonce of a given one counts.
     let by_secret = format!("/plivo/{}/message", crate::support::CALLBACK_SECRET);
     let once = nonce();
-    assert_eq!(told(&app, &by_secret, &report(mine, "delivered"), &once).await.status, 200);
-    told(&app, &by_secret, &report(mine, "failed"), &once).await.assert_problem(401, "invalid_signature");
+    assert_eq!(call_back(&app, &by_secret, &report(mine, "delivered"), &once).await.status, 200);
+    call_back(&app, &by_secret, &report(mine, "failed"), &once).await.assert_problem(401, "invalid_signature");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callback_that_was_not_committed_counts_when_repeated() {
-    let store = Arc::new(Fragile::default());
+    let store = Arc::new(FaultyStore::default());
     let env = vec![("PHLO_ID", String::new()), ("PLIVO_WAIT", "30".into())];
     let app = TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await;
     let created = app.post("/v1/verifications", json!({ "to": "+14155550104", "escalation": "never" })).await;
@@ -201,17 +201,17 @@ async fn a_callback_that_was_not_committed_counts_when_repeated() {
         let (params, once) = ([("MessageUUID", uuid.as_str()), ("Status", status)], nonce());
         for broken in [&store.away, &store.takes_no_commit] {
             broken.store(true, Ordering::SeqCst);
-            told(&app, &path, &params, &once).await.assert_problem(503, "storage_unavailable");
+            call_back(&app, &path, &params, &once).await.assert_problem(503, "storage_unavailable");
             broken.store(false, Ordering::SeqCst);
         }
         assert_ne!(app.read(created.id()).await["attempts"][0]["status"], status);
         // Whether the nonce was claimed or not, it works for its own body only.
-        assert_eq!(told(&app, &path, &params, &once).await.status, 200);
+        assert_eq!(call_back(&app, &path, &params, &once).await.status, 200);
         assert_eq!(app.read(created.id()).await["attempts"][0]["status"], status);
         let swapped = [("MessageUUID", uuid.as_str()), ("Status", "failed")];
-        told(&app, &path, &swapped, &once).await.assert_problem(401, "invalid_signature");
+        call_back(&app, &path, &swapped, &once).await.assert_problem(401, "invalid_signature");
         let before = whole(&app, created.id()).await;
-        assert_eq!(told(&app, &path, &params, &once).await.status, 200);
+        assert_eq!(call_back(&app, &path, &params, &once).await.status, 200);
         assert_eq!(whole(&app, created.id()).await, before);
     }
 }
@@ -225,7 +225,7 @@ async fn thousands_of_replayed_swapped_and_forged_callbacks_have_no_effect() {
     let mut used = Vec::new();
     for n in 0..12 {
         let (path, once) = ([at_ref.as_str(), "/plivo/message"][n % 2], nonce());
-        assert_eq!(told(&app, path, &sent, &once).await.status, 200);
+        assert_eq!(call_back(&app, path, &sent, &once).await.status, 200);
         used.push((path, once));
     }
     let before = whole(&app, &id).await;
@@ -237,8 +237,8 @@ async fn thousands_of_replayed_swapped_and_forged_callbacks_have_no_effect() {
             let (app, url) = (&app, format!("{}{path}", app.url));
             async move {
                 match n % 3 {
-                    0 => (200, told(app, path, &sent, once).await.status),
-                    1 => (401, told(app, path, body, once).await.status),
+                    0 => (200, call_back(app, path, &sent, once).await.status),
+                    1 => (401, call_back(app, path, body, once).await.status),
                     _ if round % 2 == 0 => (401, told_v2(app, path, body, once).await.status),
                     _ => {
                         let request = app.keyless("POST", path).form(body);
@@ -289,7 +289,7 @@ async fn a_repeated_answer_request_gets_the_code_for_a_few_seconds_only() {
         before.attempts[0].heard_at + std::time::Duration::from_secs(16)
     );
     let ended = [("CallUUID", "c1"), ("CallStatus", "completed"), ("HangupCauseCode", "4010"), ("Duration", "17")];
-    assert_eq!(told(&app, &report, &ended, &nonce()).await.status, 200);
+    assert_eq!(call_back(&app, &report, &ended, &nonce()).await.status, 200);
     assert_eq!((fetch(&started, &first).await, fetch(&swapped, &pressed).await), ((200, false), (200, false)));
     assert_eq!(fetch(&started, &nonce()).await, (200, false), "the call has ended");
 }
@@ -323,7 +323,7 @@ async fn nonces_and_keys_cost_few_exchanges_with_redis() {
     let uuid = app.read(&id).await["attempts"][0]["provider_id"].as_str().unwrap().to_owned();
     app.settled().await;
     // Scripts are loaded at their first use.
-    told(&app, "/plivo/message", &[("MessageUUID", "none"), ("Status", "sent")], &nonce()).await;
+    call_back(&app, "/plivo/message", &[("MessageUUID", "none"), ("Status", "sent")], &nonce()).await;
     keyed_search(&app).await;
     let mut monitor = BufReader::new(redis.send(&["MONITOR"])).lines();
     assert_eq!(monitor.next().unwrap().unwrap(), "+OK");
@@ -349,7 +349,7 @@ async fn nonces_and_keys_cost_few_exchanges_with_redis() {
     ] {
         let params = told_of(status);
         let params: Vec<_> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        told(&app, path, &params, once).await;
+        call_back(&app, path, &params, once).await;
         assert_eq!(asked(mark), exchanges, "{mark}");
         println!("{mark}: {} bytes", bytes());
     }

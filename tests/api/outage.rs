@@ -1,20 +1,14 @@
 //! The store is unreachable: every route answers 503 soon, and nothing is lost or approved meanwhile.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use futures_util::future::join_all;
-use phlo_2fa::store::{
-    Claimed, Commit, CommitOutcome, Counters, Cursor, Erasure, ErasureOutcome, Increment, IncrementOutcome, Links,
-    Memory, NonceClaim, NumberKey, OutageCause, PendingReport, Records, ReportTarget, ServerRefusal, Store, StoreError,
-    StoredRecord, SwapOutcome, Values,
-};
-use phlo_2fa::time::Timestamp;
-use phlo_2fa::verification::{AttemptRef, VerificationId};
+use phlo_2fa::verification::AttemptRef;
 use serde_json::{Value, json};
 
+use crate::faulty_store::FaultyStore;
 use crate::silent::Silent;
 use crate::support::{Answer, CALLBACK_SECRET, Setup, TestApp};
 
@@ -86,7 +80,7 @@ async fn with_a_hanging_redis_every_route_fails_within_a_second() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_store_loses_nothing() {
-    let store = Arc::new(Fragile::default());
+    let store = Arc::new(FaultyStore::default());
     let setup = Setup { store: Some(store.clone()), ..Setup::default() };
     let app = TestApp::spawn_with(setup).await;
     let created =
@@ -121,7 +115,7 @@ async fn an_unreadable_query_or_body_needs_no_store() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timed_out_request_is_counted_under_its_route() {
-    let store = Arc::new(Fragile::default());
+    let store = Arc::new(FaultyStore::default());
     let env = vec![("PLIVO_WAIT", "0".into())];
     let app = TestApp::spawn_with(Setup { env, store: Some(store.clone()), ..Setup::default() }).await;
     let created = app.post("/v1/verifications", json!({ "to": "+14155550103", "code": "042917" })).await;
@@ -131,135 +125,4 @@ async fn a_timed_out_request_is_counted_under_its_route() {
     let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
     let counted = "{method=\"POST\",route=\"/v1/verifications/{id}/checks\",status=\"503\"} 1";
     assert!(metrics.lines().any(|line| line.contains("_count{") && line.ends_with(counted)), "{metrics}");
-}
-
-/// A store that fails on demand.
-#[derive(Default)]
-pub(crate) struct Fragile {
-    pub(crate) memory: Memory,
-    pub(crate) away: AtomicBool,
-    /// Commits fail; everything else works.
-    pub(crate) takes_no_commit: AtomicBool,
-    /// Commits are made, but answered only after this is false again.
-    pub(crate) is_slow: AtomicBool,
-    /// The next value to be replaced expires first.
-    pub(crate) loses_a_value: AtomicBool,
-    /// The number of requests so far.
-    pub(crate) asked: AtomicUsize,
-}
-
-impl Fragile {
-    fn there(&self) -> Result<&Memory, StoreError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let away = self.away.load(Ordering::SeqCst);
-        if away { Err(StoreError::Unavailable(OutageCause::ConnectionLost)) } else { Ok(&self.memory) }
-    }
-}
-
-#[async_trait]
-impl Records for Fragile {
-    async fn load(&self, id: VerificationId) -> Result<Option<StoredRecord>, StoreError> {
-        self.there()?.load(id).await
-    }
-    async fn commit(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
-        if self.takes_no_commit.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable(OutageCause::Refused(ServerRefusal::OutOfMemory)));
-        }
-        let outcome = self.there()?.commit(commit).await;
-        while self.is_slow.load(Ordering::SeqCst) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        outcome
-    }
-    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, StoredRecord)>, StoreError> {
-        self.there()?.load_many(ids).await
-    }
-    async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
-        self.there()?.newest(number).await
-    }
-    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError> {
-        self.there()?.guesses(number).await
-    }
-    async fn erase(&self, erasure: &Erasure) -> Result<ErasureOutcome, StoreError> {
-        self.there()?.erase(erasure).await
-    }
-    async fn list(
-        &self,
-        app: &str,
-        shard: Option<u8>,
-        before: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Vec<Cursor>, StoreError> {
-        self.there()?.list(app, shard, before, limit).await
-    }
-    async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {
-        self.there()?.claim_due(now, lease, limit).await
-    }
-}
-
-#[async_trait]
-impl Counters for Fragile {
-    async fn increment(
-        &self,
-        increments: &[Increment],
-        unless_in_use: Option<NumberKey>,
-        now: Timestamp,
-    ) -> Result<IncrementOutcome, StoreError> {
-        self.there()?.increment(increments, unless_in_use, now).await
-    }
-}
-
-#[async_trait]
-impl Links for Fragile {
-    async fn link(&self, provider_id: &str, to: AttemptRef, ttl: Duration) -> Result<Vec<PendingReport>, StoreError> {
-        self.there()?.link(provider_id, to, ttl).await
-    }
-    async fn find_or_keep(&self, provider_id: &str, report: &PendingReport) -> Result<Option<AttemptRef>, StoreError> {
-        self.there()?.find_or_keep(provider_id, report).await
-    }
-    async fn claim_then_find_or_keep(
-        &self,
-        nonce: &NonceClaim,
-        provider_id: &str,
-        report: &PendingReport,
-    ) -> Result<ReportTarget, StoreError> {
-        self.there()?.claim_then_find_or_keep(nonce, provider_id, report).await
-    }
-    async fn forget_pending(&self, provider_id: &str) -> Result<(), StoreError> {
-        self.there()?.forget_pending(provider_id).await
-    }
-    async fn unlink(&self, provider_id: &str, of: VerificationId) -> Result<(), StoreError> {
-        self.there()?.unlink(provider_id, of).await
-    }
-}
-
-#[async_trait]
-impl Values for Fragile {
-    async fn values(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.there()?.values(names).await
-    }
-    async fn compare_and_swap(
-        &self,
-        name: &str,
-        before: Option<&[u8]>,
-        after: &[u8],
-        ttl: Duration,
-    ) -> Result<SwapOutcome, StoreError> {
-        let memory = self.there()?;
-        if before.is_some() && self.loses_a_value.swap(false, Ordering::SeqCst) {
-            memory.compare_and_swap(name, before, b"lost", Duration::from_millis(1)).await?;
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        memory.compare_and_swap(name, before, after, ttl).await
-    }
-}
-
-#[async_trait]
-impl Store for Fragile {
-    async fn now(&self) -> Result<Timestamp, StoreError> {
-        self.there()?.now().await
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.there()?.ping().await
-    }
 }
