@@ -177,13 +177,14 @@ async fn exercise(store: &dyn Store) -> Result<(), ExerciseError> {
     Ok(())
 }
 
-/// A test record, of an app that no API key can name: app names are in lower case.
+/// A test record, of an app that no API key can name: app names are in lower case. Each run has an app of its own, so that
+/// its list holds only this record.
 fn draft() -> Commit {
     let random = uuid::Uuid::new_v4();
     let number = NumberKey(random.into_bytes());
     Commit {
         id: VerificationId::new(number.shard(), random.as_u128()),
-        app: "DOCTOR".to_owned(),
+        app: format!("DOCTOR-{}", random.simple()),
         number,
         mode: CommitMode::Create { previous: None },
         sealed: b"a test record of doctor".to_vec(),

@@ -220,7 +220,7 @@ async fn a_healthy_deployment_is_reported_as_such() {
     let listed = world.service.get("/v1/verifications").await;
     assert_eq!(listed.body["verifications"][0]["status"], "canceled", "{listed:?}");
     // The records in Redis expire.
-    let keys = async || world.redis.command(&["KEYS", "phlo2fa:*:app:DOCTOR"]).is_empty();
+    let keys = async || world.redis.command(&["KEYS", "phlo2fa:*:app:DOCTOR*"]).is_empty();
     until("doctor's record to expire", keys).await;
 
     // Without the options it runs no PHLO and sends nothing.
