@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use phlo_2fa::doctor::UnhealthyDeployment;
 use phlo_2fa::http;
+use phlo_2fa::telemetry::LogWriter;
 
 use cli::doctor::DoctorArgs;
 use cli::export::ExportArgs;
@@ -46,13 +47,16 @@ enum Command {
 fn main() -> ExitCode {
     // A missing .env file is normal; an unreadable one is reported.
     let unreadable = dotenvy::dotenv().err().filter(|e| !e.not_found());
+    let mut log = None;
     let ran = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
         |runtime| {
-            let ran = runtime.block_on(run(Cli::parse(), unreadable.is_some()));
+            let ran = runtime.block_on(run(Cli::parse(), unreadable.is_some(), &mut log));
             runtime.shutdown_timeout(Duration::from_millis(200));
             ran
         },
     );
+    // Before the error: the log explains it. A panic above drops it as well.
+    drop(log);
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         // doctor has printed its findings.
@@ -64,11 +68,12 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli, is_env_file_unreadable: bool) -> anyhow::Result<()> {
+/// Runs one command. A command that logs leaves the writer in `log`, which outlives the runtime and all that it runs.
+async fn run(cli: Cli, is_env_file_unreadable: bool, log: &mut Option<LogWriter>) -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => cli::serve::run(is_env_file_unreadable).await,
-        Command::Demo(args) => cli::local_plivo::demo(args).await,
-        Command::SimulatePlivo(args) => cli::local_plivo::simulate(args).await,
+        Command::Serve => cli::serve::run(is_env_file_unreadable, log).await,
+        Command::Demo(args) => cli::local_plivo::demo(args, log).await,
+        Command::SimulatePlivo(args) => cli::local_plivo::simulate(args, log).await,
         Command::Replay(args) => cli::replay::run(args),
         Command::Export(args) => cli::export::run(args).await,
         Command::Doctor(args) => cli::doctor::run(&args, is_env_file_unreadable).await,

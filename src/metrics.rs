@@ -1,9 +1,11 @@
 //! Every metric, with its labels and help text. No number, no id, and only labels with a short list of values.
 
+use std::fmt;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, text};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
@@ -13,6 +15,7 @@ use strum::VariantNames;
 use crate::escalation::Reason;
 use crate::guard::Scope;
 use crate::plivo::Reply;
+use crate::telemetry;
 use crate::time::Timestamp;
 use crate::verification::timeline::Note;
 use crate::verification::{Channel, Status, TextReport, Verification, Via};
@@ -52,6 +55,18 @@ struct HttpLabels {
 pub fn method(sent: &str) -> &'static str {
     let known = ["GET", "POST", "HEAD", "DELETE", "PUT", "OPTIONS"];
     known.into_iter().find(|known| *known == sent).unwrap_or("other")
+}
+
+/// The lines that the process' log has dropped; the log counts them itself.
+#[derive(Debug)]
+struct DroppedLogLines;
+
+impl Collector for DroppedLogLines {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let lines = ConstCounter::new(telemetry::dropped_lines());
+        let help = "Log lines dropped because the log was read too slowly or could not be written";
+        lines.encode(encoder.encode_descriptor("log_lines_dropped", help, None, lines.metric_type())?)
+    }
 }
 
 /// The registry and its metrics.
@@ -120,6 +135,7 @@ impl Metrics {
         r.register("guard_refusals", "Requests refused by a limit or an allow-list, by scope", self.refusals.clone());
         r.register("redis_pool_connections", "Open connections to Redis", self.pool_connections.clone());
         r.register("redis_pool_idle_connections", "Open connections to Redis that are idle", self.pool_idle.clone());
+        r.register_collector(Box::new(DroppedLogLines));
         // Alerts need these series from the start, at zero.
         for reason in Reason::ALL.iter().copied().filter(|reason| *reason != Reason::Requested) {
             drop(self.escalations.get_or_create(&ReasonLabels { reason: reason.as_str() }));

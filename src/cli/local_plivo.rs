@@ -7,7 +7,7 @@ use clap::Args;
 use phlo_2fa::app::{Application, Options};
 use phlo_2fa::config::{Config, SimulatorConfig, local_url};
 use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
-use phlo_2fa::telemetry;
+use phlo_2fa::telemetry::{self, LogWriter};
 use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
 
@@ -51,9 +51,9 @@ impl LocalPlivoArgs {
 }
 
 /// Runs the service, and a local Plivo unless another Plivo is configured, until a signal stops them.
-pub async fn demo(args: LocalPlivoArgs) -> anyhow::Result<()> {
+pub async fn demo(args: LocalPlivoArgs, log: &mut Option<LogWriter>) -> anyhow::Result<()> {
     let mut config = Config::demo(env())?;
-    telemetry::init(config.log_format);
+    *log = Some(telemetry::init(config.log_format));
     let stopped = stop_signal();
     let listener = listen(config.bind)?;
     if config.bind.port() == 0 && config.public_url == local_url(config.bind) {
@@ -99,9 +99,9 @@ fn welcome(config: &Config, url: &str, has_page: bool) -> String {
 }
 
 /// Runs the local Plivo alone until a signal stops it.
-pub async fn simulate(args: LocalPlivoArgs) -> anyhow::Result<()> {
+pub async fn simulate(args: LocalPlivoArgs, log: &mut Option<LogWriter>) -> anyhow::Result<()> {
     let config = SimulatorConfig::read(env())?;
-    telemetry::init(config.log_format);
+    *log = Some(telemetry::init(config.log_format));
     let stopped = stop_signal();
     let listener = listen(config.bind)?;
     let url = local_url(listener.local_addr()?);

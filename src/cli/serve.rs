@@ -2,17 +2,17 @@
 
 use phlo_2fa::app::{Application, Options};
 use phlo_2fa::config::Config;
-use phlo_2fa::telemetry;
+use phlo_2fa::telemetry::{self, LogWriter};
 use tracing::warn;
 
 use super::env;
 use super::process::{listen, reload_signal, stop_signal};
 
 /// Runs the service until a signal stops it; SIGHUP reads the secrets again.
-pub async fn run(is_env_file_unreadable: bool) -> anyhow::Result<()> {
+pub async fn run(is_env_file_unreadable: bool, log: &mut Option<LogWriter>) -> anyhow::Result<()> {
     let config = Config::serve(env())?;
     let (stopped, mut reloads) = (stop_signal(), reload_signal()?);
-    telemetry::init(config.log_format);
+    *log = Some(telemetry::init(config.log_format));
     if is_env_file_unreadable {
         warn!("the .env file cannot be read; check its syntax");
     }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
+use phlo_2fa::telemetry::JsonLines;
 use serde_json::json;
 
 use crate::support::{CALLBACK_SECRET, Setup, TestApp};
@@ -29,7 +30,12 @@ impl Write for Logged {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_names_every_event_and_no_code_number_key_ref_or_secret() {
     let filter = tracing_subscriber::EnvFilter::new("debug");
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(|| Logged).init();
+    tracing_subscriber::fmt()
+        .event_format(JsonLines)
+        .fmt_fields(JsonLines)
+        .with_env_filter(filter)
+        .with_writer(|| Logged)
+        .init();
     let env = vec![("API_KEYS", format!("shop:{KEY}"))];
     let mut app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
     app.key = KEY.into();

@@ -1,11 +1,18 @@
-//! Logs and metrics contain no code, key or full number, at the most verbose levels.
+//! Logs and metrics contain no code, key or full number, at the most verbose levels. A log that is not read stops no
+//! request, and one that is read misses no line.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
 use crate::support::redis_server::RedisServer;
 use crate::support::{client, wrong};
 use crate::world::{
-    API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, NUMBER, SECRET_KEY, handset, service_and_plivo, until,
+    API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, NUMBER, Process, SECRET_KEY, defaults, free_port, handset,
+    service_and_plivo, until,
 };
 
 async fn assert_nothing_secret_is_logged(log: &str) {
@@ -91,4 +98,127 @@ async fn nothing_secret_is_logged_at_debug() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_logged_at_trace() {
     assert_nothing_secret_is_logged("trace").await;
+}
+
+/// A service whose standard error is a pipe that nothing reads until the test says so.
+struct Unread {
+    process: Child,
+    url: String,
+    lines: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Unread {
+    async fn start(log: &str) -> Self {
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}");
+        let mut env = defaults();
+        env.retain(|(name, _)| name != "RUST_LOG");
+        let own = [("BIND", format!("127.0.0.1:{port}")), ("PUBLIC_URL", url.clone()), ("RUST_LOG", log.into())];
+        env.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        env.push(("REDIS_URL".into(), "memory://".into()));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_phlo-2fa"));
+        command.env_clear().envs(env).current_dir(std::env::temp_dir()).stdin(Stdio::null());
+        let process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let service = Self { process, url, lines: Arc::default() };
+        until("live", async || service.is_answered("/livez").await).await;
+        service
+    }
+
+    async fn is_answered(&self, path: &str) -> bool {
+        client().get(format!("{}{path}", self.url)).send().await.is_ok()
+    }
+
+    /// Sends requests that are refused, many at a time.
+    async fn flood(&self) {
+        let http = client();
+        let request = || http.get(format!("{}/v1/routes", self.url)).send();
+        for answer in futures_util::future::join_all((0..100).map(|_| request())).await {
+            assert_eq!(answer.unwrap().status(), 401);
+        }
+    }
+
+    async fn dropped_lines(&self) -> u64 {
+        let metrics = client().get(format!("{}/metrics", self.url)).send().await.unwrap().text().await.unwrap();
+        let lines = metrics.lines().find_map(|line| line.strip_prefix("phlo2fa_log_lines_dropped_total "));
+        lines.unwrap().parse().unwrap()
+    }
+
+    fn read(&mut self) -> JoinHandle<()> {
+        let (stderr, read) = (BufReader::new(self.process.stderr.take().unwrap()), Arc::clone(&self.lines));
+        std::thread::spawn(move || {
+            for line in stderr.lines() {
+                read.lock().unwrap().push(serde_json::from_str(&line.unwrap()).unwrap());
+            }
+        })
+    }
+
+    /// How many lines the log says it dropped.
+    fn reported(&self) -> u64 {
+        let lines = self.lines.lock().unwrap();
+        lines
+            .iter()
+            .filter(|line| line["event"] == "log_lines_dropped")
+            .map(|line| line["lines"].as_u64().unwrap())
+            .sum()
+    }
+
+    /// Stops it; returns all its lines.
+    fn stop(mut self, reading: JoinHandle<()>) -> Vec<Value> {
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.process.id())).status().unwrap();
+        assert!(kill.success());
+        assert!(self.process.wait().unwrap().success());
+        reading.join().unwrap();
+        std::mem::take(&mut *self.lines.lock().unwrap())
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_not_read_stops_no_request_and_says_what_it_dropped() {
+    let mut service = Unread::start("trace").await;
+    until("the queue overflows", async || {
+        service.flood().await;
+        service.dropped_lines().await > 0
+    })
+    .await;
+    let dropped = service.dropped_lines().await;
+    let reading = service.read();
+    until("the log says what it dropped", async || service.reported() >= dropped).await;
+    let lines = service.stop(reading);
+    assert_eq!(lines.last().unwrap()["event"], "stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_is_written_before_the_process_ends() {
+    let mut service = Unread::start("info").await;
+    let reading = service.read();
+    for _ in 0..5 {
+        service.flood().await;
+    }
+    let lines = service.stop(reading);
+    let requests = lines.iter().filter(|line| line["event"] == "request" && line["route"] == "/v1/routes");
+    assert_eq!(requests.filter(|line| line["span"]["request_id"].is_string()).count(), 500);
+    assert_eq!(lines.last().unwrap()["event"], "stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_fails_ends_its_log_with_the_error() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut env = defaults();
+    env.push(("BIND".into(), taken.local_addr().unwrap().to_string()));
+    env.extend([("PUBLIC_URL".into(), "http://127.0.0.1:1".into()), ("REDIS_URL".into(), "memory://".into())]);
+    let mut process = Process::start(&["serve"], &env);
+    assert!(!process.end().await.success());
+    until("the log is read", async || process.log().contains("cannot listen")).await;
+    let log = process.log();
+    let lines: Vec<_> = log.lines().collect();
+    // `serve` logs what is unusual about its settings, such as `memory://`, before it listens.
+    assert!(lines[0].contains("\"event\":\"setting\""), "{log}");
+    assert!(lines.last().unwrap().starts_with("BIND: cannot listen"), "{log}");
 }

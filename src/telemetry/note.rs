@@ -1,40 +1,16 @@
-//! Logging: its set-up, and the log line of each timeline note. One JSON object per line, UTC.
+//! The log line of each timeline note.
 //!
-//! Numbers appear masked; codes, keys, refs and bodies never appear. Log lines about verifications are written only here,
-//! from the notes of the timeline, so that one file shows what a log can contain.
+//! Log lines about verifications are written only here, so that one file shows what they can contain.
 
-use std::io::IsTerminal;
+use tracing::{debug, info, warn};
 
-use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-
-use crate::config::LogFormat;
 use crate::escalation::Reason;
 use crate::verification::timeline::Note;
-use crate::verification::{Channel, Status, Verification};
-
-/// Dependencies that log full numbers or request headers. `RUST_LOG` cannot enable them.
-const SILENT: &[&str] = &["rlibphonenumber", "actix_http::h1::decoder"];
-
-/// Sets up logging to standard error; `RUST_LOG` selects what is logged.
-///
-/// Without a format it is `pretty` on a terminal, else `json`. A second call in one process changes nothing.
-pub fn init(format: Option<LogFormat>) {
-    let by_terminal = || if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
-    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let is_allowed = filter_fn(|event| !SILENT.iter().any(|name| event.target().starts_with(name)));
-    let subscriber = tracing_subscriber::registry().with(chosen).with(is_allowed);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let _ = match format.unwrap_or_else(by_terminal) {
-        LogFormat::Json => subscriber.with(lines.json().flatten_event(true).with_span_list(false)).try_init(),
-        LogFormat::Pretty => subscriber.with(lines.compact()).try_init(),
-    };
-}
+use crate::verification::{CallReport, Channel, Status, TextReport, Verification};
 
 /// Logs one timeline note that a commit added, if an operator has use for it.
+///
+/// At `info` are decisions and how texts and calls ended; what Plivo reports on the way is at `debug`.
 pub fn log(v: &Verification, note: &Note) {
     let (id, app, to) = (v.id, &v.app, &v.to);
     match note {
@@ -73,7 +49,14 @@ pub fn log(v: &Verification, note: &Note) {
                 }
                 None => {
                     let (status, code) = (report.status().as_str(), report.error_code());
-                    info!(event = "text_report", verification.id = %id, %to, status, code);
+                    match report {
+                        TextReport::Queued | TextReport::Sent => {
+                            debug!(event = "text_report", verification.id = %id, %to, status, code)
+                        }
+                        TextReport::Delivered | TextReport::Undelivered { .. } | TextReport::Failed { .. } => {
+                            info!(event = "text_report", verification.id = %id, %to, status, code)
+                        }
+                    }
                 }
             }
         }
@@ -81,7 +64,14 @@ pub fn log(v: &Verification, note: &Note) {
             let (status, cause) = (report.status().as_str(), report.cause());
             match cause.and_then(|cause| cause.parse().ok()).and_then(crate::plivo::outcome::call_alert) {
                 Some(what) => warn!(event = "call_alert", verification.id = %id, %to, status, cause, what),
-                None => info!(event = "call_report", verification.id = %id, %to, status, cause),
+                None => match report {
+                    CallReport::Ringing | CallReport::Answered => {
+                        debug!(event = "call_report", verification.id = %id, %to, status, cause)
+                    }
+                    CallReport::Completed | CallReport::Ended { .. } => {
+                        info!(event = "call_report", verification.id = %id, %to, status, cause)
+                    }
+                },
             }
         }
         Note::CodeIncorrect { checks_remaining } => {
