@@ -49,25 +49,32 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
     let at = |path: &str, allow: &'static str| resource(path, allow);
     // Wraps every POST under /v1.
     let once = || from_fn(idempotency::answer_once);
+    // The router tries one route after the other. Paths without a parameter need no regular expression, so they come first,
+    // and the others follow by how often they are used.
     app.service(at("/v1/verifications", "GET, POST").route(post().to(v::create).wrap(once())).route(get().to(v::list)))
         .service(at("/v1/verifications/search", "POST").route(post().to(v::search).wrap(once())))
-        .service(at("/v1/verifications/{id}", "GET").route(get().to(v::read)))
-        .service(at("/v1/verifications/{id}/checks", "POST").route(post().to(a::check).wrap(once())))
-        .service(at("/v1/verifications/{id}/attempts", "POST").route(post().to(a::attempt).wrap(once())))
-        .service(at("/v1/verifications/{id}/cancel", "POST").route(post().to(a::cancel).wrap(once())))
-        .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(a::activity).wrap(once())))
-        .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))
-        .service(at("/v1/verifications/{id}/stream", "GET").route(get().to(stream::follow)))
+        .service(at("/v1/checks", "POST").route(post().to(a::check_by_number).wrap(once())))
         .service(at("/v1/erasures", "POST").route(post().to(erasures::erase).wrap(once())))
         .service(at("/v1/routes", "GET").route(get().to(learned_routes::list)))
-        .service(at("/v1/checks", "POST").route(post().to(a::check_by_number).wrap(once())))
         .service(at("/plivo/message", "GET, POST").route(get().to(c::message)).route(post().to(c::message)))
         .service(at("/plivo/call", "GET, POST").route(get().to(c::call)).route(post().to(c::call)))
         .service(at("/plivo/phlo", "GET, POST").route(get().to(c::phlo)).route(post().to(c::phlo)))
-        .service(at("/plivo/phlo/{ref}", "GET, POST").route(get().to(c::phlo_by_ref)).route(post().to(c::phlo_by_ref)))
+        // Monitors and load balancers often use HEAD.
+        .service(at("/livez", "GET, HEAD").route(get().to(o::live)).route(head().to(o::live)))
+        .service(at("/readyz", "GET, HEAD").route(get().to(o::ready)).route(head().to(o::ready)))
+        .service(at("/metrics", "GET").route(get().to(o::metrics)))
+        .service(at("/docs", "GET").route(get().to(docs::to_page)))
+        .service(at("/v1/verifications/{id}/checks", "POST").route(post().to(a::check).wrap(once())))
         .service(at("/plivo/message/{ref}", "GET, POST").route(get().to(d::message)).route(post().to(d::message)))
+        .service(at("/v1/verifications/{id}", "GET").route(get().to(v::read)))
+        .service(at("/plivo/phlo/{ref}", "GET, POST").route(get().to(c::phlo_by_ref)).route(post().to(c::phlo_by_ref)))
         .service(at("/plivo/call/{ref}", "GET, POST").route(get().to(d::call)).route(post().to(d::call)))
         .service(at("/plivo/answer/{ref}", "GET, POST").route(get().to(d::answer)).route(post().to(d::answer)))
+        .service(at("/v1/verifications/{id}/attempts", "POST").route(post().to(a::attempt).wrap(once())))
+        .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(a::activity).wrap(once())))
+        .service(at("/v1/verifications/{id}/stream", "GET").route(get().to(stream::follow)))
+        .service(at("/v1/verifications/{id}/cancel", "POST").route(post().to(a::cancel).wrap(once())))
+        .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))
         .service(
             at("/plivo/{secret}/message", "GET, POST")
                 .route(get().to(c::message_by_secret))
@@ -88,11 +95,6 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
                 .route(get().to(c::phlo_by_secret_and_ref))
                 .route(post().to(c::phlo_by_secret_and_ref)),
         )
-        // Monitors and load balancers often use HEAD.
-        .service(at("/livez", "GET, HEAD").route(get().to(o::live)).route(head().to(o::live)))
-        .service(at("/readyz", "GET, HEAD").route(get().to(o::ready)).route(head().to(o::ready)))
-        .service(at("/metrics", "GET").route(get().to(o::metrics)))
-        .service(at("/docs", "GET").route(get().to(docs::to_page)))
         .service(at("/docs/{file:.*}", "GET").route(get().to(docs::file)));
     if with_legacy {
         app.service(at("/openapi.json", "GET").route(get().to(docs::document)));
