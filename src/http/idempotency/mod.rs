@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, ResponseError};
@@ -41,6 +41,8 @@ use crate::store::{StoreError, SwapOutcome};
 
 /// The header, as documented.
 pub const HEADER: &str = "Idempotency-Key";
+/// The same, as header maps look it up: a text would be checked and lowered for each request.
+const HEADER_NAME: HeaderName = HeaderName::from_static("idempotency-key");
 
 const KEY_MAX: usize = 255;
 /// How long an answer is kept.
@@ -64,7 +66,7 @@ const GIVEN_BACK: (&[u8], Duration) = (b"-", Duration::from_millis(1));
 
 /// Wraps a route, so that each key has its effect once.
 pub async fn answer_once(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
-    if !request.headers().contains_key(HEADER) {
+    if !request.headers().contains_key(HEADER_NAME) {
         return next.call(request).await;
     }
     let (http, payload) = request.into_parts();
@@ -235,7 +237,7 @@ fn random_owner() -> [u8; 8] {
 }
 
 fn key(headers: &HeaderMap) -> Result<String, ApiError> {
-    let mut given = headers.get_all(HEADER);
+    let mut given = headers.get_all(HEADER_NAME);
     let wrong = |detail| ApiError::parameter(HEADER, detail);
     let (first, None) = (given.next(), given.next()) else { return Err(wrong("must be given once")) };
     let is_key = |key: &&str| (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
