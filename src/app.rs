@@ -23,7 +23,7 @@ use tracing::{info, warn};
 
 use self::parts::Wired;
 pub use self::secrets::Secrets;
-use crate::config::Config;
+use crate::config::{Config, Countries};
 use crate::engine::{Clock, Engine, timers};
 use crate::http::{self, Connections, Shared};
 use crate::learner;
@@ -75,8 +75,12 @@ impl Application {
     /// # Errors
     /// When a setting is wrong in a way that only its user can find, or the listener cannot be used.
     pub fn start(config: &Config, listener: TcpListener, options: Options) -> anyhow::Result<Self> {
-        // The number plans take a while to load: not during the first request.
-        phone::warm_up();
+        // With `*` only the source number's plan is loaded now: all of them take seconds.
+        let listed = match &config.countries {
+            Countries::Only(listed) => Some(listed),
+            Countries::All => None,
+        };
+        phone::warm_up(listed.into_iter().flatten().chain([config.plivo_number.country()]));
         let address = listener.local_addr()?;
         let Wired { shared, tasks, closing } = Wired::new(config, options.store, options.clock)?;
         let shared = Data::new(shared);

@@ -16,6 +16,9 @@ pub use carrier::Carrier;
 pub use country::Country;
 pub use range::SpecialRange;
 
+/// One for each digit of the longest number.
+const DOTS: &str = "•••••••••••••••";
+
 /// A valid number in E.164. `Display` and `Debug` mask it: `+1••••••••12`.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PhoneNumber {
@@ -49,11 +52,12 @@ impl PhoneNumber {
             return Err(InvalidNumber::NotE164);
         }
         let parsed = parse_canonical(text)?;
-        if !parsed.is_valid() {
-            return Err(InvalidNumber::Unassigned);
-        }
         let region = parsed.get_region_code().ok_or(InvalidNumber::Unassigned)?;
         let (country, kind) = (Country(region.to_string()), PHONE_NUMBER_UTIL.get_number_type(&parsed));
+        // To libphonenumber a number is valid when its region knows its type.
+        if kind == PhoneNumberType::Unknown {
+            return Err(InvalidNumber::Unassigned);
+        }
         Ok(Self {
             e164: text.to_owned(),
             calling_code: u16::try_from(parsed.country_code).map_err(|_| InvalidNumber::Unassigned)?,
@@ -121,12 +125,12 @@ fn parse_canonical(text: &str) -> Result<rlibphonenumber::PhoneNumber, InvalidNu
 /// Masked: calling code, a dot for each hidden digit, the last two digits.
 impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.calling_code.to_string();
-        let (shown, last) = (code.len(), self.digits().len().saturating_sub(2));
-        write!(f, "+{code}")?;
-        for _ in shown..last {
-            f.write_str("•")?;
-        }
+        // E.164 begins with the calling code.
+        let shown = 1 + self.calling_code.checked_ilog10().unwrap_or(0) as usize;
+        let last = self.digits().len().saturating_sub(2);
+        let hidden = last.saturating_sub(shown);
+        f.write_str(&self.e164[..=shown])?;
+        f.write_str(&DOTS[..hidden * '•'.len_utf8()])?;
         f.write_str(&self.digits()[last..])
     }
 }
@@ -137,10 +141,21 @@ impl fmt::Debug for PhoneNumber {
     }
 }
 
-/// Loads the numbering plans, which takes tens of milliseconds, so that the first request does not wait.
-pub fn warm_up() {
-    let parsed = PhoneNumber::parse("+14155550112");
-    debug_assert!(parsed.is_ok());
+/// Loads the numbering plans of these countries, so that no request waits for its country's.
+///
+/// libphonenumber loads each plan at its first number, in 5 to 60 ms.
+pub fn warm_up<'a>(countries: impl IntoIterator<Item = &'a Country>) {
+    for country in countries {
+        let Some(region) = PHONE_NUMBER_UTIL.get_supported_regions().find(|region| region.to_string() == country.0)
+        else {
+            continue;
+        };
+        // The type of a mobile number is tried last, so that its number needs every pattern.
+        let mobile = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, PhoneNumberType::Mobile);
+        if let Ok(example) = mobile.or_else(|_| PHONE_NUMBER_UTIL.get_example_number(region)) {
+            let _ = PhoneNumber::parse(&example.format_as(PhoneNumberFormat::E164));
+        }
+    }
 }
 
 #[cfg(test)]
