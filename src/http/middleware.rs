@@ -1,12 +1,12 @@
-//! Wraps every route: a request id, a backstop timeout, one log line, one metric, and the headers of every answer.
+//! Wraps the service: a request id, one log line, one metric, and the headers of every answer. Wraps every route: a backstop
+//! timeout.
 //!
 //! Logs and metrics name route patterns, never paths: a path may hold a ref or the callback secret.
 
 use std::time::{Duration, Instant};
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::error::InternalError;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
@@ -34,7 +34,7 @@ static USUAL_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
 
-/// Wraps every route.
+/// Wraps the service.
 pub async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -43,20 +43,12 @@ pub async fn observe(
     let in_flight = InFlight::begin(request.request());
     let id = request_id::choose(&request);
     let method = metrics::method(request.method().as_str());
-    // Taken now: a timeout drops the request together with its handler.
-    let route = request.match_pattern();
     let shared = request.app_data::<Data<Shared>>().cloned();
     // At the highest level, so that every line that RUST_LOG lets through names its request.
     let span = error_span!("request", request_id = id);
-    // Twice: a retry with an idempotency key first waits for the first request, and then for Plivo itself.
-    let plivo_wait = shared.as_ref().map_or(Duration::ZERO, |shared| shared.plivo_wait) * 2;
-    let answer = tokio::time::timeout(plivo_wait + ANSWER_MAX, next.call(request));
-    let answer = request_id::scope(id.clone(), answer).instrument(span.clone()).await;
-    let is_timed_out = answer.is_err();
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(_) => Err(timed_out(&id).await),
-    };
+    let answer = request_id::scope(id.clone(), next.call(request)).instrument(span.clone()).await;
+    // The router has noted its choice. To ask before it has chosen would search the routes twice.
+    let route = answer.as_ref().ok().and_then(|response| response.request().match_pattern());
 
     let took = started.elapsed();
     let status = match &answer {
@@ -64,7 +56,7 @@ pub async fn observe(
         Err(error) => error.as_response_error().status_code(),
     };
     let status = status.as_u16();
-    span.in_scope(|| log(method, route.as_deref(), status, took, is_timed_out));
+    span.in_scope(|| log(method, route.as_deref(), status, took));
     if let Some(shared) = shared {
         shared.metrics.http_request(method, route, status, took);
     }
@@ -76,11 +68,23 @@ pub async fn observe(
     Ok(response.map_body(|_, body| TrackedBody::new(body, in_flight)))
 }
 
-fn log(method: &'static str, route: Option<&str>, status: u16, took: Duration, is_timed_out: bool) {
-    let ms = took.as_micros() as f64 / 1000.0;
-    if is_timed_out {
-        error!(event = "request_given_up", method, ms);
+/// Wraps every route: gives a request up that takes too long, and drops its handler.
+pub async fn limit_time(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+    let http = request.request().clone();
+    // Twice: a retry with an idempotency key first waits for the first request, and then for Plivo itself.
+    let plivo_wait = http.app_data::<Data<Shared>>().map_or(Duration::ZERO, |shared| shared.plivo_wait) * 2;
+    match tokio::time::timeout(plivo_wait + ANSWER_MAX, next.call(request)).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let (method, route) = (metrics::method(http.method().as_str()), http.match_pattern());
+            error!(event = "request_given_up", method, route);
+            Ok(ServiceResponse::new(http, timed_out().error_response()))
+        }
     }
+}
+
+fn log(method: &'static str, route: Option<&str>, status: u16, took: Duration) {
+    let ms = took.as_micros() as f64 / 1000.0;
     if !matches!(route, Some("/livez" | "/readyz" | "/metrics")) {
         info!(event = "request", method, route = route.unwrap_or("unmatched"), status, ms);
     }
@@ -103,26 +107,31 @@ fn set_headers(headers: &mut HeaderMap, id: &str) {
     }
 }
 
-/// A whole answer, headers included: the timeout has dropped the request that an ordinary one is built from.
-async fn timed_out(id: &str) -> Error {
+fn timed_out() -> ApiError {
     let detail = "The request took too long; its outcome is unknown. Read the verification, or try again.";
-    let problem = ApiError::new(ErrorCode::StorageUnavailable, detail).retry_after(Duration::from_secs(1));
-    let mut response = request_id::scope(id.to_owned(), async { problem.error_response() }).await;
-    set_headers(response.headers_mut(), id);
-    InternalError::from_response(problem, response).into()
+    ApiError::new(ErrorCode::StorageUnavailable, detail).retry_after(Duration::from_secs(1))
 }
 
 #[cfg(test)]
 mod tests {
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::{App, HttpResponse, web};
+
     use super::*;
 
     #[actix_web::test]
     async fn a_timeout_answers_with_a_complete_problem() {
-        let response = timed_out("an-id").await.error_response();
+        let given_up = || async { Err::<HttpResponse, _>(timed_out()) };
+        let app = App::new().wrap(from_fn(observe));
+        let route = web::resource("/").wrap(from_fn(limit_time)).route(web::get().to(given_up));
+        let app = init_service(app.service(route)).await;
+        let request = TestRequest::get().uri("/").insert_header(("X-Request-Id", "an-id")).to_request();
+        let response = call_service(&app, request).await;
         let header = |name: &str| response.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
         assert_eq!((response.status().as_u16(), header("retry-after").as_str()), (503, "1"));
         assert_eq!((header("x-request-id").as_str(), header("cache-control").as_str()), ("an-id", "no-store"));
-        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        let body = actix_web::test::read_body(response).await;
         let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!((&problem["code"], &problem["request_id"]), (&"storage_unavailable".into(), &"an-id".into()));
     }

@@ -33,10 +33,11 @@ mod timeline;
 mod verifications;
 mod view;
 
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig, get, head, post, to};
-use actix_web::{HttpResponse, Resource, ResponseError};
+use actix_web::{Error, HttpResponse, Resource, ResponseError};
 
 pub use connections::{Connections, HEAD_MAX, KEEP_ALIVE};
 pub use error::{ApiError, ErrorCode, PROBLEM};
@@ -116,14 +117,20 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
     app.default_service(to(not_found));
 }
 
-/// A resource that refuses other methods with a problem.
-fn resource(path: &str, allow: &'static str) -> Resource {
-    web::resource(path).default_service(to(move || async move {
+/// A resource that refuses other methods with a problem, and whose requests take a limited time.
+fn resource(
+    path: &str,
+    allow: &'static str,
+) -> Resource<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()> + use<>,
+> {
+    let refuse = move || async move {
         let detail = format!("This path allows only {allow}.");
         let mut refused = ApiError::new(ErrorCode::MethodNotAllowed, detail).error_response();
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         refused
-    }))
+    };
+    web::resource(path).wrap(from_fn(middleware::limit_time)).default_service(to(refuse))
 }
 
 async fn not_found() -> Result<HttpResponse, ApiError> {
