@@ -28,7 +28,7 @@ fn main() {
 /// Teaches 300 verifications, each with a report and a code.
 fn teach(learned: &mut impl RouteKnowledge) {
     for nth in 0..300 {
-        let mut observer = begin(learned, &Costs::BALANCED);
+        let (mut observer, _) = begin(learned, &Costs::BALANCED);
         see(&mut observer, Observation::Delivered, 3_000 + nth * 17 % 5_000, learned);
         see(&mut observer, Observation::Verified, 9_000 + nth * 31 % 20_000, learned);
     }
@@ -86,7 +86,7 @@ fn number() -> PhoneNumber {
 #[divan::bench(args = [false, true])]
 fn plan_one(bencher: Bencher, is_reported: bool) {
     let mut learned = Prepared(taught_insight().estimates());
-    let mut observer = begin(&mut learned, &Costs::BALANCED);
+    let (mut observer, _) = begin(&mut learned, &Costs::BALANCED);
     let age_ms = if is_reported { 10_000 } else { 0 };
     if is_reported {
         see(&mut observer, Observation::Delivered, 5_000, &mut learned);

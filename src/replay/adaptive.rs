@@ -32,11 +32,14 @@ impl Player for AdaptivePlayer {
     fn on_event(&mut self, id: u64, facts: &RouteFacts, event: PlayedEvent, _at_ms: u64, age_ms: u64) -> PlayerRequest {
         let age_ms = u32::try_from(age_ms).unwrap_or(TTL_MS).min(TTL_MS);
         let mut learned = KnownRoute { book: &mut self.book, facts };
+        let mut first_advice = None;
         let news = match event {
             // The live service teaches nothing from it either: it does not tell whether the text arrives.
             PlayedEvent::Sent => return PlayerRequest::Nothing,
             PlayedEvent::Started => {
-                self.open.insert(id, route_model::begin(&mut learned, &self.costs));
+                let (observer, advice) = route_model::begin(&mut learned, &self.costs);
+                self.open.insert(id, observer);
+                first_advice = Some(advice);
                 Observation::Time
             }
             PlayedEvent::Verified => Observation::Verified,
@@ -54,7 +57,7 @@ impl Player for AdaptivePlayer {
             self.open.remove(&id);
             return PlayerRequest::Nothing;
         }
-        let decision = route_model::ask(track, news, age_ms, &learned, &self.costs);
+        let decision = first_advice.or_else(|| route_model::ask(track, news, age_ms, &learned, &self.costs));
         let planned_ms = match decision.map(|decision| (decision.next, decision.kind)) {
             Some((Next::Call, kind)) => {
                 route_model::called(track, news == Observation::Lost, age_ms, &mut learned, &self.costs);

@@ -51,23 +51,24 @@ pub enum Observation {
     Time,
 }
 
-/// Starts to observe a text that has been submitted.
-pub fn begin(learned: &mut impl RouteKnowledge, costs: &Costs) -> Observer {
-    let (observer, lessons) = planner::start(&learned.estimates(), learned.call_price_u(), costs);
+/// Starts to observe a text that has been submitted, with the adaptive policy's first advice.
+pub fn begin(learned: &mut impl RouteKnowledge, costs: &Costs) -> (Observer, Advice) {
+    let (observer, lessons, advice) = planner::start(&learned.estimates(), learned.call_price_u(), costs);
     learned.learn(&lessons);
-    observer
+    (observer, advice)
 }
 
 /// Teaches an observation made at this age, and the time survived until then.
 pub fn see(observer: &mut Observer, observation: Observation, age_ms: u32, learned: &mut impl RouteKnowledge) {
     let lessons = match observation {
+        // Whatever comes later says nothing about the text any more, however late the observer hears of it.
+        _ if age_ms >= TTL_MS => observer.end(TTL_MS),
         Observation::Verified => observer.record_verified(age_ms),
         Observation::Delivered => observer.record_delivered(age_ms, &learned.estimates()),
         Observation::Lost => observer.record_lost(age_ms),
         Observation::AskedAgain => observer.record_resend(age_ms),
         Observation::CallKnown => observer.record_call_result(age_ms, &learned.estimates()),
         Observation::Expired => observer.end(age_ms),
-        Observation::Time if age_ms >= TTL_MS => observer.end(TTL_MS),
         Observation::GivenUp | Observation::Time => observer.advance(age_ms),
     };
     learned.learn(&lessons);

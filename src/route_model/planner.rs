@@ -12,14 +12,17 @@ use super::observer::Observer;
 use super::outlook::{Outlook, Point, share_present};
 use super::prior;
 
-/// Starts an observer; the first plan decides whether the verification is a probe.
-pub(super) fn start(estimates: &Estimates, call_price_u: u64, costs: &Costs) -> (Observer, Vec<Lesson>) {
-    let planned = match plan(estimates, &Observer::default(), 0, call_price_u, costs).next {
+/// Starts an observer with its first plan, which decides whether the verification is a probe.
+pub(super) fn start(estimates: &Estimates, call_price_u: u64, costs: &Costs) -> (Observer, Vec<Lesson>, Advice) {
+    let mut advice = plan(estimates, &Observer::default(), 0, call_price_u, costs);
+    let planned = match advice.next {
         Next::WakeAt(at) => Some(at),
         Next::Call => Some(0),
         Next::Never => None,
     };
-    Observer::start(estimates, planned)
+    let (observer, lessons) = Observer::start(estimates, planned);
+    wait_if_probe(&mut advice, &observer);
+    (observer, lessons, advice)
 }
 
 /// Returns the best action for a verification of this age.
@@ -35,8 +38,14 @@ pub(super) fn plan(
         let by_prior = best(&Estimates::prior(), observer, age_ms, call_price_u, costs);
         advice.is_route_unreliable = by_prior.next != Next::Call;
     }
+    wait_if_probe(&mut advice, observer);
+    advice
+}
+
+/// A probe waits longer than planned, until there is news.
+fn wait_if_probe(advice: &mut Advice, observer: &Observer) {
     let is_probe = observer.is_probe && observer.reported_ms.is_none() && observer.resent_ms.is_none();
-    if is_probe && age_ms < prior::PROBE_MS {
+    if is_probe && advice.age_ms < prior::PROBE_MS {
         let planned = match advice.next {
             Next::Call | Next::Never => 0,
             Next::WakeAt(at) => at,
@@ -44,7 +53,6 @@ pub(super) fn plan(
         advice.next = Next::WakeAt(planned.max(prior::PROBE_MS));
         advice.is_probe = true;
     }
-    advice
 }
 
 /// Advises a call at once, with the figures that were expected before the text was lost.

@@ -4,7 +4,6 @@
 //! `on_customer.rs`, Plivo's in `on_provider.rs`, what the change teaches in `observe.rs`, and what follows from it, with
 //! new attempts, in `conclude.rs`.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use super::code::Code;
@@ -20,7 +19,7 @@ use super::words::{Mode, Status};
 use crate::escalation::Policy;
 use crate::guard::Guesses;
 use crate::phone::{Carrier, PhoneNumber};
-use crate::route_model::{Insight, Lesson};
+use crate::route_model::Lesson;
 use crate::time::Timestamp;
 
 /// What a new verification is made of.
@@ -138,8 +137,6 @@ fn age_s(v: &Verification, now: Timestamp) -> u16 {
 pub(super) struct Transition<'a> {
     pub(super) v: Verification,
     pub(super) effects: Vec<Effect>,
-    /// What is learned of the route, including `lessons`. Copied when the first lesson is learned.
-    pub(super) insight: Cow<'a, Insight>,
     pub(super) lessons: Vec<Lesson>,
     pub(super) rules: &'a Rules,
     pub(super) context: &'a Context<'a>,
@@ -148,8 +145,7 @@ pub(super) struct Transition<'a> {
 
 impl<'a> Transition<'a> {
     fn new(v: Verification, rules: &'a Rules, context: &'a Context<'a>) -> Self {
-        let insight = Cow::Borrowed(context.insight);
-        Self { v, effects: Vec::new(), insight, lessons: Vec::new(), rules, context, now: context.now }
+        Self { v, effects: Vec::new(), lessons: Vec::new(), rules, context, now: context.now }
     }
 
     fn finish(self, answer: Answer) -> Decision {

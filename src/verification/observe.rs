@@ -10,7 +10,8 @@ use super::state::{AdaptivePlan, Ending, Verification};
 use super::words::{AttemptStatus, Channel, Status};
 use crate::escalation::{Policy, Reason, Text};
 use crate::route_model::{
-    self, AdviceSummary, CostPreset, Costs, Estimates, Lesson, Next, Observation, Observer, RouteKnowledge, TTL_MS,
+    self, Advice, AdviceSummary, CostPreset, Costs, Estimates, Lesson, Next, Observation, Observer, RouteKnowledge,
+    TTL_MS,
 };
 
 impl Transition<'_> {
@@ -21,8 +22,8 @@ impl Transition<'_> {
             return;
         }
         let costs = self.costs();
-        let observer = route_model::begin(self, &costs);
-        self.plan(observer, Observation::Time);
+        let (observer, advice) = route_model::begin(self, &costs);
+        self.plan(observer, |_, _| Some(advice));
     }
 
     /// Learns from the change since `before`, and plans the call anew.
@@ -31,7 +32,7 @@ impl Transition<'_> {
         let Some(observation) = self.observation(before) else { return self.update_timer_reason() };
         let age_ms = self.age_ms();
         route_model::see(&mut observer, observation, age_ms, self);
-        self.plan(observer, observation);
+        self.plan(observer, |this, observer| this.advice(observer, observation));
     }
 
     /// Tells the observer about a call that was placed for any reason: from now on a code may come from the call.
@@ -43,7 +44,7 @@ impl Transition<'_> {
         let (age_ms, costs) = (self.age_ms(), self.costs());
         let is_lost = matches!(self.v.text(), Some(Text::Lost(_)));
         if route_model::called(&mut observer, is_lost, age_ms, self, &costs) {
-            self.plan(observer, Observation::Time);
+            self.plan(observer, |this, observer| this.advice(observer, Observation::Time));
         }
     }
 
@@ -73,28 +74,31 @@ impl Transition<'_> {
         }
     }
 
-    /// Stores the observer, and what the adaptive policy plans from it.
-    fn plan(&mut self, observer: Observer, observation: Observation) {
+    fn advice(&self, observer: &Observer, observation: Observation) -> Option<Advice> {
+        route_model::ask(observer, observation, self.age_ms(), self, &self.costs())
+    }
+
+    /// Stores the observer, and what the adaptive policy plans from its advice.
+    fn plan(&mut self, observer: Observer, advice: impl FnOnce(&Self, &Observer) -> Option<Advice>) {
         let start = self.v.attempts.first().map_or(self.v.created_at, |first| first.at);
         let at = |age_ms: u32| start + std::time::Duration::from_millis(age_ms.into());
         let planned = match self.v.policy {
-            Policy::Adaptive(_) if !self.v.is_final() => {
-                route_model::ask(&observer, observation, self.age_ms(), self, &self.costs()).and_then(|advice| {
-                    let at = match advice.next {
-                        Next::Call => self.now,
-                        Next::WakeAt(age_ms) => at(age_ms),
-                        Next::Never => return None,
-                    };
-                    let is_early = advice.is_route_unreliable;
-                    let reason = if is_early { Reason::RouteUnreliable } else { self.timer_reason() };
-                    Some(AdaptivePlan { at, reason, weighed: AdviceSummary::of(&advice, self.v.carrier()) })
-                })
-            }
+            Policy::Adaptive(_) if !self.v.is_final() => advice(self, &observer).and_then(|advice| {
+                let at = match advice.next {
+                    Next::Call => self.now,
+                    Next::WakeAt(age_ms) => at(age_ms),
+                    Next::Never => return None,
+                };
+                let is_early = advice.is_route_unreliable;
+                let reason = if is_early { Reason::RouteUnreliable } else { self.timer_reason() };
+                Some(AdaptivePlan { at, reason, weighed: AdviceSummary::of(&advice, self.v.carrier()) })
+            }),
             _ => None,
         };
         let now = self.now;
         let Some(pending) = self.v.pending_mut() else { return };
-        pending.observe_at = observer.wake_ms().map(at).filter(|at| *at > now);
+        // The end of the observation is learned with the next event, or when the code expires: no wake is spent on it.
+        pending.observe_at = observer.wake_ms().filter(|at| *at < TTL_MS).map(at).filter(|at| *at > now);
         pending.planned = planned;
         pending.observer = Some(observer);
     }
@@ -129,18 +133,20 @@ impl Transition<'_> {
 
 impl RouteKnowledge for Transition<'_> {
     fn estimates(&self) -> Estimates {
-        self.insight.estimates()
+        if self.lessons.is_empty() {
+            return self.context.insight.estimates();
+        }
+        // Rarely: the snapshot is copied only where this change has taught a lesson and plans anew.
+        let mut insight = self.context.insight.clone();
+        insight.learn(&self.lessons);
+        insight.estimates()
     }
 
     fn call_price_u(&self) -> u64 {
-        self.insight.call_price_u
+        self.context.insight.call_price_u
     }
 
     fn learn(&mut self, lessons: &[Lesson]) {
-        // After the end no estimate is read any more, so the snapshot need not be copied for its lessons.
-        if !lessons.is_empty() && !self.v.is_final() {
-            self.insight.to_mut().learn(lessons);
-        }
         self.lessons.extend(lessons);
     }
 }

@@ -105,7 +105,7 @@ fn best(trace: &Trace, calls_on_failure: bool) -> f64 {
 
 fn decision_us() -> f64 {
     let mut prior = Prepared(Insight::default().estimates());
-    let observer = begin(&mut prior, &Costs::BALANCED);
+    let (observer, _) = begin(&mut prior, &Costs::BALANCED);
     let started = Instant::now();
     for _ in 0..200 {
         std::hint::black_box(ask(&observer, Observation::Time, 0, &prior, &Costs::BALANCED));

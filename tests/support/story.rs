@@ -232,7 +232,7 @@ fn usual() -> Insight {
 fn teach(route: &mut Insight, reported_ms: Option<u32>, verified_ms: Option<u32>, called_ms: Option<u32>) {
     let mut taught = Taught { estimates: route.estimates(), lessons: Vec::new() };
     let costs = Costs::BALANCED;
-    let mut observer = route_model::begin(&mut taught, &costs);
+    let (mut observer, _) = route_model::begin(&mut taught, &costs);
     if let Some(at) = reported_ms {
         route_model::see(&mut observer, Observation::Delivered, at, &mut taught);
     }

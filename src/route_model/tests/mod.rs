@@ -47,7 +47,7 @@ fn reported(estimates: &Estimates) -> Observer {
 /// Teaches one whole verification, by the ages of its events.
 fn teach(insight: &mut Insight, reported_ms: Option<u32>, verified_ms: Option<u32>, called_ms: Option<u32>) {
     let estimates = insight.estimates();
-    let (mut observer, mut lessons) = start(&estimates, PRICE, &Costs::BALANCED);
+    let (mut observer, mut lessons, _) = start(&estimates, PRICE, &Costs::BALANCED);
     lessons.extend(reported_ms.into_iter().flat_map(|at| observer.record_delivered(at, &estimates)));
     if let Some(at) = called_ms {
         let advice = decide(&estimates, &observer, at);
@@ -182,7 +182,7 @@ fn one_in_24_early_plans_is_a_probe() {
     let mut probes = 0;
     for _ in 0..96 {
         let estimates = insight.estimates();
-        let (observer, lessons) = start(&estimates, PRICE, &Costs::BALANCED);
+        let (observer, lessons, _) = start(&estimates, PRICE, &Costs::BALANCED);
         let advice = decide(&estimates, &observer, 0);
         assert_eq!(advice.is_probe, call_at(advice) == Some(30_000));
         probes += usize::from(advice.is_probe);
