@@ -121,6 +121,7 @@ pub struct AdviceSummary {
     /// Age of the verification.
     pub age_ms: u32,
     /// Time since the delivery report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported_ms_ago: Option<u32>,
     /// Probability that the text brings the code in the end.
     pub text: u16,
@@ -129,14 +130,18 @@ pub struct AdviceSummary {
     /// Probability that the person wants the code and the text will not bring it.
     pub need: u16,
     /// Expected cost of calling; `None` where a call was not allowed yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_cost_u: Option<u64>,
     /// Expected cost of waiting; `None` after the longest wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_cost_u: Option<u64>,
     /// Verifications behind the estimates: world, country, route.
     pub samples: [u32; 3],
     /// Whether the verification waited longer than planned, to observe late texts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_probe: bool,
     /// The network, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier: Option<Carrier>,
 }
 

@@ -24,21 +24,36 @@ pub const TTL_MS: u32 = edge_ms(BUCKETS);
 #[serde(default)]
 pub struct Observer {
     /// Age at the delivery report.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reported_ms: Option<u32>,
     /// Age at which the person asked for another text.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) resent_ms: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     called_ms: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     forecast: Option<CallForecast>,
     /// Whether the code may have come from the call, so that it says nothing about the text.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     is_censored: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     is_closed: bool,
     /// First bucket whose survival has not been taught, on the clock of the text or of its report.
+    #[serde(skip_serializing_if = "is_zero")]
     untaught_bucket: u8,
     /// The same on the clock that the resend started.
+    #[serde(skip_serializing_if = "is_zero")]
     untaught_bucket_after_resend: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<ScheduledTest>,
     /// Whether this verification waits longer than planned, to observe late texts.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_probe: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(bucket: &u8) -> bool {
+    *bucket == 0
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,7 +62,7 @@ struct ScheduledTest {
     at_ms: u32,
     p: f32,
     /// Probability of a first event by the time of censoring, if none had come by then.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     p_when_censored: Option<f32>,
 }
 

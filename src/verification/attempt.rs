@@ -27,28 +27,37 @@ pub struct Attempt {
     /// The time of its last event. While a request is deferred: the time of the retry.
     pub heard_at: Timestamp,
     /// Why a call is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// Whether it repeats a call that was busy or not answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_repeat: bool,
     /// The part of Plivo that took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Via>,
     /// Message or call UUID, the first that was reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
     /// Further UUIDs that find it: the call's beside its request's, or those of a second run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_ids: Vec<String>,
     /// Plivo's error code or hangup cause, verbatim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
     /// What its failure means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<FailureClass>,
     /// Plivo's HTTP status when it refused the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<u16>,
     /// Whether `NoAnswer` is concluded from silence; a late callback may correct that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub assumed: bool,
     /// Whether a person took the call at some time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub answered: bool,
     /// Network and price, as reported.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ReportFacts::is_empty")]
     pub facts: ReportFacts,
     /// Whether the PHLO could not run it in this round, so that the direct API is asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -111,6 +120,11 @@ impl Attempt {
         if !is_known && self.other_ids.len() < OTHER_IDS_MAX {
             self.other_ids.push(uuid.to_owned());
         }
+    }
+
+    /// Whether one of its UUIDs is this one.
+    pub fn is_known_by(&self, uuid: &str) -> bool {
+        self.provider_id.iter().chain(&self.other_ids).any(|known| known == uuid)
     }
 
     /// Records network and price; a later report replaces an earlier one.

@@ -8,14 +8,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
     /// BCP 47 tag of the person's language.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub locale: String,
     /// The customer's own data, returned as it came.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
     /// The person's address, as the customer saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<std::net::IpAddr>,
     /// Android's SMS Retriever hash, the last line of the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_hash: Option<String>,
     /// The site for which a browser may fill in the code (WebOTP).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_origin: Option<String>,
     /// Whether the number is one of `TEST_NUMBERS`: nothing is ever sent to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -46,9 +46,11 @@ pub struct Owed {
     /// When it is issued again: at the end of the lease, or of a pause.
     pub due: Timestamp,
     /// Whether a replica performs it now. If `due` passes meanwhile, that replica counts as dead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_flight: bool,
     /// How often it was issued again. An outcome of an earlier round says nothing about this one.
     pub round: u16,
     /// Whether another replica has taken it over once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taken_over: bool,
 }

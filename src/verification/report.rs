@@ -32,6 +32,13 @@ pub enum TextReport {
     },
 }
 
+impl ReportFacts {
+    /// Whether nothing was reported.
+    pub(super) fn is_empty(&self) -> bool {
+        self.carrier.is_none() && self.cost_u.is_none()
+    }
+}
+
 impl TextReport {
     /// The attempt's status after this report.
     pub fn status(&self) -> AttemptStatus {

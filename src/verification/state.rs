@@ -19,7 +19,8 @@ use crate::time::Timestamp;
 /// One number being proved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
-    /// The id in the API, which begins with the shard.
+    /// The id in the API, which begins with the shard. Not serialized: the key of a record has it.
+    #[serde(skip)]
     pub id: VerificationId,
     /// The app (API key name) that owns it.
     pub app: String,
@@ -38,6 +39,7 @@ pub struct Verification {
     /// Digits of the code, known after the code is gone.
     pub code_length: u8,
     /// Wrong codes so far.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub checks_used: u8,
     /// Wrong codes that end it.
     pub checks_max: u8,
@@ -50,6 +52,7 @@ pub struct Verification {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier_guess: Option<Carrier>,
     /// Effects that are not known to be done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owed: Vec<Owed>,
     /// The nonces of signed callbacks.
     #[serde(default, skip_serializing_if = "UsedNonces::is_empty")]
@@ -58,6 +61,11 @@ pub struct Verification {
     pub timeline: Vec<Entry>,
     /// The other fields of the creation.
     pub details: Details,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(checks: &u8) -> bool {
+    *checks == 0
 }
 
 /// Where a verification stands.

@@ -32,7 +32,15 @@ pub enum Note {
     /// A further creation for the same number joined it.
     Joined,
     /// An attempt was decided on. `waited_ms` counts from the first request to Plivo.
-    AttemptDecided { attempt: AttemptIndex, channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms: u64 },
+    AttemptDecided {
+        attempt: AttemptIndex,
+        channel: Channel,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Reason>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_repeat: bool,
+        waited_ms: u64,
+    },
     /// The figures behind the adaptive policy's decision on the attempt that follows.
     Weighed { attempt: AttemptIndex, weighed: AdviceSummary },
     /// The planned call falls into quiet hours and is deferred to their end.
