@@ -88,6 +88,8 @@ impl Application {
         let with_legacy = config.legacy_routes;
         let app = move || {
             let (data, sandbox) = (data.clone(), sandbox.clone());
+            // Called on each thread that serves requests.
+            data.store.serve_this_thread();
             App::new().app_data(data).wrap(from_fn(http::observe)).configure(move |app| {
                 if let Some(sandbox) = &sandbox {
                     app.configure(sandbox.configure_control());

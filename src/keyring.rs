@@ -5,6 +5,7 @@
 //! can be replaced while other threads use the ring.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use chacha20poly1305::XChaCha20Poly1305;
@@ -37,6 +38,7 @@ pub struct Unopenable;
 /// The current key and the previous keys.
 pub struct Keyring {
     keys: ArcSwap<Vec<Derived>>,
+    generation: AtomicU64,
 }
 
 struct Derived {
@@ -71,12 +73,18 @@ fn tag(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
 impl Keyring {
     /// Seals and signs with `current`; opens and verifies with `previous` too.
     pub fn new(current: &SecretSlice<u8>, previous: &[SecretSlice<u8>]) -> Self {
-        Self { keys: ArcSwap::from_pointee(derive_all(current, previous)) }
+        Self { keys: ArcSwap::from_pointee(derive_all(current, previous)), generation: AtomicU64::new(0) }
     }
 
     /// Replaces the keys for all users of the ring. A running operation finishes with the old keys.
     pub fn replace(&self, current: &SecretSlice<u8>, previous: &[SecretSlice<u8>]) {
         self.keys.store(Arc::new(derive_all(current, previous)));
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often the keys were replaced. What was read before that must be read again.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Seals `plain` so that it opens only under `context`.

@@ -26,7 +26,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "URL with the scheme redis, rediss, redis+cluster, redis+sentinel or memory",
     ),
     ("REDIS_CA_FILE", "", "PEM file of the authority that signed the certificate of Redis, for rediss://"),
-    ("REDIS_POOL_SIZE", "16", "largest number of connections to Redis"),
+    ("REDIS_POOL_SIZE", "16", "connections to Redis at most, besides two for each thread that serves requests"),
     ("BIND", "127.0.0.1:8080", "address and port to listen on"),
     ("TRUSTED_PROXIES", "", "addresses or networks whose X-Forwarded-For is trusted"),
     ("CODE_LENGTH", "6", "digits of a code, 6 to 9"),

@@ -1,19 +1,22 @@
 //! [`Engine::create`]: a new verification, or the open one of the same number.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::error;
 
 use super::apply::Applied;
+use super::batch::Batch;
+use super::commit::Write;
 use super::key_lock::StoreFailed;
-use super::reserve::{Reservation, first_channel};
+use super::limits::LimitAnswers;
 use super::{COMMIT_TRIES, Engine, EngineError};
 use crate::escalation::Policy;
 use crate::guard::Guesses;
 use crate::phone::PhoneNumber;
 use crate::store::{CommitMode, CommitOutcome, NumberKey, StoreError};
 use crate::verification::{
-    Answer, Channel, Code, Context, Decision, Details, Event, Mode, Refusal, Request, VerificationId, open,
+    Answer, Barred, Code, Context, Decision, Details, Event, Mode, Refusal, Request, VerificationId, open,
 };
 
 /// What a customer asks for.
@@ -51,7 +54,7 @@ enum Existing {
     /// It was open, and is joined now.
     Joined(Box<Created>),
     /// It has ended: its place in the index can be taken, and its guesses count on.
-    Over(VerificationId, Guesses),
+    Over(Guesses),
 }
 
 impl Engine {
@@ -67,76 +70,73 @@ impl Engine {
     /// Serializes concurrent creations for one number within this process: the first sends, the others join it and are
     /// not counted.
     async fn create_or_join(&self, creation: Creation) -> Result<Created, EngineError> {
-        let number = self.parts.keys.number_key(&creation.app, &creation.to);
+        let numbers = self.parts.keys.number_keys(&creation.app, &creation.to);
+        let number = numbers[0];
         let key = VerificationId::new(number.shard(), u128::from_be_bytes(number.0));
         let lock = self.inner.locks.acquire(key).await.map_err(|failed: StoreFailed| EngineError::from(failed))?;
-        let created = self.create_or_join_locked(creation, number).await;
+        let created = self.create_or_join_locked(creation, &numbers).await;
         if let Err(EngineError::Store(StoreError::Unavailable(_))) = &created {
             lock.store_failed();
         }
         created
     }
 
-    async fn create_or_join_locked(&self, creation: Creation, number: NumberKey) -> Result<Created, EngineError> {
+    async fn create_or_join_locked(&self, creation: Creation, numbers: &[NumberKey]) -> Result<Created, EngineError> {
+        let (number, older_numbers) = (numbers[0], &numbers[1..]);
         let parts = &self.parts;
         let join = Event::Joined { channel: creation.mode.first_channel(), is_test: creation.details.is_test };
         let mut guesses = Guesses::default();
         // While `SECRET_KEY` is being rotated, the number may have an open verification under the previous key.
-        for older in parts.keys.number_keys(&creation.app, &creation.to).into_iter().skip(1) {
-            if let Some(id) = parts.store.newest(older).await? {
-                match self.join(id, older, &join, None).await? {
+        for older in older_numbers {
+            if let Some(id) = parts.store.newest(*older).await? {
+                match self.join(id, *older, &join).await? {
                     Existing::Joined(joined) => return Ok(*joined),
-                    Existing::Over(_, known) => guesses.merge(&known),
+                    Existing::Over(known) => guesses.merge(&known),
                 }
             }
         }
-        let mut is_reserved = creation.details.is_test;
         let mut request = self.request(creation, number, guesses).await;
         let insight = parts.learner.insight(request.to.country(), request.carrier_guess).await;
         // Most numbers are new, so the first commit assumes that the index is empty, and costs no extra exchange.
-        let (mut previous, mut reserved) = (None, None);
+        let mut previous = None;
+        let mut limits = LimitAnswers::default();
         for _ in 0..COMMIT_TRIES {
             let now = self.now().await?;
             let context = Context { now, insight: &insight, barred: &[] };
             let Decision { after, effects, lessons, answer } = open(request.clone(), &parts.rules, &context);
-            if !is_reserved {
-                let unless = previous.is_none().then_some(number);
-                match self.reserve_first(&after, unless, now).await? {
-                    Reservation::Granted => (is_reserved, reserved) = (true, Some(first_channel(&after))),
-                    Reservation::Found(id) => match self.join(id, number, &join, None).await? {
-                        Existing::Joined(joined) => return Ok(*joined),
-                        Existing::Over(id, known) => {
-                            request.guesses.merge(&known);
-                            previous = Some(id);
-                            continue;
+            let after = Arc::new(after);
+            let charges = self.charges_of_creation(&after, &limits);
+            let increments = self.increments_of(&charges, number);
+            let mode = CommitMode::Create { previous };
+            let write = Write { mode, number, increments, links: Vec::new(), now };
+            match self.commit(None, &after, write).await?.0 {
+                CommitOutcome::Committed => {
+                    self.publish(None, &after, now);
+                    parts.learner.learn(None, &after, &lessons);
+                    let performance = self.perform(&after, effects);
+                    let applied = Applied { verification: after, answer, performance };
+                    return Ok(Created { applied, joined: false });
+                }
+                CommitOutcome::NumberInUse(named) => {
+                    previous = named;
+                    if let Some(id) = named {
+                        match self.join(id, number, &join).await? {
+                            Existing::Joined(joined) => return Ok(*joined),
+                            Existing::Over(known) => request.guesses.merge(&known),
                         }
-                    },
-                    Reservation::Refused(scope, retry_after) => {
-                        // Another creation may have opened one just now, and it serves this one too.
-                        if let Some(id) = parts.store.newest(number).await?
-                            && previous != Some(id)
-                            && let Existing::Joined(joined) = self.join(id, number, &join, None).await?
-                        {
-                            return Ok(*joined);
-                        }
+                    }
+                }
+                CommitOutcome::OverLimit { index, .. } if self.has_settled(&charges, index, number).await => {}
+                CommitOutcome::OverLimit { index, wait } => {
+                    self.note_refused(&after, &charges, index, wait, &mut limits);
+                    if let Some(Barred { scope, retry_after, .. }) = limits.barred.first().copied() {
                         return Err(EngineError::Refused(Refusal::RateLimited { scope, retry_after }));
                     }
                 }
-            }
-            if let CommitOutcome::Committed(_) = self.commit(&after, CommitMode::Create { previous }, now).await? {
-                self.publish(None, &after, now);
-                parts.learner.learn(None, &after, &lessons);
-                let performance = self.perform(&after, effects);
-                let applied = Applied { verification: after, answer, performance };
-                return Ok(Created { applied, joined: false });
-            }
-            previous = parts.store.newest(number).await?;
-            if let Some(id) = previous {
-                // The attempt that is counted for this creation also covers the attempt that its join sends.
-                match self.join(id, number, &join, reserved).await? {
-                    Existing::Joined(joined) => return Ok(*joined),
-                    Existing::Over(_, known) => request.guesses.merge(&known),
-                }
+                CommitOutcome::Changed(_)
+                | CommitOutcome::ReportsPending { .. }
+                | CommitOutcome::LinksUnavailable
+                | CommitOutcome::PossiblyStale => break,
             }
         }
         Err(EngineError::Contention)
@@ -162,24 +162,18 @@ impl Engine {
     }
 
     /// Joins a verification if it is open.
-    async fn join(
-        &self,
-        id: VerificationId,
-        number: NumberKey,
-        join: &Event,
-        reserved: Option<Channel>,
-    ) -> Result<Existing, EngineError> {
-        match self.apply_detached(id, vec![join.clone()], None, reserved).await {
+    async fn join(&self, id: VerificationId, number: NumberKey, join: &Event) -> Result<Existing, EngineError> {
+        match Box::pin(self.apply_here(id, Batch::new(vec![join.clone()]), None)).await {
             Ok(Applied {
                 answer: Answer::Refused(Refusal::Final(_) | Refusal::LostInFailover), verification, ..
-            }) => Ok(Existing::Over(id, verification.guesses)),
+            }) => Ok(Existing::Over(verification.guesses.clone())),
             Ok(applied) => Ok(Existing::Joined(Box::new(Created { applied, joined: true }))),
             // The index outlives the record, because it holds the guesses. An unreadable record blocks no creation.
             Err(error @ (EngineError::NotFound | EngineError::Store(StoreError::Unreadable(_)))) => {
                 if let EngineError::Store(error) = error {
                     error!(verification.id = %id, %error, "the number's last record is unreadable; a new one begins");
                 }
-                Ok(Existing::Over(id, Guesses::from_bytes(&self.parts.store.guesses(number).await?)))
+                Ok(Existing::Over(Guesses::from_bytes(&self.parts.store.guesses(number).await?)))
             }
             Err(error) => Err(error),
         }

@@ -16,8 +16,8 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tracing::info;
 
-use super::apply::Target;
-use super::{COMMIT_TRIES, Engine, EngineError};
+use super::batch::Batch;
+use super::{COMMIT_TRIES, Engine, EngineError, Known};
 use crate::phone::PhoneNumber;
 use crate::store::{Cursor, Erasure, ErasureOutcome};
 use crate::verification::rules::LIFETIME_MAX;
@@ -84,9 +84,9 @@ impl Engine {
     /// Erases one verification, and returns whether it existed.
     async fn erase_one(&self, id: VerificationId, patience: Duration) -> Result<bool, EngineError> {
         for _ in 0..COMMIT_TRIES {
-            let Some((v, revision)) = self.load(id).await? else { return Ok(false) };
+            let Some(Known { verification: v, version, .. }) = self.load(id).await? else { return Ok(false) };
             if !v.is_final() {
-                match self.apply(Target::Proved(id), vec![Event::Cancel]).await {
+                match self.apply_here(id, Batch::new(vec![Event::Cancel]), None).await {
                     Ok(canceled) => {
                         if let Some(performance) = canceled.performance {
                             performance.settled(patience).await;
@@ -107,8 +107,8 @@ impl Engine {
             let erasure = Erasure {
                 id,
                 numbers: self.parts.keys.number_keys(&v.app, &v.to),
-                app: v.app,
-                expected: revision,
+                app: v.app.clone(),
+                expected: version.revision,
                 guesses: guesses.to_bytes(),
                 index_ttl: counts_for.max(LIFETIME_MAX),
             };

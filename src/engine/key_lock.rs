@@ -17,6 +17,9 @@ use crate::verification::VerificationId;
 /// The longest wait for the lock: about as long as a client waits for an answer.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// The longest wait of a reader.
+const READ_WAIT_MAX: Duration = Duration::from_millis(100);
+
 /// One queue for each verification that is being changed.
 #[derive(Default)]
 pub(super) struct KeyLock(Mutex<HashMap<VerificationId, Arc<Semaphore>>>);
@@ -53,6 +56,15 @@ impl KeyLock {
             Err(_) => None,
         };
         Ok(guard)
+    }
+
+    /// Waits for a change that holds the lock now, but not long: a reader may see the state before it. Rarely there is
+    /// one, so this costs one look-up.
+    pub(super) async fn wait_briefly(&self, id: VerificationId) {
+        let is_held = self.queues().contains_key(&id);
+        if is_held {
+            let _ = tokio::time::timeout(READ_WAIT_MAX, self.acquire(id)).await;
+        }
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<VerificationId, Arc<Semaphore>>> {

@@ -3,17 +3,30 @@
 //! The API, callbacks and timers change verifications through [`Engine::apply`], [`Engine::create`], [`Engine::report`]
 //! and [`Engine::erase`]; the outbox commits Plivo's answers in the same way. The engine decides nothing itself:
 //! `verification::decide` does. Its parts are private; callers see methods only.
+//!
+//! # One exchange for one change
+//! What an operation costs is round trips to the store, so a change waits for one. It is decided on the state that this
+//! process remembers (`remembered`), and one commit carries all that belongs to it: record, due time, number index, list
+//! entry, the counters of the limits, and the links of Plivo's ids (`commit`). If the base of the decision is out of date, a
+//! limit is reached or reports wait for a link, the store changes nothing and says so, and the decision is made again with
+//! what it said (`apply`). So no step of a change can be lost between two exchanges. Counters that only follow a change are
+//! adjusted in batches (`adjustments`), and a claim of due timers brings the records with it (`timers`).
 
+mod adjustments;
 mod apply;
+mod batch;
 mod clock;
+mod commit;
 mod create;
+mod detached;
 mod erase;
 mod key_lock;
+mod limits;
 mod outbox;
 mod performance;
 mod read;
+mod remembered;
 mod report;
-mod reserve;
 pub mod timers;
 
 use std::sync::Arc;
@@ -37,10 +50,13 @@ use crate::keyring::Keyring;
 use crate::learner::Learner;
 use crate::metrics::Metrics;
 use crate::plivo::Plivo;
-use crate::store::{NumberKey, OutageCause, Revision, Store, StoreError, StoredRecord, record};
+use crate::store::{NumberKey, Store, StoreError, StoredRecord, record};
 use crate::time::Timestamp;
 use crate::verification::{Refusal, Rules, Verification, VerificationId};
+use adjustments::Adjustments;
+use detached::Detached;
 use key_lock::KeyLock;
+use remembered::{Known, Remembered};
 use timers::Alarm;
 
 /// Applies events to verifications. Cheap to clone.
@@ -85,6 +101,10 @@ struct Inner {
     alarm: Alarm,
     /// Serializes changes of one verification.
     locks: KeyLock,
+    /// Open verifications as they were last committed or loaded here.
+    remembered: Remembered,
+    /// Adjustments of counters that are not in the store yet.
+    adjustments: Adjustments,
 }
 
 /// Why an event was not applied.
@@ -115,18 +135,12 @@ impl Engine {
         Self { parts: Arc::new(parts), inner: Arc::default() }
     }
 
-    /// Runs `work` as a detached task, so that a client's disconnect cannot cancel it between commit and effects.
-    async fn run_detached<T: Send + 'static>(
+    /// Runs `work` so that a client's disconnect cannot cancel it between commit and effects.
+    fn run_detached<T: Send + 'static>(
         &self,
-        work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
-    ) -> Result<T, EngineError> {
-        match self.parts.tasks.spawn_on(work.in_current_span(), &self.parts.runtime).await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(StoreError::Unavailable(OutageCause::Stopping).into()),
-            },
-        }
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> {
+        Detached::new(work, &self.parts.runtime, &self.parts.tasks)
     }
 
     /// Starts `work` as a detached task without waiting for it.
@@ -138,13 +152,16 @@ impl Engine {
         self.parts.clock.now().await
     }
 
-    async fn load(&self, id: VerificationId) -> Result<Option<(Verification, Revision)>, StoreError> {
-        let Some(stored) = self.parts.store.load(id).await? else { return Ok(None) };
-        Ok(Some((self.open_record(id, &stored)?, stored.revision)))
+    async fn load(&self, id: VerificationId) -> Result<Option<Known>, StoreError> {
+        let stored = self.parts.store.load(id).await?;
+        stored.map(|stored| self.open_record(id, &stored)).transpose()
     }
 
-    fn open_record(&self, id: VerificationId, stored: &StoredRecord) -> Result<Verification, StoreError> {
-        record::decode(id, stored, &self.parts.keys)
+    fn open_record(&self, id: VerificationId, stored: &StoredRecord) -> Result<Known, StoreError> {
+        let keys = self.parts.keys.generation();
+        let verification = Arc::new(record::decode(id, stored, &self.parts.keys)?);
+        let number = self.number_key(&verification);
+        Ok(Known { verification, version: stored.version(), number, keys })
     }
 
     /// The key of the number under which the verification was created.
@@ -153,6 +170,6 @@ impl Engine {
     fn number_key(&self, v: &Verification) -> NumberKey {
         let keys = self.parts.keys.number_keys(&v.app, &v.to);
         let created_under = keys.iter().find(|key| key.shard() == v.id.shard());
-        created_under.copied().unwrap_or_else(|| self.parts.keys.number_key(&v.app, &v.to))
+        created_under.copied().unwrap_or(keys[0])
     }
 }

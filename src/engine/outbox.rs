@@ -3,6 +3,7 @@
 //! Effects run as tasks of the process, not of the request that caused them: a client's disconnect cancels none. If
 //! the process dies, the effect is still owed in the store, and another replica performs it when its lease expires.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
@@ -12,14 +13,15 @@ use rand::RngExt;
 use tracing::{debug, error, warn};
 
 use super::apply::Change;
-use super::performance::Performance;
+use super::batch::Batch;
+use super::performance::{Performance, Progress};
 use super::{Engine, EngineError};
 use crate::plivo::{Reply, Trigger, Triggered};
 use crate::store::StoreError;
 use crate::verification::rules::{LIFETIME_MAX, OUTCOME_HOLD};
 use crate::verification::{
-    AttemptIndex, AttemptRef, Channel, Effect, Event, TriggerOutcome, TriggerReply, TriggerRequest, Verification,
-    outcome_of,
+    AttemptIndex, AttemptRef, Channel, Effect, Event, ProviderId, TriggerOutcome, TriggerReply, TriggerRequest,
+    Verification, outcome_of,
 };
 
 /// The pauses between tries to commit an outcome.
@@ -27,34 +29,39 @@ const COMMIT_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration
 
 impl Engine {
     /// Starts to perform the effects of a committed decision.
-    pub(super) fn perform(&self, after: &Verification, effects: Vec<Effect>) -> Option<Performance> {
+    pub(super) fn perform(&self, after: &Arc<Verification>, effects: Vec<Effect>) -> Option<Performance> {
         if effects.is_empty() {
             return None;
         }
-        let (progress, performance) = Performance::begin(after.clone());
-        let (engine, after) = (self.clone(), after.clone());
+        let (progress, performance) = Performance::begin(Arc::clone(after), effects.len());
+        let (engine, after) = (self.clone(), Arc::clone(after));
         self.spawn_detached(async move {
             // Concurrently: a text for which Plivo takes long delays no call.
             let mut under_way = FuturesUnordered::new();
-            let start = |v: &Verification, effects: Vec<Effect>| {
-                effects.into_iter().map(|effect| engine.clone().carry_out(v.clone(), effect)).collect::<Vec<_>>()
+            let start = |v: &Arc<Verification>, effects: Vec<Effect>| {
+                effects.into_iter().map(|effect| engine.carry_out(Arc::clone(v), effect, &progress)).collect::<Vec<_>>()
             };
             under_way.extend(start(&after, effects));
             while let Some(done) = under_way.next().await {
+                let further = done.as_ref().map_or(0, |(_, effects)| effects.len());
                 if let Some((after, effects)) = done {
                     under_way.extend(start(&after, effects));
-                    progress.update(after);
                 }
+                progress.ended(further);
             }
-            progress.finish();
         });
         Some(performance)
     }
 
     /// Performs one effect and commits its outcome. `None` if there is no outcome, or if it could not be committed.
-    async fn carry_out(self, v: Verification, effect: Effect) -> Option<(Verification, Vec<Effect>)> {
+    async fn carry_out(
+        &self,
+        v: Arc<Verification>,
+        effect: Effect,
+        progress: &Progress,
+    ) -> Option<(Arc<Verification>, Vec<Effect>)> {
         let event = self.perform_one(&v, effect).await?;
-        match self.commit_outcome(&v, &event).await {
+        match self.commit_outcome(&v, &event, progress).await {
             Ok(Change { after, effects, .. }) => Some((after, effects)),
             Err(EngineError::NotFound) => {
                 self.hang_up_erased(&v, &event).await;
@@ -107,7 +114,7 @@ impl Engine {
             self.parts.metrics.plivo_request(a.channel, via, &reply, started.elapsed());
         }
         let reply = match reply {
-            Reply::Success(..) => TriggerReply::Accepted { provider_id: self.linked(provider_id, to).await, run_id },
+            Reply::Success(..) => TriggerReply::Accepted { provider_id: provider_id.map(unlinked), run_id },
             Reply::Refused(status, scope) => TriggerReply::Refused { status, scope },
             Reply::NotNow(status, retry_after) => TriggerReply::NotNow { status, retry_after },
             Reply::Failed(status) => TriggerReply::Failed { status },
@@ -147,8 +154,7 @@ impl Engine {
     /// Asks what a run of the PHLO created, so that reports that carry only its UUID find their attempt.
     async fn identify(&self, v: &Verification, attempt: AttemptIndex, run_id: &str) -> Option<Event> {
         let channel = v.attempt(attempt)?.channel;
-        let uuid = self.parts.plivo.find_provider_id(run_id, channel).await;
-        let provider_id = self.linked(uuid, AttemptRef { id: v.id, attempt }).await;
+        let provider_id = self.parts.plivo.find_provider_id(run_id, channel).await.map(unlinked);
         Some(Event::Identified { attempt, provider_id })
     }
 
@@ -156,7 +162,12 @@ impl Engine {
     ///
     /// The effects that follow are returned, because the caller performs them. Retries last for [`OUTCOME_HOLD`] if the
     /// effect is re-issued anyway. Other outcomes exist only in this process: losing one could place a second call.
-    async fn commit_outcome(&self, v: &Verification, event: &Event) -> Result<Change, EngineError> {
+    async fn commit_outcome(
+        &self,
+        v: &Verification,
+        event: &Event,
+        progress: &Progress,
+    ) -> Result<Change, EngineError> {
         let hold = match event {
             Event::Triggered { outcome, .. } => match outcome {
                 TriggerOutcome::Deferred { .. } | TriggerOutcome::PassedOn { .. } => OUTCOME_HOLD,
@@ -171,7 +182,7 @@ impl Engine {
         let pauses = ExponentialBuilder::default().with_min_delay(first).with_max_delay(most).without_max_times();
         // backon's own limit counts the pauses alone, not the time that the store takes to fail.
         let started = Instant::now();
-        (|| self.change(v.id, std::slice::from_ref(event), None, None))
+        (|| self.change(v.id, Batch::new(vec![event.clone()]), None, Some(progress)))
             .retry(pauses)
             .when(|error| {
                 let is_temporary = matches!(error, EngineError::Store(StoreError::Unavailable(_)));
@@ -179,6 +190,11 @@ impl Engine {
             })
             .await
     }
+}
+
+/// A provider id that the commit of its outcome links.
+fn unlinked(uuid: String) -> ProviderId {
+    ProviderId { uuid, is_linked: false }
 }
 
 #[expect(clippy::disallowed_methods, reason = "jitter; the decision gets it as data")]

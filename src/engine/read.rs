@@ -1,7 +1,7 @@
 //! [`Engine::read`] and [`Engine::list`]. Nothing here changes anything.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tracing::warn;
 
@@ -24,7 +24,7 @@ const SCAN_MIN: usize = 100;
 /// One page of a list, newest first.
 pub struct Page {
     /// The page.
-    pub verifications: Vec<Verification>,
+    pub verifications: Vec<Arc<Verification>>,
     /// The start of the next page, if there may be one.
     pub next: Option<Cursor>,
 }
@@ -34,17 +34,15 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::NotFound`] when it is unknown or forgotten, or belongs to another app.
-    pub async fn read(&self, target: Target<'_>) -> Result<Verification, EngineError> {
+    pub async fn read(&self, target: Target<'_>) -> Result<Arc<Verification>, EngineError> {
         let (id, app) = match target {
             Target::Proved(id) => (id, None),
             Target::OfApp(app, id) => (id, Some(app)),
             Target::Newest(app, to) => (self.newest(app, to).await?, Some(app)),
         };
-        let found = self.load(id).await?;
-        if found.is_none() && app.is_some() {
-            self.spend_one_decryption();
-        }
-        found.map(|(v, _)| v).filter(|v| app.is_none_or(|app| v.app == app)).ok_or(EngineError::NotFound)
+        // A change that was answered before its outcome is committed shows in the next read.
+        self.inner.locks.wait_briefly(id).await;
+        Ok(self.load_for(id, app).await?.verification)
     }
 
     /// Spends one decryption's time, so that timing does not reveal another tenant's ids.
@@ -91,7 +89,7 @@ impl Engine {
         if known.len() > 1 {
             let mut found = Vec::new();
             for id in known {
-                found.extend(self.load(id).await?.map(|(v, _)| (v.created_at, id)));
+                found.extend(self.load(id).await?.map(|known| (known.verification.created_at, id)));
             }
             return found.into_iter().max().map(|(_, id)| id).ok_or(EngineError::NotFound);
         }
@@ -133,7 +131,7 @@ impl Engine {
             for (id, stored) in self.parts.store.load_many(&ids).await? {
                 // An unreadable record, of another key or version, does not fail the list.
                 let v = match self.open_record(id, &stored) {
-                    Ok(v) => v,
+                    Ok(known) => known.verification,
                     Err(error) => {
                         warn!(verification.id = %id, %error, "left out of a list");
                         continue;

@@ -1,12 +1,11 @@
 //! [`Engine::report`]: callbacks that carry only a UUID, and the mapping from UUIDs to attempts.
 
 use super::apply::Target;
+use super::batch::{Batch, reported};
 use super::{Engine, EngineError};
 use crate::store::{NONCE_TTL, NonceClaim, PendingReport, ReportTarget, SwapOutcome};
 use crate::verification::rules::LIFETIME_MAX;
-use crate::verification::{
-    Answer, AttemptIndex, AttemptRef, CallbackNonce, Event, ProviderId, Refusal, VerificationId,
-};
+use crate::verification::{Answer, AttemptRef, CallbackNonce, Event, Refusal, VerificationId};
 
 /// The result of a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,22 +90,6 @@ impl Engine {
         })
     }
 
-    /// Maps the UUIDs that events name to their attempts. If the store fails, the mapping is owed.
-    pub(super) async fn link_all(&self, id: VerificationId, events: &mut [Event]) {
-        for event in events {
-            if let Some((attempt, provider_id)) = event.unlinked_mut() {
-                provider_id.is_linked = self.link(&provider_id.uuid, AttemptRef { id, attempt }).await.is_ok();
-            }
-        }
-    }
-
-    /// Maps a UUID to its attempt. If the store fails, the mapping is owed.
-    pub(super) async fn linked(&self, uuid: Option<String>, to: AttemptRef) -> Option<ProviderId> {
-        let uuid = uuid?;
-        let is_linked = self.link(&uuid, to).await.is_ok();
-        Some(ProviderId { uuid, is_linked })
-    }
-
     /// Maps a UUID to its attempt, and applies the reports that arrived before.
     ///
     /// # Errors
@@ -118,7 +101,7 @@ impl Engine {
             return Ok(());
         }
         for report in pending {
-            self.apply_detached(to.id, vec![reported(to.attempt, report, uuid)], None, None).await?;
+            Box::pin(self.apply_here(to.id, Batch::new(vec![reported(to.attempt, report, uuid)]), None)).await?;
         }
         Ok(store.forget_pending(uuid).await?)
     }
@@ -136,12 +119,4 @@ impl Engine {
 /// The key under which a nonce is claimed that belongs to no verification.
 fn nonce(callback: CallbackNonce) -> NonceClaim {
     NonceClaim { name: format!("n:{:016x}", callback.nonce), content_hash: callback.content.to_be_bytes() }
-}
-
-fn reported(attempt: AttemptIndex, report: PendingReport, uuid: &str) -> Event {
-    let provider_id = Some(ProviderId { uuid: uuid.to_owned(), is_linked: true });
-    match report {
-        PendingReport::Text(report, facts) => Event::TextReported { attempt, report, provider_id, facts },
-        PendingReport::Call(report, facts) => Event::CallReported { attempt, report, provider_id, facts },
-    }
 }

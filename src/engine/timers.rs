@@ -12,9 +12,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::apply::Target;
+use super::batch::Batch;
 use super::{Engine, EngineError};
-use crate::store::StoreError;
+use crate::store::{StoreError, StoredRecord};
 use crate::time::Timestamp;
 use crate::verification::{Event, VerificationId};
 
@@ -96,17 +96,33 @@ impl Engine {
             self.inner.alarm.reset();
             let now = self.now().await?;
             let claimed = self.parts.store.claim_due(now, CLAIM_LEASE, CLAIM_MAX).await?;
-            if claimed.ids.is_empty() {
+            if claimed.records.is_empty() {
                 let next = claimed.next.map_or(now + POLL, |next| next.min(now + POLL));
                 return Ok(next.min(self.inner.alarm.earliest()));
             }
-            stream::iter(claimed.ids).for_each_concurrent(TICKS_MAX, |id| self.tick(id)).await;
+            stream::iter(claimed.records)
+                .for_each_concurrent(TICKS_MAX, |(id, stored)| async move {
+                    self.remember_claimed(id, &stored);
+                    self.tick(id).await;
+                })
+                .await;
+        }
+    }
+
+    /// Remembers a claimed record, unless it is known already. One that cannot be read is reported by its tick.
+    fn remember_claimed(&self, id: VerificationId, stored: &StoredRecord) {
+        if self.remembered(id).is_some_and(|known| known.version == stored.version()) {
+            return;
+        }
+        match self.open_record(id, stored) {
+            Ok(known) => self.remember(&known),
+            Err(_) => self.forget(id),
         }
     }
 
     async fn tick(&self, id: VerificationId) {
         // A record whose tick panics must not stop the timers of all others.
-        let ticked = AssertUnwindSafe(self.apply(Target::Proved(id), vec![Event::Tick])).catch_unwind().await;
+        let ticked = AssertUnwindSafe(self.apply_here(id, Batch::new(vec![Event::Tick]), None)).catch_unwind().await;
         let Ok(ticked) = ticked else {
             return error!(verification.id = %id, "the tick of a verification panicked; it is retried when its lease expires");
         };

@@ -1,5 +1,6 @@
 //! From what the engine returns to what the client sees.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ApiError;
@@ -23,7 +24,7 @@ pub fn accepted(applied: Applied) -> Result<Applied, ApiError> {
 ///
 /// # Errors
 /// 502 when Plivo has left the verification without a channel.
-pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Result<Verification, ApiError> {
+pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Result<Arc<Verification>, ApiError> {
     let Applied { verification, performance, .. } = applied;
     let is_failing = shared.plivo.is_failing(verification.mode.first_channel());
     let wait = if is_failing { shared.plivo_wait.min(WAIT_IN_OUTAGE) } else { shared.plivo_wait };
@@ -42,7 +43,7 @@ pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Res
 }
 
 /// Reads the verification again if Plivo did not answer in time: its reports may have arrived meanwhile.
-async fn with_reports(shared: &Shared, v: Verification) -> Verification {
+async fn with_reports(shared: &Shared, v: Arc<Verification>) -> Arc<Verification> {
     let is_waiting = v.attempts.iter().any(|a| a.status == AttemptStatus::Triggering);
     let found = if is_waiting { shared.engine.read(Target::Proved(v.id)).await.ok() } else { None };
     found.unwrap_or(v)

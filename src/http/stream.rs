@@ -3,6 +3,7 @@
 //! Each stream reads the store twice a second: events may be committed by any replica, and a verification lives for
 //! minutes only. A browser may follow with the `client_token` of the creation instead of an API key.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
@@ -98,7 +99,7 @@ struct Follower {
 
 impl Follower {
     /// The next piece of the stream; `None` at its end.
-    async fn next(&mut self, mut known: Option<Verification>) -> Option<String> {
+    async fn next(&mut self, mut known: Option<Arc<Verification>>) -> Option<String> {
         while !self.is_over && Instant::now() < self.until {
             if known.is_none() {
                 tokio::select! {

@@ -6,9 +6,7 @@ use async_trait::async_trait;
 
 use super::error::StoreError;
 use crate::guard::Limits;
-use crate::keyring::NumberKey;
 use crate::time::Timestamp;
-use crate::verification::VerificationId;
 
 /// An amount to add to one counter, and the limits of that counter.
 #[derive(Clone, Debug)]
@@ -49,10 +47,7 @@ impl Increment {
 pub enum IncrementOutcome {
     /// All amounts are added.
     Added,
-    /// Nothing is added, because the number's index names this verification.
-    NumberInUse(VerificationId),
-    /// Nothing is added, because one counter would exceed a limit. In a cluster the counters before it were
-    /// incremented and given back.
+    /// Nothing is added, because one counter would exceed a limit.
     OverLimit {
         /// The position of that increment in the request.
         index: usize,
@@ -61,19 +56,13 @@ pub enum IncrementOutcome {
     },
 }
 
-/// Counts attempts, money and guesses against limits.
+/// Counts attempts, money and guesses against limits. A commit counts its own attempts; this is for all else.
 #[async_trait]
 pub trait Counters: Send + Sync + 'static {
-    /// Adds to all counters, or to none.
+    /// Adds to all counters, or to none if one of them would exceed a limit.
     ///
-    /// It adds to none if one of them would exceed a limit, or if the index of the number `unless_in_use` names a
-    /// verification. In a cluster it takes a round trip for each counter.
+    /// In a cluster it takes a round trip for each counter, and what was added before a refusal is given back.
     ///
     /// Not idempotent: a retry may add twice, which makes a limit tighter for a while.
-    async fn increment(
-        &self,
-        increments: &[Increment],
-        unless_in_use: Option<NumberKey>,
-        now: Timestamp,
-    ) -> Result<IncrementOutcome, StoreError>;
+    async fn increment(&self, increments: &[Increment], now: Timestamp) -> Result<IncrementOutcome, StoreError>;
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::values::{SwapOutcome, Values};
-use crate::verification::{AttemptRef, CallReport, ReportFacts, TextReport, VerificationId};
+use crate::verification::{AttemptIndex, AttemptRef, CallReport, ReportFacts, TextReport, VerificationId};
 
 /// How long a pending report waits for its link.
 pub const PENDING_TTL: Duration = Duration::from_secs(600);
@@ -47,6 +47,17 @@ pub enum ReportTarget {
     Pending,
     /// Nowhere: its nonce was used with other content before.
     Replayed,
+}
+
+/// A provider id that a commit links to an attempt of its verification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLink {
+    /// Message or call UUID.
+    pub provider_id: String,
+    /// The attempt.
+    pub attempt: AttemptIndex,
+    /// How many of the reports that waited for it are part of the commit, which then deletes them.
+    pub applied: usize,
 }
 
 /// Finds attempts by provider id, and keeps reports that arrive early.

@@ -20,10 +20,11 @@ use async_trait::async_trait;
 
 pub use self::counters::{Counters, Increment, IncrementOutcome};
 pub use self::error::{OutageCause, ServerRefusal, StoreError};
-pub use self::links::{Links, NONCE_TTL, NonceClaim, PENDING_MAX, PENDING_TTL, PendingReport, ReportTarget};
+pub use self::links::{Links, NONCE_TTL, NewLink, NonceClaim, PENDING_MAX, PENDING_TTL, PendingReport, ReportTarget};
 pub use self::memory::Memory;
 pub use self::records::{
     Claimed, Commit, CommitMode, CommitOutcome, Cursor, Erasure, ErasureOutcome, Records, Revision, StoredRecord,
+    Version,
 };
 pub use self::values::{SwapOutcome, Values};
 pub use crate::keyring::NumberKey;
@@ -45,6 +46,9 @@ pub trait Store: Records + Counters + Links + Values {
     async fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// Prepares for many requests of the current thread, whose runtime is running.
+    fn serve_this_thread(&self) {}
 
     /// Connections of the pool, if there is one: all of them, and those that are idle.
     fn pool(&self) -> Option<(usize, usize)> {

@@ -4,13 +4,40 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::counters::Increment;
 use super::error::StoreError;
+use super::links::{NewLink, PendingReport};
 use crate::keyring::NumberKey;
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
 
 /// How often a record has been written; 0 before the first time.
 pub type Revision = u32;
+
+/// What tells one state of a record from every other: its revision, and the end of its seal.
+///
+/// The revision alone is not enough for a state that a replica remembers: after a failover another change may have been
+/// committed under the revision of a lost one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The revision.
+    pub revision: Revision,
+    /// The last bytes of the sealed record; zeros stand before a shorter one.
+    pub seal_end: [u8; SEAL_END],
+}
+
+/// Bytes of a sealed record that tell it from every other.
+const SEAL_END: usize = 8;
+
+impl Version {
+    /// The version of a sealed record.
+    pub fn new(revision: Revision, sealed: &[u8]) -> Self {
+        let end = &sealed[sealed.len().saturating_sub(SEAL_END)..];
+        let mut seal_end = [0; SEAL_END];
+        seal_end[SEAL_END - end.len()..].copy_from_slice(end);
+        Self { revision, seal_end }
+    }
+}
 
 /// A sealed record as the store holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +48,14 @@ pub struct StoredRecord {
     pub sealed: Vec<u8>,
 }
 
-/// Everything that one commit changes. Safe to run twice, and late.
+impl StoredRecord {
+    /// Its version.
+    pub fn version(&self) -> Version {
+        Version::new(self.revision, &self.sealed)
+    }
+}
+
+/// Everything that one commit changes: all of it or nothing. Safe to run twice, and late.
 #[derive(Clone, Debug)]
 pub struct Commit {
     /// The verification.
@@ -40,10 +74,18 @@ pub struct Commit {
     pub due: Option<Timestamp>,
     /// How long from now the record is kept. Not zero.
     pub ttl: Duration,
-    /// The wrong codes of the number. They are stored in the number's index, which may outlive the record.
-    pub guesses: Vec<u8>,
-    /// How long from now the index is kept at least, if `guesses` is not empty.
+    /// The wrong codes of the number, which are stored in its index. `None` leaves the index of an update as it is.
+    pub guesses: Option<Vec<u8>>,
+    /// How long from now the index is kept at least, if it holds wrong codes. The index may outlive the record.
     pub guesses_ttl: Duration,
+    /// What the limits count for its new attempts.
+    pub increments: Vec<Increment>,
+    /// Ids of Plivo that find its attempts from now on.
+    pub links: Vec<NewLink>,
+    /// How long any record is kept at most: the TTL of the links, and the age at which a list drops an entry.
+    pub longest_ttl: Duration,
+    /// The time of the decision, for the windows of the limits.
+    pub now: Timestamp,
 }
 
 /// Whether a commit creates or updates, and what it requires of the store.
@@ -57,8 +99,8 @@ pub enum CommitMode {
     },
     /// Replaces the record.
     Update {
-        /// The revision that the record must have.
-        expected: Revision,
+        /// The version that the record must have.
+        expected: Version,
         /// Whether to write even if the record may be out of date.
         ///
         /// Redis replicates asynchronously. After a failover the promoted replica may hold an older state of the
@@ -69,28 +111,46 @@ pub enum CommitMode {
 }
 
 impl Commit {
-    /// The revision that the record must have before this commit; 0 for a creation.
-    pub fn expected(&self) -> Revision {
+    /// The revision that this commit writes.
+    pub fn revision(&self) -> Revision {
         match self.mode {
-            CommitMode::Create { .. } => 0,
-            CommitMode::Update { expected, .. } => expected,
+            CommitMode::Create { .. } => 1,
+            CommitMode::Update { expected, .. } => expected.revision + 1,
         }
     }
 
-    /// The revision that this commit writes.
-    pub fn revision(&self) -> Revision {
-        self.expected() + 1
+    /// The version that this commit writes.
+    pub fn version(&self) -> Version {
+        Version::new(self.revision(), &self.sealed)
     }
 }
 
-/// The result of a commit.
+/// The result of a commit. Unless it is `Committed`, nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommitOutcome {
-    /// The store holds it, at this revision.
-    Committed(Revision),
-    /// Another commit came first; nothing changed. Load and decide again.
-    Conflict,
-    /// The record was written before the last failover, so that later changes to it may be lost. Nothing changed.
+    /// The store holds it.
+    Committed,
+    /// Another commit of the record came first. Decide again, on the record as it is now; `None` if it is gone.
+    Changed(Option<StoredRecord>),
+    /// The number's index does not name what the creation expected, but this.
+    NumberInUse(Option<VerificationId>),
+    /// A counter would exceed a limit.
+    OverLimit {
+        /// The position of its increment in the commit.
+        index: usize,
+        /// How long until there is room.
+        wait: Duration,
+    },
+    /// Reports waited for one of the links. Decide again with their events, and count them in [`NewLink::applied`].
+    ReportsPending {
+        /// The position of the link in the commit.
+        index: usize,
+        /// The reports, in the order of arrival.
+        reports: Vec<PendingReport>,
+    },
+    /// In a cluster: the node of one of the links does not answer. Decide again, and leave the links to be made later.
+    LinksUnavailable,
+    /// The record was written before the last failover, so that later changes to it may be lost.
     PossiblyStale,
 }
 
@@ -135,7 +195,7 @@ pub struct Cursor {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claimed {
     /// Due now, and leased to the caller.
-    pub ids: Vec<VerificationId>,
+    pub records: Vec<(VerificationId, StoredRecord)>,
     /// The earliest due time that is left, leases included, where the back end knows it.
     pub next: Option<Timestamp>,
 }
@@ -152,9 +212,12 @@ pub trait Records: Send + Sync + 'static {
     /// Loads several records, in the order of `ids`, without those that are gone.
     async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, StoredRecord)>, StoreError>;
 
-    /// Writes record, due time, number index and list entry, or nothing.
+    /// Writes record, due time, number index, list entry, counters and links, or nothing.
     ///
-    /// A commit whose exact bytes are stored already answers `Committed` again.
+    /// A commit whose exact bytes are stored already answers `Committed` again. In a cluster, where counters, list and
+    /// links have slots of their own, they are written first, in further round trips. If the commit is refused
+    /// then, the counters are given back, and a list entry or link without a record is left for its TTL. A retry there may
+    /// count twice.
     async fn commit(&self, commit: &Commit) -> Result<CommitOutcome, StoreError>;
 
     /// Removes a record with its due time, index and list entry.
@@ -171,8 +234,7 @@ pub trait Records: Send + Sync + 'static {
 
     /// Lists an app's verifications before `before`, newest first, of one shard or of all.
     ///
-    /// Fewer than `limit` entries mean that there are no more. Entries whose record is gone are skipped, in several
-    /// round trips if they are many, so that no script runs long.
+    /// Fewer than `limit` entries mean that there are no more. The records of some entries may be gone.
     async fn list(
         &self,
         app: &str,

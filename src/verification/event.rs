@@ -142,13 +142,23 @@ impl Event {
         provider_id.map(|id| id.uuid.as_str())
     }
 
+    /// The UUID that the event names, to change whether it is linked.
+    pub fn provider_id_mut(&mut self) -> Option<&mut ProviderId> {
+        self.named_mut().map(|(_, provider_id)| provider_id)
+    }
+
     /// The attempt and the UUID of the event, if the store does not map the UUID to the attempt yet.
     pub fn unlinked_mut(&mut self) -> Option<(AttemptIndex, &mut ProviderId)> {
-        let (attempt, provider_id) = match self {
-            Self::CallContinues { attempt, provider_id }
+        self.named_mut().filter(|(_, provider_id)| !provider_id.is_linked)
+    }
+
+    fn named_mut(&mut self) -> Option<(AttemptIndex, &mut ProviderId)> {
+        match self {
+            Self::Triggered { attempt, outcome: TriggerOutcome::Accepted { provider_id, .. } }
+            | Self::CallContinues { attempt, provider_id }
             | Self::Identified { attempt, provider_id }
             | Self::TextReported { attempt, provider_id, .. }
-            | Self::CallReported { attempt, provider_id, .. } => (*attempt, provider_id.as_mut()?),
+            | Self::CallReported { attempt, provider_id, .. } => Some((*attempt, provider_id.as_mut()?)),
             Self::CodeSubmitted(_)
             | Self::Cancel
             | Self::AttemptRequested(_)
@@ -160,8 +170,7 @@ impl Event {
             | Self::TextRefused { .. }
             | Self::SignedCallback(_)
             | Self::FailedOver
-            | Self::Tick => return None,
-        };
-        (!provider_id.is_linked).then_some((attempt, provider_id))
+            | Self::Tick => None,
+        }
     }
 }

@@ -93,7 +93,7 @@ impl Route {
     }
 
     /// The verification once nothing of it is due any more, whichever timer task was faster.
-    async fn settled(&self, id: &str) -> Verification {
+    async fn settled(&self, id: &str) -> std::sync::Arc<Verification> {
         let id: VerificationId = id.parse().unwrap();
         loop {
             self.app.settled().await;

@@ -112,7 +112,7 @@ async fn after_an_erasure_a_request_in_flight_restores_nothing() {
         assert_eq!(apis, if channel == "sms" { vec!["message"] } else { vec!["call", "hangup"] });
         assert_eq!(search(&app, TO).await, json!([]));
         app.get(&format!("/v1/verifications/{}", created.id())).await.assert_problem(404, "verification_not_found");
-        assert_eq!(store.claim_due(far(), std::time::Duration::ZERO, 9).await.unwrap().ids, []);
+        assert_eq!(store.claim_due(far(), std::time::Duration::ZERO, 9).await.unwrap().records, []);
         if channel == "call" {
             let path = app.last("hangup").path;
             let uuid = path.trim_end_matches('/').rsplit('/').next().unwrap();
@@ -271,10 +271,14 @@ async fn thousands_of_verifications_are_erased_in_steps() {
             created_at: ended.created_at,
             due: None,
             ttl: std::time::Duration::from_secs(600),
-            guesses: Vec::new(),
+            guesses: None,
             guesses_ttl: std::time::Duration::from_secs(600),
+            increments: Vec::new(),
+            links: Vec::new(),
+            longest_ttl: std::time::Duration::from_secs(600),
+            now,
         };
-        assert_eq!(store.commit(&commit).await.unwrap(), CommitOutcome::Committed(1));
+        assert_eq!(store.commit(&commit).await.unwrap(), CommitOutcome::Committed);
         previous = Some(ended.id);
     }
     let first = app.post(ERASURES, json!({ "to": TO })).await.body;

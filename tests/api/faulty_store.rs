@@ -79,7 +79,7 @@ impl Records for FaultyStore {
             return Ok(CommitOutcome::PossiblyStale);
         }
         let outcome = self.there()?.commit(commit).await;
-        if let Ok(CommitOutcome::Conflict) = outcome {
+        if let Ok(CommitOutcome::Changed(_)) = outcome {
             self.conflicts.fetch_add(1, Ordering::SeqCst);
         }
         if self.holds_commit.swap(false, Ordering::SeqCst) {
@@ -118,13 +118,8 @@ impl Records for FaultyStore {
 
 #[async_trait]
 impl Counters for FaultyStore {
-    async fn increment(
-        &self,
-        increments: &[Increment],
-        unless_in_use: Option<NumberKey>,
-        now: Timestamp,
-    ) -> Result<IncrementOutcome, StoreError> {
-        self.there()?.increment(increments, unless_in_use, now).await
+    async fn increment(&self, increments: &[Increment], now: Timestamp) -> Result<IncrementOutcome, StoreError> {
+        self.there()?.increment(increments, now).await
     }
 }
 

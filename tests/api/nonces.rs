@@ -32,7 +32,7 @@ async fn told_v2(app: &TestApp, path: &str, params: Params<'_>, nonce: &str) -> 
 }
 
 /// The whole record of a verification.
-async fn whole(app: &TestApp, id: &str) -> Verification {
+async fn whole(app: &TestApp, id: &str) -> std::sync::Arc<Verification> {
     app.engine.read(phlo_2fa::engine::Target::Proved(id.parse().unwrap())).await.unwrap()
 }
 
@@ -332,19 +332,21 @@ async fn nonces_and_keys_cost_few_exchanges_with_redis() {
         redis.command(&["ECHO", mark]);
         let lines = monitor.by_ref().map(Result::unwrap).take_while(|line| !line.contains(mark));
         let ours = |line: &String| [":v:", ":link", "{n:", "{i:"].iter().any(|key| line.contains(key));
-        lines.filter(|line| !line.contains("lua]") && !line.contains("STRLEN") && ours(line)).count()
+        lines
+            .filter(|line| !line.contains("lua]") && !line.contains("STRLEN") && !line.contains("KEYS") && ours(line))
+            .count()
     };
     let fixed = "/plivo/message";
     let told_of = |status: &'static str| [("MessageUUID", uuid.clone()), ("Status", status.to_owned())];
     let (first, second) = (nonce(), nonce());
-    let record = format!("phlo2fa:{{{}}}:v:{}", &id[4..6], &id[6..]);
+    let record = redis.command(&["KEYS", "phlo2fa:*:v:*"]);
     let bytes = || redis.command(&["STRLEN", &record]).parse::<usize>().unwrap();
     println!("a record: {} bytes", bytes());
     for (mark, path, status, once, exchanges) in [
-        ("at a fixed URL", fixed, "queued", &first, 3),
+        ("at a fixed URL", fixed, "queued", &first, 2),
         ("at a fixed URL again", fixed, "queued", &first, 2),
         ("at a fixed URL with another body", fixed, "sent", &first, 1),
-        ("at a ref", &at_ref, "sent", &second, 2),
+        ("at a ref", &at_ref, "sent", &second, 1),
         ("at a ref again", &at_ref, "sent", &second, 1),
     ] {
         let params = told_of(status);
@@ -359,7 +361,7 @@ async fn nonces_and_keys_cost_few_exchanges_with_redis() {
         app.send(if let Some(key) = key { request.header("Idempotency-Key", key) } else { request })
     };
     for (mark, key, exchanges) in
-        [("without a key", None, 2), ("with a key", Some("k"), 4), ("with the key again", Some("k"), 1)]
+        [("without a key", None, 1), ("with a key", Some("k"), 3), ("with the key again", Some("k"), 1)]
     {
         assert_eq!((check(key).await.status, asked(mark)), (200, exchanges), "{mark}");
     }

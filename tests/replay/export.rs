@@ -222,10 +222,14 @@ async fn every_page_of_a_list_is_exported_in_the_order_of_starts() {
             created_at: at,
             due: None,
             ttl: Duration::from_secs(600),
-            guesses: Vec::new(),
+            guesses: None,
             guesses_ttl: Duration::ZERO,
+            increments: Vec::new(),
+            links: Vec::new(),
+            longest_ttl: Duration::from_secs(600),
+            now: at,
         };
-        assert_eq!(store.commit(&commit).await.unwrap(), CommitOutcome::Committed(1));
+        assert_eq!(store.commit(&commit).await.unwrap(), CommitOutcome::Committed);
         previous = Some(id);
     }
     let apps = ["shop".to_owned()];

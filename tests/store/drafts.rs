@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, NumberKey, Records, Revision};
+use phlo_2fa::store::{Claimed, Commit, CommitMode, CommitOutcome, NumberKey, Records, Version};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::VerificationId;
 
@@ -59,25 +59,39 @@ pub(crate) fn draft_after(previous: Option<VerificationId>, number: NumberKey) -
         created_at: at(0),
         due: None,
         ttl: LONG,
-        guesses: Vec::new(),
+        guesses: None,
         guesses_ttl: LONG,
+        increments: Vec::new(),
+        links: Vec::new(),
+        longest_ttl: LONG,
+        now: at(0),
     }
 }
 
 /// The mode of an update that is refused if the record may be stale.
-pub(crate) fn update_of(expected: Revision) -> CommitMode {
+pub(crate) fn update_of(expected: Version) -> CommitMode {
     CommitMode::Update { expected, accept_stale: false }
 }
 
 /// The update after `commit`, which writes `sealed`.
 pub(crate) fn after(commit: &Commit, sealed: &[u8]) -> Commit {
-    Commit { mode: update_of(commit.revision()), sealed: sealed.to_vec(), ..commit.clone() }
+    Commit { mode: update_of(commit.version()), sealed: sealed.to_vec(), guesses: None, ..commit.clone() }
 }
 
 /// Commits and expects success.
 pub(crate) async fn commit(store: &(impl Records + ?Sized), commit: &Commit) {
     let outcome = store.commit(commit).await.expect("the store answers");
-    assert_eq!(outcome, CommitOutcome::Committed(commit.revision()));
+    assert_eq!(outcome, CommitOutcome::Committed);
+}
+
+/// Whether another commit came first.
+pub(crate) fn is_conflict(outcome: &CommitOutcome) -> bool {
+    matches!(outcome, CommitOutcome::Changed(_) | CommitOutcome::NumberInUse(_))
+}
+
+/// The ids of claimed records.
+pub(crate) fn ids(claimed: Claimed) -> Vec<VerificationId> {
+    claimed.records.into_iter().map(|(id, _)| id).collect()
 }
 
 /// Waits until the record has expired.

@@ -1,6 +1,8 @@
 //! [`Links`]: reports find their attempt, early or late.
 
-use phlo_2fa::store::{AttemptRef, NonceClaim, PENDING_MAX, PendingReport, ReportTarget, Store};
+use phlo_2fa::store::{
+    AttemptRef, Commit, CommitOutcome, NewLink, NonceClaim, PENDING_MAX, PendingReport, ReportTarget, Store,
+};
 
 use crate::drafts::*;
 use phlo_2fa::verification::{CallReport, FailureClass, ReportFacts, TextReport};
@@ -102,4 +104,38 @@ pub(crate) async fn a_link_is_never_moved_to_another_verification(store: &dyn St
         Some(again),
         "another attempt of the same verification replaces it"
     );
+}
+
+pub(crate) async fn a_commit_links_and_applies_what_waited(store: &dyn Store) {
+    let report = PendingReport::Text(TextReport::Sent, ReportFacts::default());
+    let delivered = PendingReport::Text(TextReport::Delivered, ReportFacts::default());
+    let first = draft();
+    commit(store, &first).await;
+    let attempt = phlo_2fa::verification::AttemptIndex::new(2);
+    let link = |provider_id: &str, applied| NewLink { provider_id: provider_id.to_owned(), attempt, applied };
+    assert_eq!(store.find_or_keep("uuid-9", &report).await.unwrap(), None);
+    let update =
+        |applied| Commit { links: vec![link("uuid-10", 0), link("uuid-9", applied)], ..after(&first, b"second") };
+    let waiting = |reports: &[PendingReport]| CommitOutcome::ReportsPending { index: 1, reports: reports.to_vec() };
+    assert_eq!(store.commit(&update(0)).await.unwrap(), waiting(std::slice::from_ref(&report)));
+    assert_eq!(store.load(first.id).await.unwrap().map(|s| s.revision), Some(1), "nothing has changed");
+    let two = [report.clone(), delivered.clone()];
+    let before_it_was_linked = store.find_or_keep("uuid-9", &delivered).await.unwrap();
+    if before_it_was_linked.is_none() {
+        assert_eq!(store.commit(&update(1)).await.unwrap(), waiting(&two));
+        commit(store, &update(2)).await;
+    } else {
+        // In a cluster the link is made before the record, so that a later report finds it already.
+        commit(store, &update(1)).await;
+    }
+    let to = AttemptRef { id: first.id, attempt };
+    for provider_id in ["uuid-9", "uuid-10"] {
+        assert_eq!(store.find_or_keep(provider_id, &report).await.unwrap(), Some(to), "{provider_id}");
+    }
+    assert_eq!(store.link("uuid-9", to, LONG).await.unwrap(), [], "what was applied is forgotten");
+    // Another verification cannot take the link, and is committed all the same.
+    let other = draft();
+    commit(store, &other).await;
+    commit(store, &Commit { links: vec![link("uuid-9", 0)], ..after(&other, b"second") }).await;
+    assert_eq!(store.find_or_keep("uuid-9", &report).await.unwrap(), Some(to));
 }

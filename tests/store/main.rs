@@ -77,7 +77,7 @@ every_back_end_passes! {
         a_late_creation_never_revives_a_record,
         a_late_update_never_revives_an_expired_record,
         a_conflict_changes_nothing,
-        a_record_expires_with_its_index_and_list_entry,
+        a_record_expires_with_its_index,
         a_commit_extends_record_index_list_entry_and_due_time,
         concurrent_updates_lose_no_change,
         of_concurrent_creations_for_one_number_exactly_one_wins,
@@ -86,8 +86,9 @@ every_back_end_passes! {
         a_page_continues_where_the_last_one_ended,
         a_page_may_begin_at_a_cursor_without_a_record,
         a_list_can_be_limited_to_one_shard,
-        a_list_skips_thousands_of_expired_records,
+        a_commit_at_a_remembered_version_is_refused_with_the_record,
         a_due_record_is_leased_to_one_caller,
+        a_claim_returns_the_records,
         claims_respect_the_limit_and_miss_no_record,
         a_commit_ends_the_lease,
         a_commit_without_due_time_removes_it,
@@ -102,7 +103,9 @@ every_back_end_passes! {
     counters::{
         a_counter_stops_at_its_limit_and_recovers_with_time,
         concurrent_increments_never_exceed_a_limit,
-        nothing_is_added_for_a_number_that_has_a_verification,
+        a_commit_counts_or_changes_nothing,
+        a_counter_keeps_the_windows_of_other_settings,
+        large_amounts_are_counted_exactly,
     }
     links::{
         an_early_report_waits_for_its_attempt,
@@ -111,6 +114,7 @@ every_back_end_passes! {
         a_nonce_is_valid_only_for_its_first_content,
         unlinking_deletes_link_and_pending_reports,
         a_link_is_never_moved_to_another_verification,
+        a_commit_links_and_applies_what_waited,
     }
     values::{
         a_value_is_swapped_only_if_it_is_unchanged,

@@ -1,12 +1,12 @@
 //! Counters in memory.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::expiring::ExpiringMap;
 use super::{Memory, clock};
-use crate::keyring::NumberKey;
 use crate::store::counters::{Counters, Increment, IncrementOutcome};
 use crate::store::error::StoreError;
 use crate::time::Timestamp;
@@ -22,15 +22,20 @@ impl CounterTable {
         self.0.expire(now);
     }
 
-    fn first_over_limit(&self, increments: &[Increment], now: Timestamp) -> Option<IncrementOutcome> {
+    /// The position of the first increment that would exceed a limit, and how long until there is room.
+    pub(super) fn first_over_limit(&self, increments: &[Increment], now: Timestamp) -> Option<(usize, Duration)> {
         increments.iter().enumerate().find_map(|(index, increment)| {
             let held = self.0.get(&increment.counter);
             let wait = increment.wait(now, |window| {
                 let steps = held.into_iter().flat_map(move |steps| steps.range((window, 0)..=(window, u64::MAX)));
                 steps.map(|((_, step), amount)| (*step, *amount))
             })?;
-            Some(IncrementOutcome::OverLimit { index, wait })
+            Some((index, wait))
         })
+    }
+
+    pub(super) fn add_all(&mut self, increments: &[Increment], now: Timestamp) {
+        increments.iter().for_each(|increment| self.add(increment, now));
     }
 
     fn add(&mut self, increment: &Increment, now: Timestamp) {
@@ -46,22 +51,12 @@ impl CounterTable {
 
 #[async_trait]
 impl Counters for Memory {
-    async fn increment(
-        &self,
-        increments: &[Increment],
-        unless_in_use: Option<NumberKey>,
-        now: Timestamp,
-    ) -> Result<IncrementOutcome, StoreError> {
-        let mut state = self.state();
-        if let Some(id) = unless_in_use.and_then(|number| state.records.newest(number)) {
-            return Ok(IncrementOutcome::NumberInUse(id));
+    async fn increment(&self, increments: &[Increment], now: Timestamp) -> Result<IncrementOutcome, StoreError> {
+        let counters = &mut self.state().counters;
+        if let Some((index, wait)) = counters.first_over_limit(increments, now) {
+            return Ok(IncrementOutcome::OverLimit { index, wait });
         }
-        if let Some(refused) = state.counters.first_over_limit(increments, now) {
-            return Ok(refused);
-        }
-        for increment in increments {
-            state.counters.add(increment, now);
-        }
+        counters.add_all(increments, now);
         Ok(IncrementOutcome::Added)
     }
 }

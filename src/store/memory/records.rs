@@ -62,20 +62,25 @@ impl RecordTable {
         }
     }
 
-    fn commit(&mut self, commit: &Commit) -> CommitOutcome {
+    /// The answer to a commit that is made already, or that does not fit the records.
+    fn answer(&self, commit: &Commit) -> Option<CommitOutcome> {
         let current = self.entries.get(&commit.id).map(|entry| &entry.stored);
         if current.is_some_and(|stored| stored.revision == commit.revision() && stored.sealed == commit.sealed) {
-            return CommitOutcome::Committed(commit.revision());
+            return Some(CommitOutcome::Committed);
         }
-        let revision = current.map(|stored| stored.revision);
-        let (is_current, is_creation) = match commit.mode {
-            CommitMode::Create { previous } => (revision.is_none() && self.newest(commit.number) == previous, true),
+        match commit.mode {
+            CommitMode::Create { previous } => {
+                let named = self.newest(commit.number);
+                (current.is_some() || named != previous).then_some(CommitOutcome::NumberInUse(named))
+            }
             // `accept_stale` has no effect: a process has no replica that could lack a commit.
-            CommitMode::Update { expected, .. } => (revision == Some(expected), false),
-        };
-        if !is_current {
-            return CommitOutcome::Conflict;
+            CommitMode::Update { expected, .. } => {
+                (current.map(StoredRecord::version) != Some(expected)).then(|| CommitOutcome::Changed(current.cloned()))
+            }
         }
+    }
+
+    fn write(&mut self, commit: &Commit) {
         let Commit { id, app, created_at, due, .. } = commit.clone();
         let stored = StoredRecord { revision: commit.revision(), sealed: commit.sealed.clone() };
         self.set_due(id, due);
@@ -88,12 +93,12 @@ impl RecordTable {
         };
         let gone_at = clock() + commit.ttl;
         self.entries.insert(id, entry, gone_at);
-        if is_creation || self.newest(commit.number) == Some(id) {
-            let guesses_ttl = if commit.guesses.is_empty() { Duration::ZERO } else { commit.guesses_ttl };
-            let newest = Newest { id, guesses: commit.guesses.clone() };
-            self.newest.insert(commit.number, newest, gone_at.max(clock() + guesses_ttl));
+        let is_creation = matches!(commit.mode, CommitMode::Create { .. });
+        let guesses = commit.guesses.clone().or(is_creation.then(Vec::new));
+        if let Some(guesses) = guesses.filter(|_| is_creation || self.newest(commit.number) == Some(id)) {
+            let guesses_ttl = if guesses.is_empty() { Duration::ZERO } else { commit.guesses_ttl };
+            self.newest.insert(commit.number, Newest { id, guesses }, gone_at.max(clock() + guesses_ttl));
         }
-        CommitOutcome::Committed(commit.revision())
     }
 
     fn erase(&mut self, erasure: &Erasure) -> ErasureOutcome {
@@ -134,7 +139,18 @@ impl Records for Memory {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
-        Ok(self.state().records.commit(commit))
+        let mut state = self.state();
+        let refused = state.records.answer(commit).or_else(|| {
+            let over = state.counters.first_over_limit(&commit.increments, commit.now);
+            over.map(|(index, wait)| CommitOutcome::OverLimit { index, wait }).or_else(|| state.pending(commit))
+        });
+        if let Some(outcome) = refused {
+            return Ok(outcome);
+        }
+        state.counters.add_all(&commit.increments, commit.now);
+        state.link_all(commit);
+        state.records.write(commit);
+        Ok(CommitOutcome::Committed)
     }
 
     async fn erase(&self, erasure: &Erasure) -> Result<ErasureOutcome, StoreError> {
@@ -165,9 +181,12 @@ impl Records for Memory {
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {
         let records = &mut self.state().records;
         let ids: Vec<_> = records.due.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, id)| *id).collect();
-        for id in &ids {
-            records.set_due(*id, Some(now + lease));
+        let mut claimed = Claimed::default();
+        for id in ids {
+            records.set_due(id, Some(now + lease));
+            claimed.records.extend(records.entries.get(&id).map(|entry| (id, entry.stored.clone())));
         }
-        Ok(Claimed { ids, next: records.due.first().map(|(at, _)| *at) })
+        claimed.next = records.due.first().map(|(at, _)| *at);
+        Ok(claimed)
     }
 }

@@ -7,8 +7,10 @@ use deadpool_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use deadpool_redis::redis::cluster_async::ClusterConnection;
 use deadpool_redis::redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use tokio::sync::OnceCell;
 
 use super::error::is_read_only;
+use super::history::{self, History};
 
 /// The connection of redis-rs. A clone shares the socket.
 ///
@@ -29,11 +31,24 @@ pub(super) struct Connection {
     current_epoch: Arc<AtomicU64>,
     is_broken: Arc<AtomicBool>,
     answers: Arc<AtomicU64>,
+    history: Arc<OnceCell<History>>,
 }
 
 impl Connection {
     pub(super) fn new(link: Link, epoch: u64, current_epoch: Arc<AtomicU64>) -> Self {
-        Self { link, epoch, current_epoch, is_broken: Arc::default(), answers: Arc::default() }
+        let (is_broken, answers, history) = Default::default();
+        Self { link, epoch, current_epoch, is_broken, answers, history }
+    }
+
+    /// The history that the server writes, asked for once; empty in a cluster, where the connections to the nodes are
+    /// redis-rs' own.
+    ///
+    /// It holds as long as the connection: a server that is promoted was a replica before, and refuses each write of an
+    /// older connection until then with READONLY, which removes the connection from the pool.
+    pub(super) async fn history(&self) -> RedisResult<Vec<u8>> {
+        let Link::Standalone(link) = &self.link else { return Ok(Vec::new()) };
+        let history = self.history.get_or_try_init(|| history::read(link.clone())).await?;
+        Ok(history.to_vec())
     }
 
     pub(super) fn is_usable(&self) -> bool {

@@ -1,111 +1,122 @@
-//! Counters in Redis: a hash for each, by window and step.
+//! Counters in Redis: a text for each, of the amounts by window and step.
 
 use std::slice;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{Script, Value};
+use deadpool_redis::redis::Value;
+use futures_util::future::{join_all, try_join_all};
 
 use super::pool::Command;
-use super::script::{UNKNOWN_SHAPE, millis, read, script};
+use super::script::{Call, Script, UNKNOWN_SHAPE, millis, read, script};
 use super::{Redis, keys};
-use crate::keyring::NumberKey;
 use crate::store::counters::{Counters, Increment, IncrementOutcome};
 use crate::store::error::StoreError;
-use crate::store::records::Records;
 use crate::time::Timestamp;
 
-static INCREMENT: LazyLock<Script> = script!("increment.lua");
+static INCREMENT: LazyLock<Script> = script!("counters.lua", "increment.lua");
 
 #[async_trait]
 impl Counters for Redis {
-    async fn increment(
-        &self,
-        increments: &[Increment],
-        unless_in_use: Option<NumberKey>,
-        now: Timestamp,
-    ) -> Result<IncrementOutcome, StoreError> {
+    async fn increment(&self, increments: &[Increment], now: Timestamp) -> Result<IncrementOutcome, StoreError> {
         if self.is_cluster {
-            return self.increment_in_cluster(increments, unless_in_use, now).await;
+            return self.increment_in_cluster(increments, now).await;
         }
-        let answer = self.pool.run(increment_script(increments, unless_in_use, now)).await?;
-        parse_outcome(increments, unless_in_use, now, answer)
+        self.increment_at_once(increments, now).await
     }
 }
 
 impl Redis {
-    /// Increments one counter after the other, because each has a slot of its own. Narrow scopes come first.
-    async fn increment_in_cluster(
+    async fn increment_at_once(
         &self,
         increments: &[Increment],
-        unless_in_use: Option<NumberKey>,
         now: Timestamp,
     ) -> Result<IncrementOutcome, StoreError> {
-        if let Some(number) = unless_in_use
-            && let Some(id) = self.newest(number).await?
-        {
-            return Ok(IncrementOutcome::NumberInUse(id));
+        if increments.is_empty() {
+            return Ok(IncrementOutcome::Added);
         }
-        for (index, increment) in increments.iter().enumerate() {
-            let one = slice::from_ref(increment);
-            let answer = self.pool.run(increment_script(one, None, now)).await?;
-            if let IncrementOutcome::OverLimit { wait, .. } = parse_outcome(one, None, now, answer)? {
-                // If giving back fails, a counter is too high for the length of its window.
-                for added in &increments[..index] {
-                    let amount = added.amount.saturating_neg();
-                    let back = Increment { amount, ignores_limits: true, ..added.clone() };
-                    self.pool.run::<Vec<Value>>(increment_script(slice::from_ref(&back), None, now)).await?;
-                }
+        let keys: Vec<String> = increments.iter().map(|increment| keys::counter(&increment.counter)).collect();
+        let mut call = INCREMENT.with_keys(&keys);
+        add_counters(&mut call, increments, now);
+        let mut answer = self.pool.run::<Vec<Value>>(Command::Script(call)).await?.into_iter();
+        match answer.next() {
+            None => Ok(IncrementOutcome::Added),
+            Some(index) => {
+                let (index, wait) = over_limit(increments, read(Some(index))?, read(answer.next())?, now)?;
+                Ok(IncrementOutcome::OverLimit { index, wait })
+            }
+        }
+    }
+
+    /// Increments each counter on its own, because each has a slot of its own, and gives back after a refusal.
+    pub(super) async fn increment_in_cluster(
+        &self,
+        increments: &[Increment],
+        now: Timestamp,
+    ) -> Result<IncrementOutcome, StoreError> {
+        let each = increments.iter().map(|increment| self.increment_at_once(slice::from_ref(increment), now));
+        let outcomes = join_all(each).await;
+        let is_added = |outcome: &Result<_, _>| matches!(outcome, Ok(IncrementOutcome::Added));
+        if outcomes.iter().all(is_added) {
+            return Ok(IncrementOutcome::Added);
+        }
+        let added = increments.iter().zip(&outcomes).filter(|(_, outcome)| is_added(outcome));
+        self.give_back(added.map(|(increment, _)| increment), now).await?;
+        for (index, outcome) in outcomes.into_iter().enumerate() {
+            if let IncrementOutcome::OverLimit { wait, .. } = outcome? {
                 return Ok(IncrementOutcome::OverLimit { index, wait });
             }
         }
         Ok(IncrementOutcome::Added)
     }
+
+    /// Takes back what was added. If that fails, a counter is too high for the length of its window.
+    pub(super) async fn give_back(
+        &self,
+        added: impl Iterator<Item = &Increment>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let back = added.map(|added| Increment {
+            amount: added.amount.saturating_neg(),
+            ignores_limits: true,
+            ..added.clone()
+        });
+        let back: Vec<Increment> = back.collect();
+        try_join_all(back.iter().map(|one| self.increment_at_once(slice::from_ref(one), now))).await?;
+        Ok(())
+    }
 }
 
-fn increment_script(increments: &[Increment], unless_in_use: Option<NumberKey>, now: Timestamp) -> Command<'static> {
-    let mut script = INCREMENT.prepare_invoke();
-    script.arg(u8::from(unless_in_use.is_some()));
-    if let Some(number) = unless_in_use {
-        script.key(keys::newest(number.shard(), number));
-    }
+/// Adds the arguments that `counters.lua` reads.
+pub(super) fn add_counters(call: &mut Call, increments: &[Increment], now: Timestamp) {
     for increment in increments {
-        let Increment { counter, amount, limits, ignores_limits } = increment;
-        script.key(keys::counter(counter));
-        script.arg(*amount).arg(u8::from(*ignores_limits)).arg(millis(increment.ttl())).arg(limits.0.len());
+        let Increment { amount, limits, ignores_limits, .. } = increment;
+        call.arg(*amount).arg(u8::from(*ignores_limits)).arg(millis(increment.ttl())).arg(limits.0.len());
         for limit in &limits.0 {
-            script.arg(limit.max).arg(limit.window.as_secs()).arg(limit.first_step(now)).arg(limit.step(now));
+            call.arg(limit.max).arg(limit.window.as_secs()).arg(limit.first_step(now)).arg(limit.step(now));
         }
     }
-    Command::Script(script)
 }
 
-fn parse_outcome(
+/// Works out when a full counter has room again.
+pub(super) fn over_limit(
     increments: &[Increment],
-    unless_in_use: Option<NumberKey>,
+    index: usize,
+    text: String,
     now: Timestamp,
-    answer: Vec<Value>,
-) -> Result<IncrementOutcome, StoreError> {
-    let mut answer = answer.into_iter();
-    let Some(outcome) = answer.next() else { return Ok(IncrementOutcome::Added) };
-    if read::<String>(Some(outcome))? == "found" {
-        let shard = unless_in_use.map(NumberKey::shard).ok_or(UNKNOWN_SHAPE)?;
-        let value: Vec<u8> = read(answer.next())?;
-        let found = keys::parse_newest(shard, &value);
-        return found.map(|(id, _)| IncrementOutcome::NumberInUse(id)).ok_or(UNKNOWN_SHAPE);
-    }
-    let index: usize = read(answer.next())?;
+) -> Result<(usize, Duration), StoreError> {
     let increment = increments.get(index).ok_or(UNKNOWN_SHAPE)?;
-    let mut held: Vec<(u64, u64, i64)> = Vec::new();
-    while let Some(field) = answer.next() {
-        let (field, amount) = (read::<String>(Some(field))?, read(answer.next())?);
-        let (window, step) = field.split_once(':').ok_or(UNKNOWN_SHAPE)?;
-        let number = |text: &str| text.parse().map_err(|_| UNKNOWN_SHAPE);
-        held.push((number(window)?, number(step)?, amount));
-    }
+    let mut held = text.split_ascii_whitespace().map(parse_entry).collect::<Option<Vec<_>>>().ok_or(UNKNOWN_SHAPE)?;
     held.sort_unstable();
     let wait = increment
         .wait(now, |window| held.iter().filter(move |(w, ..)| *w == window).map(|(_, step, amount)| (*step, *amount)));
-    Ok(IncrementOutcome::OverLimit { index, wait: wait.unwrap_or(Duration::from_secs(1)) })
+    Ok((index, wait.unwrap_or(Duration::from_secs(1))))
+}
+
+/// An entry of a counter: window, step, amount.
+fn parse_entry(entry: &str) -> Option<(u64, u64, i64)> {
+    let (window, rest) = entry.split_once(':')?;
+    let (step, amount) = rest.split_once(':')?;
+    Some((window.parse().ok()?, step.parse().ok()?, amount.parse().ok()?))
 }

@@ -5,16 +5,21 @@
 //! a provider id.
 //!
 //! ```text
-//! phlo2fa:{0a}:v:<32 hex>        string  4 bytes of history, 4 of revision (big endian), the sealed record
-//! phlo2fa:{0a}:n:<32 hex>        string  number index, by keyed hash: 32 hex of the newest verification or of a
-//!                                        tombstone, then the wrong codes
-//! phlo2fa:{0a}:due               zset    32 hex of a verification, by due time
-//! phlo2fa:{0a}:app:<app>         zset    32 hex of a verification, by creation time
-//! phlo2fa:{<32 hex>}:link        string  the attempt of a provider id
-//! phlo2fa:{<32 hex>}:parked      list    pending reports
+//! phlo2fa:{0a}:v:<26>            string  4 bytes of history, 4 of revision (big endian), the sealed record
+//! phlo2fa:{0a}:n:<26>            string  number index, by keyed hash: the newest verification or a tombstone, then the
+//!                                        wrong codes
+//! phlo2fa:{0a}:due               zset    verifications by due time, in a cluster
+//! phlo2fa:due                    zset    the same elsewhere, where one key can hold all of them
+//! phlo2fa:{l0}:app:<app>         zset    verifications by creation time, in one of 16 lists
+//! phlo2fa:{<26>}:link            string  the attempt of a provider id
+//! phlo2fa:{<26>}:parked          list    pending reports
 //! phlo2fa:{<name>}:value         string  a small value
-//! phlo2fa:{<32 hex>}:count:<scope> hash  a counter, by window and step
+//! phlo2fa:{<name>}:count         string  a counter: entries `window:step:amount`
 //! ```
+//!
+//! A verification is named by the two hex digits of its shard and the 26 digits of its random part. Such digits are those of
+//! base 32: shorter than hex, so that a key and its entries take a fifth less memory, and in the order of the numbers in
+//! every locale.
 //!
 //! The scripts build the keys of records themselves: `record_key.lua` and [`record`] must agree.
 
@@ -23,11 +28,13 @@ use sha2::{Digest, Sha256};
 use crate::keyring::NumberKey;
 use crate::verification::{AttemptIndex, AttemptRef, VerificationId};
 
-/// All shards: one for each value of a byte.
-pub(super) const SHARDS: std::ops::RangeInclusive<u8> = 0..=255;
+/// The lists of an app. Several, because each lies on one node of a cluster; few, because a page asks them all.
+pub(super) const LISTS: std::ops::Range<u8> = 0..16;
 
 pub(super) fn record(id: VerificationId) -> String {
-    format!("phlo2fa:{{{:02x}}}:v:{}", id.shard(), member(id))
+    let member = member(id);
+    let (shard, random) = member.split_at(2);
+    format!("phlo2fa:{{{shard}}}:v:{random}")
 }
 
 /// The number index in the shard of the verification that is written.
@@ -35,23 +42,30 @@ pub(super) fn record(id: VerificationId) -> String {
 /// That is the number's own shard, except for a verification older than the current SECRET_KEY: its commit stays in one
 /// slot, and finds no index there.
 pub(super) fn newest(shard: u8, number: NumberKey) -> String {
-    format!("phlo2fa:{{{shard:02x}}}:n:{:032x}", u128::from_be_bytes(number.0))
+    format!("phlo2fa:{{{shard:02x}}}:n:{}", digits(u128::from_be_bytes(number.0)))
 }
 
-pub(super) fn due(shard: u8) -> String {
+/// The due times of a shard, for a cluster.
+pub(super) fn due_in(shard: u8) -> String {
     format!("phlo2fa:{{{shard:02x}}}:due")
 }
 
-pub(super) fn list(shard: u8, app: &str) -> String {
-    format!("phlo2fa:{{{shard:02x}}}:app:{app}")
+/// The due times of all shards, where keys have no slots.
+pub(super) const DUE: &str = "phlo2fa:due";
+
+/// The list that a verification is in.
+pub(super) fn list_of(id: VerificationId, app: &str) -> String {
+    list(id.shard() % LISTS.end, app)
 }
 
-pub(super) fn link(provider_id: &str) -> String {
-    format!("phlo2fa:{{{}}}:link", hash(provider_id))
+pub(super) fn list(list: u8, app: &str) -> String {
+    format!("phlo2fa:{{l{list:x}}}:app:{app}")
 }
 
-pub(super) fn pending(provider_id: &str) -> String {
-    format!("phlo2fa:{{{}}}:parked", hash(provider_id))
+/// The link of a provider id, and the reports that wait for it.
+pub(super) fn link_and_pending(provider_id: &str) -> [String; 2] {
+    let hash = hash(provider_id);
+    [format!("phlo2fa:{{{hash}}}:link"), format!("phlo2fa:{{{hash}}}:parked")]
 }
 
 /// The key of a small value. It is short, because there may be many, such as nonces.
@@ -59,46 +73,62 @@ pub(super) fn value(name: &str) -> String {
     format!("phlo2fa:{{{name}}}:value")
 }
 
-/// The key of a counter, whose name begins with its scope: `number:<32 hex>`.
+/// The key of a counter, whose name holds no number: `number:<32 hex>`, `country:US`.
 pub(super) fn counter(name: &str) -> String {
-    let scope = name.split(':').next().unwrap_or_default();
-    format!("phlo2fa:{{{}}}:count:{scope}", hash(name))
+    format!("phlo2fa:{{{name}}}:count")
 }
 
 /// Parses a number index: a verification and the wrong codes.
-pub(super) fn parse_newest(shard: u8, value: &[u8]) -> Option<(VerificationId, &[u8])> {
-    let (member, guesses) = value.split_at_checked(32)?;
-    Some((id(shard, std::str::from_utf8(member).ok()?)?, guesses))
+pub(super) fn parse_newest(value: &[u8]) -> Option<(VerificationId, &[u8])> {
+    let (member, guesses) = value.split_at_checked(MEMBER)?;
+    Some((id(std::str::from_utf8(member).ok()?)?, guesses))
 }
 
 fn hash(name: &str) -> String {
     let mut half = [0; 16];
     half.copy_from_slice(&Sha256::digest(name)[..16]);
-    format!("{:032x}", u128::from_be_bytes(half))
+    digits(u128::from_be_bytes(half))
 }
 
-/// A verification within its shard. Text order is the order of the ids.
+/// Digits of 128 bits in base 32.
+const DIGITS: usize = 26;
+
+/// A number in base 32, with leading zeros.
+fn digits(mut number: u128) -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+    let mut digits = [b'0'; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit = ALPHABET[(number % 32) as usize];
+        number /= 32;
+    }
+    digits.iter().copied().map(char::from).collect()
+}
+
+/// Characters of a member.
+const MEMBER: usize = 2 + DIGITS;
+
+/// A verification in sets and indexes: its shard and its random part. Text order is the order of the ids.
 pub(super) fn member(id: VerificationId) -> String {
-    let [_, random @ ..] = id.to_bytes();
-    format!("{:032x}", u128::from_be_bytes(random))
+    let [shard, random @ ..] = id.to_bytes();
+    format!("{shard:02x}{}", digits(u128::from_be_bytes(random)))
 }
 
 /// The reverse of [`member`].
-pub(super) fn id(shard: u8, member: &str) -> Option<VerificationId> {
-    let is_hex = member.len() == 32 && member.bytes().all(|b| b.is_ascii_hexdigit());
-    let random = u128::from_str_radix(member, 16).ok().filter(|_| is_hex)?;
-    Some(VerificationId::new(shard, random))
+pub(super) fn id(member: &str) -> Option<VerificationId> {
+    let is_plain = member.len() == MEMBER && member.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
+    let (shard, random) = member.split_at_checked(2).filter(|_| is_plain)?;
+    Some(VerificationId::new(u8::from_str_radix(shard, 16).ok()?, u128::from_str_radix(random, 32).ok()?))
 }
 
 /// The value of a link.
 pub(super) fn attempt(to: AttemptRef) -> String {
-    format!("{}:{}", to.id, to.attempt.get())
+    format!("{}:{}", member(to.id), to.attempt.get())
 }
 
 /// The reverse of [`attempt`].
 pub(super) fn parse_attempt(text: &str) -> Option<AttemptRef> {
-    let (id, attempt) = text.split_once(':')?;
-    Some(AttemptRef { id: id.parse().ok()?, attempt: AttemptIndex::new(attempt.parse().ok()?) })
+    let (member, attempt) = text.split_once(':')?;
+    Some(AttemptRef { id: id(member)?, attempt: AttemptIndex::new(attempt.parse().ok()?) })
 }
 
 #[cfg(test)]
@@ -108,16 +138,20 @@ mod tests {
     #[test]
     fn the_keys_of_one_verification_share_a_slot() {
         let id = VerificationId::new(0x0a, 7);
-        let keys = [record(id), newest(0x0a, NumberKey([0x0a; 16])), due(0x0a), list(0x0a, "a}{b")];
+        let keys = [record(id), newest(0x0a, NumberKey([0x0a; 16])), due_in(0x0a)];
         assert!(keys.iter().all(|k| k.starts_with("phlo2fa:{0a}:")), "{keys:?}");
-        assert_eq!(link("x").split('}').next(), pending("x").split('}').next());
+        let [link, pending] = link_and_pending("x");
+        assert_eq!(link.split('}').next(), pending.split('}').next());
     }
 
     #[test]
     fn ids_and_attempts_survive_encoding() {
         let id = VerificationId::new(0xff, u128::MAX - 1);
-        assert_eq!(super::id(0xff, &member(id)), Some(id));
-        assert_eq!(super::id(0xff, "+1"), None);
+        for id in [id, VerificationId::new(0, 0), VerificationId::new(7, u128::MAX), VerificationId::new(7, 31 << 64)] {
+            assert_eq!((super::id(&member(id)), member(id).len()), (Some(id), MEMBER));
+        }
+        assert!(member(VerificationId::new(7, 9)) < member(VerificationId::new(7, 10)));
+        assert_eq!(super::id("+1"), None);
         let to = AttemptRef { id, attempt: AttemptIndex::new(3) };
         assert_eq!(parse_attempt(&attempt(to)), Some(to));
     }

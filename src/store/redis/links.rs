@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{Script, ScriptInvocation, Value, cmd, from_redis_value};
+use deadpool_redis::redis::{Value, cmd, from_redis_value};
 
 use super::pool::Command;
-use super::script::{UNKNOWN_SHAPE, millis, script};
+use super::script::{Call, Script, UNKNOWN_SHAPE, millis, script};
 use super::{Redis, keys};
 use crate::store::error::StoreError;
 use crate::store::links::{
@@ -15,7 +15,7 @@ use crate::store::links::{
 };
 use crate::verification::{AttemptRef, VerificationId};
 
-static LINK: LazyLock<Script> = script!("link.lua");
+static LINK: LazyLock<Script> = script!("set_link.lua", "link.lua");
 static UNLINK: LazyLock<Script> = script!("unlink.lua");
 static FIND_OR_KEEP: LazyLock<Script> = script!("find_or_keep.lua");
 static CLAIM_THEN_FIND_OR_KEEP: LazyLock<Script> = script!("claim_nonce.lua", "find_or_keep.lua");
@@ -23,15 +23,16 @@ static CLAIM_THEN_FIND_OR_KEEP: LazyLock<Script> = script!("claim_nonce.lua", "f
 #[async_trait]
 impl Links for Redis {
     async fn link(&self, provider_id: &str, to: AttemptRef, ttl: Duration) -> Result<Vec<PendingReport>, StoreError> {
-        let mut script = with_link_keys(&LINK, provider_id);
-        script.arg(keys::attempt(to)).arg(millis(ttl));
-        let pending: Vec<Vec<u8>> = self.pool.run(Command::Script(script)).await?;
+        let mut call = LINK.with_keys(&keys::link_and_pending(provider_id));
+        call.arg(keys::attempt(to)).arg(millis(ttl));
+        let pending: Vec<Vec<u8>> = self.pool.run(Command::Script(call)).await?;
         pending.iter().map(|report| serde_json::from_slice(report).map_err(|_| UNKNOWN_SHAPE)).collect()
     }
 
     async fn find_or_keep(&self, provider_id: &str, report: &PendingReport) -> Result<Option<AttemptRef>, StoreError> {
-        let script = find_or_keep_script(&FIND_OR_KEEP, provider_id, report)?;
-        let found: Option<String> = self.pool.run(Command::Script(script)).await?;
+        let mut call = FIND_OR_KEEP.with_keys(&keys::link_and_pending(provider_id));
+        add_report(&mut call, report)?;
+        let found: Option<String> = self.pool.run(Command::Script(call)).await?;
         found.map(|text| keys::parse_attempt(&text).ok_or(UNKNOWN_SHAPE)).transpose()
     }
 
@@ -44,9 +45,11 @@ impl Links for Redis {
         if self.is_cluster {
             return claim_then_find_or_keep(self, nonce, provider_id, report).await;
         }
-        let mut script = find_or_keep_script(&CLAIM_THEN_FIND_OR_KEEP, provider_id, report)?;
-        script.key(keys::value(&nonce.name)).arg(&nonce.content_hash[..]).arg(millis(NONCE_TTL));
-        match self.pool.run(Command::Script(script)).await? {
+        let [link, pending] = keys::link_and_pending(provider_id);
+        let mut call = CLAIM_THEN_FIND_OR_KEEP.with_keys(&[link, pending, keys::value(&nonce.name)]);
+        add_report(&mut call, report)?;
+        call.arg(&nonce.content_hash[..]).arg(millis(NONCE_TTL));
+        match self.pool.run(Command::Script(call)).await? {
             Value::Nil => Ok(ReportTarget::Pending),
             Value::Int(_) => Ok(ReportTarget::Replayed),
             found => {
@@ -57,29 +60,19 @@ impl Links for Redis {
     }
 
     async fn forget_pending(&self, provider_id: &str) -> Result<(), StoreError> {
-        self.pool.run(Command::Keyed(cmd("DEL").arg(keys::pending(provider_id)))).await
+        let [_, pending] = keys::link_and_pending(provider_id);
+        self.pool.run(Command::Keyed(cmd("DEL").arg(pending))).await
     }
 
     async fn unlink(&self, provider_id: &str, of: VerificationId) -> Result<(), StoreError> {
-        let mut script = with_link_keys(&UNLINK, provider_id);
-        script.arg(of.to_string());
-        self.pool.run(Command::Script(script)).await
+        let mut call = UNLINK.with_keys(&keys::link_and_pending(provider_id));
+        call.arg(keys::member(of));
+        self.pool.run(Command::Script(call)).await
     }
 }
 
-fn with_link_keys(script: &'static Script, provider_id: &str) -> ScriptInvocation<'static> {
-    let mut script = script.prepare_invoke();
-    script.key(keys::link(provider_id)).key(keys::pending(provider_id));
-    script
-}
-
-fn find_or_keep_script(
-    script: &'static Script,
-    provider_id: &str,
-    report: &PendingReport,
-) -> Result<ScriptInvocation<'static>, StoreError> {
+fn add_report(call: &mut Call, report: &PendingReport) -> Result<(), StoreError> {
     let report = serde_json::to_vec(report).map_err(|_| StoreError::Unreadable("cannot be written"))?;
-    let mut script = with_link_keys(script, provider_id);
-    script.arg(report).arg(millis(PENDING_TTL)).arg(PENDING_MAX);
-    Ok(script)
+    call.arg(report).arg(millis(PENDING_TTL)).arg(PENDING_MAX);
+    Ok(())
 }

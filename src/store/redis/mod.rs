@@ -1,29 +1,32 @@
 //! [`Redis`]: the back end that replicas share. One server, a cluster, or a master that sentinels name.
 //!
-//! Every change is one script in one slot (`lua/`). All scripts except `increment.lua` are idempotent. `keys.rs` names
-//! every key. Timers and lists span all shards: one script on one server, and in a cluster one script for each shard.
+//! On one server every change is one script (`lua/`). A cluster has one slot for each shard of verifications, and others for
+//! counters, links and lists, so that a change there may take several scripts. All scripts except `increment.lua` are
+//! idempotent. `keys.rs` names every key.
 
+mod commit;
 mod connection;
 mod counters;
+mod due;
 mod error;
+mod history;
 mod keys;
 mod links;
+mod lists;
 mod pool;
 mod records;
 mod script;
 mod setup;
-mod shards;
 mod tls;
 mod topology;
 mod url;
 mod values;
 
-use std::sync::atomic::AtomicU8;
-
 use async_trait::async_trait;
 use deadpool_redis::redis::cmd;
 use secrecy::{ExposeSecret, SecretString};
 
+use self::due::DueShards;
 use self::pool::{Command, Pool};
 use self::topology::Topology;
 use self::url::RedisUrl;
@@ -39,8 +42,7 @@ pub use self::url::InvalidUrl;
 pub struct Redis {
     pool: Pool,
     is_cluster: bool,
-    /// The shard that the next scan begins with. It differs each time, so that no shard waits for a full one.
-    first_shard: AtomicU8,
+    due: DueShards,
 }
 
 impl Redis {
@@ -56,7 +58,7 @@ impl Redis {
         let certificates = url.uses_tls().then(|| tls::trusted_certificates(ca));
         let topology = Topology::new(url, certificates)?;
         let is_cluster = topology.is_cluster();
-        Ok(Self { pool: Pool::new(topology, pool_size)?, is_cluster, first_shard: AtomicU8::default() })
+        Ok(Self { pool: Pool::new(topology, pool_size)?, is_cluster, due: DueShards::default() })
     }
 
     /// Checks that [`Self::connect`] accepts `url`.
@@ -86,6 +88,10 @@ impl Store for Redis {
 
     async fn warnings(&self) -> Vec<String> {
         self.setup().await.warnings()
+    }
+
+    fn serve_this_thread(&self) {
+        self.pool.serve_this_thread();
     }
 
     fn pool(&self) -> Option<(usize, usize)> {

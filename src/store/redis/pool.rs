@@ -7,17 +7,23 @@
 //!
 //! A connection is checked out only to be cloned. Requests then share its socket and its system calls, and none waits
 //! for a free connection.
+//!
+//! A thread that serves requests has connections of its own, driven by its own runtime. With those of another thread each
+//! answer would wake two threads, which costs more than all else in a request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, PoolError, QueueMode, RecycleError, RecycleResult};
-use deadpool_redis::redis::{Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation, Value, from_redis_value};
+use deadpool_redis::redis::{Cmd, FromRedisValue, RedisError, RedisResult, Value, from_redis_value};
+use thread_local::ThreadLocal;
 use tokio::runtime::Handle;
 
 use super::connection::Connection;
 use super::error::outage_cause;
+use super::script::Call;
 use super::topology::Topology;
 use super::url::InvalidUrl;
 use crate::store::error::{OutageCause, StoreError};
@@ -36,7 +42,9 @@ pub(super) enum Command<'a> {
     /// A command without keys, for any one node.
     AnyNode(&'a Cmd),
     /// A script, which is loaded where it is missing.
-    Script(ScriptInvocation<'a>),
+    Script(Call),
+    /// A script that depends on the history which its server writes; empty if the connection does not know it.
+    InHistory(&'a (dyn Fn(&[u8]) -> Call + Sync)),
 }
 
 impl Command<'_> {
@@ -44,14 +52,18 @@ impl Command<'_> {
         match self {
             Self::Keyed(cmd) => cmd.query_async(connection).await,
             Self::AnyNode(cmd) => connection.run_on_any_node(cmd).await,
-            Self::Script(script) => script.invoke_async(connection).await,
+            Self::Script(call) => call.run_on(connection).await,
+            Self::InHistory(script) => {
+                let history = connection.history().await?;
+                script(&history).run_on(connection).await
+            }
         }
     }
 }
 
 /// Opens connections on the runtime that created the pool.
 ///
-/// A task of that runtime drives the connection. actix workers have runtimes of their own, which end earlier.
+/// A task of that runtime drives the connection.
 struct Opener {
     topology: Arc<Topology>,
     runtime: Handle,
@@ -77,30 +89,54 @@ impl Manager for Opener {
     }
 }
 
+type Connections = deadpool::managed::Pool<Opener>;
+
 pub(super) struct Pool {
-    connections: deadpool::managed::Pool<Opener>,
+    topology: Arc<Topology>,
+    /// The connections that are driven by the runtime which created the pool.
+    shared: Connections,
+    /// Those of threads that have connections of their own.
+    of_threads: ThreadLocal<OfThread>,
 }
+
+struct OfThread {
+    /// Slots of a `ThreadLocal` are used again by later threads.
+    thread: ThreadId,
+    connections: Connections,
+}
+
+/// Connections of one thread: one, and another where a request waits for it to be replaced.
+const OF_THREAD: usize = 2;
+
+const NO_RUNTIME: InvalidUrl = InvalidUrl("needs a running runtime");
 
 impl Pool {
     pub(super) fn new(topology: Topology, size: usize) -> Result<Self, InvalidUrl> {
-        const NO_RUNTIME: InvalidUrl = InvalidUrl("needs a running runtime");
-        let runtime = Handle::try_current().map_err(|_| NO_RUNTIME)?;
-        let opener =
-            Opener { topology: Arc::new(topology), runtime, epoch: Arc::default(), opened: AtomicUsize::new(0) };
-        let connections = deadpool::managed::Pool::builder(opener)
-            .max_size(size.max(1))
-            .queue_mode(QueueMode::Lifo)
-            .runtime(deadpool::Runtime::Tokio1)
-            .wait_timeout(Some(POOL_TIMEOUT))
-            .build()
-            .map_err(|_| NO_RUNTIME)?;
-        Ok(Self { connections })
+        let topology = Arc::new(topology);
+        let shared = connections(&topology, size)?;
+        Ok(Self { topology, shared, of_threads: ThreadLocal::new() })
+    }
+
+    /// Gives the current thread connections of its own, which the current runtime drives.
+    pub(super) fn serve_this_thread(&self) {
+        self.of_threads
+            .get_or_try(|| {
+                connections(&self.topology, OF_THREAD)
+                    .map(|connections| OfThread { thread: thread::current().id(), connections })
+            })
+            .ok();
+    }
+
+    fn connections(&self) -> &Connections {
+        let own = self.of_threads.get().filter(|own| own.thread == thread::current().id());
+        own.map_or(&self.shared, |own| &own.connections)
     }
 
     /// Connections in all, and idle ones.
     pub(super) fn status(&self) -> (usize, usize) {
-        let status = self.connections.status();
-        (status.size, status.available)
+        let all = self.of_threads.iter().map(|own| &own.connections).chain([&self.shared]);
+        all.map(deadpool::managed::Pool::status)
+            .fold((0, 0), |(size, available), status| (size + status.size, available + status.available))
     }
 
     /// Runs one request. If the connection is lost it is retried once, so that it may run twice.
@@ -127,10 +163,23 @@ impl Pool {
     }
 
     async fn connection(&self) -> Result<Connection, OutageCause> {
-        match self.connections.get().await {
+        match self.connections().get().await {
             Ok(pooled) => Ok(Connection::clone(&pooled)),
             Err(PoolError::Backend(error)) => Err(outage_cause(&error)),
             Err(_) => Err(OutageCause::PoolExhausted),
         }
     }
+}
+
+/// A pool of connections that the current runtime drives.
+fn connections(topology: &Arc<Topology>, size: usize) -> Result<Connections, InvalidUrl> {
+    let runtime = Handle::try_current().map_err(|_| NO_RUNTIME)?;
+    let opener = Opener { topology: Arc::clone(topology), runtime, epoch: Arc::default(), opened: AtomicUsize::new(0) };
+    deadpool::managed::Pool::builder(opener)
+        .max_size(size.max(1))
+        .queue_mode(QueueMode::Lifo)
+        .runtime(deadpool::Runtime::Tokio1)
+        .wait_timeout(Some(POOL_TIMEOUT))
+        .build()
+        .map_err(|_| NO_RUNTIME)
 }

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{Script, cmd};
+use deadpool_redis::redis::cmd;
 
 use super::pool::Command;
-use super::script::{millis, script};
+use super::script::{Script, millis, script};
 use super::{Redis, keys};
 use crate::store::error::StoreError;
 use crate::store::values::{SwapOutcome, Values};
@@ -31,9 +31,9 @@ impl Values for Redis {
         after: &[u8],
         ttl: Duration,
     ) -> Result<SwapOutcome, StoreError> {
-        let mut script = COMPARE_AND_SWAP.prepare_invoke();
-        script.key(keys::value(name)).arg(before.unwrap_or_default()).arg(after).arg(millis(ttl));
-        let current: Option<Vec<u8>> = self.pool.run(Command::Script(script)).await?;
+        let mut call = COMPARE_AND_SWAP.with_keys(&[keys::value(name)]);
+        call.arg(before.unwrap_or_default()).arg(after).arg(millis(ttl));
+        let current: Option<Vec<u8>> = self.pool.run(Command::Script(call)).await?;
         let changed = |value: Vec<u8>| SwapOutcome::Changed(Some(value).filter(|value| !value.is_empty()));
         Ok(current.map_or(SwapOutcome::Written, changed))
     }

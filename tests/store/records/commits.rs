@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use phlo_2fa::store::{Commit, CommitOutcome, Cursor, Store, StoredRecord};
+use phlo_2fa::store::{Commit, CommitOutcome, Cursor, Store, StoredRecord, Version};
 
 use crate::drafts::*;
 
@@ -37,10 +37,25 @@ pub(crate) async fn of_two_updates_at_one_revision_exactly_one_wins(store: &dyn 
     let (left, right) = (after(&first, b"left"), after(&first, b"right"));
     let (left, right) = tokio::join!(store.commit(&left), store.commit(&right));
     let (left, right) = (left.unwrap(), right.unwrap());
-    let winner: &[u8] = if left == CommitOutcome::Conflict { b"right" } else { b"left" };
+    let winner: &[u8] = if is_conflict(&left) { b"right" } else { b"left" };
     assert_ne!(left, right);
-    assert!([left, right].contains(&CommitOutcome::Committed(2)));
+    assert!([left, right].contains(&CommitOutcome::Committed));
     assert_eq!(store.load(first.id).await.unwrap(), Some(StoredRecord { revision: 2, sealed: winner.to_vec() }));
+}
+
+pub(crate) async fn a_commit_at_a_remembered_version_is_refused_with_the_record(store: &dyn Store) {
+    let first = Commit { due: Some(at(10)), ..draft() };
+    commit(store, &first).await;
+    let second = after(&first, b"second state");
+    commit(store, &second).await;
+    let stored = StoredRecord { revision: 2, sealed: b"second state".to_vec() };
+    assert_eq!(store.commit(&after(&first, b"late")).await.unwrap(), CommitOutcome::Changed(Some(stored.clone())));
+    // The revision of a state that is not the stored one, as after a failover.
+    let lost = Commit { sealed: b"another second".to_vec(), ..second.clone() };
+    assert_eq!(store.commit(&after(&lost, b"third")).await.unwrap(), CommitOutcome::Changed(Some(stored)));
+    commit(store, &after(&second, b"third")).await;
+    let gone = draft();
+    assert_eq!(store.commit(&after(&gone, b"second")).await.unwrap(), CommitOutcome::Changed(None));
 }
 
 pub(crate) async fn a_creation_conflicts_if_the_index_names_another_verification(store: &dyn Store) {
@@ -49,10 +64,10 @@ pub(crate) async fn a_creation_conflicts_if_the_index_names_another_verification
     let stranger = draft();
     for previous in [None, Some(stranger.id)] {
         let second = draft_after(previous, first.number);
-        assert_eq!(store.commit(&second).await.unwrap(), CommitOutcome::Conflict);
+        assert!(is_conflict(&store.commit(&second).await.unwrap()));
     }
     let without_index = draft_after(Some(first.id), number());
-    assert_eq!(store.commit(&without_index).await.unwrap(), CommitOutcome::Conflict, "the number has no index");
+    assert!(is_conflict(&store.commit(&without_index).await.unwrap()), "the number has no index");
 }
 
 pub(crate) async fn a_creation_that_knows_the_newest_verification_replaces_it_in_the_index(store: &dyn Store) {
@@ -74,10 +89,10 @@ pub(crate) async fn a_commit_is_idempotent(store: &dyn Store) {
     let second = after(&first, b"second");
     commit(store, &second).await;
     // The repeated commit does not end a lease that was granted in between.
-    assert_eq!(store.claim_due(at(10), LONG, 10).await.unwrap().ids, [first.id]);
+    assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), [first.id]);
     commit(store, &second).await;
     assert_eq!(store.load(first.id).await.unwrap(), Some(StoredRecord { revision: 2, sealed: b"second".to_vec() }));
-    assert_eq!(store.claim_due(at(10), LONG, 10).await.unwrap().ids, []);
+    assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), []);
 }
 
 pub(crate) async fn a_late_creation_never_revives_a_record(store: &dyn Store) {
@@ -85,9 +100,9 @@ pub(crate) async fn a_late_creation_never_revives_a_record(store: &dyn Store) {
     commit(store, &first).await;
     let last = Commit { due: None, ..after(&first, b"final") };
     commit(store, &last).await;
-    assert_eq!(store.commit(&first).await.unwrap(), CommitOutcome::Conflict);
+    assert!(is_conflict(&store.commit(&first).await.unwrap()));
     assert_eq!(store.load(first.id).await.unwrap(), Some(StoredRecord { revision: 2, sealed: b"final".to_vec() }));
-    assert_eq!(store.claim_due(at(10), LONG, 10).await.unwrap().ids, []);
+    assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), []);
 }
 
 pub(crate) async fn a_late_update_never_revives_an_expired_record(store: &dyn Store) {
@@ -95,30 +110,31 @@ pub(crate) async fn a_late_update_never_revives_an_expired_record(store: &dyn St
     commit(store, &first).await;
     until_expired(store, first.id).await;
     let late = Commit { due: Some(at(0)), ..after(&first, b"late") };
-    assert_eq!(store.commit(&late).await.unwrap(), CommitOutcome::Conflict);
+    assert!(is_conflict(&store.commit(&late).await.unwrap()));
     assert_eq!(store.load(first.id).await.unwrap(), None);
-    assert_eq!(store.claim_due(at(10), LONG, 10).await.unwrap().ids, []);
+    assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), []);
 }
 
 pub(crate) async fn a_conflict_changes_nothing(store: &dyn Store) {
     let first = draft();
     commit(store, &first).await;
     let creation = Commit { due: Some(at(0)), app: "other".to_owned(), ..draft_of(first.number) };
-    assert_eq!(store.commit(&creation).await.unwrap(), CommitOutcome::Conflict);
+    assert!(is_conflict(&store.commit(&creation).await.unwrap()));
     assert_eq!(store.load(creation.id).await.unwrap(), None);
     assert_eq!(store.list("other", None, None, 10).await.unwrap(), []);
-    let updates = [0, 2, 255, 256].map(update_of);
-    for mode in updates.into_iter().chain([first.mode]) {
+    let other_seal = update_of(Version::new(1, b"another state"));
+    let updates = [0, 2, 255, 256].map(|revision| update_of(Version::new(revision, &first.sealed)));
+    for mode in updates.into_iter().chain([other_seal, first.mode]) {
         let stale = Commit { mode, sealed: b"stale".to_vec(), due: Some(at(0)), ttl: SHORT, ..first.clone() };
-        assert_eq!(store.commit(&stale).await.unwrap(), CommitOutcome::Conflict, "{mode:?}");
+        assert!(is_conflict(&store.commit(&stale).await.unwrap()), "{mode:?}");
     }
-    assert_eq!(store.claim_due(at(10), LONG, 10).await.unwrap().ids, []);
+    assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), []);
     tokio::time::sleep(SHORT * 2).await;
     assert_eq!(store.load(first.id).await.unwrap(), Some(StoredRecord { revision: 1, sealed: first.sealed.clone() }));
     assert_eq!(store.newest(first.number).await.unwrap(), Some(first.id));
 }
 
-pub(crate) async fn a_record_expires_with_its_index_and_list_entry(store: &dyn Store) {
+pub(crate) async fn a_record_expires_with_its_index(store: &dyn Store) {
     let first = Commit { ttl: SHORT, due: Some(at(0)), ..draft() };
     let stays = Commit { created_at: at(1), ..draft() };
     commit(store, &first).await;
@@ -126,8 +142,10 @@ pub(crate) async fn a_record_expires_with_its_index_and_list_entry(store: &dyn S
     until_expired(store, first.id).await;
     assert_eq!(store.newest(first.number).await.unwrap(), None);
     assert_eq!(store.load_many(&[first.id]).await.unwrap(), []);
+    // The list may name it for a while.
     let listed: Vec<_> = store.list("shop", None, None, 10).await.unwrap().iter().map(|c| c.id).collect();
-    assert_eq!(listed, [stays.id]);
+    let records = store.load_many(&listed).await.unwrap();
+    assert_eq!(records.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [stays.id]);
     // The number has no index any more.
     commit(store, &draft_of(first.number)).await;
 }
@@ -135,7 +153,7 @@ pub(crate) async fn a_record_expires_with_its_index_and_list_entry(store: &dyn S
 pub(crate) async fn a_commit_extends_record_index_list_entry_and_due_time(store: &dyn Store) {
     let first = Commit { ttl: SHORT, ..draft() };
     commit(store, &first).await;
-    commit(store, &Commit { ttl: LONG, due: Some(at(0)), ..after(&first, b"second") }).await;
+    commit(store, &Commit { ttl: LONG, due: Some(at(0)), guesses: Some(Vec::new()), ..after(&first, b"second") }).await;
     tokio::time::sleep(SHORT * 2).await;
     assert_eq!(store.load(first.id).await.unwrap().map(|s| s.revision), Some(2));
     assert_eq!(store.newest(first.number).await.unwrap(), Some(first.id));
@@ -143,7 +161,7 @@ pub(crate) async fn a_commit_extends_record_index_list_entry_and_due_time(store:
         store.list("shop", None, None, 10).await.unwrap(),
         [Cursor { created_at: first.created_at, id: first.id }]
     );
-    assert_eq!(store.claim_due(at(0), LONG, 10).await.unwrap().ids, [first.id]);
+    assert_eq!(ids(store.claim_due(at(0), LONG, 10).await.unwrap()), [first.id]);
 }
 
 pub(crate) async fn concurrent_updates_lose_no_change(store: &dyn Store) {
@@ -160,8 +178,8 @@ async fn increment(store: &dyn Store, first: &Commit, writer: u8) {
     loop {
         let stored = store.load(first.id).await.unwrap().expect("it is there");
         let sealed = vec![stored.sealed[0] + 1, writer];
-        let next = Commit { mode: update_of(stored.revision), sealed, ..first.clone() };
-        if store.commit(&next).await.unwrap() != CommitOutcome::Conflict {
+        let next = Commit { mode: update_of(stored.version()), sealed, ..first.clone() };
+        if !is_conflict(&store.commit(&next).await.unwrap()) {
             return;
         }
     }
@@ -171,8 +189,7 @@ pub(crate) async fn of_concurrent_creations_for_one_number_exactly_one_wins(stor
     let number = number();
     let drafts: Vec<_> = (0..16).map(|_| draft_of(number)).collect();
     let outcomes = join_all(drafts.iter().map(|d| store.commit(d))).await;
-    let winners: Vec<_> =
-        drafts.iter().zip(outcomes).filter(|(_, o)| *o.as_ref().unwrap() != CommitOutcome::Conflict).collect();
+    let winners: Vec<_> = drafts.iter().zip(outcomes).filter(|(_, o)| !is_conflict(o.as_ref().unwrap())).collect();
     assert_eq!(winners.len(), 1);
     assert_eq!(store.newest(number).await.unwrap(), Some(winners[0].0.id));
 }
@@ -182,11 +199,11 @@ pub(crate) async fn guesses_outlive_their_verification(store: &dyn Store) {
     let first = Commit { ttl, ..draft() };
     commit(store, &first).await;
     assert_eq!(store.guesses(first.number).await.unwrap(), b"");
-    commit(store, &Commit { guesses: b"\0\xff\0\x01".to_vec(), ttl, ..after(&first, b"second") }).await;
+    commit(store, &Commit { guesses: Some(b"\0\xff\0\x01".to_vec()), ttl, ..after(&first, b"second") }).await;
     assert_eq!(store.newest(first.number).await.unwrap(), Some(first.id));
     until_expired(store, first.id).await;
     assert_eq!(store.guesses(first.number).await.unwrap(), b"\0\xff\0\x01");
-    let next = Commit { guesses: b"abcd".to_vec(), ..draft_after(Some(first.id), first.number) };
+    let next = Commit { guesses: Some(b"abcd".to_vec()), ..draft_after(Some(first.id), first.number) };
     commit(store, &next).await;
     assert_eq!(store.guesses(first.number).await.unwrap(), b"abcd");
     assert_eq!(store.newest(first.number).await.unwrap(), Some(next.id));

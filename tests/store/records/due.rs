@@ -14,11 +14,12 @@ pub(crate) async fn a_due_record_is_leased_to_one_caller(store: &dyn Store) {
     let first = Commit { due: Some(at(10)), ..draft() };
     commit(store, &first).await;
     let early = store.claim_due(at(9), LEASE, 10).await.unwrap();
-    assert_eq!((early.ids, early.next), (vec![], Some(at(10))));
+    assert_eq!((early.records, early.next), (vec![], Some(at(10))));
     let claimed = store.claim_due(at(10), LEASE, 10).await.unwrap();
-    assert_eq!((claimed.ids, claimed.next), (vec![first.id], Some(at(30))));
-    assert_eq!(store.claim_due(at(29), LEASE, 10).await.unwrap().ids, []);
-    assert_eq!(store.claim_due(at(30), LEASE, 10).await.unwrap().ids, [first.id]);
+    assert_eq!(claimed.next, Some(at(30)));
+    assert_eq!(ids(claimed), [first.id]);
+    assert_eq!(ids(store.claim_due(at(29), LEASE, 10).await.unwrap()), []);
+    assert_eq!(ids(store.claim_due(at(30), LEASE, 10).await.unwrap()), [first.id]);
 }
 
 pub(crate) async fn claims_respect_the_limit_and_miss_no_record(store: &dyn Store) {
@@ -30,27 +31,36 @@ pub(crate) async fn claims_respect_the_limit_and_miss_no_record(store: &dyn Stor
         commit(store, &draft).await;
         all.insert(draft.id);
     }
-    assert_eq!(store.claim_due(at(100), LONG, 0).await.unwrap().ids, []);
+    assert_eq!(ids(store.claim_due(at(100), LONG, 0).await.unwrap()), []);
     let mut claimed = HashSet::new();
     for _ in 0..1000 {
         let some = store.claim_due(at(100), LONG, 7).await.unwrap();
-        assert!(some.ids.len() <= 7);
-        for id in some.ids {
+        let next = some.next;
+        assert!(some.records.len() <= 7);
+        for id in ids(some) {
             assert!(claimed.insert(id), "{id} is claimed twice");
         }
-        if some.next.is_none_or(|next| next > at(100)) {
+        if next.is_none_or(|next| next > at(100)) {
             break;
         }
     }
     assert_eq!(claimed, all);
 }
 
+pub(crate) async fn a_claim_returns_the_records(store: &dyn Store) {
+    let first = Commit { due: Some(at(10)), ..draft() };
+    commit(store, &first).await;
+    let claimed = store.claim_due(at(10), LONG, 10).await.unwrap().records;
+    assert_eq!(claimed, [(first.id, store.load(first.id).await.unwrap().unwrap())]);
+    assert_eq!(claimed[0].1.version(), first.version());
+}
+
 pub(crate) async fn a_commit_ends_the_lease(store: &dyn Store) {
     let first = Commit { due: Some(at(10)), ..draft() };
     commit(store, &first).await;
-    assert_eq!(store.claim_due(at(10), LONG, 10).await.unwrap().ids, [first.id]);
+    assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), [first.id]);
     commit(store, &Commit { due: Some(at(11)), ..after(&first, b"again") }).await;
-    assert_eq!(store.claim_due(at(11), LONG, 10).await.unwrap().ids, [first.id]);
+    assert_eq!(ids(store.claim_due(at(11), LONG, 10).await.unwrap()), [first.id]);
 }
 
 pub(crate) async fn a_commit_without_due_time_removes_it(store: &dyn Store) {
@@ -58,7 +68,7 @@ pub(crate) async fn a_commit_without_due_time_removes_it(store: &dyn Store) {
     commit(store, &first).await;
     commit(store, &Commit { due: None, ..after(&first, b"final") }).await;
     let claimed = store.claim_due(at(100), LEASE, 10).await.unwrap();
-    assert_eq!((claimed.ids, claimed.next), (vec![], None));
+    assert_eq!((claimed.records, claimed.next), (vec![], None));
 }
 
 pub(crate) async fn an_expired_record_is_never_due(store: &dyn Store) {
@@ -67,8 +77,8 @@ pub(crate) async fn an_expired_record_is_never_due(store: &dyn Store) {
     commit(store, &expired).await;
     commit(store, &stays).await;
     until_expired(store, expired.id).await;
-    assert_eq!(store.claim_due(at(10), LEASE, 1).await.unwrap().ids, [stays.id]);
-    assert_eq!(store.claim_due(at(10), LEASE, 10).await.unwrap().ids, []);
+    assert_eq!(ids(store.claim_due(at(10), LEASE, 1).await.unwrap()), [stays.id]);
+    assert_eq!(ids(store.claim_due(at(10), LEASE, 10).await.unwrap()), []);
 }
 
 pub(crate) async fn concurrent_claims_never_share_a_record(store: &dyn Store) {
@@ -77,7 +87,7 @@ pub(crate) async fn concurrent_claims_never_share_a_record(store: &dyn Store) {
     }
     let mut claimed = HashSet::new();
     for some in join_all((0..8).map(|_| store.claim_due(at(0), LONG, 50))).await {
-        for id in some.unwrap().ids {
+        for id in ids(some.unwrap()) {
             assert!(claimed.insert(id), "{id} is claimed twice");
         }
     }

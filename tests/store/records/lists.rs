@@ -1,6 +1,5 @@
 //! Lists: pages of an app's verifications.
 
-use futures_util::future::join_all;
 use phlo_2fa::store::{Commit, Cursor, Store};
 use phlo_2fa::verification::VerificationId;
 
@@ -54,36 +53,6 @@ pub(crate) async fn a_list_can_be_limited_to_one_shard(store: &dyn Store) {
     assert_eq!(store.list("shop", Some(7), None, 1000).await.unwrap(), sevens);
     assert_eq!(store.list("shop", Some(7), Some(sevens[2]), 2).await.unwrap(), sevens[3..5]);
     assert_eq!(store.list("shop", Some(8), None, 1000).await.unwrap(), []);
-}
-
-pub(crate) async fn a_list_skips_thousands_of_expired_records(store: &dyn Store) {
-    let (mut kept, mut expired) = (Vec::new(), Vec::new());
-    for i in 0..3000_i64 {
-        let of = draft_of(number_in(if i % 3 == 0 { 255 } else { 9 }));
-        // The oldest of each shard stay, because a creation removes expired entries from the end of the list.
-        let stays = i < 12 || i % 700 == 0;
-        let created_at = at(i / 4);
-        if stays {
-            kept.push(Commit { created_at, ..of });
-        } else {
-            expired.push(Commit { created_at, ttl: SHORT, ..of });
-        }
-    }
-    for some in [&kept, &expired].into_iter().flat_map(|all| all.chunks(100)) {
-        join_all(some.iter().map(|draft| commit(store, draft))).await;
-    }
-    until_expired(store, expired.last().unwrap().id).await;
-    tokio::time::sleep(SHORT).await;
-    let mut kept: Vec<_> = kept.iter().map(|c| Cursor { created_at: c.created_at, id: c.id }).collect();
-    kept.sort_by(|a, b| b.cmp(a));
-    // Oldest first, so that each page meets expired entries that no page before it has removed.
-    for from in (0..kept.len()).rev() {
-        let page = store.list("shop", None, Some(kept[from]), 3).await.unwrap();
-        assert_eq!(page, kept[from + 1..].iter().take(3).copied().collect::<Vec<_>>(), "after {from}");
-    }
-    assert_eq!(store.list("shop", None, None, 1000).await.unwrap(), kept);
-    kept.retain(|c| c.id.shard() == 255);
-    assert_eq!(store.list("shop", Some(255), None, 1000).await.unwrap(), kept);
 }
 
 /// Creates forty in a few shards, many of them in the same millisecond.

@@ -1,11 +1,11 @@
 -- Removes what commit.lua has written of one verification. Safe to run twice, and late.
 --
--- KEYS  record, due times, the app's list, and the number's index under every live key: all in one slot
+-- KEYS  record, due times, and the number's index under every live key
 -- ARGV  expected revision (4 bytes), member, tombstone for an index that names the member, its TTL in milliseconds
 -- Returns 1 if the record was removed, 0 if there was none, -1 if it has another revision; then nothing is removed.
 
 local expected, member, tombstone, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local record, due_times, list = KEYS[1], KEYS[2], KEYS[3]
+local record, due_times = KEYS[1], KEYS[2]
 
 local current = redis.call('GET', record)
 if current and string.sub(current, 5, 8) ~= expected then
@@ -13,13 +13,11 @@ if current and string.sub(current, 5, 8) ~= expected then
 end
 
 -- The tombstone comes first: it refuses a creation that arrives late.
-for i = 4, #KEYS do
-  if string.sub(redis.call('GET', KEYS[i]) or '', 1, 32) == member then
+for i = 3, #KEYS do
+  if string.sub(redis.call('GET', KEYS[i]) or '', 1, 28) == member then
     redis.call('SET', KEYS[i], tombstone, 'PX', ttl)
   end
 end
 redis.call('ZREM', due_times, member)
 redis.call('DEL', record)
--- The list entry goes last: a retry finds the verification by it.
-redis.call('ZREM', list, member)
 return current and 1 or 0

@@ -1,0 +1,100 @@
+//! Adjustments of counters that no request waits for: credits of successes, corrections of costs. They are added in
+//! batches, so that a check costs no exchange of its own for them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tracing::debug;
+
+use super::Engine;
+use super::limits::Charges;
+use crate::store::{Increment, NumberKey};
+
+/// How long adjustments wait for each other. A killed process loses no more than these.
+const BATCH: Duration = Duration::from_millis(250);
+/// How long they wait after the store has failed.
+const RETRY: Duration = Duration::from_secs(1);
+/// Counters adjusted by one request.
+const AT_ONCE: usize = 64;
+
+/// The adjustments that are not in the store yet, by counter.
+#[derive(Default)]
+pub(super) struct Adjustments(Mutex<HashMap<String, Increment>>);
+
+impl Adjustments {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, Increment>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds one, and returns whether it is the first of a batch.
+    fn add(&self, increment: Increment) -> bool {
+        let mut waiting = self.waiting();
+        let is_first = waiting.is_empty();
+        match waiting.entry(increment.counter.clone()) {
+            Entry::Occupied(mut same) => same.get_mut().amount += increment.amount,
+            Entry::Vacant(free) => {
+                free.insert(increment);
+            }
+        }
+        is_first
+    }
+}
+
+impl Engine {
+    /// Adds to counters with the next batch.
+    pub(super) fn adjust_later(&self, increments: impl Iterator<Item = Increment>) {
+        let adjustments = &self.inner.adjustments;
+        // Folded, not short-circuited: each must be added.
+        if increments.fold(false, |is_first, increment| adjustments.add(increment) | is_first) {
+            let engine = self.clone();
+            self.spawn_detached(async move { engine.add_batches().await });
+        }
+    }
+
+    async fn add_batches(&self) {
+        let mut pause = BATCH;
+        loop {
+            let is_closing = tokio::select! {
+                () = tokio::time::sleep(pause) => false,
+                () = self.parts.closing.cancelled() => true,
+            };
+            if self.add_adjustments().await || is_closing {
+                return;
+            }
+            pause = RETRY;
+        }
+    }
+
+    /// Adds what waits now, and returns whether nothing is left. What the store did not take is kept.
+    async fn add_adjustments(&self) -> bool {
+        let waiting: Vec<Increment> =
+            self.inner.adjustments.waiting().drain().map(|(_, increment)| increment).collect();
+        let mut failed = false;
+        for some in waiting.chunks(AT_ONCE) {
+            let added = match self.now().await {
+                Ok(now) => self.parts.store.increment(some, now).await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = added {
+                debug!(%error, "the counters of the limits could not be adjusted; it is tried again");
+                some.iter().cloned().for_each(|increment| {
+                    self.inner.adjustments.add(increment);
+                });
+                failed = true;
+            }
+        }
+        !failed
+    }
+
+    /// Adds what waits, if some of it is for the counter of this charge: a credit may make room in a full counter.
+    ///
+    /// Returns whether the counter has changed.
+    pub(super) async fn has_settled(&self, charges: &Charges, index: usize, number: NumberKey) -> bool {
+        let increments = self.increments_of(charges, number);
+        let counter = increments.get(index).map(|increment| &increment.counter);
+        let is_waiting = counter.is_some_and(|counter| self.inner.adjustments.waiting().contains_key(counter));
+        is_waiting && self.add_adjustments().await
+    }
+}

@@ -1,0 +1,74 @@
+//! The commit of a decision, and what this process notes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Engine, Known};
+use crate::guard::guesses;
+use crate::store::{Commit, CommitMode, CommitOutcome, Increment, NewLink, NumberKey, StoreError, record};
+use crate::time::Timestamp;
+use crate::verification::Verification;
+use crate::verification::rules::LIFETIME_MAX;
+
+/// What is written besides the verification itself.
+pub(super) struct Write {
+    pub(super) mode: CommitMode,
+    pub(super) number: NumberKey,
+    pub(super) increments: Vec<Increment>,
+    pub(super) links: Vec<NewLink>,
+    pub(super) now: Timestamp,
+}
+
+impl Engine {
+    /// Commits the state after a decision. What is committed is remembered.
+    pub(super) async fn commit(
+        &self,
+        before: Option<&Verification>,
+        after: &Arc<Verification>,
+        write: Write,
+    ) -> Result<(CommitOutcome, Known), StoreError> {
+        let Write { mode, number, increments, links, now } = write;
+        let keys = self.parts.keys.generation();
+        let kept_until = self.kept_until(after);
+        let is_index_kept =
+            before.is_some_and(|before| before.guesses == after.guesses && self.kept_until(before) >= kept_until);
+        let due = after.due();
+        let commit = Commit {
+            id: after.id,
+            app: after.app.clone(),
+            number,
+            mode,
+            sealed: record::encode(after, &self.parts.keys)?,
+            created_at: after.created_at,
+            due,
+            ttl: kept_until.since(now).max(Duration::from_secs(1)),
+            guesses: (!is_index_kept).then(|| after.guesses.to_bytes()),
+            guesses_ttl: guesses::REMEMBERED,
+            increments,
+            links,
+            longest_ttl: self.parts.retention + LIFETIME_MAX,
+            now,
+        };
+        let known = Known { verification: Arc::clone(after), version: commit.version(), number, keys };
+        let outcome = self.parts.store.commit(&commit).await?;
+        if outcome == CommitOutcome::Committed {
+            self.remember(&known);
+            due.into_iter().for_each(|due| self.inner.alarm.set(due));
+        }
+        Ok((outcome, known))
+    }
+
+    fn kept_until(&self, v: &Verification) -> Timestamp {
+        v.ended_at().unwrap_or(v.expires_at()) + self.parts.retention
+    }
+
+    /// Writes the new entries of the timeline to logs and metrics.
+    pub(super) fn publish(&self, before: Option<&Verification>, after: &Verification, now: Timestamp) {
+        let known = before.map_or(0, |v| v.timeline.len());
+        for entry in after.timeline.iter().skip(known) {
+            crate::telemetry::log(after, &entry.note);
+            self.parts.metrics.observe(before, after, &entry.note, now);
+        }
+        self.parts.metrics.observe_attempts(before, after);
+    }
+}

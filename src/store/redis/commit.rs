@@ -1,0 +1,175 @@
+//! [`Redis::commit`]: one script on one server. A cluster needs further round trips for what lies in other slots.
+
+use std::sync::LazyLock;
+
+use deadpool_redis::redis::Value;
+use futures_util::future::{try_join, try_join_all};
+use tracing::debug;
+
+use super::counters::{add_counters, over_limit};
+use super::pool::Command;
+use super::records::stored;
+use super::script::{Call, Script, UNKNOWN_SHAPE, millis, read, script};
+use super::{Redis, keys};
+use crate::store::counters::{Increment, IncrementOutcome};
+use crate::store::error::StoreError;
+use crate::store::links::{Links, NewLink, PendingReport};
+use crate::store::records::{Commit, CommitMode, CommitOutcome, Records};
+use crate::verification::AttemptRef;
+
+static COMMIT: LazyLock<Script> =
+    script!("history.lua", "shared_key.lua", "counters.lua", "set_link.lua", "commit.lua");
+static ADD_TO_LIST: LazyLock<Script> = script!("shared_key.lua", "add_to_list.lua");
+
+impl Redis {
+    pub(super) async fn commit_at_once(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
+        self.run_commit(commit, &commit.increments, &commit.links).await
+    }
+
+    /// Counters, list and links first, the record last. What was counted is given back if the commit is refused.
+    pub(super) async fn commit_in_cluster(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
+        if let CommitMode::Create { previous } = commit.mode {
+            let named = self.newest(commit.number).await?;
+            if named != previous && named != Some(commit.id) {
+                return Ok(CommitOutcome::NumberInUse(named));
+            }
+        }
+        let counted = self.increment_in_cluster(&commit.increments, commit.now);
+        let others = try_join(self.link_first(commit), self.list_first(commit));
+        let (counted, others) = futures_util::future::join(counted, others).await;
+        if let IncrementOutcome::OverLimit { index, wait } = counted? {
+            return Ok(CommitOutcome::OverLimit { index, wait });
+        }
+        let outcome = match others {
+            Ok((None, ())) => self.run_commit(commit, &[], &[]).await,
+            Ok((Some(pending), ())) => Ok(pending),
+            Err(error) => Err(error),
+        };
+        match &outcome {
+            Ok(CommitOutcome::Committed) => {
+                let applied = commit.links.iter().filter(|link| link.applied > 0);
+                try_join_all(applied.map(|link| self.forget_pending(&link.provider_id))).await?;
+            }
+            // It may have been made; then giving back would make the limits too wide.
+            Err(_) => {}
+            Ok(_) => self.give_back(commit.increments.iter(), commit.now).await?,
+        }
+        outcome
+    }
+
+    /// Makes the links of a commit. Returns the reports that wait for one of them and are not part of the commit.
+    async fn link_first(&self, commit: &Commit) -> Result<Option<CommitOutcome>, StoreError> {
+        for (index, link) in commit.links.iter().enumerate() {
+            let to = AttemptRef { id: commit.id, attempt: link.attempt };
+            match self.link(&link.provider_id, to, commit.longest_ttl).await {
+                Ok(reports) if reports.len() != link.applied => {
+                    return Ok(Some(CommitOutcome::ReportsPending { index, reports }));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    debug!(%error, "an id of Plivo could not be mapped; the mapping is owed");
+                    return Ok(Some(CommitOutcome::LinksUnavailable));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn list_first(&self, commit: &Commit) -> Result<(), StoreError> {
+        if !matches!(commit.mode, CommitMode::Create { .. }) {
+            return Ok(());
+        }
+        let mut call = ADD_TO_LIST.with_keys(&[keys::list_of(commit.id, &commit.app)]);
+        call.arg(commit.created_at.as_millis()).arg(keys::member(commit.id)).arg(millis(commit.longest_ttl));
+        self.pool.run(Command::Script(call)).await
+    }
+
+    async fn run_commit(
+        &self,
+        commit: &Commit,
+        increments: &[Increment],
+        links: &[NewLink],
+    ) -> Result<CommitOutcome, StoreError> {
+        let call = |history: &[u8]| self.commit_call(commit, increments, links, history);
+        let answer: Vec<Value> = self.pool.run(Command::InHistory(&call)).await?;
+        if let Some(due) = commit.due {
+            self.due.note(commit.id.shard(), due);
+        }
+        parse_outcome(commit, answer)
+    }
+
+    fn commit_call(&self, commit: &Commit, increments: &[Increment], links: &[NewLink], history: &[u8]) -> Call {
+        let (id, member) = (commit.id, keys::member(commit.id));
+        let (mode, expected, previous) = match commit.mode {
+            CommitMode::Create { previous } => ("create", Vec::new(), previous),
+            CommitMode::Update { expected, accept_stale } => {
+                let version = [&expected.revision.to_be_bytes()[..], &expected.seal_end].concat();
+                (if accept_stale { "accept_stale" } else { "update" }, version, None)
+            }
+        };
+        let is_creation = mode == "create";
+        let guesses = commit.guesses.as_deref().or(is_creation.then_some(&[]));
+        let index = guesses.map(|guesses| [member.as_bytes(), guesses].concat()).unwrap_or_default();
+        let index_ttl = match guesses {
+            Some([]) | None => commit.ttl,
+            Some(_) => commit.ttl.max(commit.guesses_ttl),
+        };
+        let mut keys = Vec::with_capacity(4 + increments.len() + 2 * links.len());
+        keys.extend([keys::record(id), keys::newest(id.shard(), commit.number), self.due_key(id.shard())]);
+        keys.extend(increments.iter().map(|increment| keys::counter(&increment.counter)));
+        keys.extend(links.iter().flat_map(|link| keys::link_and_pending(&link.provider_id)));
+        if is_creation && !self.is_cluster {
+            keys.push(keys::list_of(id, &commit.app));
+        }
+        let mut call = COMMIT.with_keys(&keys);
+        call.arg(mode)
+            .arg(history)
+            .arg(expected)
+            .arg(&commit.revision().to_be_bytes()[..])
+            .arg(&commit.sealed[..])
+            .arg(millis(commit.ttl))
+            .arg(member)
+            .arg(commit.due.map(|due| due.as_millis().to_string()).unwrap_or_default())
+            .arg(previous.map(keys::member).unwrap_or_default())
+            .arg(index)
+            .arg(millis(index_ttl))
+            .arg(commit.created_at.as_millis())
+            .arg(millis(commit.longest_ttl))
+            .arg(increments.len())
+            .arg(links.len());
+        add_counters(&mut call, increments, commit.now);
+        for link in links {
+            call.arg(keys::attempt(AttemptRef { id, attempt: link.attempt })).arg(link.applied);
+        }
+        call
+    }
+}
+
+fn parse_outcome(commit: &Commit, answer: Vec<Value>) -> Result<CommitOutcome, StoreError> {
+    let mut answer = answer.into_iter();
+    match read(answer.next())? {
+        1 => Ok(CommitOutcome::Committed),
+        0 => {
+            let current: Option<Vec<u8>> = answer.next().map(|record| read(Some(record))).transpose()?.flatten();
+            Ok(CommitOutcome::Changed(current.map(stored).transpose()?))
+        }
+        2 => {
+            let index: Option<Vec<u8>> = answer.next().map(|index| read(Some(index))).transpose()?.flatten();
+            let named = index.map(|index| keys::parse_newest(&index).map(|(id, _)| id).ok_or(UNKNOWN_SHAPE));
+            Ok(CommitOutcome::NumberInUse(named.transpose()?))
+        }
+        3 => {
+            let (index, text) = (read(answer.next())?, read(answer.next())?);
+            let (index, wait) = over_limit(&commit.increments, index, text, commit.now)?;
+            Ok(CommitOutcome::OverLimit { index, wait })
+        }
+        4 => {
+            let (index, reports): (usize, Vec<Vec<u8>>) = (read(answer.next())?, read(answer.next())?);
+            let reports: Option<Vec<PendingReport>> =
+                reports.iter().map(|report| serde_json::from_slice(report).ok()).collect();
+            Ok(CommitOutcome::ReportsPending { index, reports: reports.ok_or(UNKNOWN_SHAPE)? })
+        }
+        -1 => Ok(CommitOutcome::PossiblyStale),
+        _ => Err(UNKNOWN_SHAPE),
+    }
+}
