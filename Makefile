@@ -1,4 +1,4 @@
-.PHONY: help demo test check goals bench test-attacks test-schema deny sbom
+.PHONY: help demo test check goals bench instructions test-attacks test-schema deny sbom
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -20,9 +20,13 @@ goals: ## results of the adaptive policy on the training trace, next to its requ
 	@scripts/need cc
 	cargo test --locked --quiet --test replay goals:: -- --nocapture
 
-bench: ## benchmarks of a decision, an event (with its allocations), a statistics node and a replay
-	@scripts/need cc
-	cargo bench --locked --bench decide
+bench: ## a decision with its allocations, commits a second, and the service beside a minimal handler and OTHER=name=http://host:port
+	@scripts/need cc redis-server
+	cargo bench --locked --bench decide --bench store --bench service
+
+instructions: ## instructions of a creation and of a check, compared with tests/data/instructions.txt; PROFILE=release, BLESS=1 to record
+	@scripts/need cc python3 redis-server valgrind
+	scripts/instructions
 
 test-attacks: ## the attacks in tests/attacks at full size, with figures; PROFILE=fast for comparable figures, ATTACKED=cluster for a Redis Cluster
 	@scripts/need cc redis-server

@@ -3,6 +3,7 @@
 
 mod checks;
 mod commands;
+mod costs;
 mod crashes;
 mod doctor;
 mod export;
