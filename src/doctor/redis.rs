@@ -25,7 +25,7 @@ const SETUP: &str = "redis setup";
 const SCRIPTS: &str = "redis scripts";
 
 /// The commands of the store and its scripts, for the ACL of a user with no other rights.
-const COMMANDS: &str = "+ping +time +get +set +mget +del +pexpire +zadd +zrem +zremrangebyscore +zrange +zrangebyscore \
+const COMMANDS: &str = "+ping +time +get +set +mget +del +pexpire +pttl +zadd +zrem +zremrangebyscore +zrange +zrangebyscore \
                         +zrevrangebyscore +rpush +lrange +evalsha +script|load +info (and +cluster|slots in a \
                         cluster), keys ~phlo2fa:*";
 /// How long the records are kept.

@@ -10,7 +10,7 @@ use tracing::debug;
 
 use super::Engine;
 use super::limits::Charges;
-use crate::store::{Increment, NumberKey};
+use crate::store::{Increment, NumberKey, OutageCause, StoreError};
 
 /// How long adjustments wait for each other. A killed process loses no more than these.
 const BATCH: Duration = Duration::from_millis(250);
@@ -71,30 +71,40 @@ impl Engine {
     async fn add_adjustments(&self) -> bool {
         let waiting: Vec<Increment> =
             self.inner.adjustments.waiting().drain().map(|(_, increment)| increment).collect();
-        let mut failed = false;
+        let mut is_all = true;
         for some in waiting.chunks(AT_ONCE) {
             let added = match self.now().await {
                 Ok(now) => self.parts.store.increment(some, now).await.map(|_| ()),
                 Err(error) => Err(error),
             };
-            if let Err(error) = added {
-                debug!(%error, "the counters of the limits could not be adjusted; it is tried again");
-                some.iter().cloned().for_each(|increment| {
-                    self.inner.adjustments.add(increment);
-                });
-                failed = true;
+            let Err(error) = added else { continue };
+            debug!(%error, "the counters of the limits could not be adjusted");
+            // After a timeout they may have been added. A credit that is added twice would widen a limit.
+            let may_be_added = matches!(error, StoreError::Unavailable(OutageCause::Timeout));
+            for increment in some.iter().filter(|increment| !may_be_added || increment.amount > 0) {
+                self.inner.adjustments.add(increment.clone());
+                is_all = false;
             }
         }
-        !failed
+        is_all
     }
 
-    /// Adds what waits, if some of it is for the counter of this charge: a credit may make room in a full counter.
+    /// Adds what waits for the counter of this charge: a credit may make room in a full counter.
     ///
     /// Returns whether the counter has changed.
     pub(super) async fn has_settled(&self, charges: &Charges, index: usize, number: NumberKey) -> bool {
         let increments = self.increments_of(charges, number);
         let counter = increments.get(index).map(|increment| &increment.counter);
-        let is_waiting = counter.is_some_and(|counter| self.inner.adjustments.waiting().contains_key(counter));
-        is_waiting && self.add_adjustments().await
+        let Some(waiting) = counter.and_then(|counter| self.inner.adjustments.waiting().remove(counter)) else {
+            return false;
+        };
+        let added = match self.now().await {
+            Ok(now) => self.parts.store.increment(std::slice::from_ref(&waiting), now).await.is_ok(),
+            Err(_) => false,
+        };
+        if !added {
+            self.adjust_later(std::iter::once(waiting));
+        }
+        added
     }
 }

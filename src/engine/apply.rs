@@ -105,7 +105,7 @@ impl Engine {
         app: Option<&str>,
         progress: Option<&Progress>,
     ) -> Result<Change, EngineError> {
-        let mut limits = LimitAnswers::default();
+        let (mut limits, mut is_settled) = (LimitAnswers::default(), false);
         // After a failover the record may lack acknowledged changes. It is ended first; then the events are applied to
         // the ended record.
         let mut must_end = false;
@@ -178,7 +178,11 @@ impl Engine {
                         return Err(EngineError::NotFound);
                     }
                 }
-                CommitOutcome::OverLimit { index, .. } if self.has_settled(&charges, index, known.number).await => {}
+                CommitOutcome::OverLimit { index, .. }
+                    if !is_settled && self.has_settled(&charges, index, known.number).await =>
+                {
+                    is_settled = true;
+                }
                 CommitOutcome::OverLimit { index, wait } => {
                     self.note_refused(&after, &charges, index, wait, &mut limits);
                 }

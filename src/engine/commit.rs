@@ -59,7 +59,8 @@ impl Engine {
     }
 
     fn kept_until(&self, v: &Verification) -> Timestamp {
-        v.ended_at().unwrap_or(v.expires_at()) + self.parts.retention
+        // One that ended late, because no replica was running, is kept no longer than any other: its list entry is not either.
+        v.ended_at().map_or(v.expires_at(), |at| at.min(v.expires_at())) + self.parts.retention
     }
 
     /// Writes the new entries of the timeline to logs and metrics.

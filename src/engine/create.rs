@@ -99,7 +99,7 @@ impl Engine {
         let insight = parts.learner.insight(request.to.country(), request.carrier_guess).await;
         // Most numbers are new, so the first commit assumes that the index is empty, and costs no extra exchange.
         let mut previous = None;
-        let mut limits = LimitAnswers::default();
+        let (mut limits, mut is_settled) = (LimitAnswers::default(), false);
         for _ in 0..COMMIT_TRIES {
             let now = self.now().await?;
             let context = Context { now, insight: &insight, barred: &[] };
@@ -126,7 +126,11 @@ impl Engine {
                         }
                     }
                 }
-                CommitOutcome::OverLimit { index, .. } if self.has_settled(&charges, index, number).await => {}
+                CommitOutcome::OverLimit { index, .. }
+                    if !is_settled && self.has_settled(&charges, index, number).await =>
+                {
+                    is_settled = true;
+                }
                 CommitOutcome::OverLimit { index, wait } => {
                     self.note_refused(&after, &charges, index, wait, &mut limits);
                     if let Some(Barred { scope, retry_after, .. }) = limits.barred.first().copied() {

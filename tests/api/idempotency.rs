@@ -248,6 +248,9 @@ async fn an_unstored_answer_is_stored_once_the_store_is_back() {
     let app = Arc::new(TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await);
     let created = app.post(CREATE, json!({ "to": "+14155550103", "code": "042917" })).await;
     let checks = format!("{CREATE}/{}/checks", created.id());
+    // No other commit may be under way: the store holds every answer from here on.
+    app.until(created.id(), "sent", |v| v["attempts"][0]["status"] == "sent").await;
+    app.settled().await;
     store.is_slow.store(true, Ordering::SeqCst);
     let checking = {
         let (app, checks) = (app.clone(), checks.clone());

@@ -103,6 +103,16 @@ pub(crate) async fn a_commit_counts_or_changes_nothing(store: &dyn Store) {
     assert!(matches!(store.increment(&[narrow], at(0)).await.unwrap(), IncrementOutcome::OverLimit { .. }));
 }
 
+/// A text and a call in one commit count in the same counters.
+pub(crate) async fn a_counter_that_is_named_twice_counts_twice(store: &dyn Store) {
+    let one = increment_of(&new_counter("number"), 1, "3/10m");
+    let two = || Commit { increments: vec![one.clone(), one.clone()], ..draft() };
+    commit(store, &two()).await;
+    assert!(matches!(store.commit(&two()).await.unwrap(), CommitOutcome::OverLimit { index: 0 | 1, .. }));
+    assert_eq!(store.increment(std::slice::from_ref(&one), at(0)).await.unwrap(), IncrementOutcome::Added);
+    assert!(matches!(store.increment(&[one], at(0)).await.unwrap(), IncrementOutcome::OverLimit { .. }));
+}
+
 /// Other windows are of a replica whose settings differ for the moment.
 pub(crate) async fn a_counter_keeps_the_windows_of_other_settings(store: &dyn Store) {
     let name = new_counter("number");

@@ -104,6 +104,7 @@ every_back_end_passes! {
         a_counter_stops_at_its_limit_and_recovers_with_time,
         concurrent_increments_never_exceed_a_limit,
         a_commit_counts_or_changes_nothing,
+        a_counter_that_is_named_twice_counts_twice,
         a_counter_keeps_the_windows_of_other_settings,
         large_amounts_are_counted_exactly,
     }

@@ -26,7 +26,10 @@ impl CounterTable {
     pub(super) fn first_over_limit(&self, increments: &[Increment], now: Timestamp) -> Option<(usize, Duration)> {
         increments.iter().enumerate().find_map(|(index, increment)| {
             let held = self.0.get(&increment.counter);
-            let wait = increment.wait(now, |window| {
+            // Two attempts of one commit name the same counters.
+            let same = increments[..index].iter().filter(|earlier| earlier.counter == increment.counter);
+            let amount = increment.amount + same.map(|earlier| earlier.amount).sum::<i64>();
+            let wait = Increment { amount, ..increment.clone() }.wait(now, |window| {
                 let steps = held.into_iter().flat_map(move |steps| steps.range((window, 0)..=(window, u64::MAX)));
                 steps.map(|((_, step), amount)| (*step, *amount))
             })?;

@@ -18,15 +18,16 @@ use crate::store::records::{Commit, CommitMode, CommitOutcome, Records};
 use crate::verification::AttemptRef;
 
 static COMMIT: LazyLock<Script> =
-    script!("history.lua", "shared_key.lua", "counters.lua", "set_link.lua", "commit.lua");
-static ADD_TO_LIST: LazyLock<Script> = script!("shared_key.lua", "add_to_list.lua");
+    script!("history.lua", "record_key.lua", "shared_key.lua", "counters.lua", "set_link.lua", "commit.lua");
+static ADD_TO_LIST: LazyLock<Script> = script!("record_key.lua", "shared_key.lua", "add_to_list.lua");
 
 impl Redis {
     pub(super) async fn commit_at_once(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
         self.run_commit(commit, &commit.increments, &commit.links).await
     }
 
-    /// Counters, list and links first, the record last. What was counted is given back if the commit is refused.
+    /// Counters, list and links first, the record last. What was counted is given back if the commit is refused, but not if
+    /// its answer is lost: it may have been made.
     pub(super) async fn commit_in_cluster(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
         if let CommitMode::Create { previous } = commit.mode {
             let named = self.newest(commit.number).await?;
@@ -41,20 +42,22 @@ impl Redis {
             return Ok(CommitOutcome::OverLimit { index, wait });
         }
         let outcome = match others {
-            Ok((None, ())) => self.run_commit(commit, &[], &[]).await,
-            Ok((Some(pending), ())) => Ok(pending),
-            Err(error) => Err(error),
-        };
-        match &outcome {
-            Ok(CommitOutcome::Committed) => {
-                let applied = commit.links.iter().filter(|link| link.applied > 0);
-                try_join_all(applied.map(|link| self.forget_pending(&link.provider_id))).await?;
+            Ok((None, ())) => self.run_commit(commit, &[], &[]).await?,
+            Ok((Some(pending), ())) => pending,
+            Err(error) => {
+                self.give_back(commit.increments.iter(), commit.now).await?;
+                return Err(error);
             }
-            // It may have been made; then giving back would make the limits too wide.
-            Err(_) => {}
-            Ok(_) => self.give_back(commit.increments.iter(), commit.now).await?,
+        };
+        if outcome != CommitOutcome::Committed {
+            self.give_back(commit.increments.iter(), commit.now).await?;
+            return Ok(outcome);
         }
-        outcome
+        let applied = commit.links.iter().filter(|link| link.applied > 0);
+        if let Err(error) = try_join_all(applied.map(|link| self.forget_pending(&link.provider_id))).await {
+            debug!(%error, "reports that are applied stay until they expire");
+        }
+        Ok(outcome)
     }
 
     /// Makes the links of a commit. Returns the reports that wait for one of them and are not part of the commit.

@@ -24,6 +24,9 @@ const CONCURRENT_SHARDS: usize = 32;
 /// Timers claim once a second at least, so no due verification waits longer than four seconds for another replica.
 const SHARDS_IN_TURN: u8 = 64;
 
+/// When a shard whose node refuses or does not answer is asked again.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// What this process knows of the due times in each shard of a cluster.
 pub(super) struct DueShards {
     /// The earliest due time that was committed or found here since the shard was last claimed.
@@ -97,7 +100,7 @@ impl Redis {
                         claimed.records.extend(claim.records);
                     }
                     Err(error) => {
-                        self.due.note(*shard, now);
+                        self.due.note(*shard, now + RETRY);
                         failure = Some(error);
                     }
                 }

@@ -1,7 +1,7 @@
 //! The history that a server writes. `history.lua` reads the same within a script.
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{RedisResult, cmd};
+use deadpool_redis::redis::{ErrorKind, RedisResult, ServerErrorKind, cmd};
 
 /// The name of a history: the first bytes of the replication id.
 pub(super) type History = [u8; 4];
@@ -12,9 +12,13 @@ const NEVER_PROMOTED: History = [0, 0, 0, 1];
 /// Asks a server.
 pub(super) async fn read(mut connection: MultiplexedConnection) -> RedisResult<History> {
     match cmd("INFO").arg("replication").query_async::<String>(&mut connection).await {
+        // A replica takes no writes. Its connections leave the pool, as after READONLY: it may be promoted.
+        Ok(info) if info.contains("role:slave") => {
+            Err((ErrorKind::Server(ServerErrorKind::ReadOnly), "the server is a replica").into())
+        }
         Ok(info) => Ok(parse(&info).unwrap_or(NEVER_PROMOTED)),
-        // The user may not call INFO.
-        Err(error) if error.code() == Some("NOPERM") => Ok(NEVER_PROMOTED),
+        // INFO is not permitted, renamed or unknown.
+        Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")) => Ok(NEVER_PROMOTED),
         Err(error) => Err(error),
     }
 }

@@ -97,6 +97,8 @@ pub(super) struct Pool {
     shared: Connections,
     /// Those of threads that have connections of their own.
     of_threads: ThreadLocal<OfThread>,
+    /// How many losses of connections there were. One for all threads: what breaks a connection breaks all.
+    epoch: Arc<AtomicU64>,
 }
 
 struct OfThread {
@@ -113,15 +115,16 @@ const NO_RUNTIME: InvalidUrl = InvalidUrl("needs a running runtime");
 impl Pool {
     pub(super) fn new(topology: Topology, size: usize) -> Result<Self, InvalidUrl> {
         let topology = Arc::new(topology);
-        let shared = connections(&topology, size)?;
-        Ok(Self { topology, shared, of_threads: ThreadLocal::new() })
+        let epoch = Arc::default();
+        let shared = connections(&topology, &epoch, size)?;
+        Ok(Self { topology, shared, of_threads: ThreadLocal::new(), epoch })
     }
 
     /// Gives the current thread connections of its own, which the current runtime drives.
     pub(super) fn serve_this_thread(&self) {
         self.of_threads
             .get_or_try(|| {
-                connections(&self.topology, OF_THREAD)
+                connections(&self.topology, &self.epoch, OF_THREAD)
                     .map(|connections| OfThread { thread: thread::current().id(), connections })
             })
             .ok();
@@ -172,9 +175,10 @@ impl Pool {
 }
 
 /// A pool of connections that the current runtime drives.
-fn connections(topology: &Arc<Topology>, size: usize) -> Result<Connections, InvalidUrl> {
+fn connections(topology: &Arc<Topology>, epoch: &Arc<AtomicU64>, size: usize) -> Result<Connections, InvalidUrl> {
     let runtime = Handle::try_current().map_err(|_| NO_RUNTIME)?;
-    let opener = Opener { topology: Arc::clone(topology), runtime, epoch: Arc::default(), opened: AtomicUsize::new(0) };
+    let opener =
+        Opener { topology: Arc::clone(topology), runtime, epoch: Arc::clone(epoch), opened: AtomicUsize::new(0) };
     deadpool::managed::Pool::builder(opener)
         .max_size(size.max(1))
         .queue_mode(QueueMode::Lifo)

@@ -9,7 +9,7 @@ use phlo_2fa::store::{AttemptRef, Commit, Increment, IncrementOutcome, NonceClai
 use crate::connect;
 use crate::drafts::*;
 use crate::redis_server::RedisServer;
-use phlo_2fa::verification::{ReportFacts, TextReport};
+use phlo_2fa::verification::{ReportFacts, TextReport, VerificationId};
 
 /// Calls every method that writes, once or more.
 pub(crate) async fn call_every_writer(store: &dyn Store, first: &Commit) {
@@ -69,17 +69,40 @@ async fn a_shared_key_lives_as_long_as_its_longest_lived_record() {
     assert_eq!(store.list("shop", None, None, 10).await.unwrap().len(), 2, "the list has not expired");
 }
 
+/// One key holds the due times of all: `doctor`, whose records are kept for seconds, must not shorten its life.
 #[tokio::test]
-async fn an_apps_list_does_not_grow_with_expired_records() {
+async fn a_record_that_is_kept_briefly_shortens_the_life_of_no_due_time() {
     let server = RedisServer::start();
     let store = connect(&server.url());
-    for n in 0..40 {
-        commit(&store, &Commit { created_at: at(n), ..draft_of(number_in(1)) }).await;
+    commit(&store, &Commit { due: Some(at(0)), ..draft() }).await;
+    let brief = Duration::from_millis(500);
+    commit(&store, &Commit { due: Some(at(0)), ttl: brief, longest_ttl: brief, app: "other".to_owned(), ..draft() })
+        .await;
+    let left: u64 = server.command(&["PTTL", "phlo2fa:due"]).parse().expect("a TTL");
+    assert!(left > 3_000_000, "{left} ms");
+}
+
+#[tokio::test]
+async fn a_list_drops_old_entries_whose_record_is_gone_and_no_other() {
+    let server = RedisServer::start();
+    let store = connect(&server.url());
+    let old = |n: i64, ttl| Commit { created_at: at(n), ttl, ..draft_of(number_in(1)) };
+    let kept = old(0, LONG);
+    commit(&store, &kept).await;
+    let gone: Vec<Commit> = (1..40).map(|n| old(n, Duration::from_millis(1))).collect();
+    for draft in &gone {
+        commit(&store, draft).await;
     }
-    // No record that was created so long before this one can be left.
-    let created_at = at(20) + LONG;
-    commit(&store, &Commit { created_at, ..draft_of(number_in(1)) }).await;
-    assert_eq!(server.command(&["ZCARD", "phlo2fa:{l1}:app:shop"]), "21");
+    until_expired(&store, gone[gone.len() - 1].id).await;
+    // A creation in sixteen removes entries that are older than a record of the present RETENTION.
+    for n in 0..64_u64 {
+        let (id, created_at) = (VerificationId::new(1, n.into()), at(40) + LONG + Duration::from_millis(n));
+        commit(&store, &Commit { id, created_at, ..draft_of(number_in(1)) }).await;
+    }
+    let all: usize = server.command(&["ZCARD", "phlo2fa:{l1}:app:shop"]).parse().expect("a count");
+    let listed = store.list("shop", Some(1), None, 1000).await.unwrap();
+    assert!(listed.iter().any(|cursor| cursor.id == kept.id), "its record is there");
+    assert_eq!((all, listed.len()), (65, 65));
 }
 
 /// The calls of a command since the statistics were reset, those within scripts too.

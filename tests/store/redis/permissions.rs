@@ -11,7 +11,7 @@ use crate::redis_server::RedisServer;
 #[tokio::test]
 async fn a_user_needs_only_the_listed_commands() {
     let server = RedisServer::start();
-    let commands = "+get +mget +set +del +pexpire +zadd +zrem +zremrangebyscore +zrange +zrangebyscore \
+    let commands = "+get +mget +set +del +pexpire +pttl +zadd +zrem +zremrangebyscore +zrange +zrangebyscore \
                     +zrevrangebyscore +lrange +rpush +evalsha +script|load +time +ping +info";
     let mut rule = vec!["ACL", "SETUSER", "phlo", "reset", "on", ">p@ss", "~phlo2fa:*"];
     rule.extend(commands.split(' '));
@@ -35,7 +35,7 @@ async fn a_user_needs_only_the_listed_commands() {
 
 #[tokio::test]
 async fn a_commit_with_a_forbidden_command_changes_nothing() {
-    for forbidden in ["zadd", "zrem", "zremrangebyscore", "pexpire", "set"] {
+    for forbidden in ["zadd", "zrem", "pexpire", "pttl", "set"] {
         let server = RedisServer::start();
         let mut rule = vec!["ACL", "SETUSER", "phlo", "reset", "on", ">p@ss", "~phlo2fa:*", "+@all"];
         let minus = format!("-{forbidden}");

@@ -1,6 +1,8 @@
--- Adds a verification to an app's list, for a cluster, where the list has a slot of its own.
+-- Adds a verification to an app's list, for a cluster, where the list has a slot of its own, and removes the entries that
+-- are older than any record that the present RETENTION keeps.
 --
 -- KEYS  the list
 -- ARGV  created at, member, how long any record is kept, in milliseconds
-add_to_list(KEYS[1], tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]))
+add_to_list(KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]))
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', ARGV[1] - ARGV[3]))
 return 1

@@ -82,11 +82,12 @@ end
 local list = KEYS[first_link + 2 * links]
 if list then
   add_to_list(list, created_at, member, longest_ttl)
+  trim_list(list, created_at - longest_ttl, member)
 end
 if due == '' then
   redis.call('ZREM', due_times, member)
 else
-  add_to_set(due_times, due, member, longest_ttl)
+  add_due(due_times, due, member)
 end
 
 -- The record comes last: if an ACL forbids one of the commands above, nothing is committed.

@@ -9,9 +9,10 @@
 -- Returns what to write, or nil, the index (from 0) and the text of the counter that would exceed a limit.
 local function counters_after(first, last, at)
   local held = last >= first and redis.call('MGET', unpack(KEYS, first, last)) or {}
-  local writes = {}
+  -- Two attempts of one commit name the same counters.
+  local writes, written = {}, {}
   for i = first, last do
-    local text = held[i - first + 1] or ''
+    local text = written[KEYS[i]] or held[i - first + 1] or ''
     local amount, ignores_limits, ttl, limits =
       tonumber(ARGV[at]), ARGV[at + 1] == '1', ARGV[at + 2], tonumber(ARGV[at + 3])
     at = at + 4
@@ -44,7 +45,8 @@ local function counters_after(first, last, at)
       local count = string.format('%.0f', (now_holds[window] or 0) + amount)
       entries[#entries + 1] = window .. ':' .. current[window] .. ':' .. count
     end
-    writes[#writes + 1] = { KEYS[i], table.concat(entries, ' '), ttl }
+    written[KEYS[i]] = table.concat(entries, ' ')
+    writes[#writes + 1] = { KEYS[i], written[KEYS[i]], ttl }
   end
   return writes
 end

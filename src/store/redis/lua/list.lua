@@ -18,7 +18,7 @@ for i, list in ipairs(KEYS) do
     offset = offset + limit
     for e = 1, #entries, 2 do
       local member, created_at = entries[e], entries[e + 1]
-      -- Members are hex digits, so text comparison sorts them, in any locale.
+      -- Members are digits of base 32, so text comparison sorts them, in any locale.
       local is_after = before == '' or created_at ~= before or member < before_member
       if is_after and string.sub(member, 1, #prefix) == prefix and #found < 2 * limit + 2 then
         found[#found + 1] = created_at
