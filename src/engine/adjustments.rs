@@ -67,22 +67,14 @@ impl Engine {
         }
     }
 
-    /// Adds what waits now, and returns whether nothing is left. What the store did not take is kept.
+    /// Adds what waits now, and returns whether nothing is left.
     async fn add_adjustments(&self) -> bool {
         let waiting: Vec<Increment> =
             self.inner.adjustments.waiting().drain().map(|(_, increment)| increment).collect();
         let mut is_all = true;
         for some in waiting.chunks(AT_ONCE) {
-            let added = match self.now().await {
-                Ok(now) => self.parts.store.increment(some, now).await.map(|_| ()),
-                Err(error) => Err(error),
-            };
-            let Err(error) = added else { continue };
-            debug!(%error, "the counters of the limits could not be adjusted");
-            // After a timeout they may have been added. A credit that is added twice would widen a limit.
-            let may_be_added = matches!(error, StoreError::Unavailable(OutageCause::Timeout));
-            for increment in some.iter().filter(|increment| !may_be_added || increment.amount > 0) {
-                self.inner.adjustments.add(increment.clone());
+            for left in self.add_or_return(some).await {
+                self.inner.adjustments.add(left);
                 is_all = false;
             }
         }
@@ -98,13 +90,22 @@ impl Engine {
         let Some(waiting) = counter.and_then(|counter| self.inner.adjustments.waiting().remove(counter)) else {
             return false;
         };
+        let left = self.add_or_return(std::slice::from_ref(&waiting)).await;
+        let is_added = left.is_empty();
+        self.adjust_later(left.into_iter());
+        is_added
+    }
+
+    /// Adds to counters, and returns what the store did not take, to be added later.
+    async fn add_or_return(&self, increments: &[Increment]) -> Vec<Increment> {
         let added = match self.now().await {
-            Ok(now) => self.parts.store.increment(std::slice::from_ref(&waiting), now).await.is_ok(),
-            Err(_) => false,
+            Ok(now) => self.parts.store.increment(increments, now).await.map(|_| ()),
+            Err(error) => Err(error),
         };
-        if !added {
-            self.adjust_later(std::iter::once(waiting));
-        }
-        added
+        let Err(error) = added else { return Vec::new() };
+        debug!(%error, "the counters of the limits could not be adjusted");
+        // After a timeout they may have been added. To add a credit twice would widen a limit.
+        let may_be_added = matches!(error, StoreError::Unavailable(OutageCause::Timeout));
+        increments.iter().filter(|increment| !may_be_added || increment.amount > 0).cloned().collect()
     }
 }

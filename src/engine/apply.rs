@@ -119,6 +119,7 @@ impl Engine {
         };
         for _ in 0..COMMIT_TRIES {
             let before = Arc::clone(&known.verification);
+            let number = *known.number.get_or_insert_with(|| self.number_key(&before));
             let now = self.now().await?;
             let events = if must_end { Cow::Borrowed(&[Event::FailedOver][..]) } else { batch.all() };
             let insight = self.insight_for(&before, &events).await;
@@ -153,8 +154,8 @@ impl Engine {
             // is only ended.
             let accept_stale = must_end || before.is_final();
             let mode = CommitMode::Update { expected: known.version, accept_stale };
-            let increments = self.increments_of(&charges, known.number);
-            let write = Write { mode, number: known.number, increments, links: links.clone(), now };
+            let increments = self.increments_of(&charges, number);
+            let write = Write { mode, number, increments, links: links.clone(), now };
             let (outcome, committed) = self.commit(Some(&before), &after, write).await?;
             match outcome {
                 CommitOutcome::Committed => {
@@ -179,7 +180,7 @@ impl Engine {
                     }
                 }
                 CommitOutcome::OverLimit { index, .. }
-                    if !is_settled && self.has_settled(&charges, index, known.number).await =>
+                    if !is_settled && self.has_settled(&charges, index, number).await =>
                 {
                     is_settled = true;
                 }

@@ -49,7 +49,7 @@ impl Engine {
             longest_ttl: self.parts.retention + LIFETIME_MAX,
             now,
         };
-        let known = Known { verification: Arc::clone(after), version: commit.version(), number, keys };
+        let known = Known { verification: Arc::clone(after), version: commit.version(), number: Some(number), keys };
         let outcome = self.parts.store.commit(&commit).await?;
         if outcome == CommitOutcome::Committed {
             self.remember(&known);

@@ -6,7 +6,7 @@
 //!
 //! # One exchange for one change
 //! What an operation costs is round trips to the store, so a change waits for one. It is decided on the state that this
-//! process remembers (`remembered`), and one commit carries all that belongs to it: record, due time, number index, list
+//! process remembers, or else has loaded (`remembered`), and one commit carries all that belongs to it: record, due time, number index, list
 //! entry, the counters of the limits, and the links of Plivo's ids (`commit`). If the base of the decision is out of date, a
 //! limit is reached or reports wait for a link, the store changes nothing and says so, and the decision is made again with
 //! what it said (`apply`). So no step of a change can be lost between two exchanges. Counters that only follow a change are
@@ -160,8 +160,7 @@ impl Engine {
     fn open_record(&self, id: VerificationId, stored: &StoredRecord) -> Result<Known, StoreError> {
         let keys = self.parts.keys.generation();
         let verification = Arc::new(record::decode(id, stored, &self.parts.keys)?);
-        let number = self.number_key(&verification);
-        Ok(Known { verification, version: stored.version(), number, keys })
+        Ok(Known { verification, version: stored.version(), number: None, keys })
     }
 
     /// The key of the number under which the verification was created.

@@ -12,13 +12,13 @@ use crate::route_model::Insight;
 use crate::store::{Cursor, NumberKey, record};
 use crate::time::Timestamp;
 use crate::verification::{
-    AttemptIndex, Code, Context, Details, Event, Mode, ReportFacts, Request, Status, TextReport, Verification,
-    VerificationId, decide, open,
+    AttemptIndex, Code, Context, Event, ReportFacts, Request, Status, TextReport, Verification, VerificationId, decide,
+    open,
 };
 
 /// Records read from the store for one page of a filtered list. The page may then be short, with a cursor to go on.
 const SCAN_MAX: usize = 500;
-/// The smallest batch of records for a filtered list, because every batch asks every shard.
+/// The smallest batch of records for a filtered list, because every batch asks every list of the app.
 const SCAN_MIN: usize = 100;
 
 /// One page of a list, newest first.
@@ -53,19 +53,12 @@ impl Engine {
     }
 
     fn typical_record(&self) -> Option<Vec<u8>> {
-        let request = Request {
-            id: VerificationId::new(0, 0),
-            app: "an-app".to_owned(),
-            to: PhoneNumber::parse("+14155550100").ok()?,
-            mode: Mode::Auto,
-            policy: None,
-            ttl: None,
-            calls_allowed: true,
-            carrier_guess: None,
-            code: Code::parse("000000")?,
-            guesses: Default::default(),
-            details: Details::default(),
-        };
+        let request = Request::new(
+            VerificationId::new(0, 0),
+            "an-app",
+            PhoneNumber::parse("+14155550100").ok()?,
+            Code::parse("000000")?,
+        );
         let (rules, insight) = (&self.parts.rules, Insight::default());
         let context = Context { now: Timestamp::from_millis(0), insight: &insight, barred: &[] };
         let reported = |report| Event::TextReported {

@@ -20,8 +20,8 @@ const REMEMBERED_MAX: usize = 4096;
 pub(super) struct Known {
     pub(super) verification: Arc<Verification>,
     pub(super) version: Version,
-    /// The key of the number's index.
-    pub(super) number: NumberKey,
+    /// The key of the number's index, once a change has needed it.
+    pub(super) number: Option<NumberKey>,
     /// The keys under which it was read: a removed key makes it unreadable.
     pub(super) keys: u64,
 }

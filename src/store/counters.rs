@@ -63,6 +63,7 @@ pub trait Counters: Send + Sync + 'static {
     ///
     /// In a cluster it takes a round trip for each counter, and what was added before a refusal is given back.
     ///
-    /// Not idempotent: a retry may add twice, which makes a limit tighter for a while.
+    /// Not idempotent: after a lost answer a retry may add twice. Then a limit is narrower than it should be until its
+    /// window ends, or wider if the amount is negative.
     async fn increment(&self, increments: &[Increment], now: Timestamp) -> Result<IncrementOutcome, StoreError>;
 }

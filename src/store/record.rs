@@ -75,27 +75,20 @@ mod tests {
     use crate::route_model::Insight;
     use crate::time::Timestamp;
     use crate::verification::{
-        AttemptIndex, Code, Context, Details, Event, Mode, ProviderId, ReportFacts, Request, Rules, TextReport,
-        TriggerOutcome, Via, decide, open,
+        AttemptIndex, Code, Context, Event, ProviderId, ReportFacts, Request, Rules, TextReport, TriggerOutcome, Via,
+        decide, open,
     };
 
     /// A verification after each of its events.
     fn lives() -> Vec<Verification> {
         let (rules, insight) = (Rules::default(), Insight::default());
         let start = Timestamp::from_millis(1_700_000_000_000);
-        let request = Request {
-            id: VerificationId::new(7, 1 << 100),
-            app: "shop".to_owned(),
-            to: PhoneNumber::parse("+14155550112").unwrap(),
-            mode: Mode::Auto,
-            policy: None,
-            ttl: None,
-            calls_allowed: true,
-            carrier_guess: None,
-            code: Code::parse("042917").unwrap(),
-            guesses: Default::default(),
-            details: Details::default(),
-        };
+        let request = Request::new(
+            VerificationId::new(7, 1 << 100),
+            "shop",
+            PhoneNumber::parse("+14155550112").unwrap(),
+            Code::parse("042917").unwrap(),
+        );
         let attempt = AttemptIndex::FIRST;
         let id = |is_linked| Some(ProviderId { uuid: "5b40a428-bfc7-4daf-9d06-726c558bf3b8".to_owned(), is_linked });
         let accepted = TriggerOutcome::Accepted { via: Via::Phlo, provider_id: id(true), run_id: None };

@@ -82,7 +82,8 @@ pub struct Commit {
     pub increments: Vec<Increment>,
     /// Ids of Plivo that find its attempts from now on.
     pub links: Vec<NewLink>,
-    /// How long any record is kept at most: the TTL of the links, and the age at which a list drops an entry.
+    /// How long any record is kept at most: the TTL of the links, and the age from which a list drops entries whose record
+    /// is gone.
     pub longest_ttl: Duration,
     /// The time of the decision, for the windows of the limits.
     pub now: Timestamp,

@@ -49,6 +49,25 @@ pub struct Request {
     pub details: Details,
 }
 
+impl Request {
+    /// A request that says nothing but app, number and code: a text, and a call if the text is not expected to arrive.
+    pub fn new(id: VerificationId, app: &str, to: PhoneNumber, code: Code) -> Self {
+        Self {
+            id,
+            app: app.to_owned(),
+            to,
+            mode: Mode::Auto,
+            policy: None,
+            ttl: None,
+            calls_allowed: true,
+            carrier_guess: None,
+            code,
+            guesses: Guesses::default(),
+            details: Details::default(),
+        }
+    }
+}
+
 /// Creates a verification and decides on its first attempt.
 pub fn open(request: Request, rules: &Rules, context: &Context<'_>) -> Decision {
     let (mode, policy) = (request.mode, request.policy.unwrap_or(rules.policy));

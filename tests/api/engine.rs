@@ -8,14 +8,15 @@ use crate::faulty_store::FaultyStore;
 use crate::support::{Setup, TestApp};
 use futures_util::future::join_all;
 use phlo_2fa::engine::{Creation, Target};
-use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::route_model::Insight;
+use phlo_2fa::store::{Links, PendingReport};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{
     AttemptIndex, CallReport, Channel, Code, Context, Details, Effect, Event, Mode, ReportFacts, Request, Rules,
     TextReport, TriggerOutcome, Verification, VerificationId, decide, open,
 };
+use serde_json::json;
 
 fn creation(to: &str) -> Creation {
     Creation {
@@ -66,14 +67,71 @@ async fn a_client_that_leaves_while_its_call_is_committed_still_gets_it() {
     app.spoken_code("0103").await;
 }
 
+/// Two services on one store.
+async fn two_replicas(store: &Arc<FaultyStore>, env: &[(&'static str, &str)]) -> (TestApp, TestApp) {
+    let replica = async || {
+        let mut env: Vec<_> = env.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        env.push(("SECRET_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()));
+        TestApp::spawn_with(Setup { store: Some(store.clone()), env, ..Setup::default() }).await
+    };
+    (replica().await, replica().await)
+}
+
+/// A refused request changes nothing, so that no commit would show that what this process remembers is out of date.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_is_given_from_memory_alone() {
+    let store = Arc::new(FaultyStore::default());
+    let (app, other) = two_replicas(&store, &[]).await;
+    let created = app.create("0103").await;
+    app.until(created.id(), "sent", |v| v["attempts"][0]["status"] == "sent").await;
+    app.settled().await;
+    app.attempt(created.id(), "sms").await.assert_problem(429, "resend_cooldown");
+    assert_eq!(other.post(&format!("/v1/verifications/{}/cancel", created.id()), json!({})).await.status, 200);
+    app.attempt(created.id(), "sms").await.assert_problem(409, "verification_canceled");
+    app.check(created.id(), "000000").await.assert_problem(409, "verification_canceled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_cannot_be_made_with_its_commit_is_made_later() {
+    let store = Arc::new(FaultyStore::default());
+    store.refuses_a_link.store(true, Ordering::SeqCst);
+    let app = TestApp::spawn_with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
+    let created = app.create("0103").await;
+    app.settled().await;
+    assert!(!store.refuses_a_link.load(Ordering::SeqCst), "the link was refused");
+    // The reports, which name only the UUID, wait until the lease of the owed link expires.
+    app.advance(2.0).await;
+    app.until(created.id(), "sent", |v| v["attempts"][0]["status"] == "sent").await;
+    let uuid = app.read(created.id()).await["attempts"][0]["provider_id"].as_str().unwrap().to_owned();
+    let to = store.find_or_keep(&uuid, &PendingReport::Text(TextReport::Sent, ReportFacts::default())).await.unwrap();
+    assert_eq!(to.map(|to| to.id.to_string()).as_deref(), Some(created.id()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credit_that_the_store_did_not_take_is_added_later() {
+    let store = Arc::new(FaultyStore::default());
+    let (app, other) = two_replicas(&store, &[("LIMIT_UNVERIFIED", "2/1h")]).await;
+    let to = |n: usize| json!({ "to": format!("+1415555300{n}"), "code": "042917", "channel": "sms" });
+    let created = app.post("/v1/verifications", to(0)).await;
+    app.settled().await;
+    assert_eq!(app.check(created.id(), "042917").await.body["result"], "verified");
+    store.away.store(true, Ordering::SeqCst);
+    while store.increments_refused.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    store.away.store(false, Ordering::SeqCst);
+    app.settled().await;
+    // The other replica knows only what the store holds: one unverified text, and a credit of five for the success.
+    for n in 1..=6 {
+        assert_eq!(other.post("/v1/verifications", to(n)).await.status, 201, "{n}");
+    }
+    other.post("/v1/verifications", to(7)).await.assert_problem(429, "rate_limited");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_learns_of_a_failover_that_another_replica_has_handled() {
     let store = Arc::new(FaultyStore::default());
-    let replica = async || {
-        let env = vec![("SECRET_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned())];
-        TestApp::spawn_with(Setup { store: Some(store.clone()), env, ..Setup::default() }).await
-    };
-    let (app, other) = (replica().await, replica().await);
+    let (app, other) = two_replicas(&store, &[]).await;
     let created = app.create("0100").await;
     let code = app.texted_code("0100").await;
     app.until(created.id(), "delivered", |v| v["attempts"][0]["status"] == "delivered").await;
@@ -108,17 +166,14 @@ async fn concurrent_changes_of_one_verification_cause_few_conflicts() {
 /// A verification whose first attempt is requested by a replica that has died since.
 fn abandoned(mode: Mode, rules: &Rules, context: &Context<'_>) -> Verification {
     let request = Request {
-        id: VerificationId::new(0, rand::random()),
-        app: "demo".into(),
-        to: PhoneNumber::parse("+14155550100").unwrap(),
         mode,
         policy: Some("never".parse().unwrap()),
-        ttl: None,
-        calls_allowed: true,
-        carrier_guess: None,
-        code: Code::parse("042917").unwrap(),
-        guesses: Guesses::default(),
-        details: Details::default(),
+        ..Request::new(
+            VerificationId::new(0, rand::random()),
+            "demo",
+            PhoneNumber::parse("+14155550100").unwrap(),
+            Code::parse("042917").unwrap(),
+        )
     };
     open(request, rules, context).after
 }

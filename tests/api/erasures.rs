@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::route_model::Insight;
 use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Links, Memory, PendingReport, Records, record};
 use phlo_2fa::verification::{
-    Code, Context, Details, Event, Mode, ReportFacts, Request, Rules, TextReport, VerificationId, decide, open,
+    Code, Context, Event, Mode, ReportFacts, Request, Rules, TextReport, VerificationId, decide, open,
 };
 use serde_json::{Value, json};
 
@@ -247,17 +246,13 @@ async fn thousands_of_verifications_are_erased_in_steps() {
     let mut previous = None;
     for n in 1..=MANY {
         let request = Request {
-            id: VerificationId::new(number.shard(), u128::from(n)),
-            app: "demo".into(),
-            to: to.clone(),
             mode: Mode::Sms,
-            policy: None,
-            ttl: None,
-            calls_allowed: true,
-            carrier_guess: None,
-            code: Code::parse("042917").unwrap(),
-            guesses: Guesses::default(),
-            details: Details::default(),
+            ..Request::new(
+                VerificationId::new(number.shard(), u128::from(n)),
+                "demo",
+                to.clone(),
+                Code::parse("042917").unwrap(),
+            )
         };
         let context = Context { now, insight: &insight, barred: &[] };
         let opened = open(request, &rules, &context).after;

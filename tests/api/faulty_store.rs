@@ -28,10 +28,14 @@ pub(crate) struct FaultyStore {
     pub(crate) holds_commit: AtomicBool,
     /// The next commit is held too, but not made: the record may be stale.
     pub(crate) is_stale: AtomicBool,
+    /// The next commit with a link is answered as if the link's node were away.
+    pub(crate) refuses_a_link: AtomicBool,
     /// A load takes as long as over a network, so that concurrent changes load the same revision.
     pub(crate) loads_slowly: AtomicBool,
     /// The number of requests so far.
     pub(crate) asked: AtomicUsize,
+    /// The number of refused requests to add to counters.
+    pub(crate) increments_refused: AtomicUsize,
     /// The number of commits that met another revision.
     pub(crate) conflicts: AtomicUsize,
     commit_held: Notify,
@@ -78,6 +82,9 @@ impl Records for FaultyStore {
             self.hold_commit().await;
             return Ok(CommitOutcome::PossiblyStale);
         }
+        if !commit.links.is_empty() && self.refuses_a_link.swap(false, Ordering::SeqCst) {
+            return Ok(CommitOutcome::LinksUnavailable);
+        }
         let outcome = self.there()?.commit(commit).await;
         if let Ok(CommitOutcome::Changed(_)) = outcome {
             self.conflicts.fetch_add(1, Ordering::SeqCst);
@@ -119,7 +126,9 @@ impl Records for FaultyStore {
 #[async_trait]
 impl Counters for FaultyStore {
     async fn increment(&self, increments: &[Increment], now: Timestamp) -> Result<IncrementOutcome, StoreError> {
-        self.there()?.increment(increments, now).await
+        let there = self.there();
+        self.increments_refused.fetch_add(usize::from(there.is_err()), Ordering::SeqCst);
+        there?.increment(increments, now).await
     }
 }
 

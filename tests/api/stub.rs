@@ -2,18 +2,17 @@
 //!
 //! Nothing is sent, and nothing is reported unless the test reports it.
 
-use std::net::TcpListener;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use phlo_2fa::plivo::signature;
 use phlo_2fa::store::Store;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::silent::TOKEN;
-use crate::support::{Answer, Setup, TestApp};
+use crate::support::{Answer, Setup, TestApp, stub_server};
 
 /// One request that Plivo received.
 #[derive(Clone, Debug)]
@@ -78,21 +77,13 @@ impl Stub {
     }
 
     async fn spawn_on(store: Option<Arc<dyn Store>>, mut env: Vec<(&'static str, String)>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let script = Arc::new(Mutex::new(Script::default()));
-        let data = web::Data::from(Arc::clone(&script));
-        let server = HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(take)))
-            .workers(1)
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run();
-        let handle = server.handle();
-        tokio::spawn(server);
+        let (url, server) = stub_server::start(web::Data::from(Arc::clone(&script)), |app| {
+            app.default_service(web::to(take));
+        });
         env.extend([("PLIVO_API_URL", url.clone()), ("PLIVO_PHLO_URL", url)]);
         let app = TestApp::spawn_with(Setup { env, store, ..Setup::default() }).await;
-        Self { app, script, server: handle }
+        Self { app, script, server }
     }
 
     /// Starts a service without a PHLO.

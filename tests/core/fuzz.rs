@@ -66,17 +66,15 @@ fn texts(samples: &[&str]) -> Vec<Vec<u8>> {
 fn records() -> Vec<Vec<u8>> {
     let opened = |mode, policy: &str, locale: &str| {
         let request = Request {
-            id: VerificationId::new(1, 2),
-            app: "shop".into(),
-            to: PhoneNumber::parse("+14155550112").unwrap(),
             mode,
             policy: Some(policy.parse::<Policy>().unwrap()),
-            ttl: None,
-            calls_allowed: true,
-            carrier_guess: None,
-            code: Code::parse("042917").unwrap(),
-            guesses: Default::default(),
             details: Details { locale: locale.into(), ..Details::default() },
+            ..Request::new(
+                VerificationId::new(1, 2),
+                "shop",
+                PhoneNumber::parse("+14155550112").unwrap(),
+                Code::parse("042917").unwrap(),
+            )
         };
         let now = Timestamp::from_millis(1_700_000_000_000);
         let context = Context { now, insight: &Insight::default(), barred: &[] };

@@ -1,15 +1,15 @@
 //! The findings of `doctor`, in a healthy deployment and in faulty ones.
 
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use actix_web::http::header::{AUTHORIZATION, DATE};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
 use phlo_2fa::phone::PhoneNumber;
 use serde_json::{Value, json};
 
 use crate::support::redis_server::RedisServer;
+use crate::support::stub_server;
 use crate::world::{
     API_KEY, AUTH_ID, AUTH_TOKEN, CALLBACK_SECRET, NUMBER, Plivo, Process, SECRET_KEY, Service, defaults, free_port,
     plivo_listener, until,
@@ -49,15 +49,11 @@ struct Stub {
 
 impl Stub {
     fn serve() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let answers = Arc::new(Mutex::new(Answers::default()));
-        let data = web::Data::new(Arc::clone(&answers));
-        let app = move || App::new().app_data(data.clone()).default_service(web::to(answer));
-        let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap().run();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Self { url, answers, server: handle }
+        let (url, server) = stub_server::start(web::Data::new(Arc::clone(&answers)), |app| {
+            app.default_service(web::to(answer));
+        });
+        Self { url, answers, server }
     }
 
     fn answer(&self, change: impl FnOnce(&mut Answers)) {

@@ -17,7 +17,7 @@ use phlo_2fa::replay::{
 };
 use phlo_2fa::route_model::Insight;
 use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Memory, Records, Store, record};
-use phlo_2fa::verification::{Code, Context, Details, Event, Mode, Request, Rules, VerificationId, decide, open};
+use phlo_2fa::verification::{Code, Context, Event, Request, Rules, VerificationId, decide, open};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
@@ -197,19 +197,7 @@ async fn every_page_of_a_list_is_exported_in_the_order_of_starts() {
         // Seven in each millisecond, so that pages end within one.
         let at = now + Duration::from_millis(nth / 7);
         let id = VerificationId::new(number.shard(), nth.into());
-        let request = Request {
-            id,
-            app: "shop".into(),
-            to: to.clone(),
-            mode: Mode::Auto,
-            policy: None,
-            ttl: None,
-            calls_allowed: true,
-            carrier_guess: None,
-            code: Code::parse("042917").unwrap(),
-            guesses: Default::default(),
-            details: Details::default(),
-        };
+        let request = Request::new(id, "shop", to.clone(), Code::parse("042917").unwrap());
         let context = |now| Context { now, insight: &insight, barred: &[] };
         let opened = open(request, &rules, &context(at)).after;
         let v = decide(&opened, &[Event::Cancel], &rules, &context(at + Duration::from_secs(1))).after;

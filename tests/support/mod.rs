@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "these are tests")]
 
 pub mod redis_server;
+pub mod stub_server;
 
 use std::net::TcpListener;
 use std::sync::Arc;

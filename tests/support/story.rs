@@ -6,16 +6,15 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use phlo_2fa::escalation::{CallEnd, Reason};
-use phlo_2fa::guard::Guesses;
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::route_model::{
     self, CALL_PRICE_U, Costs, Estimates, Insight, Key, Lesson, Observation, RouteKnowledge, TTL_MS,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{
-    Answer, AttemptIndex, AttemptStatus, Barred, CallReport, CallbackNonce, Code, Context, Decision, Details, Effect,
-    Event, FailureClass, Mode, RefusalScope, ReportFacts, Request, Rules, Status, TextReport, TriggerOutcome,
-    Verification, VerificationId, Via, decide, open,
+    Answer, AttemptIndex, AttemptStatus, Barred, CallReport, CallbackNonce, Code, Context, Decision, Effect, Event,
+    FailureClass, Mode, RefusalScope, ReportFacts, Request, Rules, Status, TextReport, TriggerOutcome, Verification,
+    VerificationId, Via, decide, open,
 };
 
 /// A number that may be a mobile. Reading one is slow.
@@ -73,19 +72,7 @@ impl Story {
 
     /// Opens one on a route, after changing the request.
     pub fn on_route(insight: Insight, rules: Rules, change: impl FnOnce(&mut Request)) -> Self {
-        let mut request = Request {
-            id: VerificationId::new(7, 7),
-            app: "shop".into(),
-            to: NUMBER.clone(),
-            mode: Mode::Auto,
-            policy: None,
-            ttl: None,
-            calls_allowed: true,
-            carrier_guess: None,
-            code: code(RIGHT),
-            guesses: Guesses::default(),
-            details: Details::default(),
-        };
+        let mut request = Request::new(VerificationId::new(7, 7), "shop", NUMBER.clone(), code(RIGHT));
         change(&mut request);
         let context = Context { now: START, insight: &insight, barred: &[] };
         let Decision { after, effects, lessons, answer } = open(request, &rules, &context);

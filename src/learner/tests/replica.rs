@@ -3,12 +3,11 @@
 use secrecy::SecretSlice;
 
 use super::*;
-use crate::guard::Guesses;
 use crate::learner::write::WRITE_INTERVAL;
 use crate::phone::PhoneNumber;
 use crate::time::Timestamp;
 use crate::verification::{
-    AttemptIndex, Code, Context, Decision, Details, Event, Mode, ReportFacts, Request, Rules, TextReport, Verification,
+    AttemptIndex, Code, Context, Decision, Event, ReportFacts, Request, Rules, TextReport, Verification,
     VerificationId, decide, open,
 };
 
@@ -45,17 +44,8 @@ impl Replica {
         let carrier_guess = self.learner.guess(&to).await;
         let insight = self.learner.insight(to.country(), carrier_guess).await;
         let request = Request {
-            id: VerificationId::new(1, u128::from(n)),
-            app: "app".into(),
-            to,
-            mode: Mode::Auto,
-            policy: None,
-            ttl: None,
-            calls_allowed: true,
             carrier_guess,
-            code: Code::parse(CODE).unwrap(),
-            guesses: Guesses::default(),
-            details: Details::default(),
+            ..Request::new(VerificationId::new(1, u128::from(n)), "app", to, Code::parse(CODE).unwrap())
         };
         let context = Context { now: self.timestamp(n), insight: &insight, barred: &[] };
         let Decision { after, lessons, .. } = open(request, &Rules::default(), &context);

@@ -7,6 +7,7 @@ use futures_util::future::{try_join, try_join_all};
 use tracing::debug;
 
 use super::counters::{add_counters, over_limit};
+use super::history::History;
 use super::pool::Command;
 use super::records::stored;
 use super::script::{Call, Script, UNKNOWN_SHAPE, millis, read, script};
@@ -93,7 +94,7 @@ impl Redis {
         increments: &[Increment],
         links: &[NewLink],
     ) -> Result<CommitOutcome, StoreError> {
-        let call = |history: &[u8]| self.commit_call(commit, increments, links, history);
+        let call = |history: Option<History>| self.commit_call(commit, increments, links, history);
         let answer: Vec<Value> = self.pool.run(Command::InHistory(&call)).await?;
         if let Some(due) = commit.due {
             self.due.note(commit.id.shard(), due);
@@ -101,7 +102,13 @@ impl Redis {
         parse_outcome(commit, answer)
     }
 
-    fn commit_call(&self, commit: &Commit, increments: &[Increment], links: &[NewLink], history: &[u8]) -> Call {
+    fn commit_call(
+        &self,
+        commit: &Commit,
+        increments: &[Increment],
+        links: &[NewLink],
+        history: Option<History>,
+    ) -> Call {
         let (id, member) = (commit.id, keys::member(commit.id));
         let (mode, expected, previous) = match commit.mode {
             CommitMode::Create { previous } => ("create", Vec::new(), previous),
@@ -126,7 +133,7 @@ impl Redis {
         }
         let mut call = COMMIT.with_keys(&keys);
         call.arg(mode)
-            .arg(history)
+            .arg(history.as_ref().map_or(&[][..], |history| &history[..]))
             .arg(expected)
             .arg(&commit.revision().to_be_bytes()[..])
             .arg(&commit.sealed[..])

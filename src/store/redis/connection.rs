@@ -40,15 +40,20 @@ impl Connection {
         Self { link, epoch, current_epoch, is_broken, answers, history }
     }
 
-    /// The history that the server writes, asked for once; empty in a cluster, where the connections to the nodes are
+    /// The history that the server writes, asked for once; `None` in a cluster, where the connections to the nodes are
     /// redis-rs' own.
     ///
-    /// It holds as long as the connection: a server that is promoted was a replica before, and refuses each write of an
-    /// older connection until then with READONLY, which removes the connection from the pool.
-    pub(super) async fn history(&self) -> RedisResult<Vec<u8>> {
-        let Link::Standalone(link) = &self.link else { return Ok(Vec::new()) };
-        let history = self.history.get_or_try_init(|| history::read(link.clone())).await?;
-        Ok(history.to_vec())
+    /// It holds as long as the connection. A server that is promoted was a replica before: then it has no history that is
+    /// remembered here, and refuses each write with READONLY, which removes all connections from the pool. A primary that
+    /// is demoted and promoted again between two writes goes unnoticed, unless it closes its connections, as Sentinel
+    /// makes it do.
+    pub(super) async fn history(&self) -> RedisResult<Option<History>> {
+        match &self.link {
+            Link::Standalone(link) => {
+                self.history.get_or_try_init(|| history::read(link.clone())).await.copied().map(Some)
+            }
+            Link::Cluster(_) => Ok(None),
+        }
     }
 
     pub(super) fn is_usable(&self) -> bool {

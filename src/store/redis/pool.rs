@@ -23,6 +23,7 @@ use tokio::runtime::Handle;
 
 use super::connection::Connection;
 use super::error::outage_cause;
+use super::history::History;
 use super::script::Call;
 use super::topology::Topology;
 use super::url::InvalidUrl;
@@ -43,8 +44,8 @@ pub(super) enum Command<'a> {
     AnyNode(&'a Cmd),
     /// A script, which is loaded where it is missing.
     Script(Call),
-    /// A script that depends on the history which its server writes; empty if the connection does not know it.
-    InHistory(&'a (dyn Fn(&[u8]) -> Call + Sync)),
+    /// A script that depends on the history which its server writes; `None` if the connection does not know it.
+    InHistory(&'a (dyn Fn(Option<History>) -> Call + Sync)),
 }
 
 impl Command<'_> {
@@ -55,7 +56,7 @@ impl Command<'_> {
             Self::Script(call) => call.run_on(connection).await,
             Self::InHistory(script) => {
                 let history = connection.history().await?;
-                script(&history).run_on(connection).await
+                script(history).run_on(connection).await
             }
         }
     }

@@ -1,11 +1,12 @@
 //! A Plivo that accepts every request, reports nothing, and counts.
 
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::support::stub_server;
 
 /// The body of each request, with the id that was answered under `id`.
 type Requests = Mutex<Vec<Value>>;
@@ -19,19 +20,11 @@ pub(super) struct CountingPlivo {
 
 impl CountingPlivo {
     pub(super) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::<Requests>::default();
-        let data = web::Data::from(Arc::clone(&requests));
-        let server = HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(accept)))
-            .workers(1)
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Self { url, requests, server: handle }
+        let (url, server) = stub_server::start(web::Data::from(Arc::clone(&requests)), |app| {
+            app.default_service(web::to(accept));
+        });
+        Self { url, requests, server }
     }
 
     /// How many requests it has received.
