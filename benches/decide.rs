@@ -11,8 +11,8 @@ use phlo_2fa::route_model::{
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{
-    AttemptIndex, Code, Context, Details, Event, FailureClass, Mode, ReportFacts, Request, Rules, TextReport,
-    Verification, VerificationId, decide, open,
+    AttemptIndex, Code, Context, Details, Event, FailureClass, Mode, ReportFacts, Request, Rules, SessionIndex,
+    TextReport, Verification, VerificationId, decide, open,
 };
 
 const PRICE_U: u64 = 25_000;
@@ -114,8 +114,9 @@ fn opened(rules: &Rules, insight: &Insight) -> Verification {
         code: Code::parse("042917").expect("a code"),
         guesses: Default::default(),
         details: Details::default(),
+        metadata: Default::default(),
     };
-    open(request, rules, &Context { now: START, insight, barred: &[] }).after
+    open(request, rules, &Context { now: START, insight, barred: &[], session: SessionIndex::FIRST }).after
 }
 
 /// One whole event of an open verification, 5 s after its start, with its allocations.
@@ -138,7 +139,8 @@ fn decide_event(bencher: Bencher, event: &str) {
         "wrong code" => Event::CodeSubmitted(Code::parse("111111").expect("a code")),
         _ => Event::CodeSubmitted(Code::parse("042917").expect("a code")),
     };
-    let context = Context { now: START + Duration::from_secs(5), insight: &insight, barred: &[] };
+    let context =
+        Context { now: START + Duration::from_secs(5), insight: &insight, barred: &[], session: SessionIndex::FIRST };
     bencher.bench_local(|| decide(black_box(&v), std::slice::from_ref(&event), &rules, &context));
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use phlo_2fa::store::redis::Redis;
-use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Memory, NumberKey, Store};
+use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Memory, NumberKey, PurposeKey, Store};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::VerificationId;
 use redis_server::RedisServer;
@@ -66,13 +66,15 @@ fn creation(n: u64) -> Commit {
         id: VerificationId::new(shard, u128::from(n)),
         app: "shop".into(),
         number: NumberKey(number),
+        purpose: PurposeKey::default(),
         mode: CommitMode::Create { previous: None },
         sealed: vec![0; SEALED_BYTES],
         created_at: START + Duration::from_millis(n),
         due: Some(START + Duration::from_secs(3_600)),
         ttl: Duration::from_secs(600),
         guesses: None,
-        guesses_ttl: Duration::from_secs(600),
+        index_ttl: Some(Duration::from_secs(600)),
+        session: None,
         increments: Vec::new(),
         links: Vec::new(),
         longest_ttl: Duration::from_secs(4_200),

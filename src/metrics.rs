@@ -18,7 +18,7 @@ use crate::plivo::Reply;
 use crate::telemetry;
 use crate::time::Timestamp;
 use crate::verification::timeline::Note;
-use crate::verification::{Channel, Status, TextReport, Verification, Via};
+use crate::verification::{Channel, Ending, Status, TextReport, Verification, Via};
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -209,10 +209,10 @@ impl Metrics {
     /// Counts one timeline note that a commit added.
     pub fn observe(&self, before: Option<&Verification>, after: &Verification, note: &Note, now: Timestamp) {
         match note {
-            Note::Created { .. } => self.count_status(after, Status::Pending),
-            Note::Ended { status } => {
-                self.count_status(after, *status);
-                if *status == Status::Verified {
+            Note::Created { .. } | Note::Joined => self.count_status(after, Status::Pending),
+            Note::Ended { how } => {
+                self.count_status(after, how.status());
+                if *how == Ending::Verified {
                     let channel = after.verified_by().as_str();
                     let took = now.since(after.created_at).as_secs_f64();
                     self.to_verified.get_or_create(&ChannelLabels { channel }).observe(took);
@@ -242,7 +242,6 @@ impl Metrics {
             | Note::Refused { .. }
             | Note::TimedOut { .. }
             | Note::CallSilent { .. }
-            | Note::Joined
             | Note::Deferred { .. }
             | Note::PassedOn { .. }
             | Note::TakenBack { .. }

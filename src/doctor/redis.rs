@@ -15,7 +15,7 @@ use crate::plivo::outcome;
 use crate::store::redis::{Redis, Setup};
 use crate::store::{
     AttemptRef, Commit, CommitMode, CommitOutcome, Increment, IncrementOutcome, NumberKey, OutageCause, PendingReport,
-    ServerRefusal, Store, StoreError,
+    PurposeKey, ServerRefusal, Store, StoreError,
 };
 use crate::time::Timestamp;
 use crate::verification::{ReportFacts, VerificationId};
@@ -141,15 +141,15 @@ async fn exercise(store: &dyn Store) -> Result<(), ExerciseError> {
     let settled = Commit { mode, due: None, increments: Vec::new(), links: Vec::new(), ..created.clone() };
     let outcome = with_retries(|| store.commit(&settled)).await.map_err(failed("commit"))?;
     let found = with_retries(|| store.load(created.id)).await.map_err(failed("load"))?;
-    if outcome != CommitOutcome::Committed || found.is_none_or(|found| found.sealed != created.sealed) {
+    if outcome != CommitOutcome::Committed || found.is_none_or(|found| found.stored.sealed != created.sealed) {
         return Err(ExerciseError::Unexpected("load"));
     }
-    let newest = with_retries(|| store.newest(created.number)).await.map_err(failed("find"))?;
+    let index = with_retries(|| store.number_index(created.number)).await.map_err(failed("find"))?;
     let shard = Some(created.id.shard());
     let listed = with_retries(|| store.list(&created.app, shard, None, 1)).await.map_err(failed("list"))?;
     let ids = [created.id];
     with_retries(|| store.load_many(&ids)).await.map_err(failed("load"))?;
-    if newest != Some(created.id) || !listed.iter().any(|cursor| cursor.id == created.id) {
+    if index.newest_for(created.purpose) != Some(created.id) || !listed.iter().any(|cursor| cursor.id == created.id) {
         return Err(ExerciseError::Unexpected("find"));
     }
     let uuid = format!("doctor-{}", uuid::Uuid::new_v4());
@@ -186,13 +186,15 @@ fn draft() -> Commit {
         id: VerificationId::new(number.shard(), random.as_u128()),
         app: format!("DOCTOR-{}", random.simple()),
         number,
+        purpose: PurposeKey::default(),
         mode: CommitMode::Create { previous: None },
         sealed: b"a test record of doctor".to_vec(),
         created_at: Timestamp::from_millis(1),
         due: Some(Timestamp::from_millis(1)),
         ttl: KEEP,
         guesses: None,
-        guesses_ttl: KEEP,
+        index_ttl: Some(KEEP),
+        session: None,
         increments: Vec::new(),
         links: Vec::new(),
         longest_ttl: KEEP,

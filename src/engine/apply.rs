@@ -8,37 +8,37 @@ use super::commit::Write;
 use super::key_lock::StoreFailed;
 use super::limits::LimitAnswers;
 use super::performance::{Performance, Progress};
+use super::target::{Found, Target};
 use super::{COMMIT_TRIES, Engine, EngineError, Known};
-use crate::guard::Scope;
-use crate::phone::PhoneNumber;
+use crate::guard::{Guesses, Scope};
 use crate::route_model::Insight;
 use crate::store::{CommitMode, CommitOutcome, StoreError};
-use crate::verification::{Answer, Context, Decision, Effect, Event, Refusal, Verification, VerificationId, decide};
-
-/// The verification that a caller means.
-#[derive(Clone, Copy)]
-pub enum Target<'a> {
-    /// This one, for a caller that has proved its right to it by a ref or a token.
-    Proved(VerificationId),
-    /// This one, if it belongs to the app.
-    OfApp(&'a str, VerificationId),
-    /// The app's newest one for a number.
-    Newest(&'a str, &'a PhoneNumber),
-}
+use crate::verification::{
+    Answer, Context, Decision, Effect, Event, Refusal, SessionIndex, Verification, VerificationId, decide,
+};
 
 /// The result of events.
 pub struct Applied {
     /// The state after them.
     pub verification: Arc<Verification>,
+    /// The session that they were about.
+    pub session: SessionIndex,
     /// The answer to the caller.
     pub answer: Answer,
     /// The effects, under way.
     pub performance: Option<Performance>,
 }
 
+impl From<Applied> for Found {
+    fn from(applied: Applied) -> Self {
+        Self { verification: applied.verification, session: applied.session }
+    }
+}
+
 /// A committed change.
 pub(super) struct Change {
     pub(super) after: Arc<Verification>,
+    pub(super) session: SessionIndex,
     pub(super) effects: Vec<Effect>,
     pub(super) answer: Answer,
 }
@@ -52,13 +52,17 @@ impl Engine {
     /// [`EngineError::NotFound`] also for another app's verification. After an error the events have no effect, with
     /// one exception: a commit whose acknowledgement was lost may have been made. The end after a failover remains.
     pub async fn apply(&self, target: Target<'_>, events: Vec<Event>) -> Result<Applied, EngineError> {
+        let mut batch = Batch::new(events);
         let (id, app) = match target {
             Target::Proved(id) => (id, None),
             Target::OfApp(app, id) => (id, Some(app.to_owned())),
-            Target::Newest(app, to) => (self.newest(app, to).await?, Some(app.to_owned())),
+            Target::OfNumber(app, to, purpose) => {
+                batch.is_of_only_session = true;
+                (self.find(app, to, purpose).await?, Some(app.to_owned()))
+            }
         };
         let engine = self.clone();
-        self.run_detached(async move { engine.apply_here(id, Batch::new(events), app.as_deref()).await }).await
+        self.run_detached(async move { engine.apply_here(id, batch, app.as_deref()).await }).await
     }
 
     /// Applies events within a task that ends with its work.
@@ -68,9 +72,9 @@ impl Engine {
         batch: Batch,
         app: Option<&str>,
     ) -> Result<Applied, EngineError> {
-        let Change { after, effects, answer } = self.change(id, batch, app, None).await?;
+        let Change { after, session, effects, answer } = self.change(id, batch, app, None).await?;
         let performance = self.perform(&after, effects);
-        Ok(Applied { verification: after, answer, performance })
+        Ok(Applied { verification: after, session, answer, performance })
     }
 
     /// Decides and commits, one change of a verification at a time within this process.
@@ -83,47 +87,71 @@ impl Engine {
         app: Option<&str>,
         progress: Option<&Progress>,
     ) -> Result<Change, EngineError> {
-        let lock = match self.inner.locks.acquire(id).await {
-            Ok(lock) => Some(lock),
-            // No client waits for these events or retries them, so they are applied without the lock.
-            Err(StoreFailed) if batch.events.iter().all(is_internal) => None,
-            Err(StoreFailed) => return Err(StoreFailed.into()),
-        };
-        let change = self.change_locked(id, &mut batch, app, progress).await;
-        match (&change, &lock) {
-            (Err(EngineError::Store(StoreError::Unavailable(_))), Some(lock)) => lock.store_failed(),
-            (Err(EngineError::NotFound), _) => self.unlink_all(id, &batch.events).await,
-            _ => {}
+        loop {
+            let shared = self.shared_with(id);
+            let lock = match self.inner.locks.acquire(shared).await {
+                Ok(lock) => Some(lock),
+                // No client waits for these events or retries them, so they are applied without the lock.
+                Err(StoreFailed) if batch.events.iter().all(is_internal) => None,
+                Err(StoreFailed) => return Err(StoreFailed.into()),
+            };
+            let change = match self.remembered_or_loaded(shared, app).await {
+                // Another verification's lock is needed: now it is known which.
+                Ok((known, _)) if known.verification.id != shared => continue,
+                Ok((known, is_from_memory)) => {
+                    self.change_locked(id, known, is_from_memory, &mut batch, app, progress).await
+                }
+                Err(error) => Err(error),
+            };
+            match (&change, &lock) {
+                (Err(EngineError::Store(StoreError::Unavailable(_))), Some(lock)) => lock.store_failed(),
+                (Err(EngineError::NotFound), _) => self.unlink_all(id, &batch.events).await,
+                _ => {}
+            }
+            return change;
         }
-        change
+    }
+
+    /// The verification, and whether it comes from this process's memory.
+    async fn remembered_or_loaded(&self, id: VerificationId, app: Option<&str>) -> Result<(Known, bool), EngineError> {
+        match self.remembered(id).filter(|known| is_of(app, &known.verification)) {
+            Some(known) => Ok((known, true)),
+            None => Ok((self.load_for(id, app).await?, false)),
+        }
     }
 
     async fn change_locked(
         &self,
-        id: VerificationId,
+        asked: VerificationId,
+        mut known: Known,
+        mut is_from_memory: bool,
         batch: &mut Batch,
         app: Option<&str>,
         progress: Option<&Progress>,
     ) -> Result<Change, EngineError> {
+        let id = known.verification.id;
         let (mut limits, mut is_settled) = (LimitAnswers::default(), false);
         // After a failover the record may lack acknowledged changes. It is ended first; then the events are applied to
         // the ended record.
         let mut must_end = false;
-        let mut is_from_memory = true;
-        let mut known = match self.remembered(id).filter(|known| is_of(app, &known.verification)) {
-            Some(known) => known,
-            None => {
-                is_from_memory = false;
-                self.load_for(id, app).await?
-            }
-        };
         for _ in 0..COMMIT_TRIES {
             let before = Arc::clone(&known.verification);
             let number = *known.number.get_or_insert_with(|| self.number_key(&before));
             let now = self.now().await?;
             let events = if must_end { Cow::Borrowed(&[Event::FailedOver][..]) } else { batch.all() };
+            let session = match if batch.is_of_only_session { before.only_session() } else { before.session_of(asked) }
+            {
+                Some(session) => session,
+                None if is_from_memory => {
+                    is_from_memory = false;
+                    known = self.load_for(id, app).await?;
+                    continue;
+                }
+                None if batch.is_of_only_session => return Err(EngineError::Ambiguous),
+                None => return Err(EngineError::NotFound),
+            };
             let insight = self.insight_for(&before, &events).await;
-            let context = Context { now, insight: &insight, barred: &limits.barred };
+            let context = Context { now, insight: &insight, barred: &limits.barred, session };
             let Decision { after, effects, lessons, answer } = decide(&before, &events, &self.parts.rules, &context);
             let is_unchanged = after == *before;
             // Another replica has ended it already: the events are applied to that end.
@@ -140,9 +168,14 @@ impl Engine {
                     continue;
                 }
                 if let Answer::Refused(Refusal::RateLimited { scope: Scope::Guesses, .. }) = answer {
+                    // A success in another verification of the number may have cleared them.
+                    let index = self.parts.store.number_index(number).await?;
+                    if self.take_guesses(&mut known, &index.guesses) {
+                        continue;
+                    }
                     self.report_limit(Scope::Guesses, &after, None);
                 }
-                return Ok(Change { after: before, effects, answer });
+                return Ok(Change { after: before, session, effects, answer });
             }
             let after = Arc::new(after);
             if let Some(progress) = progress.filter(|_| !must_end) {
@@ -155,7 +188,9 @@ impl Engine {
             let accept_stale = must_end || before.is_final();
             let mode = CommitMode::Update { expected: known.version, accept_stale };
             let increments = self.increments_of(&charges, number);
-            let write = Write { mode, number, increments, links: links.clone(), now };
+            let depends_on_guesses = before.guesses != after.guesses || events.iter().any(is_check);
+            let guesses = depends_on_guesses.then(|| before.guesses.to_bytes());
+            let write = Write { mode, guesses, number, increments, links: links.clone(), now };
             let (outcome, committed) = self.commit(Some(&before), &after, write).await?;
             match outcome {
                 CommitOutcome::Committed => {
@@ -164,7 +199,7 @@ impl Engine {
                     self.parts.learner.note_facts(&before, &after);
                     self.adjust_counters(&before, &after);
                     if !must_end {
-                        return Ok(Change { after, effects, answer });
+                        return Ok(Change { after, session, effects, answer });
                     }
                     must_end = false;
                     drop(self.perform(&after, effects));
@@ -191,6 +226,7 @@ impl Engine {
                     links.get(index).into_iter().for_each(|link| batch.add_reports(link, reports.clone()));
                 }
                 CommitOutcome::LinksUnavailable => batch.owe_links(),
+                CommitOutcome::GuessesChanged(guesses) => _ = self.take_guesses(&mut known, &guesses),
                 CommitOutcome::PossiblyStale => must_end = true,
                 CommitOutcome::NumberInUse(_) => return Err(EngineError::Contention),
             }
@@ -198,13 +234,25 @@ impl Engine {
         Err(EngineError::Contention)
     }
 
-    /// Loads a verification of the app.
+    /// Takes over the wrong codes of the number, which all its verifications share. Returns whether they are news.
+    fn take_guesses(&self, known: &mut Known, guesses: &[u8]) -> bool {
+        let guesses = Guesses::from_bytes(guesses);
+        let are_new = known.verification.guesses != guesses;
+        if are_new {
+            Arc::make_mut(&mut known.verification).guesses = guesses;
+        }
+        are_new
+    }
+
+    /// Loads a verification of the app, by the id of one of its sessions.
     pub(super) async fn load_for(&self, id: VerificationId, app: Option<&str>) -> Result<Known, EngineError> {
         let found = self.load(id).await?;
         if found.is_none() && app.is_some() {
             self.spend_one_decryption();
         }
-        found.filter(|known| is_of(app, &known.verification)).ok_or(EngineError::NotFound)
+        let found = found.filter(|known| is_of(app, &known.verification)).ok_or(EngineError::NotFound)?;
+        self.remember_shared(id, found.verification.id);
+        Ok(found)
     }
 
     /// What is known of the route, as far as the decision needs it.
@@ -222,6 +270,11 @@ fn is_of(app: Option<&str>, v: &Verification) -> bool {
     app.is_none_or(|app| v.app == app)
 }
 
+/// Whether the event compares a code.
+fn is_check(event: &Event) -> bool {
+    matches!(event, Event::CodeSubmitted(_))
+}
+
 /// Whether the event comes from this process: a timer, or the result of an effect.
 fn is_internal(event: &Event) -> bool {
     match event {
@@ -233,8 +286,9 @@ fn is_internal(event: &Event) -> bool {
         | Event::FailedOver => true,
         Event::CodeSubmitted(_)
         | Event::Cancel
+        | Event::CancelAll
         | Event::AttemptRequested(_)
-        | Event::Joined { .. }
+        | Event::Joined(_)
         | Event::Activity(_)
         | Event::CallContinues { .. }
         | Event::TextReported { .. }

@@ -8,6 +8,9 @@ use crate::verification::{AttemptIndex, Event, ProviderId, Verification};
 /// Events on their way into a record.
 pub(super) struct Batch {
     pub(super) events: Vec<Event>,
+    /// Whether the events are those of the only open session, because the verification was found by its number. Else they
+    /// are those of the session whose id names it.
+    pub(super) is_of_only_session: bool,
     /// The provider ids that the events name and the store does not map yet.
     links: Vec<NewLink>,
     /// Reports that waited for those ids.
@@ -22,7 +25,7 @@ impl Batch {
             id.is_linked = true;
             links.push(NewLink { provider_id: id.uuid.clone(), attempt, applied: 0 });
         }
-        Self { events, reports: vec![Vec::new(); links.len()], links }
+        Self { events, is_of_only_session: false, reports: vec![Vec::new(); links.len()], links }
     }
 
     /// The events, and those of the reports that waited for them.

@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use super::{Engine, Known};
 use crate::guard::guesses;
-use crate::store::{Commit, CommitMode, CommitOutcome, Increment, NewLink, NumberKey, StoreError, record};
+use crate::store::{
+    Commit, CommitMode, CommitOutcome, Cursor, GuessesChange, Increment, NewLink, NumberKey, PurposeKey, StoreError,
+    record,
+};
 use crate::time::Timestamp;
-use crate::verification::Verification;
 use crate::verification::rules::LIFETIME_MAX;
+use crate::verification::{Joined, Verification};
 
 /// What is written besides the verification itself.
 pub(super) struct Write {
     pub(super) mode: CommitMode,
+    /// The wrong codes that the number's index must hold, if the decision depends on them.
+    pub(super) guesses: Option<Vec<u8>>,
     pub(super) number: NumberKey,
     pub(super) increments: Vec<Increment>,
     pub(super) links: Vec<NewLink>,
@@ -27,23 +32,28 @@ impl Engine {
         after: &Arc<Verification>,
         write: Write,
     ) -> Result<(CommitOutcome, Known), StoreError> {
-        let Write { mode, number, increments, links, now } = write;
+        let Write { mode, guesses, number, increments, links, now } = write;
         let keys = self.parts.keys.generation();
         let kept_until = self.kept_until(after);
+        let ttl = kept_until.since(now).max(Duration::from_secs(1));
         let is_index_kept =
             before.is_some_and(|before| before.guesses == after.guesses && self.kept_until(before) >= kept_until);
+        let guesses_ttl = if after.guesses.is_empty() { Duration::ZERO } else { guesses::REMEMBERED };
+        let session = after.sessions.get(before.map_or(1, |before| before.sessions.len()));
         let due = after.due();
         let commit = Commit {
             id: after.id,
             app: after.app.clone(),
             number,
+            purpose: PurposeKey::new(number, &after.details.purpose),
             mode,
             sealed: record::encode(after, &self.parts.keys)?,
             created_at: after.created_at,
             due,
-            ttl: kept_until.since(now).max(Duration::from_secs(1)),
-            guesses: (!is_index_kept).then(|| after.guesses.to_bytes()),
-            guesses_ttl: guesses::REMEMBERED,
+            ttl,
+            guesses: guesses.map(|expected| GuessesChange { expected, after: after.guesses.to_bytes() }),
+            index_ttl: (!is_index_kept).then(|| ttl.max(guesses_ttl)),
+            session: session.and_then(|session| session.joined).map(|Joined { id, at }| Cursor { created_at: at, id }),
             increments,
             links,
             longest_ttl: self.parts.retention + LIFETIME_MAX,
@@ -67,7 +77,7 @@ impl Engine {
     pub(super) fn publish(&self, before: Option<&Verification>, after: &Verification, now: Timestamp) {
         let known = before.map_or(0, |v| v.timeline.len());
         for entry in after.timeline.iter().skip(known) {
-            crate::telemetry::log(after, &entry.note);
+            crate::telemetry::log(after, entry);
             self.parts.metrics.observe(before, after, &entry.note, now);
         }
         self.parts.metrics.observe_attempts(before, after);

@@ -1,5 +1,6 @@
 //! [`Engine::create`]: a new verification, or the open one of the same number.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use super::{COMMIT_TRIES, Engine, EngineError};
 use crate::escalation::Policy;
 use crate::guard::Guesses;
 use crate::phone::PhoneNumber;
-use crate::store::{CommitMode, CommitOutcome, NumberKey, StoreError};
+use crate::store::{CommitMode, CommitOutcome, NumberIndex, NumberKey, PurposeKey, StoreError};
 use crate::verification::{
-    Answer, Barred, Code, Context, Decision, Details, Event, Mode, Refusal, Request, VerificationId, open,
+    Answer, Barred, Code, Context, Decision, Details, Event, Join, Mode, NewSession, Refusal, Request, SessionIndex,
+    VerificationId, open,
 };
 
 /// What a customer asks for.
@@ -37,8 +39,12 @@ pub struct Creation {
     pub ttl: Option<Duration>,
     /// Whether the number's country may be called.
     pub calls_allowed: bool,
-    /// The other fields.
+    /// The fields that concern what is sent.
     pub details: Details,
+    /// The customer's own data.
+    pub metadata: BTreeMap<String, String>,
+    /// Whether a repeated creation is a resend in the same session, instead of a session that joins.
+    pub is_resend: bool,
 }
 
 /// The result of a creation.
@@ -49,16 +55,16 @@ pub struct Created {
     pub joined: bool,
 }
 
-/// A verification that the number has already.
+/// A verification that the number and purpose have already.
 enum Existing {
     /// It was open, and is joined now.
     Joined(Box<Created>),
-    /// It has ended: its place in the index can be taken, and its guesses count on.
-    Over(Guesses),
+    /// It has ended: its place in the index can be taken.
+    Over,
 }
 
 impl Engine {
-    /// Creates a verification, or joins the open one of the same app and number.
+    /// Creates a verification, or joins the open one of the same app, number and purpose.
     ///
     /// # Errors
     /// As for [`Engine::apply`]; [`EngineError::Refused`] if a limit is reached.
@@ -84,47 +90,50 @@ impl Engine {
     async fn create_or_join_locked(&self, creation: Creation, numbers: &[NumberKey]) -> Result<Created, EngineError> {
         let (number, older_numbers) = (numbers[0], &numbers[1..]);
         let parts = &self.parts;
-        let join = Event::Joined { channel: creation.mode.first_channel(), is_test: creation.details.is_test };
-        let mut guesses = Guesses::default();
+        let mut older_guesses = Guesses::default();
         // While `SECRET_KEY` is being rotated, the number may have an open verification under the previous key.
         for older in older_numbers {
-            if let Some(id) = parts.store.newest(*older).await? {
-                match self.join(id, *older, &join).await? {
-                    Existing::Joined(joined) => return Ok(*joined),
-                    Existing::Over(known) => guesses.merge(&known),
-                }
+            let index = parts.store.number_index(*older).await?;
+            if let Some(id) = index.newest_for(PurposeKey::new(*older, &creation.details.purpose))
+                && let Existing::Joined(joined) = self.join(id, &creation).await?
+            {
+                return Ok(*joined);
             }
+            older_guesses.merge(&Guesses::from_bytes(&index.guesses));
         }
-        let mut request = self.request(creation, number, guesses).await;
+        let purpose = PurposeKey::new(number, &creation.details.purpose);
+        let mut request = self.request(&creation, number, older_guesses.clone()).await;
         let insight = parts.learner.insight(request.to.country(), request.carrier_guess).await;
         // Most numbers are new, so the first commit assumes that the index is empty, and costs no extra exchange.
-        let mut previous = None;
+        let mut index = NumberIndex::default();
         let (mut limits, mut is_settled) = (LimitAnswers::default(), false);
         for _ in 0..COMMIT_TRIES {
             let now = self.now().await?;
-            let context = Context { now, insight: &insight, barred: &[] };
+            let context = Context { now, insight: &insight, barred: &[], session: SessionIndex::FIRST };
             let Decision { after, effects, lessons, answer } = open(request.clone(), &parts.rules, &context);
             let after = Arc::new(after);
             let charges = self.charges_of_creation(&after, &limits);
             let increments = self.increments_of(&charges, number);
-            let mode = CommitMode::Create { previous };
-            let write = Write { mode, number, increments, links: Vec::new(), now };
+            let mode = CommitMode::Create { previous: index.newest_for(purpose) };
+            let guesses = Some(index.guesses.clone());
+            let write = Write { mode, guesses, number, increments, links: Vec::new(), now };
             match self.commit(None, &after, write).await?.0 {
                 CommitOutcome::Committed => {
                     self.publish(None, &after, now);
                     parts.learner.learn(None, &after, &lessons);
                     let performance = self.perform(&after, effects);
-                    let applied = Applied { verification: after, answer, performance };
+                    let applied = Applied { verification: after, session: SessionIndex::FIRST, answer, performance };
                     return Ok(Created { applied, joined: false });
                 }
                 CommitOutcome::NumberInUse(named) => {
-                    previous = named;
-                    if let Some(id) = named {
-                        match self.join(id, number, &join).await? {
-                            Existing::Joined(joined) => return Ok(*joined),
-                            Existing::Over(known) => request.guesses.merge(&known),
-                        }
+                    index = named;
+                    if let Some(id) = index.newest_for(purpose)
+                        && let Existing::Joined(joined) = self.join(id, &creation).await?
+                    {
+                        return Ok(*joined);
                     }
+                    request.guesses = Guesses::from_bytes(&index.guesses);
+                    request.guesses.merge(&older_guesses);
                 }
                 CommitOutcome::OverLimit { index, .. }
                     if !is_settled && self.has_settled(&charges, index, number).await =>
@@ -138,6 +147,7 @@ impl Engine {
                     }
                 }
                 CommitOutcome::Changed(_)
+                | CommitOutcome::GuessesChanged(_)
                 | CommitOutcome::ReportsPending { .. }
                 | CommitOutcome::LinksUnavailable
                 | CommitOutcome::PossiblyStale => break,
@@ -146,38 +156,53 @@ impl Engine {
         Err(EngineError::Contention)
     }
 
-    async fn request(&self, creation: Creation, number: NumberKey, guesses: Guesses) -> Request {
+    async fn request(&self, creation: &Creation, number: NumberKey, guesses: Guesses) -> Request {
         let length = creation.code_length.unwrap_or(self.parts.rules.code_length);
         let (random, drawn) = draw(length);
         let carrier_guess = self.parts.learner.guess(&creation.to).await;
         Request {
             id: VerificationId::new(number.shard(), random),
-            app: creation.app,
-            to: creation.to,
+            app: creation.app.clone(),
+            to: creation.to.clone(),
             mode: creation.mode,
             policy: creation.policy,
             ttl: creation.ttl,
             calls_allowed: creation.calls_allowed,
             carrier_guess,
-            code: creation.code.unwrap_or(drawn),
+            code: creation.code.clone().unwrap_or(drawn),
             guesses,
-            details: creation.details,
+            details: creation.details.clone(),
+            metadata: creation.metadata.clone(),
         }
     }
 
     /// Joins a verification if it is open.
-    async fn join(&self, id: VerificationId, number: NumberKey, join: &Event) -> Result<Existing, EngineError> {
-        match Box::pin(self.apply_here(id, Batch::new(vec![join.clone()]), None)).await {
-            Ok(Applied {
-                answer: Answer::Refused(Refusal::Final(_) | Refusal::LostInFailover), verification, ..
-            }) => Ok(Existing::Over(verification.guesses.clone())),
-            Ok(applied) => Ok(Existing::Joined(Box::new(Created { applied, joined: true }))),
+    async fn join(&self, id: VerificationId, creation: &Creation) -> Result<Existing, EngineError> {
+        let session = VerificationId::new(id.shard(), random());
+        let new = NewSession { id: session, metadata: creation.metadata.clone() };
+        let join = Event::Joined(Join {
+            channel: creation.mode.first_channel(),
+            is_test: creation.details.is_test,
+            code: creation.code.clone(),
+            session: (!creation.is_resend).then_some(new),
+        });
+        match Box::pin(self.apply_here(id, Batch::new(vec![join]), None)).await {
+            Ok(Applied { answer: Answer::Refused(Refusal::Final(_) | Refusal::LostInFailover), .. }) => {
+                Ok(Existing::Over)
+            }
+            Ok(mut applied) => {
+                if let Some(joined) = applied.verification.session_of(session) {
+                    applied.session = joined;
+                    self.remember_shared(session, id);
+                }
+                Ok(Existing::Joined(Box::new(Created { applied, joined: true })))
+            }
             // The index outlives the record, because it holds the guesses. An unreadable record blocks no creation.
             Err(error @ (EngineError::NotFound | EngineError::Store(StoreError::Unreadable(_)))) => {
                 if let EngineError::Store(error) = error {
                     error!(verification.id = %id, %error, "the number's last record is unreadable; a new one begins");
                 }
-                Ok(Existing::Over(Guesses::from_bytes(&self.parts.store.guesses(number).await?)))
+                Ok(Existing::Over)
             }
             Err(error) => Err(error),
         }
@@ -187,5 +212,10 @@ impl Engine {
 /// Draws the two random parts of a verification.
 #[expect(clippy::disallowed_methods, reason = "the operating system's CSPRNG; decisions get its result as data")]
 fn draw(code_length: u8) -> (u128, Code) {
-    (rand::random(), Code::draw(code_length, &mut rand::rng()))
+    (random(), Code::draw(code_length, &mut rand::rng()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the operating system's CSPRNG; decisions get its result as data")]
+fn random() -> u128 {
+    rand::random()
 }

@@ -18,6 +18,7 @@ use tracing::info;
 
 use super::batch::Batch;
 use super::{COMMIT_TRIES, Engine, EngineError, Known};
+use crate::guard::guesses;
 use crate::phone::PhoneNumber;
 use crate::store::{Cursor, Erasure, ErasureOutcome};
 use crate::verification::rules::LIFETIME_MAX;
@@ -66,7 +67,7 @@ impl Engine {
         let (mut count, mut next) = (0, before);
         for _ in 0..PAGES_MAX {
             let page = self.list(app, Some(to), None, next, PAGE).await?;
-            let ids: Vec<_> = page.verifications.iter().map(|v| v.id).collect();
+            let ids: Vec<_> = page.found.iter().map(|found| found.verification.id_of(found.session)).collect();
             let erased = stream::iter(ids)
                 .map(|id| self.erase_one(id, patience))
                 .buffer_unordered(CONCURRENCY)
@@ -86,7 +87,7 @@ impl Engine {
         for _ in 0..COMMIT_TRIES {
             let Some(Known { verification: v, version, .. }) = self.load(id).await? else { return Ok(false) };
             if !v.is_final() {
-                match self.apply_here(id, Batch::new(vec![Event::Cancel]), None).await {
+                match self.apply_here(id, Batch::new(vec![Event::CancelAll]), None).await {
                     Ok(canceled) => {
                         if let Some(performance) = canceled.performance {
                             performance.settled(patience).await;
@@ -98,19 +99,16 @@ impl Engine {
                 continue;
             }
             for provider_id in provider_ids(&v) {
-                self.parts.store.unlink(provider_id, id).await?;
+                self.parts.store.unlink(provider_id, v.id).await?;
             }
-            let now = self.now().await?;
-            let mut guesses = v.guesses.clone();
-            guesses.forget(now);
-            let counts_for = guesses.end().map_or(Duration::ZERO, |end| end.since(now));
             let erasure = Erasure {
-                id,
+                id: v.id,
                 numbers: self.parts.keys.number_keys(&v.app, &v.to),
                 app: v.app.clone(),
+                joined: v.session_indexes().skip(1).map(|session| v.id_of(session)).collect(),
                 expected: version.revision,
-                guesses: guesses.to_bytes(),
-                index_ttl: counts_for.max(LIFETIME_MAX),
+                index_ttl: LIFETIME_MAX,
+                guesses_ttl: guesses::REMEMBERED,
             };
             match self.parts.store.erase(&erasure).await? {
                 ErasureOutcome::Erased => return Ok(true),

@@ -27,6 +27,7 @@ mod performance;
 mod read;
 mod remembered;
 mod report;
+mod target;
 pub mod timers;
 
 use std::sync::Arc;
@@ -37,13 +38,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-pub use apply::{Applied, Target};
+pub use apply::Applied;
 pub use clock::Clock;
 pub use create::{Created, Creation};
 pub use erase::Erasures;
 pub use performance::Performance;
 pub use read::Page;
 pub use report::Reported;
+pub use target::{Found, Target};
 
 use crate::guard::Guard;
 use crate::keyring::Keyring;
@@ -119,6 +121,9 @@ pub enum EngineError {
     /// A new verification may not begin now.
     #[error("the creation is refused")]
     Refused(Refusal),
+    /// Several sessions of the number are open, and the caller names none of them.
+    #[error("several verifications of the number are open")]
+    Ambiguous,
     /// Other changes of the same verification came first, [`COMMIT_TRIES`] times.
     #[error("too many changes of one verification at a time")]
     Contention,
@@ -152,9 +157,10 @@ impl Engine {
         self.parts.clock.now().await
     }
 
+    /// Loads a verification by the id of one of its sessions.
     async fn load(&self, id: VerificationId) -> Result<Option<Known>, StoreError> {
-        let stored = self.parts.store.load(id).await?;
-        stored.map(|stored| self.open_record(id, &stored)).transpose()
+        let loaded = self.parts.store.load(id).await?;
+        loaded.map(|loaded| self.open_record(loaded.id, &loaded.stored)).transpose()
     }
 
     fn open_record(&self, id: VerificationId, stored: &StoredRecord) -> Result<Known, StoreError> {

@@ -1,18 +1,18 @@
 //! [`Engine::read`] and [`Engine::list`]. Nothing here changes anything.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use tracing::warn;
 
-use super::apply::Target;
+use super::target::{Found, Target};
 use super::{Engine, EngineError};
 use crate::phone::PhoneNumber;
 use crate::route_model::Insight;
-use crate::store::{Cursor, NumberKey, record};
+use crate::store::{Cursor, Loaded, NumberKey, record};
 use crate::time::Timestamp;
 use crate::verification::{
-    AttemptIndex, Code, Context, Event, ReportFacts, Request, Status, TextReport, Verification, VerificationId, decide,
+    AttemptIndex, Code, Context, Event, ReportFacts, Request, SessionIndex, Status, TextReport, VerificationId, decide,
     open,
 };
 
@@ -24,7 +24,7 @@ const SCAN_MIN: usize = 100;
 /// One page of a list, newest first.
 pub struct Page {
     /// The page.
-    pub verifications: Vec<Arc<Verification>>,
+    pub found: Vec<Found>,
     /// The start of the next page, if there may be one.
     pub next: Option<Cursor>,
 }
@@ -34,15 +34,20 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::NotFound`] when it is unknown or forgotten, or belongs to another app.
-    pub async fn read(&self, target: Target<'_>) -> Result<Arc<Verification>, EngineError> {
+    pub async fn read(&self, target: Target<'_>) -> Result<Found, EngineError> {
         let (id, app) = match target {
             Target::Proved(id) => (id, None),
             Target::OfApp(app, id) => (id, Some(app)),
-            Target::Newest(app, to) => (self.newest(app, to).await?, Some(app)),
+            Target::OfNumber(app, to, purpose) => (self.find(app, to, purpose).await?, Some(app)),
         };
         // A change that was answered before its outcome is committed shows in the next read.
-        self.inner.locks.wait_briefly(id).await;
-        Ok(self.load_for(id, app).await?.verification)
+        self.inner.locks.wait_briefly(self.shared_with(id)).await;
+        let verification = self.load_for(self.shared_with(id), app).await?.verification;
+        let session = match target {
+            Target::Proved(_) | Target::OfApp(..) => verification.session_of(id).ok_or(EngineError::NotFound)?,
+            Target::OfNumber(..) => verification.only_session().ok_or(EngineError::Ambiguous)?,
+        };
+        Ok(Found { verification, session })
     }
 
     /// Spends one decryption's time, so that timing does not reveal another tenant's ids.
@@ -60,7 +65,8 @@ impl Engine {
             Code::parse("000000")?,
         );
         let (rules, insight) = (&self.parts.rules, Insight::default());
-        let context = Context { now: Timestamp::from_millis(0), insight: &insight, barred: &[] };
+        let (now, session) = (Timestamp::from_millis(0), SessionIndex::FIRST);
+        let context = Context { now, insight: &insight, barred: &[], session };
         let reported = |report| Event::TextReported {
             attempt: AttemptIndex::FIRST,
             report,
@@ -70,23 +76,6 @@ impl Engine {
         let events = [TextReport::Queued, TextReport::Sent, TextReport::Delivered].map(reported);
         let v = decide(&open(request, rules, &context).after, &events, rules, &context).after;
         record::plain(&v).ok()
-    }
-
-    /// The newest verification of an app's number.
-    pub(super) async fn newest(&self, app: &str, to: &PhoneNumber) -> Result<VerificationId, EngineError> {
-        let mut known = Vec::new();
-        for number in self.parts.keys.number_keys(app, to) {
-            known.extend(self.parts.store.newest(number).await?);
-        }
-        // There can be several only while `SECRET_KEY` is being rotated.
-        if known.len() > 1 {
-            let mut found = Vec::new();
-            for id in known {
-                found.extend(self.load(id).await?.map(|known| (known.verification.created_at, id)));
-            }
-            return found.into_iter().max().map(|(_, id)| id).ok_or(EngineError::NotFound);
-        }
-        known.pop().ok_or(EngineError::NotFound)
     }
 
     /// Lists an app's verifications, newest first: all, those of one status, or those of one number.
@@ -105,7 +94,7 @@ impl Engine {
         let shards: Option<BTreeSet<u8>> =
             to.map(|to| self.parts.keys.number_keys(app, to).into_iter().map(NumberKey::shard).collect());
         let at_a_time = if status.is_some() || to.is_some() { limit.max(SCAN_MIN) } else { limit };
-        let (mut verifications, mut next, mut scanned) = (Vec::new(), before, 0);
+        let (mut found, mut next, mut scanned) = (Vec::new(), before, 0);
         loop {
             let mut cursors = Vec::new();
             match &shards {
@@ -121,7 +110,7 @@ impl Engine {
             let is_last = cursors.len() < at_a_time;
             scanned += cursors.len();
             let ids: Vec<_> = cursors.iter().map(|c| c.id).collect();
-            for (id, stored) in self.parts.store.load_many(&ids).await? {
+            for Loaded { session: asked, id, stored } in self.parts.store.load_many(&ids).await? {
                 // An unreadable record, of another key or version, does not fail the list.
                 let v = match self.open_record(id, &stored) {
                     Ok(known) => known.verification,
@@ -130,21 +119,22 @@ impl Engine {
                         continue;
                     }
                 };
-                next = Some(Cursor { created_at: v.created_at, id });
-                let matches = status.is_none_or(|s| v.status_at(now) == s) && to.is_none_or(|to| v.to == *to);
+                let Some(session) = v.session_of(asked) else { continue };
+                next = Some(Cursor { created_at: v.created_at_of(session), id: asked });
+                let matches = status.is_none_or(|s| v.status_at(session, now) == s) && to.is_none_or(|to| v.to == *to);
                 if matches {
-                    verifications.push(v);
+                    found.push(Found { verification: v, session });
                 }
-                if verifications.len() == limit {
-                    return Ok(Page { verifications, next });
+                if found.len() == limit {
+                    return Ok(Page { found, next });
                 }
             }
             if is_last {
-                return Ok(Page { verifications, next: None });
+                return Ok(Page { found, next: None });
             }
             next = cursors.last().copied();
             if scanned >= SCAN_MAX {
-                return Ok(Page { verifications, next });
+                return Ok(Page { found, next });
             }
         }
     }

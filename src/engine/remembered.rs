@@ -26,18 +26,22 @@ pub(super) struct Known {
     pub(super) keys: u64,
 }
 
-pub(super) struct Remembered(Cache<VerificationId, Known>);
+pub(super) struct Remembered {
+    open: Cache<VerificationId, Known>,
+    /// The verifications that sessions have joined.
+    shared: Cache<VerificationId, VerificationId>,
+}
 
 impl Default for Remembered {
     fn default() -> Self {
-        Self(Cache::new(REMEMBERED_MAX))
+        Self { open: Cache::new(REMEMBERED_MAX), shared: Cache::new(REMEMBERED_MAX) }
     }
 }
 
 impl Engine {
     /// Remembers an open verification, and forgets one that has ended.
     pub(super) fn remember(&self, known: &Known) {
-        let (id, remembered) = (known.verification.id, &self.inner.remembered.0);
+        let (id, remembered) = (known.verification.id, &self.inner.remembered.open);
         if known.verification.is_final() {
             remembered.remove(&id);
         } else {
@@ -46,10 +50,22 @@ impl Engine {
     }
 
     pub(super) fn remembered(&self, id: VerificationId) -> Option<Known> {
-        self.inner.remembered.0.get(&id).filter(|known| known.keys == self.parts.keys.generation())
+        self.inner.remembered.open.get(&id).filter(|known| known.keys == self.parts.keys.generation())
     }
 
     pub(super) fn forget(&self, id: VerificationId) {
-        self.inner.remembered.0.remove(&id);
+        self.inner.remembered.open.remove(&id);
+    }
+
+    /// Remembers which verification a session shares. That never changes.
+    pub(super) fn remember_shared(&self, session: VerificationId, id: VerificationId) {
+        if session != id {
+            self.inner.remembered.shared.insert(session, id);
+        }
+    }
+
+    /// The verification that a session shares, as far as it is known here: else its own.
+    pub(super) fn shared_with(&self, session: VerificationId) -> VerificationId {
+        self.inner.remembered.shared.get(&session).unwrap_or(session)
     }
 }

@@ -1,7 +1,7 @@
 //! [`Engine::report`]: callbacks that carry only a UUID, and the mapping from UUIDs to attempts.
 
-use super::apply::Target;
 use super::batch::{Batch, reported};
+use super::target::Target;
 use super::{Engine, EngineError};
 use crate::store::{NONCE_TTL, NonceClaim, PendingReport, ReportTarget, SwapOutcome};
 use crate::verification::rules::LIFETIME_MAX;

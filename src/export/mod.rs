@@ -126,8 +126,11 @@ async fn collect(
         let is_early_enough = |cursor: &&Cursor| options.until.is_none_or(|until| cursor.created_at < until);
         let is_late_enough = |cursor: &&Cursor| options.since.is_none_or(|since| cursor.created_at >= since);
         let ids: Vec<_> = page.iter().filter(is_early_enough).filter(is_late_enough).map(|cursor| cursor.id).collect();
-        for (id, stored) in retrying(|| store.load_many(&ids)).await? {
-            collected.add(id, &stored, keys, now);
+        for loaded in retrying(|| store.load_many(&ids)).await? {
+            // What was sent is one row, however many sessions share it.
+            if loaded.session == loaded.id {
+                collected.add(loaded.id, &loaded.stored, keys, now);
+            }
         }
         before = page.last().copied();
         if page.len() < PAGE || !page.last().is_some_and(|oldest| is_late_enough(&oldest)) {

@@ -80,7 +80,8 @@ pub(super) struct ExportFields {
 impl ExportRow {
     /// The row of a verification that is over at `now`, or why it has none.
     pub(super) fn of(v: &Verification, now: Timestamp) -> Result<Self, Exclusion> {
-        let status = v.status_at(now);
+        let is_overdue = !v.is_final() && !v.is_open_at(now);
+        let status = if is_overdue { Status::Expired } else { v.status() };
         let first = v.attempts.first().filter(|a| a.channel == Channel::Sms);
         let must_stop = v.attempts.iter().any(|a| a.class == Some(FailureClass::Stop));
         let first = match (status, first) {

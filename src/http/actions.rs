@@ -34,6 +34,9 @@ pub struct CheckByNumberBody {
     /// The digits, as typed.
     #[schema(example = "042917", value_type = String, pattern = "^[0-9]{4,10}$")]
     code: Option<String>,
+    /// The `purpose` of the creation; needed if the number is being verified for several.
+    #[schema(example = "signin", max_length = 64)]
+    purpose: Option<String>,
 }
 
 /// Another attempt.
@@ -70,7 +73,10 @@ pub async fn check(
     respond_to_check(shared.engine.apply(Target::OfApp(&caller.app, id), vec![event]).await?)
 }
 
-/// Checks a code against the newest verification of a number.
+/// Checks a code against the open verification of a number.
+///
+/// If several creations are open for the number and purpose, only the id of one of them says whose code it is: 409
+/// `ambiguous_check`.
 #[utoipa::path(post, path = "/v1/checks", tag = "checks", request_body = CheckByNumberBody,
     responses((status = 200, body = CheckView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
@@ -79,9 +85,10 @@ pub async fn check_by_number(
     shared: Data<Shared>,
     body: Json<CheckByNumberBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let CheckByNumberBody { to, code } = body.0;
+    let CheckByNumberBody { to, code, purpose } = body.0;
     let (to, event) = (parameters::number(&shared, to)?, Event::CodeSubmitted(parameters::code(code)?));
-    respond_to_check(shared.engine.apply(Target::Newest(&caller.app, &to), vec![event]).await?)
+    let purpose = purpose.map(parameters::purpose).transpose()?;
+    respond_to_check(shared.engine.apply(Target::OfNumber(&caller.app, &to, purpose.as_deref()), vec![event]).await?)
 }
 
 /// Sends the code again, or calls now.
@@ -102,18 +109,18 @@ pub async fn attempt(
         _ => return Err(ApiError::parameter("channel", "must be sms or call")),
     };
     let applied = shared.engine.apply(Target::OfApp(&caller.app, id), vec![Event::AttemptRequested(channel)]).await?;
-    let v = triggered(&shared, accepted(applied)?, false).await?;
-    Ok(HttpResponse::Created().json(view(&shared, &v).await?))
+    let found = triggered(&shared, accepted(applied)?, false).await?;
+    Ok(HttpResponse::Created().json(view(&shared, &found).await?))
 }
 
-/// Cancels a verification.
+/// Cancels a verification. Others that share its code stay open.
 #[utoipa::path(post, path = "/v1/verifications/{id}/cancel", tag = "verifications", params(("id" = String, Path)),
     responses((status = 200, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn cancel(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let target = Target::OfApp(&caller.app, verification_id(&id)?);
     let applied = accepted(shared.engine.apply(target, vec![Event::Cancel]).await?)?;
-    Ok(HttpResponse::Ok().json(view(&shared, &applied.verification).await?))
+    Ok(HttpResponse::Ok().json(view(&shared, &applied.into()).await?))
 }
 
 /// Reports what the person does: no call is made within 10 s of typing, and one is made now if no text came.
@@ -136,19 +143,19 @@ pub async fn activity(
     };
     let target = Target::OfApp(&caller.app, id);
     let applied = accepted(shared.engine.apply(target, vec![Event::Activity(activity)]).await?)?;
-    Ok(HttpResponse::Ok().json(view(&shared, &applied.verification).await?))
+    Ok(HttpResponse::Ok().json(view(&shared, &applied.into()).await?))
 }
 
 fn respond_to_check(applied: Applied) -> Result<HttpResponse, ApiError> {
     let applied = accepted(applied)?;
-    let v = &applied.verification;
+    let (v, session) = (&applied.verification, applied.session);
     let is_correct = applied.answer == Answer::Correct;
     Ok(HttpResponse::Ok().json(CheckView {
-        id: v.id.to_string(),
+        id: v.id_of(session).to_string(),
         result: if is_correct { "verified" } else { "incorrect" },
-        status: v.status().as_str(),
+        status: v.status_of(session).as_str(),
         verified_at: v.ended_at().filter(|_| is_correct).map(|at| at.to_string()),
         channel: is_correct.then(|| v.verified_by().as_str()),
-        checks_remaining: (!is_correct).then(|| v.checks_remaining()),
+        checks_remaining: (!is_correct).then(|| v.checks_remaining(session)),
     }))
 }

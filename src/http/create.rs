@@ -10,6 +10,7 @@ use tracing::debug;
 use utoipa::ToSchema;
 
 use super::error::{ApiError, ErrorCode, ParameterError};
+use super::parameters;
 use super::state::Shared;
 use crate::engine::Creation;
 use crate::escalation::Policy;
@@ -51,6 +52,9 @@ pub struct CreateBody {
     app_hash: Option<String>,
     /// The site on which a browser may fill in the code.
     web_origin: Option<String>,
+    /// What the code is for, at most 64 characters. Creations of another purpose get a code of their own.
+    #[schema(example = "signin", max_length = 64)]
+    purpose: Option<String>,
     /// Returned as given; at most 20 entries.
     metadata: Option<BTreeMap<String, String>>,
 }
@@ -88,9 +92,10 @@ impl CreateBody {
                 .check("client_ip", self.client_ip, |text| text.parse::<IpAddr>().map_err(|_| "must be an IP address")),
             app_hash: faults.check("app_hash", self.app_hash, app_hash),
             web_origin: faults.check("web_origin", self.web_origin, host),
-            metadata: faults.check("metadata", self.metadata, bounded).unwrap_or_default(),
+            purpose: faults.check("purpose", self.purpose, parameters::short_purpose).unwrap_or_default(),
             is_test: matches!(number, Some(Ok((_, Some(_))))),
         };
+        let metadata = faults.check("metadata", self.metadata, bounded).unwrap_or_default();
         let (to, test_code) = match number {
             Some(Ok(number)) => number,
             Some(Err(why)) if faults.0.is_empty() => return Err(ApiError::number("to", why)),
@@ -103,10 +108,23 @@ impl CreateBody {
         let mode = mode.unwrap_or_default();
         if let Some(code) = test_code {
             let (code, code_length, calls_allowed) = (Some(code), None, true);
-            return Ok(Creation { app, code, code_length, to, mode, policy, ttl, calls_allowed, details });
+            let is_resend = false;
+            return Ok(Creation {
+                app,
+                code,
+                code_length,
+                to,
+                mode,
+                policy,
+                ttl,
+                calls_allowed,
+                details,
+                metadata,
+                is_resend,
+            });
         }
-        let calls_allowed = reachable(&to, mode, shared)?;
-        Ok(Creation { app, code, code_length, to, mode, policy, ttl, calls_allowed, details })
+        let (calls_allowed, is_resend) = (reachable(&to, mode, shared)?, false);
+        Ok(Creation { app, code, code_length, to, mode, policy, ttl, calls_allowed, details, metadata, is_resend })
     }
 }
 

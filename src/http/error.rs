@@ -160,6 +160,10 @@ impl From<EngineError> for ApiError {
             ),
             EngineError::Store(error) => error.into(),
             EngineError::Refused(refusal) => refusal.into(),
+            EngineError::Ambiguous => Self::new(
+                ErrorCode::AmbiguousCheck,
+                "Several creations are open for this number. Check the code under the id of one, or name its purpose.",
+            ),
             EngineError::Contention => {
                 tracing::warn!("too many concurrent changes of one verification");
                 let detail = "Too many requests change this verification at once. Try again.";
@@ -214,6 +218,10 @@ impl From<Refusal> for ApiError {
             Refusal::CodeLength(length) => {
                 Self::parameter("code", format!("must be {length} ASCII digits; this check is not counted"))
             }
+            Refusal::CodeConflict => Self::new(
+                C::CodeConflict,
+                "A verification of this number and purpose is open with another code. Leave code out to share it, or cancel it first.",
+            ),
             Refusal::CallInProgress => {
                 Self::new(C::CallInProgress, "A call to this number is already in progress. Wait until it has ended.")
             }

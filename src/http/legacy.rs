@@ -128,22 +128,23 @@ async fn create_or_join(request: &HttpRequest, shared: &Shared, number: &str, ch
     let body: CreateBody = serde_json::from_value(body)
         .map_err(|_| ApiError::new(ErrorCode::MalformedRequest, "The number cannot be read."))?;
     let mut creation = body.checked(APP.to_owned(), shared)?;
+    creation.is_resend = true;
     creation.details.client_ip = client_ip(request, &shared.trusted_proxies);
     let applied = accepted(shared.engine.create(creation).await?.applied)?;
-    let v = triggered(shared, applied, false).await?;
+    let v = triggered(shared, applied, false).await?.verification;
     if v.status() == Status::Undeliverable { Err(Refusal::Final(v.status()).into()) } else { Ok(()) }
 }
 
 async fn compare(shared: &Shared, number: &str, code: &str) -> Result<Answer, EngineError> {
     let engine = &shared.engine;
     let to = shared.test_numbers.read(&e164(number)).map_err(|_| EngineError::NotFound)?.0;
-    let target = Target::Newest(APP, &to);
+    let target = Target::OfNumber(APP, &to, None);
     if let Some(code) = Code::parse(code) {
         return Ok(engine.apply(target, vec![Event::CodeSubmitted(code)]).await?.answer);
     }
     // Text that cannot be a code is answered like a wrong code, but not counted, while a verification is open.
-    let v = engine.read(target).await?;
-    let status = v.status_at(shared.clock.now().await?);
+    let found = engine.read(target).await?;
+    let status = found.verification.status_at(found.session, shared.clock.now().await?);
     Ok(if status.is_final() { Answer::Refused(Refusal::Final(status)) } else { Answer::Incorrect })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::ApiError;
 use super::state::Shared;
 use super::view::VerificationView;
-use crate::engine::{Applied, Target};
+use crate::engine::{Applied, Found, Target};
 use crate::verification::{Answer, AttemptStatus, Status, Verification};
 
 /// How long a request waits for Plivo while requests to Plivo fail.
@@ -24,8 +24,8 @@ pub fn accepted(applied: Applied) -> Result<Applied, ApiError> {
 ///
 /// # Errors
 /// 502 when Plivo has left the verification without a channel.
-pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Result<Arc<Verification>, ApiError> {
-    let Applied { verification, performance, .. } = applied;
+pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Result<Found, ApiError> {
+    let Applied { verification, session, performance, .. } = applied;
     let is_failing = shared.plivo.is_failing(verification.mode.first_channel());
     let wait = if is_failing { shared.plivo_wait.min(WAIT_IN_OUTAGE) } else { shared.plivo_wait };
     let v = match performance {
@@ -37,8 +37,10 @@ pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Res
         _ => verification,
     };
     match v.attempts.iter().rev().find_map(|a| a.refused) {
-        Some(status) if v.status() == Status::Undeliverable => Err(ApiError::rejected_by_plivo(v.id, status)),
-        _ => Ok(v),
+        Some(status) if v.status() == Status::Undeliverable => {
+            Err(ApiError::rejected_by_plivo(v.id_of(session), status))
+        }
+        _ => Ok(Found { verification: v, session }),
     }
 }
 
@@ -46,10 +48,10 @@ pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Res
 async fn with_reports(shared: &Shared, v: Arc<Verification>) -> Arc<Verification> {
     let is_waiting = v.attempts.iter().any(|a| a.status == AttemptStatus::Triggering);
     let found = if is_waiting { shared.engine.read(Target::Proved(v.id)).await.ok() } else { None };
-    found.unwrap_or(v)
+    found.map_or(v, |found| found.verification)
 }
 
 /// The verification as the client sees it now.
-pub async fn view(shared: &Shared, v: &Verification) -> Result<VerificationView, ApiError> {
-    Ok(VerificationView::of(v, &shared.rules, shared.clock.now().await?))
+pub async fn view(shared: &Shared, found: &Found) -> Result<VerificationView, ApiError> {
+    Ok(VerificationView::of(found, &shared.rules, shared.clock.now().await?))
 }

@@ -27,6 +27,23 @@ pub fn code(code: Option<String>) -> Result<Code, ApiError> {
     code.as_deref().and_then(Code::parse).ok_or_else(wrong)
 }
 
+/// The longest `purpose`, in characters.
+const PURPOSE_MAX: usize = 64;
+
+/// Checks what a code is for.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn short_purpose(purpose: String) -> Result<String, &'static str> {
+    let is_short = purpose.chars().count() <= PURPOSE_MAX;
+    is_short.then_some(purpose).ok_or("must be at most 64 characters")
+}
+
+/// Reads the parameter `purpose`.
+pub fn purpose(purpose: String) -> Result<String, ApiError> {
+    short_purpose(purpose).map_err(|wrong| ApiError::parameter("purpose", wrong))
+}
+
 /// A parameter of the query; an empty one counts as absent.
 ///
 /// # Errors

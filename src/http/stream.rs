@@ -3,7 +3,6 @@
 //! Each stream reads the store twice a second: events may be committed by any replica, and a verification lives for
 //! minutes only. A browser may follow with the `client_token` of the creation instead of an API key.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
@@ -18,9 +17,8 @@ use super::parameters::{query_parameter, verification_id};
 use super::state::{FollowerSlot, Shared};
 use super::timeline::EntryView;
 use super::view::VerificationView;
-use crate::engine::{EngineError, Target};
+use crate::engine::{EngineError, Found, Target};
 use crate::plivo::reference::{self, Purpose};
-use crate::verification::Verification;
 
 const POLL_EVERY: Duration = Duration::from_millis(500);
 /// Polls without news after which a comment keeps proxies from closing the connection.
@@ -51,7 +49,7 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
     // A browser's EventSource sends no headers; other clients can keep the token out of the URL.
     let in_header = bearer(&request).filter(|token| read_token(token).is_some());
     let token = query_parameter(request.query_string(), "client_token")?.or(in_header.map(str::to_owned));
-    let v = match &token {
+    let found = match &token {
         Some(token) => {
             let id = verification_id(&id)?;
             let to = read_token(token).filter(|to| to.id == id).ok_or(EngineError::NotFound)?;
@@ -62,7 +60,7 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
             shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?
         }
     };
-    let slot = shared.followers.follow(v.id);
+    let slot = shared.followers.follow(found.verification.id_of(found.session));
     let slot = slot.ok_or_else(|| ApiError::rate_limited("streams", "concurrent streams", RETRY_WHEN_FULL))?;
     let follower = Follower {
         shared,
@@ -73,7 +71,7 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
         polls_without_news: 0,
         is_over: false,
     };
-    let events = stream::unfold((follower, Some(v)), |(mut follower, first)| async move {
+    let events = stream::unfold((follower, Some(found)), |(mut follower, first)| async move {
         let news = follower.next(first).await?;
         Some((Ok::<_, actix_web::Error>(Bytes::from(news)), (follower, None)))
     });
@@ -99,7 +97,7 @@ struct Follower {
 
 impl Follower {
     /// The next piece of the stream; `None` at its end.
-    async fn next(&mut self, mut known: Option<Arc<Verification>>) -> Option<String> {
+    async fn next(&mut self, mut known: Option<Found>) -> Option<String> {
         while !self.is_over && Instant::now() < self.until {
             if known.is_none() {
                 tokio::select! {
@@ -107,14 +105,14 @@ impl Follower {
                     () = self.shared.readiness.withdrawn() => return None,
                 }
                 known = match self.shared.engine.read(Target::Proved(self.slot.id())).await {
-                    Ok(v) => Some(v),
+                    Ok(found) => Some(found),
                     Err(EngineError::NotFound) => return None,
                     // The store may answer the next poll.
                     Err(_) => None,
                 };
             }
-            if let Some(v) = known.take()
-                && let Some(news) = self.news(&v).await
+            if let Some(found) = known.take()
+                && let Some(news) = self.news(&found).await
             {
                 self.polls_without_news = 0;
                 return Some(news);
@@ -128,20 +126,22 @@ impl Follower {
         None
     }
 
-    async fn news(&mut self, v: &Verification) -> Option<String> {
+    async fn news(&mut self, found: &Found) -> Option<String> {
+        let (v, session) = (&found.verification, found.session);
         let fresh = v.timeline.get(self.entries_sent..).filter(|fresh| !fresh.is_empty())?;
         let now = self.shared.clock.now().await.ok()?;
         let mut out = String::new();
-        for entry in fresh {
+        let shown = fresh.iter().filter(|entry| entry.is_shown_to(session));
+        for entry in shown {
             out.push_str(&event("entry", &EntryView::of(v, entry)));
         }
-        let mut view = VerificationView::of(v, &self.shared.rules, now);
+        let mut view = VerificationView::of(found, &self.shared.rules, now);
         if self.is_browser {
             view.metadata.clear();
         }
         out.push_str(&event("verification", &view));
         self.entries_sent = v.timeline.len();
-        self.is_over = v.is_final();
+        self.is_over = v.end_of(session).is_some();
         Some(out)
     }
 }

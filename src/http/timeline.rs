@@ -4,12 +4,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::engine::Found;
 use crate::escalation::{CallEnd, Reason};
 use crate::plivo::outcome;
 use crate::route_model::explain;
 use crate::verification::timeline::{Entry, Note};
 use crate::verification::{
-    Activity, AttemptIndex, AttemptStatus, CallReport, Channel, FailureClass, Status, TextReport, Verification,
+    Activity, AttemptIndex, AttemptStatus, CallReport, Channel, Ending, FailureClass, TextReport, Verification,
 };
 
 /// The timeline of one verification.
@@ -39,9 +40,11 @@ pub struct EntryView {
 }
 
 impl TimelineView {
-    /// The whole timeline.
-    pub fn of(v: &Verification) -> Self {
-        Self { id: v.id.to_string(), entries: v.timeline.iter().map(|entry| EntryView::of(v, entry)).collect() }
+    /// The timeline of one session: what is its own, and what all share.
+    pub fn of(found: &Found) -> Self {
+        let (v, session) = (&found.verification, found.session);
+        let shown = v.timeline.iter().filter(|entry| entry.is_shown_to(session));
+        Self { id: v.id_of(session).to_string(), entries: shown.map(|entry| EntryView::of(v, entry)).collect() }
     }
 }
 
@@ -64,7 +67,11 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
             },
             json!({ "channel": mode.as_str(), "policy": policy.to_string() }),
         ),
-        Note::Joined => ("joined", "Another creation for this number joined this verification.".to_owned(), json!({})),
+        Note::Joined => (
+            "joined",
+            "This creation shares what was sent for an earlier one of the same number and purpose.".to_owned(),
+            json!({}),
+        ),
         Note::AttemptDecided { attempt, channel, reason, is_repeat, waited_ms } => (
             if *channel == Channel::Call && *reason != Some(Reason::Requested) {
                 "escalated"
@@ -183,10 +190,14 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
             format!("The {} is not sent: the verification has ended.", attempt_noun(v, *attempt)),
             json!({ "attempt": attempt }),
         ),
-        Note::Ended { status: Status::Expired } if v.lost_in_failover() => {
-            ("ended", ended(v, Status::Expired), json!({ "status": "expired", "lost": true }))
+        Note::Ended { how } => {
+            let status = how.status().as_str();
+            let inputs = match how.ended_by() {
+                Some(ended_by) => json!({ "status": status, "ended_by": ended_by }),
+                None => json!({ "status": status }),
+            };
+            ("ended", ended(v, *how), inputs)
         }
-        Note::Ended { status } => ("ended", ended(v, *status), json!({ "status": status.as_str() })),
     }
 }
 
@@ -252,22 +263,24 @@ fn call_report(report: &CallReport) -> &'static str {
     }
 }
 
-fn ended(v: &Verification, status: Status) -> String {
-    match status {
-        Status::Pending => String::new(),
-        Status::Verified => {
+fn ended(v: &Verification, how: Ending) -> String {
+    match how {
+        Ending::Verified => {
             let by = match v.verified_by() {
                 Channel::Sms => "text",
                 Channel::Call => "call",
             };
             format!("The right code was entered; it came by {by}.")
         }
-        Status::Expired if v.lost_in_failover() => {
+        Ending::LostInFailover => {
             "The verification was given up: Redis failed over and may have lost checks of its code.".to_owned()
         }
-        Status::Expired => "The code has expired.".to_owned(),
-        Status::Canceled => "The verification was canceled.".to_owned(),
-        Status::MaxChecksReached => "Too many wrong codes were entered; no more are accepted.".to_owned(),
-        Status::Undeliverable => "No channel is left to reach this number.".to_owned(),
+        Ending::Expired => "The code has expired.".to_owned(),
+        Ending::VerifiedElsewhere => {
+            "The code was entered for another creation that shared it; this one was not verified.".to_owned()
+        }
+        Ending::Canceled => "The verification was canceled.".to_owned(),
+        Ending::MaxChecksReached => "Too many wrong codes were entered; no more are accepted.".to_owned(),
+        Ending::Undeliverable => "No channel is left to reach this number.".to_owned(),
     }
 }

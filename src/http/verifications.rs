@@ -51,11 +51,12 @@ pub struct ListQuery {
 
 /// Creates a verification and sends the code.
 ///
-/// An open one for the same app and number is joined: 200, `joined: true`, the same code.
+/// While one of the same app, number and purpose is open, what was sent for it is shared: 200, `joined: true`, the same
+/// code. Each creation has an id, a client token, metadata and guesses of its own, and is verified by its own check alone.
 #[utoipa::path(post, path = "/v1/verifications", tag = "verifications", request_body = CreateBody,
     params(("Prefer" = Option<String>, Header, description = "`respond-async`: do not wait for Plivo")),
     responses((status = 201, description = "Created", body = VerificationView),
-        (status = 200, description = "Joined an open one", body = VerificationView),
+        (status = 200, description = "Shares what was sent for an open one", body = VerificationView),
         (status = "4XX", description = "Refused", body = Problem), (status = "5XX", description = "Failed", body = Problem)),
     security(("api_key" = [])))]
 pub async fn create(
@@ -66,15 +67,16 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let creation = body.0.checked(caller.app, &shared)?;
     let Created { applied, joined } = shared.engine.create(creation).await?;
-    let v = triggered(&shared, accepted(applied)?, prefers_async(&request)).await?;
-    let mut view = view(&shared, &v).await?;
+    let found = triggered(&shared, accepted(applied)?, prefers_async(&request)).await?;
+    let id = found.verification.id_of(found.session);
+    let mut view = view(&shared, &found).await?;
     view.joined = Some(joined);
-    let to = AttemptRef { id: v.id, attempt: crate::verification::AttemptIndex::FIRST };
+    let to = AttemptRef { id, attempt: crate::verification::AttemptIndex::FIRST };
     view.client_token = Some(reference::issue(&shared.keyring, to, Purpose::Client));
     Ok(if joined {
         HttpResponse::Ok().json(view)
     } else {
-        HttpResponse::Created().insert_header((LOCATION, format!("/v1/verifications/{}", v.id))).json(view)
+        HttpResponse::Created().insert_header((LOCATION, format!("/v1/verifications/{id}"))).json(view)
     })
 }
 
@@ -83,8 +85,8 @@ pub async fn create(
     responses((status = 200, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn read(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let v = shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?;
-    Ok(HttpResponse::Ok().json(view(&shared, &v).await?))
+    let found = shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?;
+    Ok(HttpResponse::Ok().json(view(&shared, &found).await?))
 }
 
 /// Reads every event and decision of a verification, with its reason.
@@ -92,8 +94,8 @@ pub async fn read(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Res
     responses((status = 200, body = TimelineView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn timeline(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let v = shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?;
-    Ok(HttpResponse::Ok().json(TimelineView::of(&v)))
+    let found = shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?;
+    Ok(HttpResponse::Ok().json(TimelineView::of(&found)))
 }
 
 /// Lists the app's own verifications, newest first.
@@ -129,7 +131,7 @@ pub async fn search(caller: Caller, shared: Data<Shared>, body: Json<SearchBody>
 async fn respond_with_page(shared: &Shared, page: Page) -> Result<HttpResponse, ApiError> {
     let now = shared.clock.now().await?;
     Ok(HttpResponse::Ok().json(PageView {
-        verifications: page.verifications.iter().map(|v| VerificationView::of(v, &shared.rules, now)).collect(),
+        verifications: page.found.iter().map(|found| VerificationView::of(found, &shared.rules, now)).collect(),
         next_cursor: page.next.map(write_cursor),
     }))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::engine::Found;
 use crate::time::Timestamp;
 use crate::verification::rules::Rules;
 use crate::verification::{Attempt, Verification};
@@ -31,11 +32,15 @@ pub struct VerificationView {
     pub created_at: String,
     /// RFC 3339; a call moves it to a later time.
     pub expires_at: String,
+    /// What ended it, where the status does not say: `verified_elsewhere` (the code was entered under another id that shared
+    /// it), or `storage_failover` (checks of the code may be lost).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<&'static str>,
     /// How many wrong codes may still be entered.
     pub checks_remaining: u8,
     /// Seconds until another attempt on the first channel is allowed.
     pub resend_after: u64,
-    /// Whether this creation joined an open verification of the same number.
+    /// Whether this creation shares what was sent for an open one of the same number and purpose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub joined: Option<bool>,
     /// Lets a browser follow this verification; only in the answer to a creation.
@@ -117,25 +122,28 @@ pub struct PageView {
 }
 
 impl VerificationView {
-    /// A verification as it stands at `now`.
-    pub fn of(v: &Verification, rules: &Rules, now: Timestamp) -> Self {
+    /// A verification as one of its sessions sees it at `now`.
+    pub fn of(found: &Found, rules: &Rules, now: Timestamp) -> Self {
+        let (v, session) = (&found.verification, found.session);
+        let status = v.status_at(session, now);
         let resend_at = v.newest(v.mode.first_channel()).map(|a| a.at + rules.resend_cooldown);
         Self {
-            id: v.id.to_string(),
-            status: v.status_at(now).as_str(),
+            id: v.id_of(session).to_string(),
+            status: status.as_str(),
             to: v.to.to_string(),
             country: v.to.country().to_string(),
             channel: v.mode.as_str(),
-            created_at: v.created_at.to_string(),
+            created_at: v.created_at_of(session).to_string(),
             expires_at: v.expires_at().to_string(),
-            checks_remaining: v.checks_remaining(),
+            ended_by: v.end_of(session).and_then(|end| end.how.ended_by()),
+            checks_remaining: v.checks_remaining(session),
             resend_after: resend_at.map_or(0, |at| at.since(now).as_millis().div_ceil(1000) as u64),
             joined: None,
             client_token: None,
             attempts: v.attempts.iter().map(AttemptView::of).collect(),
-            next: NextView::of(v).filter(|_| now < v.expires_at()),
+            next: NextView::of(v).filter(|_| !status.is_final()),
             test: v.details.is_test,
-            metadata: v.details.metadata.clone(),
+            metadata: v.session(session).metadata.clone(),
         }
     }
 }

@@ -122,11 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_in_a_brand_stay_and_metadata_is_not_sent() {
+    fn placeholders_in_a_brand_stay() {
         let (languages, code) = (Languages::built_in(), Code::parse("042917").unwrap());
-        let metadata = [("purpose".to_owned(), "{code} </Speak>".to_owned())].into();
-        let details = Details { metadata, ..Details::default() };
-        let text = message(languages.of("en"), &code, Some("{code}"), &details);
+        let text = message(languages.of("en"), &code, Some("{code}"), &Details::default());
         assert_eq!(text, "042917 is your {code} verification code. Do not share it with anyone.");
     }
 }

@@ -11,6 +11,7 @@ mod counters;
 mod error;
 mod links;
 mod memory;
+mod number_index;
 pub mod record;
 mod records;
 pub mod redis;
@@ -22,9 +23,10 @@ pub use self::counters::{Counters, Increment, IncrementOutcome};
 pub use self::error::{OutageCause, ServerRefusal, StoreError};
 pub use self::links::{Links, NONCE_TTL, NewLink, NonceClaim, PENDING_MAX, PENDING_TTL, PendingReport, ReportTarget};
 pub use self::memory::Memory;
+pub use self::number_index::{NumberIndex, PurposeKey};
 pub use self::records::{
-    Claimed, Commit, CommitMode, CommitOutcome, Cursor, Erasure, ErasureOutcome, Records, Revision, StoredRecord,
-    Version,
+    Claimed, Commit, CommitMode, CommitOutcome, Cursor, Erasure, ErasureOutcome, GuessesChange, Loaded, Records,
+    Revision, StoredRecord, Version,
 };
 pub use self::values::{SwapOutcome, Values};
 pub use crate::keyring::NumberKey;

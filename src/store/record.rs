@@ -2,7 +2,7 @@
 //!
 //! Two versions of the service run side by side during a deployment. So a field or variant is only ever added at the end
 //! of its type, a field with `#[serde(default)]`, and unknown fields are ignored. Another change of shape needs another
-//! format number, and the one before is still read.
+//! format number; once a version is released, the one before is still read.
 
 use serde::Serialize;
 
@@ -11,8 +11,9 @@ use super::records::StoredRecord;
 use crate::keyring::Keyring;
 use crate::verification::{Verification, VerificationId};
 
-/// The number of the format that is written. The format before had none: MessagePack, with the names of the fields.
-const FORMAT: u8 = 1;
+/// The number of the format. Records of format 1, whose checks and metadata were not of a session, and of the one before it
+/// are not read: no version that wrote them was released.
+const FORMAT: u8 = 2;
 
 /// What a record usually needs, so that writing it allocates once.
 const USUAL_SIZE: usize = 1024;
@@ -48,11 +49,10 @@ pub fn decode(id: VerificationId, stored: &StoredRecord, keys: &Keyring) -> Resu
 }
 
 fn parse(id: VerificationId, plain: &[u8]) -> Option<Verification> {
-    let verification: Option<Verification> = match plain.split_first()? {
-        (&FORMAT, rest) => serde_brief::from_slice(rest).ok(),
-        _ => rmp_serde::from_slice(plain).ok(),
-    };
-    verification.map(|verification| Verification { id, ..verification })
+    let rest = plain.strip_prefix(&[FORMAT])?;
+    let verification: Verification = serde_brief::from_slice(rest).ok()?;
+    // Nothing else looks for a first session that is not there.
+    (!verification.sessions.is_empty()).then_some(Verification { id, ..verification })
 }
 
 /// Spends the time of one [`decode`] on a record that is not secret.
@@ -75,8 +75,8 @@ mod tests {
     use crate::route_model::Insight;
     use crate::time::Timestamp;
     use crate::verification::{
-        AttemptIndex, Code, Context, Event, ProviderId, ReportFacts, Request, Rules, TextReport, TriggerOutcome, Via,
-        decide, open,
+        AttemptIndex, Channel, Code, Context, Event, Join, NewSession, ProviderId, ReportFacts, Request, Rules,
+        SessionIndex, TextReport, TriggerOutcome, Via, decide, open,
     };
 
     /// A verification after each of its events.
@@ -105,20 +105,29 @@ mod tests {
             reported(TextReport::Delivered),
             code("042917"),
         ];
-        let context = |n: u64| Context { now: start + Duration::from_millis(700 * n), insight: &insight, barred: &[] };
+        let context = |n: u64| Context {
+            now: start + Duration::from_millis(700 * n),
+            insight: &insight,
+            barred: &[],
+            session: SessionIndex::FIRST,
+        };
         let mut lives = vec![open(request, &rules, &context(0)).after];
         for (n, event) in (1..).zip(events) {
             let after = decide(&lives[lives.len() - 1], &[event], &rules, &context(n)).after;
             lives.push(after);
         }
+        let new = NewSession { id: VerificationId::new(7, 2 << 100), metadata: [("a".into(), "b".into())].into() };
+        let join = Join { channel: Channel::Sms, is_test: false, code: None, session: Some(new) };
+        let joined = decide(&lives[7], &[Event::Joined(join)], &rules, &context(9)).after;
+        let verified = decide(&joined, &[code("042917")], &rules, &context(10)).after;
+        lives.extend([joined, verified]);
         lives
     }
 
     #[test]
-    fn this_format_and_the_one_before_are_read() {
+    fn what_is_written_is_read_and_nothing_else() {
         for v in lives() {
-            assert_eq!(parse(v.id, &plain(&v).unwrap()), Some(v.clone()));
-            assert_eq!(parse(v.id, &rmp_serde::to_vec_named(&v).unwrap()), Some(v));
+            assert_eq!(parse(v.id, &plain(&v).unwrap()), Some(v));
         }
         for damaged in [&b""[..], &[FORMAT], &[FORMAT, 17, 18], &[FORMAT + 1, 17, 18]] {
             assert_eq!(parse(VerificationId::default(), damaged), None);

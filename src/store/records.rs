@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::counters::Increment;
 use super::error::StoreError;
 use super::links::{NewLink, PendingReport};
+use super::number_index::{NumberIndex, PurposeKey};
 use crate::keyring::NumberKey;
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
@@ -55,6 +56,17 @@ impl StoredRecord {
     }
 }
 
+/// A record that was found by the id of one of its sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The id that was asked for.
+    pub session: VerificationId,
+    /// The id of the record: that of its first session.
+    pub id: VerificationId,
+    /// The record.
+    pub stored: StoredRecord,
+}
+
 /// Everything that one commit changes: all of it or nothing. Safe to run twice, and late.
 #[derive(Clone, Debug)]
 pub struct Commit {
@@ -62,8 +74,10 @@ pub struct Commit {
     pub id: VerificationId,
     /// The app that may list it.
     pub app: String,
-    /// The number whose index finds it. The index names the newest verification of the number.
+    /// The number whose index finds it.
     pub number: NumberKey,
+    /// What it is for. The index names the newest verification of each purpose.
+    pub purpose: PurposeKey,
     /// The state of the store that the decision was based on.
     pub mode: CommitMode,
     /// The sealed record.
@@ -74,10 +88,13 @@ pub struct Commit {
     pub due: Option<Timestamp>,
     /// How long from now the record is kept. Not zero.
     pub ttl: Duration,
-    /// The wrong codes of the number, which are stored in its index. `None` leaves the index of an update as it is.
-    pub guesses: Option<Vec<u8>>,
-    /// How long from now the index is kept at least, if it holds wrong codes. The index may outlive the record.
-    pub guesses_ttl: Duration,
+    /// The wrong codes of the number, which are in its index, if the decision depends on them.
+    pub guesses: Option<GuessesChange>,
+    /// How long from now the number's index is kept at least; `None` leaves that as it is. A creation and a change of the
+    /// wrong codes need it. The index may outlive the record.
+    pub index_ttl: Option<Duration>,
+    /// The session that joins, whose id finds the record from now on. It has the shard of the verification.
+    pub session: Option<Cursor>,
     /// What the limits count for its new attempts.
     pub increments: Vec<Increment>,
     /// Ids of Plivo that find its attempts from now on.
@@ -89,13 +106,24 @@ pub struct Commit {
     pub now: Timestamp,
 }
 
+/// The wrong codes of a number before and after a decision.
+///
+/// All its verifications share them, so the commit is refused if they are not what the decision was based on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuessesChange {
+    /// What the number's index must hold.
+    pub expected: Vec<u8>,
+    /// What it holds from now on.
+    pub after: Vec<u8>,
+}
+
 /// Whether a commit creates or updates, and what it requires of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitMode {
     /// Creates the record.
     Create {
-        /// The verification that the number's index must name. Of two concurrent creations for one number, one fails
-        /// and finds the other.
+        /// The verification that the number's index must name for the purpose. Of two concurrent creations for one
+        /// number and purpose, one fails and finds the other.
         previous: Option<VerificationId>,
     },
     /// Replaces the record.
@@ -124,6 +152,12 @@ impl Commit {
     pub fn version(&self) -> Version {
         Version::new(self.revision(), &self.sealed)
     }
+
+    /// What it adds to the list of the app.
+    pub(super) fn listed(&self) -> Option<Cursor> {
+        let created = Cursor { created_at: self.created_at, id: self.id };
+        self.session.or(matches!(self.mode, CommitMode::Create { .. }).then_some(created))
+    }
 }
 
 /// The result of a commit. Unless it is `Committed`, nothing has changed.
@@ -133,8 +167,10 @@ pub enum CommitOutcome {
     Committed,
     /// Another commit of the record came first. Decide again, on the record as it is now; `None` if it is gone.
     Changed(Option<StoredRecord>),
-    /// The number's index does not name what the creation expected, but this.
-    NumberInUse(Option<VerificationId>),
+    /// The number's index is not what the creation expected, but this.
+    NumberInUse(NumberIndex),
+    /// Wrong codes of the number were changed by another verification. Decide again, with these.
+    GuessesChanged(Vec<u8>),
     /// A counter would exceed a limit.
     OverLimit {
         /// The position of its increment in the commit.
@@ -162,14 +198,17 @@ pub struct Erasure {
     pub id: VerificationId,
     /// The app that lists it.
     pub app: String,
-    /// The number whose index may name it, under every live key.
+    /// The ids of the sessions that joined it.
+    pub joined: Vec<VerificationId>,
+    /// The number whose index may name it, under every live key. Such an index keeps the wrong codes, and a tombstone id.
     pub numbers: Vec<NumberKey>,
     /// The revision that the record must have.
     pub expected: Revision,
-    /// The wrong codes of the number. An index that names the verification keeps these, and a tombstone id.
-    pub guesses: Vec<u8>,
-    /// How long from now that index is kept. Not zero: the index also refuses a creation that arrives late.
+    /// How long from now that index is kept without wrong codes. Not zero: the index also refuses a creation that arrives
+    /// late.
     pub index_ttl: Duration,
+    /// The same with wrong codes.
+    pub guesses_ttl: Duration,
 }
 
 /// The result of an erasure.
@@ -207,11 +246,11 @@ pub struct Claimed {
 /// the decision was based on.
 #[async_trait]
 pub trait Records: Send + Sync + 'static {
-    /// Loads one record.
-    async fn load(&self, id: VerificationId) -> Result<Option<StoredRecord>, StoreError>;
+    /// Loads one record by the id of one of its sessions. For a session that joined, two round trips.
+    async fn load(&self, id: VerificationId) -> Result<Option<Loaded>, StoreError>;
 
     /// Loads several records, in the order of `ids`, without those that are gone.
-    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, StoredRecord)>, StoreError>;
+    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<Loaded>, StoreError>;
 
     /// Writes record, due time, number index, list entry, counters and links, or nothing.
     ///
@@ -227,11 +266,8 @@ pub trait Records: Send + Sync + 'static {
     /// index for [`Erasure::index_ttl`].
     async fn erase(&self, erasure: &Erasure) -> Result<ErasureOutcome, StoreError>;
 
-    /// Finds the newest verification of a number. If it expired or was erased, the id loads nothing.
-    async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError>;
-
-    /// Reads the wrong codes of a number, as the last commit of its newest verification wrote them.
-    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError>;
+    /// Reads what is known of a number.
+    async fn number_index(&self, number: NumberKey) -> Result<NumberIndex, StoreError>;
 
     /// Lists an app's verifications before `before`, newest first, of one shard or of all.
     ///
@@ -249,13 +285,4 @@ pub trait Records: Send + Sync + 'static {
     /// No other caller gets them before that. A commit sets a new due time and so ends the lease. A due time whose
     /// record is gone is dropped.
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError>;
-}
-
-/// The id that a number's index names after its newest verification was erased.
-///
-/// No record has this id. It differs for each erasure, so that a creation that arrives late never finds the `previous`
-/// it expects.
-pub(super) fn tombstone_id(erased: VerificationId) -> VerificationId {
-    let [shard, random @ ..] = erased.to_bytes();
-    VerificationId::new(shard, !u128::from_be_bytes(random))
 }

@@ -5,15 +5,18 @@
 use tracing::{debug, info, warn};
 
 use crate::escalation::Reason;
-use crate::verification::timeline::Note;
-use crate::verification::{CallReport, Channel, Status, TextReport, Verification};
+use crate::verification::timeline::{Entry, Note};
+use crate::verification::{CallReport, Channel, Ending, TextReport, Verification};
 
 /// Logs one timeline note that a commit added, if an operator has use for it.
 ///
 /// At `info` are decisions and how texts and calls ended; what Plivo reports on the way is at `debug`.
-pub fn log(v: &Verification, note: &Note) {
-    let (id, app, to) = (v.id, &v.app, &v.to);
+pub fn log(v: &Verification, Entry { note, session, .. }: &Entry) {
+    let (id, app, to) = (v.id_of(*session), &v.app, &v.to);
     match note {
+        Note::Joined => {
+            info!(event = "verification_joined", verification.id = %id, app, %to, shares = %v.id);
+        }
         Note::Created { mode, policy } => {
             info!(event = "verification_created", verification.id = %id, app, %to, channel = mode.as_str(), %policy);
         }
@@ -77,22 +80,22 @@ pub fn log(v: &Verification, note: &Note) {
         Note::CodeIncorrect { checks_remaining } => {
             info!(event = "code_incorrect", verification.id = %id, app, %to, checks_remaining);
         }
-        Note::Ended { .. } if v.lost_in_failover() => {
+        Note::Ended { how: Ending::LostInFailover } => {
             warn!(event = "verification_lost", verification.id = %id, app, %to,
                 "the verification was open when Redis failed over; later changes may be missing");
         }
-        Note::Ended { status: Status::MaxChecksReached } => {
+        Note::Ended { how: Ending::MaxChecksReached } => {
             warn!(event = "verification_locked", verification.id = %id, app, %to, "too many wrong codes");
         }
-        Note::Ended { status } => {
-            info!(event = "verification_ended", verification.id = %id, app, %to, status = status.as_str());
+        Note::Ended { how } => {
+            let (status, ended_by) = (how.status().as_str(), how.ended_by());
+            info!(event = "verification_ended", verification.id = %id, app, %to, status, ended_by);
         }
         Note::CallBarred { scope, .. } => {
             warn!(event = "escalation_barred", verification.id = %id, app, %to, scope = scope.as_str(),
                 "a call was due, but a limit is reached");
         }
-        Note::Joined
-        | Note::AttemptDecided { .. }
+        Note::AttemptDecided { .. }
         | Note::Accepted { .. }
         | Note::CallSilent { .. }
         | Note::TakenBack { .. }

@@ -9,9 +9,8 @@ use super::due::PlannedCall;
 use super::effect::Effect;
 use super::id::AttemptIndex;
 use super::rules::{Barred, LIFETIME_AFTER_CALL, LIFETIME_MAX};
-use super::state::Ending;
 use super::timeline::Note;
-use super::words::{AttemptStatus, Channel, FailureClass};
+use super::words::{AttemptStatus, Channel, Ending, FailureClass};
 use crate::escalation::Reason;
 use crate::time::Timestamp;
 
@@ -187,9 +186,14 @@ impl Transition<'_> {
         if self.v.is_final() {
             return;
         }
-        let guesses = if self.v.details.is_test { 0 } else { self.v.checks_remaining() };
-        for _ in 0..guesses {
-            self.v.guesses.add(&self.rules.guesses, self.now);
+        let open: Vec<_> = self.v.open_sessions().collect();
+        for session in open {
+            let guesses = self.v.checks_remaining(session);
+            for _ in (0..guesses).filter(|_| !self.v.details.is_test) {
+                self.v.guesses.add(&self.rules.guesses, self.now);
+            }
+            let checks_max = self.v.checks_max;
+            self.v.session_mut(session).into_iter().for_each(|session| session.checks_used = checks_max);
         }
         self.end(Ending::LostInFailover);
     }

@@ -4,6 +4,7 @@
 //! `on_customer.rs`, Plivo's in `on_provider.rs`, what the change teaches in `observe.rs`, and what follows from it, with
 //! new attempts, in `conclude.rs`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::code::Code;
@@ -11,11 +12,12 @@ use super::decision::{Answer, Decision, Refusal};
 use super::details::Details;
 use super::effect::{Effect, Owed};
 use super::event::Event;
-use super::id::{AttemptIndex, VerificationId};
+use super::id::{SessionIndex, VerificationId};
 use super::rules::{Context, LIFETIME_MAX, Rules};
-use super::state::{Ended, Ending, Pending, State, Verification};
+use super::session::Session;
+use super::state::{Pending, State, Verification};
 use super::timeline::{ENTRIES_MAX, Entry, Note};
-use super::words::{Mode, Status};
+use super::words::{Ending, Mode};
 use crate::escalation::Policy;
 use crate::guard::Guesses;
 use crate::phone::{Carrier, PhoneNumber};
@@ -45,8 +47,10 @@ pub struct Request {
     pub code: Code,
     /// Recent wrong codes of the number.
     pub guesses: Guesses,
-    /// The other fields of the creation.
+    /// The fields of the creation that concern what is sent.
     pub details: Details,
+    /// The customer's own data.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl Request {
@@ -64,6 +68,7 @@ impl Request {
             code,
             guesses: Guesses::default(),
             details: Details::default(),
+            metadata: BTreeMap::new(),
         }
     }
 }
@@ -82,7 +87,7 @@ pub fn open(request: Request, rules: &Rules, context: &Context<'_>) -> Decision 
         created_at: context.now,
         code_length: request.code.length(),
         state: State::Pending(Pending::new(request.code, expires_at)),
-        checks_used: 0,
+        sessions: vec![Session { metadata: request.metadata, ..Session::default() }],
         checks_max: rules.checks_max,
         guesses: request.guesses,
         attempts: Vec::new(),
@@ -207,46 +212,33 @@ impl<'a> Transition<'a> {
 
             // Customer requests are refused after the end.
             Event::Cancel => return self.cancel(),
-            Event::CodeSubmitted(code) => return self.while_pending(|pending| pending.check(code)),
-            Event::AttemptRequested(channel) => return self.while_pending(|pending| pending.request(*channel)),
-            Event::Joined { channel, is_test } => {
-                return self.while_pending(|pending| pending.join(*channel, *is_test));
+            Event::CodeSubmitted(code) => return self.while_open(|open| open.check(code)),
+            Event::AttemptRequested(channel) => return self.while_open(|open| open.request(*channel)),
+            Event::Activity(kind) => return self.while_open(|open| open.activity(*kind)),
+            Event::CancelAll => self.end(Ending::Canceled),
+            // A new session does not ask whether another has ended, only whether there is something to share.
+            Event::Joined(join) => {
+                return match self.v.ended() {
+                    None => self.join(join),
+                    Some(ended) => Answer::Refused(ended.how.into()),
+                };
             }
-            Event::Activity(kind) => return self.while_pending(|pending| pending.activity(*kind)),
         }
         Answer::Noted
     }
 
-    /// Refuses the event after the end, with the reason for the end.
-    fn while_pending(&mut self, apply: impl FnOnce(&mut Self) -> Answer) -> Answer {
-        match self.v.status() {
-            Status::Pending => apply(self),
-            _ if self.v.lost_in_failover() => Answer::Refused(Refusal::LostInFailover),
-            status => Answer::Refused(Refusal::Final(status)),
-        }
-    }
-
-    /// Ends a verification: erases the code and every owed trigger. A request under way cannot be recalled.
-    pub(super) fn end(&mut self, how: Ending) {
-        let Some(pending) = self.v.pending() else { return };
-        self.v.state = State::Ended(Ended { at: self.now, how, expires_at: pending.expires_at });
-        let is_trigger = |effect: &Effect| matches!(effect, Effect::Trigger { .. });
-        let dropped: Vec<AttemptIndex> = self.v.owed.iter().filter_map(waiting_attempt).collect();
-        self.v.owed.retain(|owed| !is_trigger(&owed.effect));
-        self.effects.retain(|effect| !is_trigger(effect));
-        for attempt in dropped {
-            self.note(Note::Dropped { attempt });
-        }
-        self.note(Note::Ended { status: how.status() });
-    }
-
+    /// Notes what concerns all sessions, or the first.
     pub(super) fn note(&mut self, note: Note) {
+        self.note_in(SessionIndex::FIRST, note);
+    }
+
+    pub(super) fn note_in(&mut self, session: SessionIndex, note: Note) {
         // Entries that a client can repeat at will are capped; the lifecycle bounds the others. Logs and metrics are
         // derived from these entries.
         let is_repeatable =
             matches!(note, Note::Joined | Note::Activity { .. } | Note::Deferred { .. } | Note::PassedOn { .. });
         if !is_repeatable || self.v.timeline.len() < ENTRIES_MAX {
-            self.v.timeline.push(Entry { at: self.now, note });
+            self.v.timeline.push(Entry { at: self.now, note, session });
         }
     }
 
@@ -262,13 +254,5 @@ impl<'a> Transition<'a> {
     /// Removes an effect that is done.
     pub(super) fn remove_owed(&mut self, effect: &Effect) {
         self.v.owed.retain(|owed| owed.effect != *effect);
-    }
-}
-
-/// The attempt of an owed trigger that waits for a retry: no replica performs it now.
-fn waiting_attempt(owed: &Owed) -> Option<AttemptIndex> {
-    match owed.effect {
-        Effect::Trigger { attempt } if !owed.in_flight => Some(attempt),
-        Effect::Trigger { .. } | Effect::HangUp { .. } | Effect::Identify { .. } | Effect::Link { .. } => None,
     }
 }

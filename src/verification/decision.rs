@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::effect::Effect;
 use super::state::Verification;
-use super::words::Status;
+use super::words::{Ending, Status};
 use crate::guard::Scope;
 use crate::route_model::Lesson;
 
@@ -46,6 +46,16 @@ pub enum Answer {
     Refused(Refusal),
 }
 
+impl From<Ending> for Refusal {
+    /// Why nothing more is done in what has ended so.
+    fn from(how: Ending) -> Self {
+        match how {
+            Ending::LostInFailover => Self::LostInFailover,
+            how => Self::Final(how.status()),
+        }
+    }
+}
+
 /// Why an event was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -55,6 +65,8 @@ pub enum Refusal {
     LostInFailover,
     /// The code has another number of digits than this verification's; it was not counted.
     CodeLength(u8),
+    /// The verification is open with another code than the creation brings.
+    CodeConflict,
     /// A call is ringing or being spoken.
     CallInProgress,
     /// The last attempt on this channel is too recent.

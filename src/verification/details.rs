@@ -1,18 +1,16 @@
-//! The optional fields of a creation.
-
-use std::collections::BTreeMap;
+//! The optional fields of a creation that concern what is sent.
 
 use serde::{Deserialize, Serialize};
 
-/// What a creation may say besides number and channel.
+/// What a creation may say of its texts and calls besides number and channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
+    /// What the code is for. Only creations of one purpose share what is sent.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub purpose: String,
     /// BCP 47 tag of the person's language.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub locale: String,
-    /// The customer's own data, returned as it came.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub metadata: BTreeMap<String, String>,
     /// The person's address, as the customer saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<std::net::IpAddr>,

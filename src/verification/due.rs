@@ -49,7 +49,7 @@ impl Verification {
     /// The next call, quiet hours aside.
     pub(super) fn planned_call(&self) -> Option<PlannedCall> {
         let pending = self.pending()?;
-        if !self.calls_allowed || pending.has_text || pending.call_barred {
+        if !self.calls_allowed || self.has_text() || pending.call_barred {
             return None;
         }
         let planned = match self.newest(Channel::Call) {
@@ -69,8 +69,18 @@ impl Verification {
                 }
             }
         };
-        let at = pending.typing_until.map_or(planned.at, |until| until.max(planned.at));
+        let at = self.typing_until().map_or(planned.at, |until| until.max(planned.at));
         (at < pending.expires_at).then_some(PlannedCall { at, ..planned })
+    }
+
+    /// Whether everybody who waits has the text. One session cannot speak for another.
+    fn has_text(&self) -> bool {
+        self.open_sessions().all(|session| self.session(session).has_text)
+    }
+
+    /// Until when everybody who waits is typing.
+    fn typing_until(&self) -> Option<Timestamp> {
+        self.open_sessions().map(|session| self.session(session).typing_until).min().flatten()
     }
 
     /// The state of the newest text, or `Delivered` if that one fails and an older one was delivered.

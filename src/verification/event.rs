@@ -6,26 +6,37 @@ use super::code::Code;
 use super::id::AttemptIndex;
 use super::nonces::CallbackNonce;
 use super::report::{CallReport, ReportFacts, TextReport};
+use super::session::NewSession;
 use super::trigger::{ProviderId, TriggerOutcome};
 use super::words::{Activity, Channel};
 use crate::phone::Carrier;
 
-/// One thing that happened.
+/// A creation that finds an open verification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// The channel that it asks for.
+    pub channel: Channel,
+    /// Whether the number is one of `TEST_NUMBERS` now.
+    pub is_test: bool,
+    /// The customer's own code.
+    pub code: Option<Code>,
+    /// The session that it begins; `None` where a number is one session, and a repeated creation a resend.
+    pub session: Option<NewSession>,
+}
+
+/// One thing that happened. What the customer asks for is of one session: [`Context::session`](super::rules::Context).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A code was submitted.
+    /// A code was submitted in the session.
     CodeSubmitted(Code),
-    /// The customer cancels.
+    /// The customer cancels the session.
     Cancel,
+    /// Every session ends, because the number is to be forgotten.
+    CancelAll,
     /// The customer asks for another text or a call.
     AttemptRequested(Channel),
-    /// Another creation for the same number joins this verification.
-    Joined {
-        /// The channel that the creation asks for.
-        channel: Channel,
-        /// Whether the number is one of `TEST_NUMBERS` now.
-        is_test: bool,
-    },
+    /// Another creation for the same number and purpose joins this verification.
+    Joined(Join),
     /// The customer's page reports what the person does.
     Activity(Activity),
     /// A request to Plivo ended.
@@ -103,8 +114,9 @@ impl Event {
             Self::TextReported { facts, .. } | Self::CallReported { facts, .. } => facts.carrier,
             Self::CodeSubmitted(_)
             | Self::Cancel
+            | Self::CancelAll
             | Self::AttemptRequested(_)
-            | Self::Joined { .. }
+            | Self::Joined(_)
             | Self::Activity(_)
             | Self::Triggered { .. }
             | Self::HungUp { .. }
@@ -129,8 +141,9 @@ impl Event {
             Self::Linked { provider_id } => return Some(provider_id),
             Self::CodeSubmitted(_)
             | Self::Cancel
+            | Self::CancelAll
             | Self::AttemptRequested(_)
-            | Self::Joined { .. }
+            | Self::Joined(_)
             | Self::Activity(_)
             | Self::Triggered { .. }
             | Self::HungUp { .. }
@@ -161,8 +174,9 @@ impl Event {
             | Self::CallReported { attempt, provider_id, .. } => Some((*attempt, provider_id.as_mut()?)),
             Self::CodeSubmitted(_)
             | Self::Cancel
+            | Self::CancelAll
             | Self::AttemptRequested(_)
-            | Self::Joined { .. }
+            | Self::Joined(_)
             | Self::Activity(_)
             | Self::Triggered { .. }
             | Self::HungUp { .. }

@@ -1,4 +1,4 @@
-//! The names of a verification and of its attempts.
+//! The names of a verification, of its attempts and of its sessions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -40,6 +40,32 @@ impl AttemptIndex {
     /// The position, for indexing.
     pub fn position(self) -> usize {
         usize::from(self.0)
+    }
+}
+
+/// The position of a session among those of its verification.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionIndex(u8);
+
+impl SessionIndex {
+    /// The session that opened the verification. It has the id of the verification.
+    pub const FIRST: Self = Self(0);
+
+    /// The session at this position.
+    pub const fn new(position: u8) -> Self {
+        Self(position)
+    }
+
+    /// The position, for indexing.
+    pub fn position(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// Whether it opened the verification.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+    pub(super) fn is_first(&self) -> bool {
+        *self == Self::FIRST
     }
 }
 

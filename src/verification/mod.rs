@@ -12,6 +12,8 @@
 //! [`open`] creates one and [`decide`] applies [`Event`]s at one moment. Both return a [`Decision`]: the state after,
 //! the [`Effect`]s that follow, and the [`Answer`]. The caller commits the state first and then performs the effects.
 //!
+//! Several creations may share one verification, each as a session of its own (`session.rs`).
+//!
 //! Read `decide.rs` first: it names the phases of a decision in order. `state.rs` and `attempt.rs` are the data,
 //! `due.rs` says what is planned, `trigger.rs` what Plivo's replies mean, `speech.rs` what a call may say.
 
@@ -23,14 +25,17 @@ mod decision;
 mod details;
 mod due;
 mod effect;
+mod end;
 mod event;
 mod id;
 mod nonces;
 mod observe;
 mod on_customer;
 mod on_provider;
+mod per_session;
 mod report;
 pub mod rules;
+mod session;
 mod speech;
 mod state;
 pub mod timeline;
@@ -44,12 +49,13 @@ pub use decision::{Answer, Decision, Refusal};
 pub use details::Details;
 pub use due::PlannedCall;
 pub use effect::{Effect, Owed};
-pub use event::Event;
-pub use id::{AttemptIndex, AttemptRef, InvalidId, VerificationId};
+pub use event::{Event, Join};
+pub use id::{AttemptIndex, AttemptRef, InvalidId, SessionIndex, VerificationId};
 pub use nonces::{CallbackNonce, UsedNonces};
 pub use report::{CallReport, ReportFacts, TextReport};
 pub use rules::{Barred, Context, CostOverrides, Rules};
+pub use session::{Joined, NewSession, SESSIONS_MAX, Session, SessionEnd};
 pub use speech::{CallSpeech, Listener, speech};
-pub use state::{AdaptivePlan, Ended, Ending, Pending, State, Verification};
+pub use state::{AdaptivePlan, Ended, Pending, State, Verification};
 pub use trigger::{ProviderId, RefusalScope, TriggerOutcome, TriggerReply, TriggerRequest, outcome_of};
-pub use words::{Activity, AttemptStatus, Channel, FailureClass, Mode, Status, Via};
+pub use words::{Activity, AttemptStatus, Channel, Ending, FailureClass, Mode, Status, Via};

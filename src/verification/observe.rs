@@ -6,8 +6,8 @@
 
 use super::attempt::Attempt;
 use super::decide::Transition;
-use super::state::{AdaptivePlan, Ending, Verification};
-use super::words::{AttemptStatus, Channel, Status};
+use super::state::{AdaptivePlan, Verification};
+use super::words::{AttemptStatus, Channel, Ending, Status};
 use crate::escalation::{Policy, Reason, Text};
 use crate::route_model::{
     self, Advice, AdviceSummary, CostPreset, Costs, Estimates, Lesson, Next, Observation, Observer, RouteKnowledge,

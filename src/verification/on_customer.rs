@@ -6,10 +6,12 @@ use super::code::Code;
 use super::decide::Transition;
 use super::decision::{Answer, Refusal};
 use super::effect::{Effect, Owed};
+use super::event::Join;
+use super::id::SessionIndex;
 use super::rules::{Barred, TYPING_PAUSE};
-use super::state::Ending;
+use super::session::{Joined, NewSession, SESSIONS_MAX, Session};
 use super::timeline::Note;
-use super::words::{Activity, Channel, Mode, Status};
+use super::words::{Activity, Channel, Ending, Mode, Status};
 use crate::escalation::Reason;
 use crate::guard::Scope;
 
@@ -25,28 +27,32 @@ impl Transition<'_> {
         }
         if self.v.pending().is_some_and(|pending| pending.code.matches(submitted)) {
             self.v.guesses.clear(self.now);
-            self.end(Ending::Verified);
+            self.verify(self.context.session);
             return Answer::Correct;
         }
         self.v.guesses.add(&self.rules.guesses, self.now);
-        self.v.checks_used = self.v.checks_used.saturating_add(1);
-        let checks_remaining = self.v.checks_remaining();
-        self.note(Note::CodeIncorrect { checks_remaining });
+        let session = self.context.session;
+        if let Some(session) = self.v.session_mut(session) {
+            session.checks_used = session.checks_used.saturating_add(1);
+        }
+        let checks_remaining = self.v.checks_remaining(session);
+        self.note_in(session, Note::CodeIncorrect { checks_remaining });
         if checks_remaining == 0 {
-            self.end(Ending::MaxChecksReached);
+            self.end_session(session, Ending::MaxChecksReached);
         }
         Answer::Incorrect
     }
 
-    /// Ends it on request. Canceling twice is no error.
+    /// Ends the session on request. Canceling twice is no error.
     pub(super) fn cancel(&mut self) -> Answer {
-        match self.v.status() {
-            Status::Pending => self.end(Ending::Canceled),
-            Status::Canceled => {}
-            _ if self.v.lost_in_failover() => return Answer::Refused(Refusal::LostInFailover),
-            status => return Answer::Refused(Refusal::Final(status)),
+        let session = self.context.session;
+        if self.v.status_of(session) == Status::Canceled {
+            return Answer::Noted;
         }
-        Answer::Noted
+        self.while_open(|open| {
+            open.end_session(session, Ending::Canceled);
+            Answer::Noted
+        })
     }
 
     /// Sends another text, or calls, on request.
@@ -64,8 +70,9 @@ impl Transition<'_> {
     /// Places a requested call. The request outweighs an earlier "received" and a limit that barred the automatic call.
     fn place_requested_call(&mut self) {
         if let Some(pending) = self.v.pending_mut() {
-            (pending.has_text, pending.call_barred) = (false, false);
+            pending.call_barred = false;
         }
+        self.v.sessions.iter_mut().for_each(|session| session.has_text = false);
         self.trigger(Channel::Call, Some(Reason::Requested), false);
     }
 
@@ -103,16 +110,24 @@ impl Transition<'_> {
         !owed.in_flight && self.v.attempt(attempt).is_some_and(|a| a.channel == channel)
     }
 
-    /// Shares this verification with a further creation for the number.
-    pub(super) fn join(&mut self, channel: Channel, is_test: bool) -> Answer {
+    /// Shares this verification with a further creation for the number and purpose, as a session of its own.
+    pub(super) fn join(&mut self, join: &Join) -> Answer {
         // A test number's code is public: it must not serve a real verification, nor the reverse.
-        if is_test != self.v.details.is_test {
+        if join.is_test != self.v.details.is_test {
             self.end(Ending::Canceled);
             return Answer::Refused(Refusal::Final(Status::Canceled));
         }
+        let Some(pending) = self.v.pending() else { return Answer::Noted };
+        if join.code.as_ref().is_some_and(|code| !pending.code.matches(code)) {
+            return Answer::Refused(Refusal::CodeConflict);
+        }
+        if join.session.is_some() && self.v.sessions.len() >= SESSIONS_MAX {
+            let retry_after = pending.expires_at.since(self.now);
+            return Answer::Refused(Refusal::RateLimited { scope: Scope::Number, retry_after });
+        }
         // A number that cannot receive texts is called by a creation, and so by a join.
-        let is_auto = channel == Channel::Sms && self.v.mode == Mode::Auto;
-        let channel = if is_auto { self.v.first_attempt().0 } else { channel };
+        let is_auto = join.channel == Channel::Sms && self.v.mode == Mode::Auto;
+        let channel = if is_auto { self.v.first_attempt().0 } else { join.channel };
         // No text while a phone rings.
         let is_called = self.v.attempts.iter().any(|a| a.is_call_under_way(self.now));
         match if is_called { Answer::Noted } else { self.request(channel) } {
@@ -121,26 +136,33 @@ impl Transition<'_> {
             refused @ Answer::Refused(_) => return refused,
             Answer::Noted | Answer::Correct | Answer::Incorrect | Answer::Repeated { .. } => {}
         }
-        self.note(Note::Joined);
+        let session = join.session.as_ref().and_then(|new| self.add_session(new));
+        session.into_iter().for_each(|session| self.note_in(session, Note::Joined));
         Answer::Noted
+    }
+
+    /// Adds a session for a creation that joins.
+    fn add_session(&mut self, new: &NewSession) -> Option<SessionIndex> {
+        let joined = Some(Joined { id: new.id, at: self.now });
+        self.v.sessions.push(Session { joined, metadata: new.metadata.clone(), ..Session::default() });
+        self.v.session_indexes().next_back()
     }
 
     /// Acts on what the person does: typing defers the call, a missing text brings it.
     pub(super) fn activity(&mut self, kind: Activity) -> Answer {
+        let session = self.context.session;
         match kind {
             Activity::Typing => {
                 let typing_until = self.now + TYPING_PAUSE;
-                let Some(pending) = self.v.pending_mut() else { return Answer::Noted };
-                let was_typing = pending.typing_until.replace(typing_until).is_some_and(|until| until > self.now);
+                let Some(session) = self.v.session_mut(session) else { return Answer::Noted };
+                let was_typing = session.typing_until.replace(typing_until).is_some_and(|until| until > self.now);
                 // One entry for each burst of keystrokes.
                 if was_typing {
                     return Answer::Noted;
                 }
             }
             Activity::Received => {
-                if let Some(pending) = self.v.pending_mut() {
-                    pending.has_text = true;
-                }
+                self.v.session_mut(session).into_iter().for_each(|session| session.has_text = true);
             }
             Activity::NotReceived if self.v.mode == Mode::Sms => return Answer::Refused(Refusal::ChannelNotAllowed),
             Activity::NotReceived => match self.may_request(Channel::Call) {
@@ -156,7 +178,7 @@ impl Transition<'_> {
                 Ok(()) => self.place_requested_call(),
             },
         }
-        self.note(Note::Activity { kind });
+        self.note_in(session, Note::Activity { kind });
         Answer::Noted
     }
 }

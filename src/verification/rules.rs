@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::id::SessionIndex;
 use super::words::Channel;
 use crate::escalation::Policy;
 use crate::guard::{GuessRules, QuietHours, Scope};
@@ -36,7 +37,7 @@ pub struct Rules {
     pub code_length: u8,
     /// The life of a code, unless the creation says otherwise.
     pub ttl: Duration,
-    /// Wrong codes that end a verification.
+    /// Wrong codes that end a session.
     pub checks_max: u8,
     /// Attempts after which no further one can be requested.
     pub attempts_max: u8,
@@ -67,6 +68,8 @@ pub struct Context<'a> {
     pub insight: &'a Insight,
     /// Attempts that a limit does not allow now.
     pub barred: &'a [Barred],
+    /// The session whose the customer's requests are.
+    pub session: SessionIndex,
 }
 
 impl Context<'_> {

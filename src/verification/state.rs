@@ -8,18 +8,19 @@ use super::details::Details;
 use super::effect::Owed;
 use super::id::{AttemptIndex, VerificationId};
 use super::nonces::UsedNonces;
+use super::session::{self, Session};
 use super::timeline::Entry;
-use super::words::{Channel, Mode, Status};
+use super::words::{Channel, Ending, Mode, Status};
 use crate::escalation::{Policy, Reason};
 use crate::guard::Guesses;
 use crate::phone::{Carrier, PhoneNumber};
 use crate::route_model::{AdviceSummary, Observer};
 use crate::time::Timestamp;
 
-/// One number being proved.
+/// One number being proved, by one session or by several that share what is sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
-    /// The id in the API, which begins with the shard. Not serialized: the key of a record has it.
+    /// The id of its first session, which begins with the shard. Not serialized: the key of a record has it.
     #[serde(skip)]
     pub id: VerificationId,
     /// The app (API key name) that owns it.
@@ -38,10 +39,10 @@ pub struct Verification {
     pub state: State,
     /// Digits of the code, known after the code is gone.
     pub code_length: u8,
-    /// Wrong codes so far.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub checks_used: u8,
-    /// Wrong codes that end it.
+    /// The creations that share it, oldest first. Never empty.
+    #[serde(default = "session::only_one", skip_serializing_if = "session::is_only_one")]
+    pub sessions: Vec<Session>,
+    /// Wrong codes that end a session.
     pub checks_max: u8,
     /// Recent wrong codes of the number, over all its verifications.
     #[serde(default, skip_serializing_if = "Guesses::is_empty")]
@@ -63,15 +64,9 @@ pub struct Verification {
     pub details: Details,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
-fn is_zero(checks: &u8) -> bool {
-    *checks == 0
-}
-
 /// Where a verification stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "a box would cost an allocation in each decision")]
 pub enum State {
     /// The code can be entered.
     Pending(Pending),
@@ -86,15 +81,9 @@ pub struct Pending {
     pub code: Code,
     /// When the code stops being valid.
     pub expires_at: Timestamp,
-    /// No automatic call before this, because the person is typing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub typing_until: Option<Timestamp>,
     /// The end of the quiet hours that the planned call falls into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_hours_until: Option<Timestamp>,
-    /// The person has the text, so no call is made unless requested.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub has_text: bool,
     /// A limit refused the call that was due, so no call is made unless requested.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub call_barred: bool,
@@ -115,9 +104,7 @@ impl Pending {
         Self {
             code,
             expires_at,
-            typing_until: None,
             quiet_hours_until: None,
-            has_text: false,
             call_barred: false,
             observer: None,
             observe_at: None,
@@ -137,37 +124,6 @@ pub struct Ended {
     pub expires_at: Timestamp,
 }
 
-/// How a verification ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::VariantArray)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// The right code was entered.
-    Verified,
-    /// The code's lifetime ended first.
-    Expired,
-    /// Redis failed over, and acknowledged changes may be missing.
-    LostInFailover,
-    /// The customer canceled it.
-    Canceled,
-    /// Too many wrong codes were entered.
-    MaxChecksReached,
-    /// No channel can reach the number, or it must not be contacted.
-    Undeliverable,
-}
-
-impl Ending {
-    /// The status that a reader sees.
-    pub fn status(self) -> Status {
-        match self {
-            Self::Verified => Status::Verified,
-            Self::Expired | Self::LostInFailover => Status::Expired,
-            Self::Canceled => Status::Canceled,
-            Self::MaxChecksReached => Status::MaxChecksReached,
-            Self::Undeliverable => Status::Undeliverable,
-        }
-    }
-}
-
 /// When the adaptive policy would call, why, and the figures behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdaptivePlan {
@@ -180,19 +136,11 @@ pub struct AdaptivePlan {
 }
 
 impl Verification {
-    /// The status, as last committed.
+    /// The status of the whole, as last committed. It is pending as long as one of its sessions is.
     pub fn status(&self) -> Status {
         match &self.state {
             State::Pending(_) => Status::Pending,
             State::Ended(ended) => ended.how.status(),
-        }
-    }
-
-    /// The status a reader sees at `now`: past its lifetime a pending verification has expired, committed or not.
-    pub fn status_at(&self, now: Timestamp) -> Status {
-        match &self.state {
-            State::Pending(pending) if now >= pending.expires_at => Status::Expired,
-            State::Pending(_) | State::Ended(_) => self.status(),
         }
     }
 
@@ -245,11 +193,6 @@ impl Verification {
     /// The observer of the first text, while there is one.
     pub fn observer(&self) -> Option<&Observer> {
         self.pending()?.observer.as_ref()
-    }
-
-    /// Wrong codes that it still takes.
-    pub fn checks_remaining(&self) -> u8 {
-        self.checks_max.saturating_sub(self.checks_used)
     }
 
     /// One attempt.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::id::AttemptIndex;
+use super::id::{AttemptIndex, SessionIndex};
 use super::report::{CallReport, TextReport};
-use super::words::{Activity, Channel, Mode, Status, Via};
+use super::words::{Activity, Channel, Ending, Mode, Via};
 use crate::escalation::{Policy, Reason};
 use crate::guard::Scope;
 use crate::route_model::AdviceSummary;
@@ -20,6 +20,16 @@ pub struct Entry {
     pub at: Timestamp,
     /// What happened.
     pub note: Note,
+    /// Whose it is, if it is of one session only: see [`Note::is_of_one_session`].
+    #[serde(default, skip_serializing_if = "SessionIndex::is_first")]
+    pub session: SessionIndex,
+}
+
+impl Entry {
+    /// Whether the session is shown this entry.
+    pub fn is_shown_to(&self, session: SessionIndex) -> bool {
+        self.session == session || !self.note.is_of_one_session()
+    }
 }
 
 /// What happened or was decided.
@@ -29,7 +39,7 @@ pub struct Entry {
 pub enum Note {
     /// It was created.
     Created { mode: Mode, policy: Policy },
-    /// A further creation for the same number joined it.
+    /// The session joined: a further creation for the same number and purpose.
     Joined,
     /// An attempt was decided on. `waited_ms` counts from the first request to Plivo.
     AttemptDecided {
@@ -73,6 +83,21 @@ pub enum Note {
     Activity { kind: Activity },
     /// An attempt that Plivo had not been asked for was given up, because the verification has ended.
     Dropped { attempt: AttemptIndex },
-    /// It became final.
-    Ended { status: Status },
+    /// The session became final.
+    Ended { how: Ending },
+}
+
+impl Note {
+    /// Whether it concerns the creation, checks, activity or end of one session. All else concerns what is sent, which is
+    /// shared.
+    pub fn is_of_one_session(&self) -> bool {
+        matches!(
+            self,
+            Self::Created { .. }
+                | Self::Joined
+                | Self::CodeIncorrect { .. }
+                | Self::Activity { .. }
+                | Self::Ended { .. }
+        )
+    }
 }

@@ -86,6 +86,48 @@ impl Status {
     }
 }
 
+/// How a verification or one of its sessions ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::VariantArray)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The right code was entered.
+    Verified,
+    /// The code's lifetime ended first.
+    Expired,
+    /// Redis failed over, and acknowledged changes may be missing.
+    LostInFailover,
+    /// The customer canceled it.
+    Canceled,
+    /// Too many wrong codes were entered.
+    MaxChecksReached,
+    /// No channel can reach the number, or it must not be contacted.
+    Undeliverable,
+    /// The code was entered in another session. Only a session ends so.
+    VerifiedElsewhere,
+}
+
+impl Ending {
+    /// What ended it, where the status does not say.
+    pub fn ended_by(self) -> Option<&'static str> {
+        match self {
+            Self::VerifiedElsewhere => Some("verified_elsewhere"),
+            Self::LostInFailover => Some("storage_failover"),
+            Self::Verified | Self::Expired | Self::Canceled | Self::MaxChecksReached | Self::Undeliverable => None,
+        }
+    }
+
+    /// The status that a reader sees.
+    pub fn status(self) -> Status {
+        match self {
+            Self::Verified => Status::Verified,
+            Self::Expired | Self::LostInFailover => Status::Expired,
+            Self::Canceled | Self::VerifiedElsewhere => Status::Canceled,
+            Self::MaxChecksReached => Status::MaxChecksReached,
+            Self::Undeliverable => Status::Undeliverable,
+        }
+    }
+}
+
 /// The status of one text or call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "snake_case")]

@@ -84,7 +84,13 @@ impl Route {
     }
 
     async fn start(&self, id: &str) -> Timestamp {
-        self.app.engine.read(phlo_2fa::engine::Target::Proved(id.parse().unwrap())).await.unwrap().created_at
+        self.app
+            .engine
+            .read(phlo_2fa::engine::Target::Proved(id.parse().unwrap()))
+            .await
+            .unwrap()
+            .verification
+            .created_at
     }
 
     async fn pass(&self, time: Duration) {
@@ -98,7 +104,7 @@ impl Route {
         loop {
             self.app.settled().await;
             let (v, now) = (
-                self.app.engine.read(phlo_2fa::engine::Target::Proved(id)).await.unwrap(),
+                self.app.engine.read(phlo_2fa::engine::Target::Proved(id)).await.unwrap().verification,
                 self.app.clock.now().await.unwrap(),
             );
             if v.status() != Status::Pending || v.due().is_none_or(|at| at > now) {

@@ -14,7 +14,7 @@ use phlo_2fa::store::{Links, PendingReport};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{
     AttemptIndex, CallReport, Channel, Code, Context, Details, Effect, Event, Mode, ReportFacts, Request, Rules,
-    TextReport, TriggerOutcome, Verification, VerificationId, decide, open,
+    SessionIndex, TextReport, TriggerOutcome, Verification, VerificationId, decide, open,
 };
 use serde_json::json;
 
@@ -29,6 +29,8 @@ fn creation(to: &str) -> Creation {
         ttl: None,
         calls_allowed: true,
         details: Details::default(),
+        metadata: Default::default(),
+        is_resend: false,
     }
 }
 
@@ -182,7 +184,7 @@ fn abandoned(mode: Mode, rules: &Rules, context: &Context<'_>) -> Verification {
 fn a_reported_attempt_is_not_requested_again() {
     const FIRST: AttemptIndex = AttemptIndex::FIRST;
     let (rules, insight, now) = (Rules::default(), Insight::default(), Timestamp::from_millis(1_000_000));
-    let context = Context { now, insight: &insight, barred: &[] };
+    let context = Context { now, insight: &insight, barred: &[], session: SessionIndex::FIRST };
     let apply = |v: &Verification, event: &Event| decide(v, std::slice::from_ref(event), &rules, &context).after;
     let at_lease_end = |v: &Verification| {
         let now = v.owed.iter().map(|owed| owed.due).max().unwrap_or(now + rules.effect_lease);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::route_model::Insight;
-use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Links, Memory, PendingReport, Records, record};
+use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Links, Memory, PendingReport, PurposeKey, Records, record};
 use phlo_2fa::verification::{
-    Code, Context, Event, Mode, ReportFacts, Request, Rules, TextReport, VerificationId, decide, open,
+    Code, Context, Event, Mode, ReportFacts, Request, Rules, SessionIndex, TextReport, VerificationId, decide, open,
 };
 use serde_json::{Value, json};
 
@@ -254,20 +254,22 @@ async fn thousands_of_verifications_are_erased_in_steps() {
                 Code::parse("042917").unwrap(),
             )
         };
-        let context = Context { now, insight: &insight, barred: &[] };
+        let context = Context { now, insight: &insight, barred: &[], session: SessionIndex::FIRST };
         let opened = open(request, &rules, &context).after;
         let ended = decide(&opened, &[Event::Cancel], &rules, &context).after;
         let commit = Commit {
             id: ended.id,
             app: ended.app.clone(),
             number,
+            purpose: PurposeKey::default(),
             mode: CommitMode::Create { previous },
             sealed: record::encode(&ended, keys).unwrap(),
             created_at: ended.created_at,
             due: None,
             ttl: std::time::Duration::from_secs(600),
             guesses: None,
-            guesses_ttl: std::time::Duration::from_secs(600),
+            index_ttl: Some(std::time::Duration::from_secs(600)),
+            session: None,
             increments: Vec::new(),
             links: Vec::new(),
             longest_ttl: std::time::Duration::from_secs(600),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use phlo_2fa::store::{
     Claimed, Commit, CommitOutcome, Counters, Cursor, Erasure, ErasureOutcome, Increment, IncrementOutcome, Links,
-    Memory, NonceClaim, NumberKey, OutageCause, PendingReport, Records, ReportTarget, ServerRefusal, Store, StoreError,
-    StoredRecord, SwapOutcome, Values,
+    Loaded, Memory, NonceClaim, NumberIndex, NumberKey, OutageCause, PendingReport, Records, ReportTarget,
+    ServerRefusal, Store, StoreError, SwapOutcome, Values,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{AttemptRef, VerificationId};
@@ -67,7 +67,7 @@ impl FaultyStore {
 
 #[async_trait]
 impl Records for FaultyStore {
-    async fn load(&self, id: VerificationId) -> Result<Option<StoredRecord>, StoreError> {
+    async fn load(&self, id: VerificationId) -> Result<Option<Loaded>, StoreError> {
         let stored = self.there()?.load(id).await;
         if self.loads_slowly.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -97,14 +97,11 @@ impl Records for FaultyStore {
         }
         outcome
     }
-    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, StoredRecord)>, StoreError> {
+    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<Loaded>, StoreError> {
         self.there()?.load_many(ids).await
     }
-    async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
-        self.there()?.newest(number).await
-    }
-    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError> {
-        self.there()?.guesses(number).await
+    async fn number_index(&self, number: NumberKey) -> Result<NumberIndex, StoreError> {
+        self.there()?.number_index(number).await
     }
     async fn erase(&self, erasure: &Erasure) -> Result<ErasureOutcome, StoreError> {
         self.there()?.erase(erasure).await

@@ -235,7 +235,7 @@ async fn the_clients_address_is_recorded() {
     assert_eq!(get(&app, "/verify/14155550103", &forwarded).await.0, 200);
     let id = own(&app).await["id"].as_str().unwrap().parse().unwrap();
     assert_eq!(
-        app.engine.read(phlo_2fa::engine::Target::Proved(id)).await.unwrap().details.client_ip,
+        app.engine.read(phlo_2fa::engine::Target::Proved(id)).await.unwrap().verification.details.client_ip,
         "203.0.113.9".parse().ok()
     );
 }

@@ -75,7 +75,10 @@ impl Split {
 async fn assert_lost(app: &TestApp, id: &str) {
     let timeline = app.get(&format!("/v1/verifications/{id}/timeline")).await.body;
     let ends: Vec<_> = timeline["entries"].as_array().unwrap().iter().filter(|e| e["event"] == "ended").collect();
-    assert_eq!((ends.len(), &ends[0]["lost"], &ends[0]["status"]), (1, &json!(true), &json!("expired")), "{timeline}");
+    let by = &ends[0]["ended_by"];
+    assert_eq!((ends.len(), by, &ends[0]["status"]), (1, &json!("storage_failover"), &json!("expired")), "{timeline}");
+    let v = app.read(id).await;
+    assert_eq!((&v["ended_by"], &v["checks_remaining"]), (&json!("storage_failover"), &json!(0)), "{v}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,7 @@ mod problems;
 mod retention;
 mod rotation;
 mod sandbox;
+mod sessions;
 mod silent;
 mod sockets;
 mod stream;

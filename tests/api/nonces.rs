@@ -33,7 +33,7 @@ async fn told_v2(app: &TestApp, path: &str, params: Params<'_>, nonce: &str) -> 
 
 /// The whole record of a verification.
 async fn whole(app: &TestApp, id: &str) -> std::sync::Arc<Verification> {
-    app.engine.read(phlo_2fa::engine::Target::Proved(id.parse().unwrap())).await.unwrap()
+    app.engine.read(phlo_2fa::engine::Target::Proved(id.parse().unwrap())).await.unwrap().verification
 }
 
 async fn counted(app: &TestApp, kind: &str, result: &str) -> u64 {

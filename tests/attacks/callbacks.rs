@@ -214,7 +214,7 @@ impl<'a> Stage<'a> {
         let mut snapshot = Snapshot::new();
         for Victim { id, .. } in &self.victims {
             let stored = self.store.load(id.parse().unwrap()).await.unwrap().unwrap();
-            let mut record = record::decode(id.parse().unwrap(), &stored, &self.keys).unwrap();
+            let mut record = record::decode(id.parse().unwrap(), &stored.stored, &self.keys).unwrap();
             // Time alone changes these.
             if let State::Pending(pending) = &mut record.state {
                 (pending.observer, pending.observe_at, pending.planned) = (None, None, None);

@@ -8,7 +8,7 @@ use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::route_model::Insight;
 use phlo_2fa::store::record;
 use phlo_2fa::time::Timestamp;
-use phlo_2fa::verification::{Code, Context, Details, Mode, Request, Rules, VerificationId, open};
+use phlo_2fa::verification::{Code, Context, Details, Mode, Request, Rules, SessionIndex, VerificationId, open};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -77,7 +77,7 @@ fn records() -> Vec<Vec<u8>> {
             )
         };
         let now = Timestamp::from_millis(1_700_000_000_000);
-        let context = Context { now, insight: &Insight::default(), barred: &[] };
+        let context = Context { now, insight: &Insight::default(), barred: &[], session: SessionIndex::FIRST };
         record::plain(&open(request, &Rules::default(), &context).after).unwrap()
     };
     vec![

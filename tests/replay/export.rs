@@ -16,8 +16,8 @@ use phlo_2fa::replay::{
     play,
 };
 use phlo_2fa::route_model::Insight;
-use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Memory, Records, Store, record};
-use phlo_2fa::verification::{Code, Context, Event, Request, Rules, VerificationId, decide, open};
+use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Memory, PurposeKey, Records, Store, record};
+use phlo_2fa::verification::{Code, Context, Event, Request, Rules, SessionIndex, VerificationId, decide, open};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
@@ -198,20 +198,22 @@ async fn every_page_of_a_list_is_exported_in_the_order_of_starts() {
         let at = now + Duration::from_millis(nth / 7);
         let id = VerificationId::new(number.shard(), nth.into());
         let request = Request::new(id, "shop", to.clone(), Code::parse("042917").unwrap());
-        let context = |now| Context { now, insight: &insight, barred: &[] };
+        let context = |now| Context { now, insight: &insight, barred: &[], session: SessionIndex::FIRST };
         let opened = open(request, &rules, &context(at)).after;
         let v = decide(&opened, &[Event::Cancel], &rules, &context(at + Duration::from_secs(1))).after;
         let commit = Commit {
             id,
             app: "shop".into(),
             number,
+            purpose: PurposeKey::default(),
             mode: CommitMode::Create { previous },
             sealed: record::encode(&v, &keys).unwrap(),
             created_at: at,
             due: None,
             ttl: Duration::from_secs(600),
             guesses: None,
-            guesses_ttl: Duration::ZERO,
+            index_ttl: Some(Duration::from_secs(600)),
+            session: None,
             increments: Vec::new(),
             links: Vec::new(),
             longest_ttl: Duration::from_secs(600),

@@ -104,7 +104,7 @@ impl Service {
             let created = engine.create(creation(to)).await.unwrap();
             self.open.insert(id, created.applied.verification.id);
         }
-        let v = engine.read(Target::Proved(self.open[&id])).await.unwrap();
+        let v = engine.read(Target::Proved(self.open[&id])).await.unwrap().verification;
         let facts = ReportFacts { carrier, cost_u: None };
         let text = |report| Event::TextReported { attempt: AttemptIndex::FIRST, report, provider_id: None, facts };
         let lost = TextReport::Undelivered { error_code: Some("30".into()), class: FailureClass::Permanent };
@@ -126,7 +126,7 @@ impl Service {
             engine.apply(Target::Proved(v.id), vec![event]).await.unwrap();
         }
         self.app.settled().await;
-        let v = engine.read(Target::Proved(v.id)).await.unwrap();
+        let v = engine.read(Target::Proved(v.id)).await.unwrap().verification;
         let after = |at: Timestamp| {
             age_ms + u64::try_from(at.since(self.start + Duration::from_millis(at_ms)).as_millis()).unwrap()
         };
@@ -164,6 +164,8 @@ fn creation(to: PhoneNumber) -> Creation {
         ttl: None,
         calls_allowed: true,
         details: Details::default(),
+        metadata: Default::default(),
+        is_resend: false,
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) async fn a_commit_counts_or_changes_nothing(store: &dyn Store) {
     // Nothing is counted for a number that has a verification.
     for _ in 0..3 {
         let other = counting(draft_of(first.number));
-        assert_eq!(store.commit(&other).await.unwrap(), CommitOutcome::NumberInUse(Some(first.id)));
+        assert!(is_conflict(&store.commit(&other).await.unwrap()));
     }
     commit(store, &second).await;
     let third = counting(draft());
@@ -82,7 +82,7 @@ pub(crate) async fn a_commit_counts_or_changes_nothing(store: &dyn Store) {
     };
     assert!(wait > Duration::from_secs(590) && wait <= Duration::from_secs(630), "{wait:?}");
     assert_eq!(store.load(third.id).await.unwrap(), None);
-    assert_eq!(store.newest(third.number).await.unwrap(), None);
+    assert_eq!(newest(store, third.number).await, None);
     // An update counts too, and a refused one changes nothing.
     let update = Commit { increments: vec![narrow.clone()], ..after(&first, b"second") };
     assert!(matches!(store.commit(&update).await.unwrap(), CommitOutcome::OverLimit { index: 0, .. }));

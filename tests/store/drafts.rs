@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use phlo_2fa::store::{Claimed, Commit, CommitMode, CommitOutcome, NumberKey, Records, Version};
+use phlo_2fa::store::{
+    Claimed, Commit, CommitMode, CommitOutcome, GuessesChange, NumberKey, PurposeKey, Records, StoredRecord, Version,
+};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::VerificationId;
 
@@ -53,6 +55,7 @@ pub(crate) fn draft_after(previous: Option<VerificationId>, number: NumberKey) -
         id: id_of(number),
         app: "shop".to_owned(),
         number,
+        purpose: PurposeKey::default(),
         mode: CommitMode::Create { previous },
         // Every byte, because none has a meaning to a back end.
         sealed: (0..=255).collect(),
@@ -60,7 +63,8 @@ pub(crate) fn draft_after(previous: Option<VerificationId>, number: NumberKey) -
         due: None,
         ttl: LONG,
         guesses: None,
-        guesses_ttl: LONG,
+        index_ttl: Some(LONG),
+        session: None,
         increments: Vec::new(),
         links: Vec::new(),
         longest_ttl: LONG,
@@ -75,7 +79,35 @@ pub(crate) fn update_of(expected: Version) -> CommitMode {
 
 /// The update after `commit`, which writes `sealed`.
 pub(crate) fn after(commit: &Commit, sealed: &[u8]) -> Commit {
-    Commit { mode: update_of(commit.version()), sealed: sealed.to_vec(), guesses: None, ..commit.clone() }
+    Commit {
+        mode: update_of(commit.version()),
+        sealed: sealed.to_vec(),
+        guesses: None,
+        index_ttl: None,
+        ..commit.clone()
+    }
+}
+
+/// The wrong codes of a number before and after a commit.
+pub(crate) fn changed(expected: &[u8], after: &[u8]) -> Option<GuessesChange> {
+    Some(GuessesChange { expected: expected.to_vec(), after: after.to_vec() })
+}
+
+/// The record of a verification.
+pub(crate) async fn stored(store: &(impl Records + ?Sized), id: VerificationId) -> Option<StoredRecord> {
+    let loaded = store.load(id).await.expect("the store answers")?;
+    assert_eq!((loaded.session, loaded.id), (id, id));
+    Some(loaded.stored)
+}
+
+/// The newest verification of a number without a purpose.
+pub(crate) async fn newest(store: &(impl Records + ?Sized), number: NumberKey) -> Option<VerificationId> {
+    store.number_index(number).await.expect("the store answers").newest_for(PurposeKey::default())
+}
+
+/// The wrong codes of a number.
+pub(crate) async fn guesses(store: &(impl Records + ?Sized), number: NumberKey) -> Vec<u8> {
+    store.number_index(number).await.expect("the store answers").guesses
 }
 
 /// Commits and expects success.
@@ -86,7 +118,7 @@ pub(crate) async fn commit(store: &(impl Records + ?Sized), commit: &Commit) {
 
 /// Whether another commit came first.
 pub(crate) fn is_conflict(outcome: &CommitOutcome) -> bool {
-    matches!(outcome, CommitOutcome::Changed(_) | CommitOutcome::NumberInUse(_))
+    matches!(outcome, CommitOutcome::Changed(_) | CommitOutcome::NumberInUse(_) | CommitOutcome::GuessesChanged(_))
 }
 
 /// The ids of claimed records.

@@ -118,7 +118,7 @@ pub(crate) async fn a_commit_links_and_applies_what_waited(store: &dyn Store) {
         |applied| Commit { links: vec![link("uuid-10", 0), link("uuid-9", applied)], ..after(&first, b"second") };
     let waiting = |reports: &[PendingReport]| CommitOutcome::ReportsPending { index: 1, reports: reports.to_vec() };
     assert_eq!(store.commit(&update(0)).await.unwrap(), waiting(std::slice::from_ref(&report)));
-    assert_eq!(store.load(first.id).await.unwrap().map(|s| s.revision), Some(1), "nothing has changed");
+    assert_eq!(stored(store, first.id).await.map(|s| s.revision), Some(1), "nothing has changed");
     let two = [report.clone(), delivered.clone()];
     let before_it_was_linked = store.find_or_keep("uuid-9", &delivered).await.unwrap();
     if before_it_was_linked.is_none() {

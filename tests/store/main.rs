@@ -99,6 +99,12 @@ every_back_end_passes! {
         no_commit_revives_an_erased_record,
         guesses_outlive_an_erasure,
         an_erasure_keeps_an_index_that_names_another_verification,
+        a_session_finds_the_record_that_it_shares,
+        a_join_that_is_refused_leaves_no_session,
+        an_erasure_removes_every_session,
+        each_purpose_of_a_number_has_its_newest_verification,
+        verifications_of_a_number_share_its_guesses,
+        an_index_lasts_as_long_as_any_of_its_verifications_needs,
     }
     counters::{
         a_counter_stops_at_its_limit_and_recovers_with_time,

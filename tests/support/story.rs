@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use phlo_2fa::route_model::{
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{
-    Answer, AttemptIndex, AttemptStatus, Barred, CallReport, CallbackNonce, Code, Context, Decision, Effect, Event,
-    FailureClass, Mode, RefusalScope, ReportFacts, Request, Rules, Status, TextReport, TriggerOutcome, Verification,
-    VerificationId, Via, decide, open,
+    Answer, AttemptIndex, AttemptStatus, Barred, CallReport, CallbackNonce, Channel, Code, Context, Decision, Effect,
+    Event, FailureClass, Join, Mode, NewSession, RefusalScope, ReportFacts, Request, Rules, SessionIndex, Status,
+    TextReport, TriggerOutcome, Verification, VerificationId, Via, decide, open,
 };
 
 /// A number that may be a mobile. Reading one is slow.
@@ -33,6 +34,8 @@ pub struct Story {
     pub rules: Rules,
     pub insight: Insight,
     pub barred: Vec<Barred>,
+    /// Whose the customer's requests are.
+    pub session: SessionIndex,
     pub now: Timestamp,
     pub effects: Vec<Effect>,
     pub lessons: Vec<Lesson>,
@@ -74,9 +77,10 @@ impl Story {
     pub fn on_route(insight: Insight, rules: Rules, change: impl FnOnce(&mut Request)) -> Self {
         let mut request = Request::new(VerificationId::new(7, 7), "shop", NUMBER.clone(), code(RIGHT));
         change(&mut request);
-        let context = Context { now: START, insight: &insight, barred: &[] };
+        let session = SessionIndex::FIRST;
+        let context = Context { now: START, insight: &insight, barred: &[], session };
         let Decision { after, effects, lessons, answer } = open(request, &rules, &context);
-        Self { v: after, rules, insight, barred: Vec::new(), now: START, effects, lessons, answer }
+        Self { v: after, rules, insight, barred: Vec::new(), session, now: START, effects, lessons, answer }
     }
 
     /// Applies one event, or those of one callback, at a second after the start.
@@ -87,7 +91,7 @@ impl Story {
     /// The same, to the millisecond.
     pub fn at_ms(&mut self, ms: u64, events: impl IntoEvents) -> &mut Self {
         self.now = START + Duration::from_millis(ms);
-        let context = Context { now: self.now, insight: &self.insight, barred: &self.barred };
+        let context = Context { now: self.now, insight: &self.insight, barred: &self.barred, session: self.session };
         let Decision { after, effects, lessons, answer } =
             decide(&self.v, &events.into_events(), &self.rules, &context);
         (self.v, self.effects, self.lessons, self.answer) = (after, effects, lessons, answer);
@@ -177,6 +181,17 @@ pub fn signed(nonce: u64, content: u64, v2_nonce: Option<u64>, events: Vec<Event
     let [nonce, content] = [nonce, content].map(|n| n << 32);
     let callback = CallbackNonce { nonce, content, v2_nonce: v2_nonce.map(|n| n << 32) };
     [vec![Event::SignedCallback(callback)], events].concat()
+}
+
+/// Another creation for the number and purpose.
+pub fn joined(channel: Channel, is_test: bool) -> Event {
+    Event::Joined(join(99, channel, is_test))
+}
+
+/// A creation whose session has this number for its id.
+pub fn join(id: u8, channel: Channel, is_test: bool) -> Join {
+    let session = NewSession { id: VerificationId::new(7, u128::from(id)), metadata: BTreeMap::new() };
+    Join { channel, is_test, code: None, session: Some(session) }
 }
 
 /// The effect that requests an attempt from Plivo.

@@ -7,7 +7,7 @@ use crate::learner::write::WRITE_INTERVAL;
 use crate::phone::PhoneNumber;
 use crate::time::Timestamp;
 use crate::verification::{
-    AttemptIndex, Code, Context, Decision, Event, ReportFacts, Request, Rules, TextReport, Verification,
+    AttemptIndex, Code, Context, Decision, Event, ReportFacts, Request, Rules, SessionIndex, TextReport, Verification,
     VerificationId, decide, open,
 };
 
@@ -47,7 +47,7 @@ impl Replica {
             carrier_guess,
             ..Request::new(VerificationId::new(1, u128::from(n)), "app", to, Code::parse(CODE).unwrap())
         };
-        let context = Context { now: self.timestamp(n), insight: &insight, barred: &[] };
+        let context = Context { now: self.timestamp(n), insight: &insight, barred: &[], session: SessionIndex::FIRST };
         let Decision { after, lessons, .. } = open(request, &Rules::default(), &context);
         self.learner.learn_at(None, &after, &lessons, self.now);
         after
@@ -57,7 +57,7 @@ impl Replica {
         let carrier = event.carrier().or(before.carrier());
         let insight = self.learner.insight(before.to.country(), carrier).await;
         let now = before.created_at + Duration::from_secs(6);
-        let context = Context { now, insight: &insight, barred: &[] };
+        let context = Context { now, insight: &insight, barred: &[], session: SessionIndex::FIRST };
         let Decision { after, lessons, .. } = decide(&before, std::slice::from_ref(event), &Rules::default(), &context);
         self.learner.learn_at(Some(&before), &after, &lessons, self.now);
         self.learner.note_facts_at(&before, &after, self.now);

@@ -28,6 +28,11 @@ impl<K: Clone + Eq + Hash + Ord, V> ExpiringMap<K, V> {
         self.entries.get_mut(key).map(|(value, _)| value)
     }
 
+    /// When the entry ends.
+    pub(super) fn end(&self, key: &K) -> Option<Timestamp> {
+        self.entries.get(key).map(|(_, end)| *end)
+    }
+
     pub(super) fn insert(&mut self, key: K, value: V, end: Timestamp) {
         if let Some((_, old_end)) = self.entries.insert(key.clone(), (value, end)) {
             self.ends.remove(&(old_end, key.clone()));

@@ -9,8 +9,9 @@ use super::expiring::ExpiringMap;
 use super::{Memory, clock};
 use crate::keyring::NumberKey;
 use crate::store::error::StoreError;
+use crate::store::number_index::{NumberIndex, tombstone_id};
 use crate::store::records::{
-    Claimed, Commit, CommitMode, CommitOutcome, Cursor, Erasure, ErasureOutcome, Records, StoredRecord, tombstone_id,
+    Claimed, Commit, CommitMode, CommitOutcome, Cursor, Erasure, ErasureOutcome, Loaded, Records, StoredRecord,
 };
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
@@ -18,7 +19,8 @@ use crate::verification::VerificationId;
 #[derive(Default)]
 pub(super) struct RecordTable {
     entries: ExpiringMap<VerificationId, Entry>,
-    newest: ExpiringMap<NumberKey, Newest>,
+    numbers: ExpiringMap<NumberKey, NumberIndex>,
+    aliases: ExpiringMap<VerificationId, VerificationId>,
     due: BTreeSet<(Timestamp, VerificationId)>,
     lists: HashMap<String, BTreeSet<Cursor>>,
 }
@@ -26,31 +28,27 @@ pub(super) struct RecordTable {
 struct Entry {
     stored: StoredRecord,
     app: String,
-    created_at: Timestamp,
     due: Option<Timestamp>,
-}
-
-struct Newest {
-    id: VerificationId,
-    guesses: Vec<u8>,
+    /// Its places in the list of the app, one for each session.
+    listed: Vec<Cursor>,
 }
 
 impl RecordTable {
     pub(super) fn expire(&mut self, now: Timestamp) {
-        self.newest.expire(now);
+        self.numbers.expire(now);
+        self.aliases.expire(now);
         while let Some((id, entry)) = self.entries.pop_expired(now) {
             self.drop_from_indexes(id, &entry);
         }
     }
 
-    pub(super) fn newest(&self, number: NumberKey) -> Option<VerificationId> {
-        self.newest.get(&number).map(|newest| newest.id)
+    fn number_index(&self, number: NumberKey) -> NumberIndex {
+        self.numbers.get(&number).cloned().unwrap_or_default()
     }
 
-    fn remove(&mut self, id: VerificationId) {
-        if let Some(entry) = self.entries.remove(&id) {
-            self.drop_from_indexes(id, &entry);
-        }
+    fn load(&self, session: VerificationId) -> Option<Loaded> {
+        let id = self.aliases.get(&session).copied().unwrap_or(session);
+        self.entries.get(&id).map(|entry| Loaded { session, id, stored: entry.stored.clone() })
     }
 
     fn drop_from_indexes(&mut self, id: VerificationId, entry: &Entry) {
@@ -58,7 +56,7 @@ impl RecordTable {
             self.due.remove(&(due, id));
         }
         if let Some(list) = self.lists.get_mut(&entry.app) {
-            list.remove(&Cursor { created_at: entry.created_at, id });
+            entry.listed.iter().for_each(|cursor| _ = list.remove(cursor));
         }
     }
 
@@ -68,36 +66,54 @@ impl RecordTable {
         if current.is_some_and(|stored| stored.revision == commit.revision() && stored.sealed == commit.sealed) {
             return Some(CommitOutcome::Committed);
         }
+        let held = self.numbers.get(&commit.number).map_or(&[][..], |index| &index.guesses);
+        let has_same_guesses = commit.guesses.as_ref().is_none_or(|change| change.expected == held);
         match commit.mode {
             CommitMode::Create { previous } => {
-                let named = self.newest(commit.number);
-                (current.is_some() || named != previous).then_some(CommitOutcome::NumberInUse(named))
+                let index = self.number_index(commit.number);
+                let is_expected = index.newest_for(commit.purpose) == previous && has_same_guesses;
+                (current.is_some() || !is_expected).then_some(CommitOutcome::NumberInUse(index))
             }
             // `accept_stale` has no effect: a process has no replica that could lack a commit.
             CommitMode::Update { expected, .. } => {
-                (current.map(StoredRecord::version) != Some(expected)).then(|| CommitOutcome::Changed(current.cloned()))
+                if current.map(StoredRecord::version) != Some(expected) {
+                    return Some(CommitOutcome::Changed(current.cloned()));
+                }
+                (!has_same_guesses).then(|| CommitOutcome::GuessesChanged(self.number_index(commit.number).guesses))
             }
         }
     }
 
     fn write(&mut self, commit: &Commit) {
-        let Commit { id, app, created_at, due, .. } = commit.clone();
+        let Commit { id, app, due, .. } = commit.clone();
         let stored = StoredRecord { revision: commit.revision(), sealed: commit.sealed.clone() };
         self.set_due(id, due);
-        let entry = match self.entries.remove(&id) {
+        let mut entry = match self.entries.remove(&id) {
             Some(known) => Entry { stored, due, ..known },
-            None => {
-                self.lists.entry(app.clone()).or_default().insert(Cursor { created_at, id });
-                Entry { stored, app, created_at, due }
-            }
+            None => Entry { stored, app, due, listed: Vec::new() },
         };
-        let gone_at = clock() + commit.ttl;
-        self.entries.insert(id, entry, gone_at);
+        if let Some(cursor) = commit.listed() {
+            self.lists.entry(entry.app.clone()).or_default().insert(cursor);
+            entry.listed.push(cursor);
+        }
+        self.entries.insert(id, entry, clock() + commit.ttl);
+        if let Some(session) = commit.session {
+            self.aliases.insert(session.id, id, clock() + commit.longest_ttl);
+        }
         let is_creation = matches!(commit.mode, CommitMode::Create { .. });
-        let guesses = commit.guesses.clone().or(is_creation.then(Vec::new));
-        if let Some(guesses) = guesses.filter(|_| is_creation || self.newest(commit.number) == Some(id)) {
-            let guesses_ttl = if guesses.is_empty() { Duration::ZERO } else { commit.guesses_ttl };
-            self.newest.insert(commit.number, Newest { id, guesses }, gone_at.max(clock() + guesses_ttl));
+        if is_creation || commit.guesses.is_some() || commit.index_ttl.is_some() {
+            let kept_until = self.numbers.end(&commit.number);
+            let mut index = self.number_index(commit.number);
+            if is_creation {
+                index.name(commit.purpose, id);
+            }
+            if let Some(change) = &commit.guesses {
+                index.guesses.clone_from(&change.after);
+            }
+            let needed_until = commit.index_ttl.map(|ttl| clock() + ttl);
+            if let Some(until) = kept_until.max(needed_until) {
+                self.numbers.insert(commit.number, index, until);
+            }
         }
     }
 
@@ -107,12 +123,17 @@ impl RecordTable {
             return ErasureOutcome::Changed;
         }
         for number in &erasure.numbers {
-            if self.newest(*number) == Some(erasure.id) {
-                let tombstone = Newest { id: tombstone_id(erasure.id), guesses: erasure.guesses.clone() };
-                self.newest.insert(*number, tombstone, clock() + erasure.index_ttl);
+            let mut index = self.number_index(*number);
+            if let Some((_, named)) = index.newest.iter_mut().find(|(_, id)| *id == erasure.id) {
+                *named = tombstone_id(erasure.id);
+                let ttl = if index.guesses.is_empty() { erasure.index_ttl } else { erasure.guesses_ttl };
+                self.numbers.insert(*number, index, clock() + ttl);
             }
         }
-        self.remove(erasure.id);
+        if let Some(entry) = self.entries.remove(&erasure.id) {
+            self.drop_from_indexes(erasure.id, &entry);
+        }
+        erasure.joined.iter().for_each(|session| _ = self.aliases.remove(session));
         if current.is_some() { ErasureOutcome::Erased } else { ErasureOutcome::Absent }
     }
 
@@ -129,13 +150,13 @@ impl RecordTable {
 
 #[async_trait]
 impl Records for Memory {
-    async fn load(&self, id: VerificationId) -> Result<Option<StoredRecord>, StoreError> {
-        Ok(self.state().records.entries.get(&id).map(|entry| entry.stored.clone()))
+    async fn load(&self, id: VerificationId) -> Result<Option<Loaded>, StoreError> {
+        Ok(self.state().records.load(id))
     }
 
-    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, StoredRecord)>, StoreError> {
+    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<Loaded>, StoreError> {
         let state = self.state();
-        Ok(ids.iter().filter_map(|id| Some((*id, state.records.entries.get(id)?.stored.clone()))).collect())
+        Ok(ids.iter().filter_map(|id| state.records.load(*id)).collect())
     }
 
     async fn commit(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
@@ -157,12 +178,8 @@ impl Records for Memory {
         Ok(self.state().records.erase(erasure))
     }
 
-    async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
-        Ok(self.state().records.newest(number))
-    }
-
-    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError> {
-        Ok(self.state().records.newest.get(&number).map(|newest| newest.guesses.clone()).unwrap_or_default())
+    async fn number_index(&self, number: NumberKey) -> Result<NumberIndex, StoreError> {
+        Ok(self.state().records.number_index(number))
     }
 
     async fn list(

@@ -9,17 +9,24 @@ use tracing::debug;
 use super::counters::{add_counters, over_limit};
 use super::history::History;
 use super::pool::Command;
-use super::records::stored;
+use super::records::{parse_index, stored};
 use super::script::{Call, Script, UNKNOWN_SHAPE, millis, read, script};
 use super::{Redis, keys};
 use crate::store::counters::{Increment, IncrementOutcome};
 use crate::store::error::StoreError;
 use crate::store::links::{Links, NewLink, PendingReport};
-use crate::store::records::{Commit, CommitMode, CommitOutcome, Records};
+use crate::store::records::{Commit, CommitMode, CommitOutcome, Cursor, Records};
 use crate::verification::AttemptRef;
 
-static COMMIT: LazyLock<Script> =
-    script!("history.lua", "record_key.lua", "shared_key.lua", "counters.lua", "set_link.lua", "commit.lua");
+static COMMIT: LazyLock<Script> = script!(
+    "history.lua",
+    "record_key.lua",
+    "number_index.lua",
+    "shared_key.lua",
+    "counters.lua",
+    "set_link.lua",
+    "commit.lua"
+);
 static ADD_TO_LIST: LazyLock<Script> = script!("record_key.lua", "shared_key.lua", "add_to_list.lua");
 
 impl Redis {
@@ -31,9 +38,11 @@ impl Redis {
     /// its answer is lost: it may have been made.
     pub(super) async fn commit_in_cluster(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
         if let CommitMode::Create { previous } = commit.mode {
-            let named = self.newest(commit.number).await?;
-            if named != previous && named != Some(commit.id) {
-                return Ok(CommitOutcome::NumberInUse(named));
+            let index = self.number_index(commit.number).await?;
+            let named = index.newest_for(commit.purpose);
+            let has_same_guesses = commit.guesses.as_ref().is_none_or(|change| change.expected == index.guesses);
+            if named != Some(commit.id) && (named != previous || !has_same_guesses) {
+                return Ok(CommitOutcome::NumberInUse(index));
             }
         }
         let counted = self.increment_in_cluster(&commit.increments, commit.now);
@@ -80,11 +89,9 @@ impl Redis {
     }
 
     async fn list_first(&self, commit: &Commit) -> Result<(), StoreError> {
-        if !matches!(commit.mode, CommitMode::Create { .. }) {
-            return Ok(());
-        }
-        let mut call = ADD_TO_LIST.with_keys(&[keys::list_of(commit.id, &commit.app)]);
-        call.arg(commit.created_at.as_millis()).arg(keys::member(commit.id)).arg(millis(commit.longest_ttl));
+        let Some(Cursor { created_at, id }) = commit.listed() else { return Ok(()) };
+        let mut call = ADD_TO_LIST.with_keys(&[keys::list_of(id, &commit.app)]);
+        call.arg(created_at.as_millis()).arg(keys::member(id)).arg(millis(commit.longest_ttl));
         self.pool.run(Command::Script(call)).await
     }
 
@@ -117,18 +124,14 @@ impl Redis {
                 (if accept_stale { "accept_stale" } else { "update" }, version, None)
             }
         };
-        let is_creation = mode == "create";
-        let guesses = commit.guesses.as_deref().or(is_creation.then_some(&[]));
-        let index = guesses.map(|guesses| [member.as_bytes(), guesses].concat()).unwrap_or_default();
-        let index_ttl = match guesses {
-            Some([]) | None => commit.ttl,
-            Some(_) => commit.ttl.max(commit.guesses_ttl),
-        };
+        let listed = commit.listed();
+        let (expected_guesses, guesses) =
+            commit.guesses.as_ref().map(|change| (&change.expected[..], &change.after[..])).unwrap_or_default();
         let mut keys = Vec::with_capacity(4 + increments.len() + 2 * links.len());
-        keys.extend([keys::record(id), keys::newest(id.shard(), commit.number), self.due_key(id.shard())]);
+        keys.extend([keys::record(id), keys::number_index(id.shard(), commit.number), self.due_key(id.shard())]);
         keys.extend(increments.iter().map(|increment| keys::counter(&increment.counter)));
         keys.extend(links.iter().flat_map(|link| keys::link_and_pending(&link.provider_id)));
-        if is_creation && !self.is_cluster {
+        if listed.is_some() && !self.is_cluster {
             keys.push(keys::list_of(id, &commit.app));
         }
         let mut call = COMMIT.with_keys(&keys);
@@ -140,10 +143,15 @@ impl Redis {
             .arg(millis(commit.ttl))
             .arg(member)
             .arg(commit.due.map(|due| due.as_millis().to_string()).unwrap_or_default())
-            .arg(previous.map(keys::member).unwrap_or_default())
-            .arg(index)
-            .arg(millis(index_ttl))
-            .arg(commit.created_at.as_millis())
+            .arg(&id.to_bytes()[..])
+            .arg(commit.purpose.as_bytes())
+            .arg(previous.map(|id| id.to_bytes().to_vec()).unwrap_or_default())
+            .arg(usize::from(commit.guesses.is_some()))
+            .arg(expected_guesses)
+            .arg(guesses)
+            .arg(commit.index_ttl.map(|ttl| millis(ttl).to_string()).unwrap_or_default())
+            .arg(commit.session.map(|session| keys::member(session.id)).unwrap_or_default())
+            .arg(listed.map_or(commit.created_at, |listed| listed.created_at).as_millis())
             .arg(millis(commit.longest_ttl))
             .arg(increments.len())
             .arg(links.len());
@@ -165,8 +173,7 @@ fn parse_outcome(commit: &Commit, answer: Vec<Value>) -> Result<CommitOutcome, S
         }
         2 => {
             let index: Option<Vec<u8>> = answer.next().map(|index| read(Some(index))).transpose()?.flatten();
-            let named = index.map(|index| keys::parse_newest(&index).map(|(id, _)| id).ok_or(UNKNOWN_SHAPE));
-            Ok(CommitOutcome::NumberInUse(named.transpose()?))
+            Ok(CommitOutcome::NumberInUse(parse_index(index)?))
         }
         3 => {
             let (index, text) = (read(answer.next())?, read(answer.next())?);
@@ -179,6 +186,7 @@ fn parse_outcome(commit: &Commit, answer: Vec<Value>) -> Result<CommitOutcome, S
                 reports.iter().map(|report| serde_json::from_slice(report).ok()).collect();
             Ok(CommitOutcome::ReportsPending { index, reports: reports.ok_or(UNKNOWN_SHAPE)? })
         }
+        5 => Ok(CommitOutcome::GuessesChanged(read(answer.next())?)),
         -1 => Ok(CommitOutcome::PossiblyStale),
         _ => Err(UNKNOWN_SHAPE),
     }

@@ -5,9 +5,10 @@
 //! a provider id.
 //!
 //! ```text
-//! phlo2fa:{0a}:v:<26>            string  4 bytes of history, 4 of revision (big endian), the sealed record
-//! phlo2fa:{0a}:n:<26>            string  number index, by keyed hash: the newest verification or a tombstone, then the
-//!                                        wrong codes
+//! phlo2fa:{0a}:v:<26>            string  4 bytes of history, 4 of revision (big endian), the sealed record; of a session
+//!                                        that joined, an alias of the record
+//! phlo2fa:{0a}:n:<26>            string  number index, by keyed hash: for each purpose the newest verification or a
+//!                                        tombstone; then the wrong codes
 //! phlo2fa:{0a}:due               zset    verifications by due time, in a cluster
 //! phlo2fa:due                    zset    the same elsewhere, where one key can hold all of them
 //! phlo2fa:{l0}:app:<app>         zset    verifications by creation time, in one of 16 lists
@@ -41,7 +42,7 @@ pub(super) fn record(id: VerificationId) -> String {
 ///
 /// That is the number's own shard, except for a verification older than the current SECRET_KEY: its commit stays in one
 /// slot, and finds no index there.
-pub(super) fn newest(shard: u8, number: NumberKey) -> String {
+pub(super) fn number_index(shard: u8, number: NumberKey) -> String {
     format!("phlo2fa:{{{shard:02x}}}:n:{}", digits(u128::from_be_bytes(number.0)))
 }
 
@@ -76,12 +77,6 @@ pub(super) fn value(name: &str) -> String {
 /// The key of a counter, whose name holds no number: `number:<32 hex>`, `country:US`.
 pub(super) fn counter(name: &str) -> String {
     format!("phlo2fa:{{{name}}}:count")
-}
-
-/// Parses a number index: a verification and the wrong codes.
-pub(super) fn parse_newest(value: &[u8]) -> Option<(VerificationId, &[u8])> {
-    let (member, guesses) = value.split_at_checked(MEMBER)?;
-    Some((id(std::str::from_utf8(member).ok()?)?, guesses))
 }
 
 fn hash(name: &str) -> String {
@@ -138,7 +133,7 @@ mod tests {
     #[test]
     fn the_keys_of_one_verification_share_a_slot() {
         let id = VerificationId::new(0x0a, 7);
-        let keys = [record(id), newest(0x0a, NumberKey([0x0a; 16])), due_in(0x0a)];
+        let keys = [record(id), number_index(0x0a, NumberKey([0x0a; 16])), due_in(0x0a)];
         assert!(keys.iter().all(|k| k.starts_with("phlo2fa:{0a}:")), "{keys:?}");
         let [link, pending] = link_and_pending("x");
         assert_eq!(link.split('}').next(), pending.split('}').next());

@@ -11,30 +11,44 @@ use super::script::{Script, UNKNOWN_SHAPE, millis, script};
 use super::{Redis, keys};
 use crate::keyring::NumberKey;
 use crate::store::error::StoreError;
+use crate::store::number_index::{NumberIndex, tombstone_id};
 use crate::store::records::{
-    Claimed, Commit, CommitOutcome, Cursor, Erasure, ErasureOutcome, Records, Revision, StoredRecord, tombstone_id,
+    Claimed, Commit, CommitOutcome, Cursor, Erasure, ErasureOutcome, Loaded, Records, Revision, StoredRecord,
 };
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
 
-static ERASE: LazyLock<Script> = script!("erase.lua");
+static ERASE: LazyLock<Script> = script!("number_index.lua", "erase.lua");
 
 #[async_trait]
 impl Records for Redis {
-    async fn load(&self, id: VerificationId) -> Result<Option<StoredRecord>, StoreError> {
-        let bytes: Option<Vec<u8>> = self.pool.run(Command::Keyed(cmd("GET").arg(keys::record(id)))).await?;
-        bytes.map(stored).transpose()
+    async fn load(&self, id: VerificationId) -> Result<Option<Loaded>, StoreError> {
+        let mut record = id;
+        // An alias names a record, never another alias.
+        for _ in 0..2 {
+            let bytes: Option<Vec<u8>> = self.pool.run(Command::Keyed(cmd("GET").arg(keys::record(record)))).await?;
+            let Some(bytes) = bytes else { return Ok(None) };
+            match alias(&bytes) {
+                Some(shared) => record = shared,
+                None => return Ok(Some(Loaded { session: id, id: record, stored: stored(bytes)? })),
+            }
+        }
+        Err(UNKNOWN_SHAPE)
     }
 
-    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<(VerificationId, StoredRecord)>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
+    async fn load_many(&self, ids: &[VerificationId]) -> Result<Vec<Loaded>, StoreError> {
+        let found = self.records(ids).await?;
+        let aliases: Vec<_> = found.iter().filter_map(|bytes| alias(bytes.as_ref()?)).collect();
+        let mut shared = aliases.iter().copied().zip(self.records(&aliases).await?);
+        let mut loaded = Vec::with_capacity(ids.len());
+        for (session, bytes) in ids.iter().copied().zip(found) {
+            let is_alias = bytes.as_ref().is_some_and(|bytes| alias(bytes).is_some());
+            let (id, bytes) = if is_alias { shared.next().unwrap_or_default() } else { (session, bytes) };
+            if let Some(bytes) = bytes {
+                loaded.push(Loaded { session, id, stored: stored(bytes)? });
+            }
         }
-        let keys: Vec<_> = ids.iter().map(|id| keys::record(*id)).collect();
-        // In a cluster redis-rs splits an MGET by slot and puts the answers in order again.
-        let found: Vec<Option<Vec<u8>>> = self.pool.run(Command::Keyed(cmd("MGET").arg(keys))).await?;
-        let found = ids.iter().zip(found).filter_map(|(id, bytes)| Some((*id, bytes?)));
-        found.map(|(id, bytes)| Ok((id, stored(bytes)?))).collect()
+        Ok(loaded)
     }
 
     async fn commit(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
@@ -47,21 +61,17 @@ impl Records for Redis {
             0 => ErasureOutcome::Absent,
             _ => return Ok(ErasureOutcome::Changed),
         };
-        // The list entry goes last: a retry finds the verification by it.
-        let (list, member) = (keys::list_of(erasure.id, &erasure.app), keys::member(erasure.id));
-        let _: u64 = self.pool.run(Command::Keyed(cmd("ZREM").arg(list).arg(member))).await?;
+        // The list entries go last: a retry finds the verification by them.
+        let ids = erasure.joined.iter().chain([&erasure.id]);
+        let members: Vec<_> = ids.map(|id| keys::member(*id)).collect();
+        let list = keys::list_of(erasure.id, &erasure.app);
+        let _: u64 = self.pool.run(Command::Keyed(cmd("ZREM").arg(list).arg(members))).await?;
         Ok(outcome)
     }
 
-    async fn newest(&self, number: NumberKey) -> Result<Option<VerificationId>, StoreError> {
-        let found = self.number_index(number).await?;
-        let id = |value: &Vec<u8>| keys::parse_newest(value).map(|(id, _)| id).ok_or(UNKNOWN_SHAPE);
-        found.as_ref().map(id).transpose()
-    }
-
-    async fn guesses(&self, number: NumberKey) -> Result<Vec<u8>, StoreError> {
-        let found = self.number_index(number).await?.unwrap_or_default();
-        Ok(keys::parse_newest(&found).map(|(_, guesses)| guesses.to_vec()).unwrap_or_default())
+    async fn number_index(&self, number: NumberKey) -> Result<NumberIndex, StoreError> {
+        let key = keys::number_index(number.shard(), number);
+        parse_index(self.pool.run(Command::Keyed(cmd("GET").arg(key))).await?)
     }
 
     async fn list(
@@ -80,19 +90,46 @@ impl Records for Redis {
 }
 
 impl Redis {
-    async fn number_index(&self, number: NumberKey) -> Result<Option<Vec<u8>>, StoreError> {
-        self.pool.run(Command::Keyed(cmd("GET").arg(keys::newest(number.shard(), number)))).await
+    async fn records(&self, ids: &[VerificationId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<_> = ids.iter().map(|id| keys::record(*id)).collect();
+        // In a cluster redis-rs splits an MGET by slot and puts the answers in order again.
+        self.pool.run(Command::Keyed(cmd("MGET").arg(keys))).await
     }
 
     fn erase_script(&self, erasure: &Erasure) -> Command<'static> {
-        let Erasure { id, numbers, expected, guesses, index_ttl, .. } = erasure;
+        let Erasure { id, joined, numbers, expected, index_ttl, guesses_ttl, .. } = erasure;
         let mut keys = vec![keys::record(*id), self.due_key(id.shard())];
-        keys.extend(numbers.iter().map(|number| keys::newest(id.shard(), *number)));
+        keys.extend(numbers.iter().map(|number| keys::number_index(id.shard(), *number)));
+        keys.extend(joined.iter().map(|session| keys::record(*session)));
         let mut call = ERASE.with_keys(&keys);
-        let tombstone = [keys::member(tombstone_id(*id)).as_bytes(), guesses].concat();
-        call.arg(&expected.to_be_bytes()[..]).arg(keys::member(*id)).arg(tombstone).arg(millis(*index_ttl));
+        call.arg(&expected.to_be_bytes()[..])
+            .arg(keys::member(*id))
+            .arg(&id.to_bytes()[..])
+            .arg(numbers.len())
+            .arg(&tombstone_id(*id).to_bytes()[..])
+            .arg(millis(*index_ttl))
+            .arg(millis(*guesses_ttl));
         Command::Script(call)
     }
+}
+
+/// Reads the value of a number index; without one nothing is known of the number.
+pub(super) fn parse_index(value: Option<Vec<u8>>) -> Result<NumberIndex, StoreError> {
+    value.map_or(Ok(NumberIndex::default()), |value| NumberIndex::parse(&value).ok_or(UNKNOWN_SHAPE))
+}
+
+/// The record that an alias names; `None` for a record.
+fn alias(value: &[u8]) -> Option<VerificationId> {
+    let (_history, rest) = value.split_first_chunk::<4>()?;
+    let (revision, id) = rest.split_first_chunk()?;
+    // Revision 0 is that of no record.
+    if Revision::from_be_bytes(*revision) != 0 {
+        return None;
+    }
+    id.try_into().ok().map(VerificationId::from_bytes)
 }
 
 /// Splits a value into history, revision and sealed record, as `commit.lua` writes them.

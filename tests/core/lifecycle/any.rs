@@ -13,7 +13,7 @@ use phlo_2fa::verification::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::story::{BAD_ROUTE, FAKE_ROUTE, RIGHT, Story, USUAL_ROUTE, index, signed, submit};
+use crate::story::{BAD_ROUTE, FAKE_ROUTE, RIGHT, Story, USUAL_ROUTE, index, joined, signed, submit};
 
 /// The events of one moment.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         4 => Just(vec![Event::Tick]),
         1 => prop_oneof![1 => Just(RIGHT), 4 => Just("000000"), 1 => Just("0429")].prop_map(submit).prop_map(one),
         1 => channel().prop_map(Event::AttemptRequested).prop_map(one),
-        1 => channel().prop_map(|channel| vec![Event::Joined { channel, is_test: false }]),
+        1 => channel().prop_map(|channel| vec![joined(channel, false)]),
         1 => activity.prop_map(Event::Activity).prop_map(one),
         1 => uuid().prop_map(|provider_id| vec![Event::Linked { provider_id }]),
         1 => (attempt(), any::<bool>()).prop_map(|(attempt, is_done)| vec![Event::HungUp { attempt, is_done }]),

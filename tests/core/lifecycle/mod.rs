@@ -4,4 +4,5 @@
 mod any;
 mod lessons;
 mod properties;
+mod sessions;
 mod stories;

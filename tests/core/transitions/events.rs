@@ -2,7 +2,7 @@
 
 use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::verification::{
-    Activity, CallReport, Channel, Event, FailureClass, ProviderId, RefusalScope, TextReport, TriggerOutcome,
+    Activity, CallReport, Channel, Event, FailureClass, Join, ProviderId, RefusalScope, TextReport, TriggerOutcome,
     Verification, Via,
 };
 
@@ -42,10 +42,16 @@ fn single_events(v: &Verification) -> Vec<(&'static str, Event)> {
         ("wrong code", submit("000000")),
         ("code of another length", submit("0429")),
         ("cancel", Event::Cancel),
+        ("cancel all", Event::CancelAll),
         ("text requested", Event::AttemptRequested(Channel::Sms)),
         ("call requested", Event::AttemptRequested(Channel::Call)),
-        ("joined by sms", Event::Joined { channel: Channel::Sms, is_test: false }),
-        ("joined by call", Event::Joined { channel: Channel::Call, is_test: false }),
+        ("joined by sms", joined(Channel::Sms, false)),
+        ("joined by sms, as a resend", Event::Joined(Join { session: None, ..join(99, Channel::Sms, false) })),
+        (
+            "joined by sms, with another code",
+            Event::Joined(Join { code: Some(code("111111")), ..join(99, Channel::Sms, false) }),
+        ),
+        ("joined by call", joined(Channel::Call, false)),
         ("typing", Event::Activity(Activity::Typing)),
         ("received", Event::Activity(Activity::Received)),
         ("not received", Event::Activity(Activity::NotReceived)),
@@ -70,7 +76,7 @@ fn single_events(v: &Verification) -> Vec<(&'static str, Event)> {
         ("hung up", Event::HungUp { attempt: index(last), is_done: true }),
         ("not hung up", Event::HungUp { attempt: index(last), is_done: false }),
         ("call goes on", call_continues(ring)),
-        ("joined by sms, a test number", Event::Joined { channel: Channel::Sms, is_test: true }),
+        ("joined by sms, a test number", joined(Channel::Sms, true)),
         ("linked", Event::Linked { provider_id: "u".into() }),
         ("text queued", text(sms, TextReport::Queued)),
         ("text sent", text(sms, TextReport::Sent)),

@@ -2,8 +2,8 @@
 
 use phlo_2fa::escalation::{CallEnd, Reason};
 use phlo_2fa::verification::{
-    Activity, Answer, AttemptStatus, CallReport, CallSpeech, Channel, Effect, Event, FailureClass, Listener, Refusal,
-    RefusalScope, Status, TextReport, TriggerOutcome, TriggerReply, Via,
+    Activity, Answer, AttemptStatus, CallReport, CallSpeech, Channel, Effect, Event, FailureClass, Join, Listener,
+    Refusal, RefusalScope, Status, TextReport, TriggerOutcome, TriggerReply, Via,
 };
 
 /// Makes the list of names and the match from the same lines, so that the list cannot lack a variant.
@@ -27,9 +27,11 @@ kinds! {
     EVENTS, event: Event {
         Event::CodeSubmitted(_) => CodeSubmitted,
         Event::Cancel => Cancel,
+        Event::CancelAll => CancelAll,
         Event::AttemptRequested(_) => AttemptRequested,
-        Event::Joined { is_test: false, .. } => Joined,
-        Event::Joined { is_test: true, .. } => JoinedAsTest,
+        Event::Joined(Join { is_test: true, .. }) => JoinedAsTest,
+        Event::Joined(Join { is_test: false, session: Some(_), .. }) => Joined,
+        Event::Joined(Join { is_test: false, session: None, .. }) => JoinedAsResend,
         Event::Activity(_) => Activity,
         Event::Triggered { .. } => Triggered,
         Event::HungUp { .. } => HungUp,
@@ -157,6 +159,7 @@ kinds! {
         Refusal::Final(_) => Final,
         Refusal::LostInFailover => LostInFailover,
         Refusal::CodeLength(_) => CodeLength,
+        Refusal::CodeConflict => CodeConflict,
         Refusal::CallInProgress => CallInProgress,
         Refusal::ResendCooldown { .. } => ResendCooldown,
         Refusal::MaxAttempts => MaxAttempts,
@@ -170,7 +173,7 @@ kinds! {
 pub fn of_event(value: &Event) -> Vec<&'static str> {
     let mut kinds = vec![event(value)];
     match value {
-        Event::AttemptRequested(of) | Event::Joined { channel: of, .. } => kinds.push(channel(of)),
+        Event::AttemptRequested(of) | Event::Joined(Join { channel: of, .. }) => kinds.push(channel(of)),
         Event::Activity(kind) => kinds.push(activity(kind)),
         Event::Triggered { outcome: of, .. } => {
             kinds.push(outcome(of));
@@ -190,6 +193,7 @@ pub fn of_event(value: &Event) -> Vec<&'static str> {
         }
         Event::CodeSubmitted(_)
         | Event::Cancel
+        | Event::CancelAll
         | Event::HungUp { .. }
         | Event::CallContinues { .. }
         | Event::Identified { .. }

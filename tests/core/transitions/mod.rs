@@ -109,7 +109,7 @@ fn outcome(before: &Verification, story: &Story) -> String {
         Answer::Noted => String::new(),
         Answer::Correct => "right; ".into(),
         Answer::Repeated { after } => format!("repeated after {} s; ", after.as_secs_f64()),
-        Answer::Incorrect => format!("wrong, {} left; ", story.v.checks_remaining()),
+        Answer::Incorrect => format!("wrong, {} left; ", story.v.checks_remaining(story.session)),
         Answer::Refused(refusal) => format!("refused: {}; ", refusal_name(refusal)),
     };
     for entry in &story.v.timeline[before.timeline.len()..] {
@@ -140,6 +140,7 @@ fn refusal_name(refusal: Refusal) -> String {
         Refusal::Final(status) => status.as_str().into(),
         Refusal::LostInFailover => "lost".into(),
         Refusal::CodeLength(length) => format!("has {length} digits"),
+        Refusal::CodeConflict => "another code".into(),
         Refusal::CallInProgress => "call in progress".into(),
         Refusal::ResendCooldown { retry_after } => format!("cooldown {} s", retry_after.as_secs_f64()),
         Refusal::MaxAttempts => "max attempts".into(),
@@ -153,6 +154,9 @@ fn refusal_name(refusal: Refusal) -> String {
 fn state(v: &Verification) -> String {
     let attempts: Vec<_> = v.attempts.iter().map(attempt).collect();
     let mut line = format!("{} [{}]", v.status().as_str(), attempts.join(", "));
+    if v.sessions.len() > 1 {
+        write!(line, " {} sessions", v.sessions.len()).unwrap();
+    }
     if let Some(call) = v.next_call() {
         let repeat = if call.is_repeat { "repeat" } else { "call" };
         write!(line, " {repeat}@{} {}", seconds(call.at), call.reason.as_str()).unwrap();

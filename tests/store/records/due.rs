@@ -51,7 +51,7 @@ pub(crate) async fn a_claim_returns_the_records(store: &dyn Store) {
     let first = Commit { due: Some(at(10)), ..draft() };
     commit(store, &first).await;
     let claimed = store.claim_due(at(10), LONG, 10).await.unwrap().records;
-    assert_eq!(claimed, [(first.id, store.load(first.id).await.unwrap().unwrap())]);
+    assert_eq!(claimed, [(first.id, stored(store, first.id).await.unwrap())]);
     assert_eq!(claimed[0].1.version(), first.version());
 }
 

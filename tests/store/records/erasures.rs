@@ -16,8 +16,9 @@ pub(crate) fn erasure_of(commit: &Commit) -> Erasure {
         // Two numbers, as while a SECRET_KEY is being rotated.
         numbers: vec![number_in(commit.id.shard()), commit.number],
         expected: commit.revision(),
-        guesses: Vec::new(),
+        joined: Vec::new(),
         index_ttl: LONG,
+        guesses_ttl: LONG,
     }
 }
 
@@ -38,14 +39,14 @@ pub(crate) async fn an_erasure_removes_record_list_entry_and_due_time(store: &dy
     let listed = [Cursor { created_at: at(1), id: neighbour.id }];
     assert_eq!(store.list("shop", None, None, 10).await.unwrap(), listed);
     assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), [neighbour.id]);
-    assert_eq!(store.newest(neighbour.number).await.unwrap(), Some(neighbour.id));
-    let named = store.newest(first.number).await.unwrap().expect("the index keeps a tombstone");
+    assert_eq!(newest(store, neighbour.number).await, Some(neighbour.id));
+    let named = newest(store, first.number).await.expect("the index keeps a tombstone");
     assert_ne!(named, first.id);
     assert_eq!(store.load(named).await.unwrap(), None);
-    assert_eq!(store.guesses(first.number).await.unwrap(), b"");
+    assert_eq!(guesses(store, first.number).await, b"");
     // Again.
     assert_eq!(store.erase(&erasure_of(&last)).await.unwrap(), ErasureOutcome::Absent);
-    assert_eq!(store.load(neighbour.id).await.unwrap().map(|s| s.revision), Some(1));
+    assert_eq!(stored(store, neighbour.id).await.map(|s| s.revision), Some(1));
 }
 
 pub(crate) async fn an_erasure_at_another_revision_changes_nothing(store: &dyn Store) {
@@ -56,8 +57,8 @@ pub(crate) async fn an_erasure_at_another_revision_changes_nothing(store: &dyn S
         let stale = Erasure { expected, ..erasure_of(&first) };
         assert_eq!(store.erase(&stale).await.unwrap(), ErasureOutcome::Changed, "{expected}");
     }
-    assert_eq!(store.load(first.id).await.unwrap().map(|s| s.sealed), Some(b"second".to_vec()));
-    assert_eq!(store.newest(first.number).await.unwrap(), Some(first.id));
+    assert_eq!(stored(store, first.id).await.map(|s| s.sealed), Some(b"second".to_vec()));
+    assert_eq!(newest(store, first.number).await, Some(first.id));
     assert_eq!(store.list("shop", None, None, 10).await.unwrap().len(), 1);
     assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), [first.id]);
 }
@@ -79,11 +80,11 @@ pub(crate) async fn no_commit_revives_an_erased_record(store: &dyn Store) {
     assert_eq!(store.list("shop", None, None, 10).await.unwrap(), []);
     assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), []);
     // A creation that has read the index succeeds, and a late erasure does not undo it.
-    let tombstone = store.newest(first.number).await.unwrap();
+    let tombstone = newest(store, first.number).await;
     let next = draft_after(tombstone, first.number);
     commit(store, &next).await;
     assert_eq!(store.erase(&erasure_of(&first)).await.unwrap(), ErasureOutcome::Absent);
-    assert_eq!(store.newest(first.number).await.unwrap(), Some(next.id));
+    assert_eq!(newest(store, first.number).await, Some(next.id));
     assert!(is_conflict(&store.commit(&first).await.unwrap()));
     // A creation that was decided after the first erasure and arrives after the second.
     let late = draft_after(tombstone, first.number);
@@ -92,28 +93,28 @@ pub(crate) async fn no_commit_revives_an_erased_record(store: &dyn Store) {
 }
 
 pub(crate) async fn guesses_outlive_an_erasure(store: &dyn Store) {
-    let first = Commit { guesses: Some(GUESSES.to_vec()), ..draft() };
+    let first = Commit { guesses: changed(b"", GUESSES), ..draft() };
     commit(store, &first).await;
-    // The guesses of the record count, which may be newer than those of the index.
-    let index_ttl = Duration::from_millis(600);
-    erase(store, &Erasure { guesses: b"abcd".to_vec(), index_ttl, ..erasure_of(&first) }).await;
-    assert_eq!(store.guesses(first.number).await.unwrap(), b"abcd");
+    let guesses_ttl = Duration::from_millis(600);
+    erase(store, &Erasure { guesses_ttl, ..erasure_of(&first) }).await;
+    assert_eq!(guesses(store, first.number).await, GUESSES);
     let next = draft_of(first.number);
-    assert!(matches!(store.commit(&next).await.unwrap(), CommitOutcome::NumberInUse(Some(id)) if id != first.id));
-    while store.newest(first.number).await.unwrap().is_some() {
+    let CommitOutcome::NumberInUse(index) = store.commit(&next).await.unwrap() else { panic!("the number is free") };
+    assert!(index.newest_for(next.purpose).is_some_and(|id| id != first.id));
+    while newest(store, first.number).await.is_some() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(store.guesses(first.number).await.unwrap(), b"", "the index has expired");
+    assert_eq!(guesses(store, first.number).await, b"", "the index has expired");
     commit(store, &draft_of(first.number)).await;
 }
 
 pub(crate) async fn an_erasure_keeps_an_index_that_names_another_verification(store: &dyn Store) {
-    let older = Commit { guesses: Some(GUESSES.to_vec()), ..draft() };
+    let older = Commit { guesses: changed(b"", GUESSES), ..draft() };
     commit(store, &older).await;
-    let newer = Commit { guesses: Some(b"abcd".to_vec()), ..draft_after(Some(older.id), older.number) };
+    let newer = Commit { guesses: changed(GUESSES, b"abcd"), ..draft_after(Some(older.id), older.number) };
     commit(store, &newer).await;
-    erase(store, &Erasure { guesses: GUESSES.to_vec(), ..erasure_of(&older) }).await;
-    assert_eq!(store.newest(newer.number).await.unwrap(), Some(newer.id));
-    assert_eq!(store.guesses(newer.number).await.unwrap(), b"abcd");
+    erase(store, &erasure_of(&older)).await;
+    assert_eq!(newest(store, newer.number).await, Some(newer.id));
+    assert_eq!(guesses(store, newer.number).await, b"abcd");
     commit(store, &after(&newer, b"second")).await;
 }

@@ -49,7 +49,7 @@ async fn an_answer_reaches_only_the_caller_that_asked() {
             tasks.push(tokio::spawn(async move {
                 // A caller that gives up early gets no answer.
                 let Ok(Ok(found)) = tokio::time::timeout(patience, store.load(id)).await else { return false };
-                assert_eq!(found.expect("it is there").sealed, sealed);
+                assert_eq!(found.expect("it is there").stored.sealed, sealed);
                 true
             }));
         }
@@ -63,7 +63,7 @@ async fn an_answer_reaches_only_the_caller_that_asked() {
     assert!(answered < all, "no caller gave up: this tested nothing");
     // An answer that was misrouted would reach these.
     for draft in &drafts {
-        assert_eq!(store.load(draft.id).await.unwrap().expect("it is there").sealed, draft.sealed);
+        assert_eq!(stored(&*store, draft.id).await.expect("it is there").sealed, draft.sealed);
     }
 }
 

@@ -5,40 +5,50 @@
 -- ARGV  mode: 'create', 'update', or 'accept_stale' to update a record that may be stale since a failover;
 --       history of the connection or '', expected revision (4 bytes) and end of the seal (8 bytes), next revision,
 --       sealed record, TTL of the record in milliseconds, member, due at or '',
---       previous member of the number index or '', value of the number index or '' to leave it, its TTL,
---       created at, how long any record is kept in milliseconds, number of counters, number of links;
+--       id (17 bytes), purpose (8 bytes), the id that the number index must name for the purpose or '',
+--       1 to compare the wrong codes of the number or 0, those that the index must hold, those after the commit,
+--       TTL that the index needs or '', member of the session that joins or '', created at,
+--       how long any record is kept in milliseconds, number of counters, number of links;
 --       the counters (see counters.lua); for each link: the attempt, how many of its pending reports are applied
 -- Returns first what happened, then:
 --   1 committed
 --   0 the record has another version: the record, or nothing if it is gone
---   2 the number index names another verification: the value of the index, or nothing
+--   2 the number index names another verification for the purpose, or holds other wrong codes: its value, or nothing
 --   3 a limit is reached: index of the counter (from 0), its text
 --   4 reports wait for a link: index of the link (from 0), the reports
+--   5 the number index holds other wrong codes than the update expects: these
 --   -1 the record may be stale
 --
--- A record is the history that it was written in (4 bytes), its revision (4 bytes) and the sealed bytes.
+-- A record is the history that it was written in (4 bytes), its revision (4 bytes) and the sealed bytes. The key of a session
+-- that joined holds an alias instead: zeros for history and revision, then the id of the record (17 bytes).
 --
 -- Redis refuses a script for lack of memory, lack of replicas or a replica's role at its first write, so a script
 -- that has begun to write also finishes. ACLs are different: Redis checks them at every command.
 
 local mode, current_history, expected, next_revision, sealed = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local ttl, member, due, previous, index = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local index_ttl, created_at, longest_ttl = ARGV[11], tonumber(ARGV[12]), tonumber(ARGV[13])
-local counters, links = tonumber(ARGV[14]), tonumber(ARGV[15])
+local ttl, member, due, id, purpose, previous = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
+local compares_guesses, expected_guesses, guesses_after = ARGV[12] == '1', ARGV[13], ARGV[14]
+local index_ttl, session, created_at, longest_ttl = ARGV[15], ARGV[16], tonumber(ARGV[17]), tonumber(ARGV[18])
+local counters, links = tonumber(ARGV[19]), tonumber(ARGV[20])
 local record, newest, due_times = KEYS[1], KEYS[2], KEYS[3]
-local FIRST_COUNTER, AFTER = 4, 16
+local FIRST_COUNTER, AFTER = 4, 21
 
 local is_creation = mode == 'create'
+local index = (is_creation or compares_guesses) and redis.call('GET', newest)
+local entries, guesses = read_index(index)
+local has_same_guesses = not compares_guesses or guesses == expected_guesses
 local current
 if is_creation then
-  local named = redis.call('GET', newest)
-  if named and string.sub(named, 1, 28) == member then
+  local at = find_purpose(entries, purpose)
+  local named = at and string.sub(entries, at, at + ID - 1) or ''
+  if named == id then
     local stored = redis.call('GET', record)
-    return stored and string.sub(stored, 5) == next_revision .. sealed and { 1 } or { 2, named }
+    return stored and string.sub(stored, 5) == next_revision .. sealed and { 1 } or { 2, index }
   end
-  if string.sub(named or '', 1, 28) ~= previous then
-    return { 2, named }
+  if named ~= previous or not has_same_guesses then
+    return { 2, index }
   end
+  entries = name_newest(entries, at, id, purpose)
 else
   current = redis.call('GET', record)
   if current and string.sub(current, 5) == next_revision .. sealed then
@@ -48,6 +58,9 @@ else
   local version = current and string.sub(current, 5, 8) .. string.sub('\0\0\0\0\0\0\0\0' .. string.sub(current, 9), -8)
   if version ~= expected then
     return { 0, current }
+  end
+  if not has_same_guesses then
+    return { 5, guesses }
   end
 end
 
@@ -81,7 +94,7 @@ for i = 0, links - 1 do
 end
 local list = KEYS[first_link + 2 * links]
 if list then
-  add_to_list(list, created_at, member, longest_ttl)
+  add_to_list(list, created_at, session == '' and member or session, longest_ttl)
   trim_list(list, created_at - longest_ttl, member)
 end
 if due == '' then
@@ -91,8 +104,16 @@ else
 end
 
 -- The record comes last: if an ACL forbids one of the commands above, nothing is committed.
-if index ~= '' and (is_creation or string.sub(redis.call('GET', newest) or '', 1, 28) == member) then
-  redis.call('SET', newest, index, 'PX', index_ttl)
+if session ~= '' then
+  redis.call('SET', record_key(session), '\0\0\0\0\0\0\0\0' .. id, 'PX', longest_ttl)
+end
+if compares_guesses then
+  guesses = guesses_after
+end
+if is_creation or (compares_guesses and guesses ~= expected_guesses) then
+  set_index(newest, index_of(entries, guesses), not index, index_ttl)
+elseif index_ttl ~= '' and redis.call('PTTL', newest) < tonumber(index_ttl) then
+  redis.call('PEXPIRE', newest, index_ttl)
 end
 redis.call('SET', record, current_history .. next_revision .. sealed, 'PX', ttl)
 return { 1 }
