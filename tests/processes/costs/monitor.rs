@@ -107,11 +107,15 @@ fn kind(words: &[&str]) -> String {
     parts.join(" ")
 }
 
-/// A key without what differs between verifications: `phlo2fa:{0a}:v:<hex>` is `v`, `phlo2fa:{i:<hex>}:value` is
+/// Digits of an id in a key, in base 32.
+const DIGITS: usize = 26;
+
+/// A key without what differs between verifications: `phlo2fa:{0a}:v:<26 digits>` is `v`, `phlo2fa:{i:<hex>}:value` is
 /// `i.value`.
 fn key_kind(word: &str) -> Option<String> {
     let (slot, rest) = word.strip_prefix("phlo2fa:{")?.split_once("}:")?;
-    let is_plain = |part: &&str| !part.is_empty() && !part.bytes().all(|b| b.is_ascii_hexdigit()) || part.len() == 1;
+    let is_id = |part: &str| part.len() == DIGITS || part.len() > 1 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_plain = |part: &&str| !part.is_empty() && !is_id(part);
     let slot = if rest == "value" { slot.split(':').next() } else { None };
     Some(slot.into_iter().chain(rest.split(':').filter(|part| is_plain(part))).collect::<Vec<_>>().join("."))
 }
