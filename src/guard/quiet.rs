@@ -2,12 +2,11 @@
 //!
 //! The place is derived from the number's first digits: the area code where there is one, else the country. It is where
 //! the number was assigned: a mobile that travels and a ported number are not tracked. A prefix may stand for several time
-//! zones. It is then quiet while any of them is quiet: two zones an hour apart make nine quiet hours ten.
+//! zones. It is then quiet while any of them is quiet: two zones an hour apart make nine quiet hours ten. A Russian mobile
+//! may be in eleven zones, which leave five hours of the day for calls.
 //!
-//! Every number must stay callable every day. So no list of zones spans more than three hours, and quiet hours leave at
-//! least six. If a number of a wide country names no region, the time zones of its most populous part apply. Russian mobiles:
-//! Moscow to Yekaterinburg (a phone in Vladivostok may ring at night). Australian mobiles: Sydney to Perth. American numbers
-//! without an area: New York to Los Angeles.
+//! Every number must stay callable every day. So quiet hours leave at least six hours, and if no moment of the next day is
+//! free in all zones of a prefix, its first zone alone counts, where most of its people live.
 //!
 //! Numbers of no country (`001`) and unknown prefixes are never quiet: a call that is never made would be worse.
 //!
@@ -24,7 +23,7 @@ use crate::time::Timestamp;
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
-/// Longer than the time between the first and last zone of any list, even while only some observe summer time.
+/// The hours of every day that quiet hours leave in one zone.
 const CALLABLE_MIN_MS: i64 = 6 * 60 * MINUTE_MS;
 
 /// A range of hours, which may include midnight.
@@ -65,14 +64,25 @@ impl QuietHours {
     }
 
     /// The first moment after `now` that is quiet in no zone; `None` when `now` is such a moment.
+    ///
+    /// Where there is none within a day, the first zone alone decides.
     fn until_in(self, zones: &[TimeZone], now: Timestamp) -> Option<Timestamp> {
         let now = jiff::Timestamp::from_millisecond(now.as_millis()).ok()?;
+        let end = self.common_end(zones, now).or_else(|| Some(self.end_in(zones.first()?, now)))?;
+        (end > now).then(|| Timestamp::from_millis(end.as_millisecond()))
+    }
+
+    /// The first moment from `now` on that is quiet in no zone; `None` when there is none within a day.
+    fn common_end(self, zones: &[TimeZone], now: jiff::Timestamp) -> Option<jiff::Timestamp> {
         let mut at = now;
-        // Quiet hours that end in one zone may have begun in another; one pass per zone reaches the common end.
-        for _ in zones {
-            at = zones.iter().map(|zone| self.end_in(zone, at)).max()?;
+        // Quiet hours that end in one zone may have begun in another.
+        while let Some(end) = zones.iter().map(|zone| self.end_in(zone, at)).max().filter(|end| *end > at) {
+            at = end;
+            if at.as_millisecond() - now.as_millisecond() > DAY_MS {
+                return None;
+            }
         }
-        (at > now).then(|| Timestamp::from_millis(at.as_millisecond()))
+        Some(at)
     }
 
     /// The first moment from `at` on that is not quiet in one zone.

