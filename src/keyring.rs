@@ -146,7 +146,7 @@ fn derive_all(current: &SecretSlice<u8>, previous: &[SecretSlice<u8>]) -> Vec<De
 }
 
 fn number_key(key: &Derived, app: &str, number: &PhoneNumber) -> NumberKey {
-    NumberKey(sign(key, &[b"number", app.as_bytes(), number.e164().as_bytes()]))
+    NumberKey(sign(key, &[b"number", app.as_bytes(), number.identity().as_bytes()]))
 }
 
 fn sign(key: &Derived, parts: &[&[u8]]) -> [u8; 16] {

@@ -49,7 +49,8 @@ impl BlockedNumbers {
     /// The range that blocks this number, or `prefix`; `None` if it is not blocked.
     pub fn reason(&self, to: &PhoneNumber) -> Option<&'static str> {
         let range = to.range().filter(|range| self.ranges.contains(range)).map(SpecialRange::as_str);
-        range.or_else(|| self.prefixes.iter().any(|prefix| to.e164().starts_with(prefix)).then_some("prefix"))
+        let begins = |prefix: &String| to.e164().starts_with(prefix) || to.identity().starts_with(prefix);
+        range.or_else(|| self.prefixes.iter().any(begins).then_some("prefix"))
     }
 }
 

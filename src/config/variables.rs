@@ -53,7 +53,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     (
         "BLOCKED_RANGES",
         "premium,shared_cost,satellite,personal,pager,voicemail,uan",
-        "kinds of numbers that are never texted or called, and prefixes such as +1900; none for none",
+        "kinds of numbers that are never texted or called, voip among them if listed, and prefixes such as +1900; none for none",
     ),
     ("GUARD", "enforce", "monitor: attempts over a LIMIT_ are counted and allowed"),
     ("LIMIT_NUMBER", "5/10m,20/1d", "attempts to one number, per app; none for no limit"),

@@ -121,7 +121,8 @@ impl Engine {
                 };
                 let Some(session) = v.session_of(asked) else { continue };
                 next = Some(Cursor { created_at: v.created_at_of(session), id: asked });
-                let matches = status.is_none_or(|s| v.status_at(session, now) == s) && to.is_none_or(|to| v.to == *to);
+                let matches = status.is_none_or(|s| v.status_at(session, now) == s)
+                    && to.is_none_or(|to| v.to.identity() == to.identity());
                 if matches {
                     found.push(Found { verification: v, session });
                 }

@@ -86,7 +86,7 @@ impl Guard {
     pub fn charges(&self, attempt: &ProposedAttempt) -> Vec<Charge> {
         let ProposedAttempt { app, to, client_ip, is_call, is_new, price_u } = attempt;
         let in_app = |subject: &str| format!("{app}|{subject}");
-        let (number, prefix) = (in_app(to.e164()), in_app(prefix(to)));
+        let (number, prefix) = (in_app(&to.identity()), in_app(&prefix(to)));
         let address = client_ip.map(|ip| in_app(&subscriber_network(ip)));
         let country = to.country().to_string();
         let pairs = [
@@ -142,9 +142,10 @@ impl Charge {
 }
 
 /// A number without its last four digits.
-fn prefix(to: &PhoneNumber) -> &str {
-    let e164 = to.e164();
-    &e164[..e164.len().saturating_sub(4)]
+fn prefix(to: &PhoneNumber) -> String {
+    let mut digits = to.identity().into_owned();
+    digits.truncate(digits.len().saturating_sub(4));
+    digits
 }
 
 /// The addresses of one subscriber: an IPv4 address, or the 64-bit prefix of an IPv6 site.
@@ -204,5 +205,16 @@ mod tests {
         assert_eq!(one[2].subject, "shop|+1415555");
         assert_eq!(one[1].subject, "shop|20010db800000000");
         assert!(!format!("{one:?}").contains("415555"));
+    }
+
+    #[test]
+    fn both_spellings_of_an_argentine_number_share_their_limits() {
+        let [with, without] = ["+5491123456789", "+541123456789"].map(|to| {
+            let to = PhoneNumber::parse(to).unwrap();
+            let attempt =
+                ProposedAttempt { app: "shop", to: &to, client_ip: None, is_call: true, is_new: true, price_u: 0 };
+            guard().charges(&attempt)
+        });
+        assert_eq!(with, without);
     }
 }

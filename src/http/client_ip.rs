@@ -1,4 +1,4 @@
-//! The client's address, for routes without authentication.
+//! The client's address: of a request without authentication, and as proxies write it.
 //!
 //! Every proxy appends its own peer to `X-Forwarded-For`, at the right; the client itself may have written the entries
 //! at the left. So the list is read from the right, only behind a trusted proxy, and only up to the first address that
@@ -31,8 +31,10 @@ pub fn client_ip(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     Some(nearest)
 }
 
-/// An address as proxies write it: bare, with a port, or in brackets.
-fn address(entry: &str) -> Option<IpAddr> {
+/// Parses an address as proxies write it: bare, with a port, or in brackets.
+///
+/// An IPv4 address that is written as IPv6 (`::ffff:…`) becomes IPv4.
+pub fn address(entry: &str) -> Option<IpAddr> {
     let in_brackets = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
     let bare = entry.parse().ok();
     let address = bare.or_else(|| entry.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()));

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
 use tracing::debug;
 use utoipa::ToSchema;
 
+use super::client_ip::address;
 use super::error::{ApiError, ErrorCode, ParameterError};
 use super::parameters;
 use super::state::Shared;
@@ -46,7 +46,7 @@ pub struct CreateBody {
     escalation: Option<String>,
     /// The customer's own code, 4 to 10 digits.
     code: Option<String>,
-    /// The person's IP address.
+    /// The person's IP address; may have a port or brackets, as proxies write it.
     client_ip: Option<String>,
     /// Android's SMS Retriever hash.
     app_hash: Option<String>,
@@ -88,8 +88,9 @@ impl CreateBody {
         }
         let details = Details {
             locale: faults.check("locale", self.locale, locale).unwrap_or_default(),
-            client_ip: faults
-                .check("client_ip", self.client_ip, |text| text.parse::<IpAddr>().map_err(|_| "must be an IP address")),
+            client_ip: faults.check("client_ip", self.client_ip, |text| {
+                address(text.trim()).ok_or("must be an IP address; brackets and a port are ignored")
+            }),
             app_hash: faults.check("app_hash", self.app_hash, app_hash),
             web_origin: faults.check("web_origin", self.web_origin, host),
             purpose: faults.check("purpose", self.purpose, parameters::short_purpose).unwrap_or_default(),
@@ -169,6 +170,7 @@ fn in_words(range: &str) -> &str {
         "shared_cost" => "shared cost",
         "personal" => "personal number",
         "uan" => "company access number",
+        "voip" => "internet telephony",
         range => range,
     }
 }

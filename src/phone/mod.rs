@@ -7,6 +7,7 @@ mod carrier;
 mod country;
 mod range;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType};
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use carrier::Carrier;
 pub use country::Country;
 pub use range::SpecialRange;
+
+const ARGENTINA: &str = "AR";
 
 /// One for each digit of the longest number.
 const DOTS: &str = "•••••••••••••••";
@@ -61,9 +64,10 @@ impl PhoneNumber {
         Ok(Self {
             e164: text.to_owned(),
             calling_code: u16::try_from(parsed.country_code).map_err(|_| InvalidNumber::Unassigned)?,
-            range: SpecialRange::of(kind, &country),
+            range: SpecialRange::of(text, kind, &country),
+            // An Argentine mobile written without its 9 reads as a fixed line.
+            fixed_line: kind == PhoneNumberType::FixedLine && country.as_str() != ARGENTINA,
             country,
-            fixed_line: kind == PhoneNumberType::FixedLine,
         })
     }
 
@@ -96,6 +100,19 @@ impl PhoneNumber {
         &self.e164[1..]
     }
 
+    /// The spelling by which limits, joins and store keys know the number.
+    ///
+    /// It differs from [`Self::e164`] only in Argentina, where a mobile may be written with or without a 9: it has the 9.
+    pub fn identity(&self) -> Cow<'_, str> {
+        // Areas begin with 1, 2 or 3, and have ten digits with the subscriber's number.
+        match self.e164.strip_prefix("+54") {
+            Some(national) if national.len() == 10 && national.starts_with(['1', '2', '3']) => {
+                Cow::Owned(format!("+549{national}"))
+            }
+            _ => Cow::Borrowed(&self.e164),
+        }
+    }
+
     /// The country whose numbering plan it is in.
     pub fn country(&self) -> &Country {
         &self.country
@@ -108,7 +125,7 @@ impl PhoneNumber {
 
     /// Whether the number is certainly a fixed line, which cannot receive a text.
     ///
-    /// `false` where the numbering plan does not tell fixed lines from mobiles, as in North America.
+    /// `false` where the number does not tell a fixed line from a mobile, as in North America and Argentina.
     pub fn is_fixed_line(&self) -> bool {
         self.fixed_line
     }
@@ -227,10 +244,44 @@ mod tests {
             ("+881612345678", Some(SpecialRange::Satellite)),
             ("+870773111632", Some(SpecialRange::Satellite)),
             ("+979123456789", Some(SpecialRange::Premium)),
+            ("+442079460000", None),
+            ("+445612345678", Some(SpecialRange::Voip)),
             ("+14155550112", None),
             ("+447400123456", None),
         ] {
             assert_eq!(PhoneNumber::parse(number).unwrap().range(), range, "{number}");
+        }
+    }
+
+    #[test]
+    fn satellite_phones_with_numbers_of_a_country_are_recognized() {
+        for number in [
+            "+61147101234",
+            "+61145101234",
+            "+16007012345",
+            "+8613491234567",
+            "+8617400123456",
+            "+628681234567",
+            "+79541234567",
+        ] {
+            assert_eq!(PhoneNumber::parse(number).unwrap().range(), Some(SpecialRange::Satellite), "{number}");
+        }
+        for number in ["+61412345678", "+8613581234567", "+79161234567"] {
+            assert_eq!(PhoneNumber::parse(number).unwrap().range(), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn an_argentine_number_has_one_identity_with_and_without_its_9() {
+        let (with, without) = (PhoneNumber::parse("+5491123456789"), PhoneNumber::parse("+541123456789"));
+        let (with, without) = (with.unwrap(), without.unwrap());
+        assert_eq!(with.identity(), "+5491123456789");
+        assert_eq!(without.identity(), with.identity());
+        assert_eq!((without.e164(), without.is_fixed_line(), with.is_fixed_line()), ("+541123456789", false, false));
+        for number in ["+543434123456", "+548001234567", "+14155550112", "+442079460000"] {
+            let number = PhoneNumber::parse(number).unwrap();
+            let expected = if number.e164() == "+543434123456" { "+5493434123456" } else { number.e164() };
+            assert_eq!(number.identity(), expected);
         }
     }
 }

@@ -28,7 +28,7 @@ pub enum SpecialRange {
     Premium,
     /// Shared cost.
     SharedCost,
-    /// Satellites and networks of no country.
+    /// Satellite phones, and networks of no country.
     Satellite,
     /// Personal numbers, which may be forwarded anywhere.
     Personal,
@@ -38,7 +38,15 @@ pub enum SpecialRange {
     Voicemail,
     /// Companies' universal access numbers.
     Uan,
+    /// Internet telephony.
+    Voip,
 }
+
+/// Satellite phones that have numbers of a country, by first digits.
+///
+/// The numbering plans of Australia (ACMA: 0145, 0147), Canada (CNAC: area 600), China (1349 China Satcom, 1740 Tiantong),
+/// Indonesia (0868 PSN) and Russia (954 GlobalTel).
+const NATIONAL_SATELLITES: [&str; 7] = ["+61145", "+61147", "+1600", "+861349", "+861740", "+62868", "+7954"];
 
 impl SpecialRange {
     /// The name in `BLOCKED_RANGES`.
@@ -46,7 +54,8 @@ impl SpecialRange {
         self.into()
     }
 
-    pub(super) fn of(kind: PhoneNumberType, country: &Country) -> Option<Self> {
+    pub(super) fn of(e164: &str, kind: PhoneNumberType, country: &Country) -> Option<Self> {
+        let is_satellite = country.as_str() == "001" || NATIONAL_SATELLITES.iter().any(|one| e164.starts_with(one));
         match kind {
             PhoneNumberType::PremiumRate => Some(Self::Premium),
             PhoneNumberType::SharedCost => Some(Self::SharedCost),
@@ -54,7 +63,10 @@ impl SpecialRange {
             PhoneNumberType::Pager => Some(Self::Pager),
             PhoneNumberType::VoiceMail => Some(Self::Voicemail),
             PhoneNumberType::UAN => Some(Self::Uan),
-            _ => (country.as_str() == "001").then_some(Self::Satellite),
+            // Before VoIP, which libphonenumber takes some of them for.
+            _ if is_satellite => Some(Self::Satellite),
+            PhoneNumberType::VoIP => Some(Self::Voip),
+            _ => None,
         }
     }
 }

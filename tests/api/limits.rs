@@ -202,7 +202,48 @@ async fn revenue_share_ranges_are_refused_unless_allowed() {
     }
     assert_eq!(create(&refusing, "+881612345678", json!({})).await.status, 201);
     let usual = app(&[]).await;
-    create(&usual, "+881612345678", json!({})).await.assert_problem(403, "destination_blocked");
+    for to in ["+881612345678", "+61147101234", "+8613491234567"] {
+        create(&usual, to, json!({})).await.assert_problem(403, "destination_blocked");
+    }
+    // Numbers of internet telephony are refused only where they are listed.
+    assert_eq!(create(&usual, "+445612345678", json!({})).await.status, 201);
+    let without_voip = app(&[("BLOCKED_RANGES", "voip")]).await;
+    let refused = create(&without_voip, "+445612345678", json!({})).await;
+    refused.assert_problem(403, "destination_blocked");
+    assert!(refused.body["detail"].as_str().unwrap().contains("internet telephony"));
+    assert_eq!(create(&without_voip, "+61147101234", json!({})).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_argentine_mobile_is_one_number_with_and_without_its_9() {
+    let app = app(&[("LIMIT_NUMBER", "2/10m")]).await;
+    let (with, without) = ("+5491123456789", "+541123456789");
+    let first = create(&app, without, json!({ "code": "042917" })).await;
+    assert_eq!(first.body["attempts"][0]["channel"], "sms", "it is not taken for a landline: {first:?}");
+    let second = create(&app, with, json!({})).await;
+    assert_eq!((second.status, &second.body["joined"]), (200, &json!(true)));
+    let found = app.post("/v1/verifications/search", json!({ "to": with })).await;
+    assert!(!found.body["verifications"].as_array().unwrap().is_empty(), "{found:?}");
+    let checked = app.post("/v1/checks", json!({ "to": without, "code": "042917" })).await;
+    assert_eq!(checked.body["result"], "verified", "{checked:?}");
+    assert_eq!(create(&app, with, json!({})).await.status, 201);
+    app.post("/v1/erasures", json!({ "to": without })).await;
+    assert_limited(&create(&app, without, json!({})).await, "number");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_ip_counts_as_its_address_however_a_proxy_writes_it() {
+    let app = app(&[("LIMIT_IP", "1/10m")]).await;
+    for (written, n) in [("203.0.113.9:4711", "203.0.113.9"), ("[2001:db8::9]:443", "[2001:db8::9]")].iter().zip(1..) {
+        let (first, second) = (json!({ "client_ip": written.0 }), json!({ "client_ip": written.1 }));
+        assert_eq!(create(&app, &format!("+1212555210{n}"), first).await.status, 201, "{written:?}");
+        assert_limited(&create(&app, &format!("+1212555220{n}"), second).await, "ip");
+    }
+    for wrong in ["203.0.113.9:", "[2001:db8::9", "2001:db8::9]:443", "203.0.113.9:99999", "203.0.113.9, 10.0.0.1", ""]
+    {
+        let refused = create(&app, "+12125552301", json!({ "client_ip": wrong })).await;
+        refused.assert_problem(422, "invalid_parameter");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
