@@ -19,8 +19,8 @@ use crate::verification::{Activity, Answer, Channel, Event};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckBody {
-    /// The digits, as typed.
-    #[schema(example = "042917", value_type = String, pattern = "^[0-9]{4,10}$")]
+    /// The digits, as typed: blanks and hyphens between them are ignored.
+    #[schema(example = "042917", value_type = String, pattern = "^[0-9]([ -]*[0-9]){3,9}$")]
     code: Option<String>,
 }
 
@@ -31,8 +31,8 @@ pub struct CheckByNumberBody {
     /// E.164.
     #[schema(example = "+14155550112", value_type = String, pattern = r"^\+[1-9][0-9]{6,14}$")]
     to: Option<String>,
-    /// The digits, as typed.
-    #[schema(example = "042917", value_type = String, pattern = "^[0-9]{4,10}$")]
+    /// The digits, as typed: blanks and hyphens between them are ignored.
+    #[schema(example = "042917", value_type = String, pattern = "^[0-9]([ -]*[0-9]){3,9}$")]
     code: Option<String>,
     /// The `purpose` of the creation; needed if the number is being verified for several.
     #[schema(example = "signin", max_length = 64)]

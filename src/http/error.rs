@@ -121,6 +121,14 @@ impl ApiError {
         problem
     }
 
+    /// 422 for a code that is not counted; `expected` is what the code consists of.
+    pub fn invalid_code(expected: &str) -> Self {
+        let why = format!("must be {expected}; blanks and hyphens between them are ignored. This check is not counted");
+        let mut problem = Self::new(ErrorCode::InvalidCode, format!("/code {why}"));
+        problem.0.errors = vec![ParameterError::new("code", why)];
+        problem
+    }
+
     /// 502 for a verification that has no channel left.
     pub fn rejected_by_plivo(id: VerificationId, provider_status: u16) -> Self {
         let detail = format!(
@@ -215,9 +223,7 @@ impl From<Refusal> for ApiError {
                 C::VerificationLost,
                 "The database failed over while this verification was open. Create a new verification.",
             ),
-            Refusal::CodeLength(length) => {
-                Self::parameter("code", format!("must be {length} ASCII digits; this check is not counted"))
-            }
+            Refusal::CodeLength(length) => Self::invalid_code(&format!("{length} ASCII digits")),
             Refusal::CodeConflict => Self::new(
                 C::CodeConflict,
                 "A verification of this number and purpose is open with another code. Leave code out to share it, or cancel it first.",

@@ -19,9 +19,10 @@ use super::create::CreateBody;
 use super::error::{ApiError, ErrorCode, Problem};
 use super::outcome::{accepted, triggered};
 use super::page::HtmlPage;
+use super::parameters::typed_code;
 use super::state::Shared;
 use crate::engine::{EngineError, Target};
-use crate::verification::{Answer, Code, Event, Refusal, Status};
+use crate::verification::{Answer, Event, Refusal, Status};
 
 /// The app of these verifications. An API key of an app with this name sees them.
 const APP: &str = "legacy";
@@ -139,7 +140,7 @@ async fn compare(shared: &Shared, number: &str, code: &str) -> Result<Answer, En
     let engine = &shared.engine;
     let to = shared.test_numbers.read(&e164(number)).map_err(|_| EngineError::NotFound)?.0;
     let target = Target::OfNumber(APP, &to, None);
-    if let Some(code) = Code::parse(code) {
+    if let Some(code) = typed_code(code) {
         return Ok(engine.apply(target, vec![Event::CodeSubmitted(code)]).await?.answer);
     }
     // Text that cannot be a code is answered like a wrong code, but not counted, while a verification is open.

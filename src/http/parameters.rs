@@ -22,9 +22,19 @@ pub fn number(shared: &Shared, to: Option<String>) -> Result<PhoneNumber, ApiErr
 }
 
 /// Reads the required parameter `code`.
+///
+/// # Errors
+/// 422 when it is missing, or cannot be a code.
 pub fn code(code: Option<String>) -> Result<Code, ApiError> {
-    let wrong = || ApiError::parameter("code", "must be the ASCII digits of the code, nothing else; not counted");
-    code.as_deref().and_then(Code::parse).ok_or_else(wrong)
+    let code = code.ok_or_else(|| ApiError::parameter("code", "is required; this check is not counted"))?;
+    typed_code(&code).ok_or_else(|| ApiError::invalid_code("the ASCII digits of the code"))
+}
+
+/// Parses a code as people type it: ASCII digits, with blanks and hyphens between them.
+pub fn typed_code(text: &str) -> Option<Code> {
+    let is_separator = |c: char| c == ' ' || c == '-';
+    let is_bounded = !text.starts_with(is_separator) && !text.ends_with(is_separator);
+    if is_bounded { Code::parse(&text.replace(is_separator, "")) } else { None }
 }
 
 /// The longest `purpose`, in characters.

@@ -52,7 +52,12 @@ async fn text_that_is_no_code_is_refused_and_not_counted() {
         json!(""),
         json!(" 042917"),
         json!("042917\n"),
-        json!("042 917"),
+        json!("042917 "),
+        json!("-042917"),
+        json!("042\u{a0}917"),
+        json!("042–917"),
+        json!("042.917"),
+        json!("042 91"),
         json!("04291７"),
         json!("٠٤٢٩١٧"),
         json!("042917\u{200b}"),
@@ -64,6 +69,7 @@ async fn text_that_is_no_code_is_refused_and_not_counted() {
         json!(["0", "4"]),
         json!({ "$ne": "" }),
     ] {
+        let problem = if code.is_string() { "invalid_code" } else { "invalid_parameter" };
         for (path, to) in
             [(format!("/v1/verifications/{}/checks", created.id()), None), ("/v1/checks".into(), Some("+14155550103"))]
         {
@@ -72,7 +78,7 @@ async fn text_that_is_no_code_is_refused_and_not_counted() {
                 body["to"] = json!(to);
             }
             let refused = app.post(&path, body).await;
-            refused.assert_problem(422, "invalid_parameter");
+            refused.assert_problem(422, problem);
             assert_eq!(refused.body["errors"][0]["pointer"], "/code", "{refused:?}");
         }
     }
@@ -81,6 +87,18 @@ async fn text_that_is_no_code_is_refused_and_not_counted() {
         .assert_problem(422, "invalid_parameter");
     assert_eq!(app.read(created.id()).await["checks_remaining"], 5);
     assert_eq!(app.check(created.id(), CODE).await.body["result"], "verified");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blanks_and_hyphens_between_the_digits_are_ignored() {
+    let app = Silent::spawn().await;
+    for code in ["042 917", "042-917", "0 4 2 9 1 7", "04 - 29 - 17"] {
+        let created = open(&app).await;
+        assert_eq!(app.check(created.id(), code).await.body["result"], "verified", "{code}");
+    }
+    let created = open(&app).await;
+    assert_eq!(app.check(created.id(), "111-111").await.body["result"], "incorrect");
+    assert_eq!(app.read(created.id()).await["checks_remaining"], 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
