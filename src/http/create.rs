@@ -15,6 +15,7 @@ use super::state::Shared;
 use crate::engine::Creation;
 use crate::escalation::Policy;
 use crate::phone::PhoneNumber;
+use crate::plivo::language::{main_locale, parse_tag};
 use crate::verification::rules::LIFETIME_MAX;
 use crate::verification::{CODE_LENGTH_RANGE, Code, Details, Mode};
 
@@ -32,7 +33,7 @@ pub struct CreateBody {
     /// `auto` (a text, then a call if the text fails), `sms` (never escalates) or `call` (`voice` is accepted for it).
     #[schema(example = "auto")]
     channel: Option<String>,
-    /// BCP 47.
+    /// BCP 47; without one the main language of the number's country.
     #[schema(example = "en-US")]
     locale: Option<String>,
     /// How many digits the code has, 6 to 9.
@@ -86,8 +87,9 @@ impl CreateBody {
         {
             faults.add("code_length", "is not the length of the given code");
         }
+        let main_locale_of = || Some(main_locale(number.as_ref()?.as_ref().ok()?.0.country()));
         let details = Details {
-            locale: faults.check("locale", self.locale, locale).unwrap_or_default(),
+            locale: faults.check("locale", self.locale, locale).or_else(main_locale_of).unwrap_or_default(),
             client_ip: faults.check("client_ip", self.client_ip, |text| {
                 address(text.trim()).ok_or("must be an IP address; brackets and a port are ignored")
             }),
@@ -210,11 +212,7 @@ fn mode(channel: String) -> Result<Mode, &'static str> {
 }
 
 fn locale(text: String) -> Result<String, &'static str> {
-    let mut parts = text.split(['-', '_']);
-    let is_language = |p: &str| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic());
-    let is_subtag = |p: &str| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric());
-    let is_tag = parts.next().is_some_and(is_language) && parts.all(is_subtag) && text.len() <= 35;
-    is_tag.then_some(text).ok_or("must be a BCP 47 tag, such as en-US")
+    parse_tag(&text).map(|_| text).ok_or("must be a BCP 47 tag, such as en-US")
 }
 
 /// Source: Google's SMS Retriever documentation: 11 characters of base64.

@@ -86,6 +86,39 @@ async fn text_and_call_are_in_the_persons_language() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_locale_the_text_is_in_the_main_language_of_the_numbers_country() {
+    let app = Stub::direct(Vec::new()).await;
+    for (to, part) in [
+        ("+4915123456789", "Ihr Bestätigungscode"),
+        ("+33612345678", "votre code de vérification"),
+        ("+818012345678", "認証コード"),
+        ("+447400123456", "your verification code"),
+        ("+14155550121", "your verification code"),
+    ] {
+        app.open(json!({ "to": to, "code": OWN })).await;
+        let text = app.last("message").body["text"].as_str().unwrap().to_owned();
+        assert!(text.contains(part), "{to}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_well_formed_locale_is_taken() {
+    let app = Stub::direct(Vec::new()).await;
+    for (locale, part, n) in [
+        ("en-GB-u-rg-uszzzz", "your verification code", 1),
+        ("fr-FR-x-private", "votre code de vérification", 2),
+        ("de-DE-1996-a-b1-c2-x-y", "Ihr Bestätigungscode", 3),
+        ("zh-yue-HK", "驗證碼", 4),
+        ("x-private", "your verification code", 5),
+    ] {
+        let to = format!("+1415555012{n}");
+        app.open(json!({ "to": to, "locale": locale, "code": OWN })).await;
+        let text = app.last("message").body["text"].as_str().unwrap().to_owned();
+        assert!(text.contains(part), "{locale}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn app_hash_and_web_origin_end_the_text() {
     let app = Stub::direct(Vec::new()).await;
     let text = async |body: Value| {

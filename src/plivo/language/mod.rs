@@ -9,11 +9,15 @@
 //! Plivo does not say which later ones it offers. Plivo's own `WOMAN` speaks no language that Polly lacks
 //! (plivo.com/docs/voice/xml/audio-output), so only an override names it.
 
+mod main_language;
 mod read;
+mod tag;
 mod template;
 
 use std::collections::HashMap;
 
+pub use main_language::main_locale;
+pub use tag::parse as parse_tag;
 pub(super) use template::is_in_xml;
 pub use template::{Piece, Template};
 
@@ -32,13 +36,11 @@ const ALIASES: &[(&str, &str)] = &[
     ("mo", "ro"),
     ("cmn", "zh"),
     ("yue", "zh-hant"),
+    ("zh-yue", "zh-hant"),
     ("zh-tw", "zh-hant"),
     ("zh-hk", "zh-hant"),
     ("zh-mo", "zh-hant"),
 ];
-
-/// Longer than any language tag: RFC 5646, 4.4.1 asks for room for 35 characters.
-const TAG_MAX: usize = 100;
 
 /// All languages, found by locale.
 #[derive(Clone, Debug)]
@@ -88,7 +90,8 @@ impl Languages {
     /// One line per fault, with tag and field.
     pub fn with_overrides(json: &str) -> Result<Self, Vec<String>> {
         let all = read::languages(json)?;
-        let mut by_tag: HashMap<String, usize> = all.iter().enumerate().map(|(at, l)| (key(&l.tag), at)).collect();
+        let by_own_tag = all.iter().enumerate().filter_map(|(at, language)| Some((parse_tag(&language.tag)?, at)));
+        let mut by_tag: HashMap<String, usize> = by_own_tag.collect();
         for (alias, tag) in ALIASES {
             if let Some(&at) = by_tag.get(*tag) {
                 by_tag.entry((*alias).to_owned()).or_insert(at);
@@ -100,10 +103,10 @@ impl Languages {
 
     /// The language of a locale, else English.
     ///
-    /// Subtags are dropped from the right until a tag is known (RFC 4647, 3.4). Case is ignored, and `_` counts as `-`.
+    /// Subtags are dropped from the right until a tag is known (RFC 4647, 3.4). A text that is no tag is English.
     pub fn of(&self, locale: &str) -> &Language {
-        let key = if locale.len() <= TAG_MAX { key(locale) } else { String::new() };
-        let mut tag = Some(key.as_str());
+        let locale = parse_tag(locale);
+        let mut tag = locale.as_deref();
         while let Some(name) = tag {
             if let Some(&at) = self.by_tag.get(name) {
                 return &self.all[at];
@@ -149,10 +152,6 @@ impl Speech {
     pub(super) fn has_ssml(&self) -> bool {
         self.voice.starts_with("Polly.")
     }
-}
-
-fn key(tag: &str) -> String {
-    tag.trim().replace('_', "-").to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::template::{Placeholders, Template};
-use super::{ENGLISH, Language, Speech, key};
+use super::{ENGLISH, Language, Speech, parse_tag};
 use crate::plivo::units::units;
 
 const BUILT_IN: &str = include_str!("languages.json");
@@ -83,10 +83,10 @@ fn entries(json: &str, faults: &mut Faults) -> Entries {
     };
     for ((tag, value), i) in given.into_iter().zip(1..) {
         // A name that is no tag is not repeated: it may be a secret from another file.
-        if !is_tag(&tag) {
+        let Some(key) = own_tag(&tag) else {
             faults.0.insert(format!("entry {i} has a name that is not a language tag, such as pt-BR"));
             continue;
-        }
+        };
         let Value::Object(object) = value else {
             faults.0.insert(format!("{tag}: must be an object"));
             continue;
@@ -102,7 +102,7 @@ fn entries(json: &str, faults: &mut Faults) -> Entries {
                 _ => faults.add(&tag, &field, "must be a string"),
             }
         }
-        if entries.insert(key(&tag), Entry { tag: tag.clone(), fields }).is_some() {
+        if entries.insert(key, Entry { tag: tag.clone(), fields }).is_some() {
             faults.0.insert(format!("{tag}: is listed twice"));
         }
     }
@@ -120,7 +120,7 @@ impl<'a> Fields<'a> {
         let mut line: Vec<&Entry> = vec![entries.get(key)?];
         let tag = line[0].tag.as_str();
         while let Some((last, like)) = line.last().and_then(|last| Some((*last, last.fields.get(LIKE)?))) {
-            match entries.get(&super::key(like)) {
+            match own_tag(like).and_then(|like| entries.get(&like)) {
                 None => {
                     faults.add(&last.tag, LIKE, "names a language that does not exist");
                     return None;
@@ -192,7 +192,7 @@ impl<'a> Fields<'a> {
             Some(text.to_owned())
         };
         let voice = checked("voice", is_voice, "must be WOMAN, MAN or a Polly voice, such as Polly.Joanna");
-        let tag = checked("speech_tag", is_tag, "must be a language tag, such as pt-BR");
+        let tag = checked("speech_tag", |text| own_tag(text).is_some(), "must be a language tag, such as pt-BR");
         Some(Speech {
             voice: voice?,
             tag: tag?,
@@ -212,13 +212,10 @@ pub(super) fn shown(name: &str) -> &str {
     if is_name { name } else { "(a field)" }
 }
 
-fn is_tag(text: &str) -> bool {
-    let is_subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
-    let language = text.split(['-', '_']).next().unwrap_or_default();
-    (2..=3).contains(&language.len())
-        && language.bytes().all(|b| b.is_ascii_alphabetic())
-        && text.len() <= super::TAG_MAX
-        && text.split(['-', '_']).all(is_subtag)
+/// Parses the tag of a language, which ISO 639 gives two or three letters: a longer word is rather a misplaced name.
+fn own_tag(text: &str) -> Option<String> {
+    let is_language = |tag: &String| tag.split('-').next().is_some_and(|language| (2..=3).contains(&language.len()));
+    parse_tag(text).filter(is_language)
 }
 
 fn is_voice(text: &str) -> bool {
