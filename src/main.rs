@@ -11,6 +11,7 @@ use phlo_2fa::http;
 use phlo_2fa::telemetry::LogWriter;
 
 use cli::doctor::DoctorArgs;
+use cli::env_file::EnvFile;
 use cli::export::ExportArgs;
 use cli::local_plivo::LocalPlivoArgs;
 use cli::output::{print_error, print_line};
@@ -45,12 +46,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // A missing .env file is normal; an unreadable one is reported.
-    let unreadable = dotenvy::dotenv().err().filter(|e| !e.not_found());
+    let env_file = EnvFile::load();
     let mut log = None;
     let ran = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
         |runtime| {
-            let ran = runtime.block_on(run(Cli::parse(), unreadable.is_some(), &mut log));
+            let ran = runtime.block_on(run(Cli::parse(), env_file, &mut log));
             runtime.shutdown_timeout(Duration::from_millis(200));
             ran
         },
@@ -69,14 +69,14 @@ fn main() -> ExitCode {
 }
 
 /// Runs one command. A command that logs leaves the writer in `log`, which outlives the runtime and all that it runs.
-async fn run(cli: Cli, is_env_file_unreadable: bool, log: &mut Option<LogWriter>) -> anyhow::Result<()> {
+async fn run(cli: Cli, env_file: EnvFile, log: &mut Option<LogWriter>) -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => cli::serve::run(is_env_file_unreadable, log).await,
-        Command::Demo(args) => cli::local_plivo::demo(args, log).await,
-        Command::SimulatePlivo(args) => cli::local_plivo::simulate(args, log).await,
+        Command::Serve => cli::serve::run(env_file, log).await,
+        Command::Demo(args) => cli::local_plivo::demo(args, env_file, log).await,
+        Command::SimulatePlivo(args) => cli::local_plivo::simulate(args, env_file, log).await,
         Command::Replay(args) => cli::replay::run(args),
         Command::Export(args) => cli::export::run(args).await,
-        Command::Doctor(args) => cli::doctor::run(&args, is_env_file_unreadable).await,
+        Command::Doctor(args) => cli::doctor::run(&args, env_file).await,
         Command::Openapi => {
             print_line(&http::openapi::document().to_pretty_json()?);
             Ok(())

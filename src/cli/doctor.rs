@@ -6,6 +6,7 @@ use clap::Args;
 use phlo_2fa::doctor::{self, DoctorOptions, Finding, UnhealthyDeployment};
 
 use super::env;
+use super::env_file::{EnvFile, UNREADABLE};
 use super::output::{print_error, print_line};
 
 /// Options of `doctor`.
@@ -27,9 +28,9 @@ pub struct DoctorArgs {
 }
 
 /// Prints all findings; fails when one is wrong, and accepts warnings.
-pub async fn run(args: &DoctorArgs, is_env_file_unreadable: bool) -> anyhow::Result<()> {
-    if is_env_file_unreadable {
-        print_error(&anyhow::anyhow!("the .env file cannot be read; check its syntax"));
+pub async fn run(args: &DoctorArgs, env_file: EnvFile) -> anyhow::Result<()> {
+    if env_file == EnvFile::Unreadable {
+        print_error(&anyhow::anyhow!(UNREADABLE));
     }
     let (run, send, watch) = (args.run, args.send.clone(), Duration::from_secs(args.watch));
     let mut findings: Vec<Finding> = Vec::new();

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
 
 use super::env;
+use super::env_file::EnvFile;
 use super::output::print_line;
 use super::process::{listen, stop_signal};
 
@@ -51,9 +52,10 @@ impl LocalPlivoArgs {
 }
 
 /// Runs the service, and a local Plivo unless another Plivo is configured, until a signal stops them.
-pub async fn demo(args: LocalPlivoArgs, log: &mut Option<LogWriter>) -> anyhow::Result<()> {
+pub async fn demo(args: LocalPlivoArgs, env_file: EnvFile, log: &mut Option<LogWriter>) -> anyhow::Result<()> {
     let mut config = Config::demo(env())?;
     *log = Some(telemetry::init(config.log_format));
+    env_file.log();
     let stopped = stop_signal();
     let listener = listen(config.bind)?;
     if config.bind.port() == 0 && config.public_url == local_url(config.bind) {
@@ -99,9 +101,10 @@ fn welcome(config: &Config, url: &str, has_page: bool) -> String {
 }
 
 /// Runs the local Plivo alone until a signal stops it.
-pub async fn simulate(args: LocalPlivoArgs, log: &mut Option<LogWriter>) -> anyhow::Result<()> {
+pub async fn simulate(args: LocalPlivoArgs, env_file: EnvFile, log: &mut Option<LogWriter>) -> anyhow::Result<()> {
     let config = SimulatorConfig::read(env())?;
     *log = Some(telemetry::init(config.log_format));
+    env_file.log();
     let stopped = stop_signal();
     let listener = listen(config.bind)?;
     let url = local_url(listener.local_addr()?);

@@ -1,6 +1,7 @@
 //! The commands of the program, one file each.
 
 pub mod doctor;
+pub mod env_file;
 pub mod export;
 pub mod health;
 pub mod local_plivo;
