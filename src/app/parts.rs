@@ -114,6 +114,7 @@ fn plivo_settings(config: &Config) -> anyhow::Result<plivo::Settings> {
         api_url: config.plivo_api_url.clone(),
         public_url: config.public_url.clone(),
         timeout: config.plivo_timeout,
+        proxy: config.plivo_proxy.clone(),
         brand: config.brand.clone(),
         voice_confirm: config.voice_confirm,
         languages: config.languages.clone(),

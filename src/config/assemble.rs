@@ -25,6 +25,7 @@ impl Config {
         let plivo_phlo_url = faults.defaulted("PLIVO_PHLO_URL", raw.plivo_phlo_url, check::origin);
         let plivo_timeout = faults.seconds("PLIVO_TIMEOUT", raw.plivo_timeout, 1..=40);
         let plivo_wait = faults.seconds("PLIVO_WAIT", raw.plivo_wait, 0..=60);
+        let plivo_proxy = faults.optional("PLIVO_PROXY", raw.plivo_proxy, check::proxy, "http://proxy:3128");
         let public_url = faults.required("PUBLIC_URL", raw.public_url, check::public_url, "https://otp.example.com");
         let callback_secrets =
             faults.optional("CALLBACK_SECRET", raw.callback_secret, check::path_secrets, "$(openssl rand -hex 24)");
@@ -101,6 +102,7 @@ impl Config {
             plivo_phlo_url: plivo_phlo_url?,
             plivo_timeout: plivo_timeout?,
             plivo_wait: plivo_wait?,
+            plivo_proxy: plivo_proxy.unwrap_or_default(),
             plivo_embedded: false,
             public_url: public_url?,
             callback_secrets: callback_secrets.unwrap_or_default(),

@@ -16,6 +16,8 @@ use super::faults::Checked;
 use super::types::{ApiKey, Countries, LogFormat};
 use crate::escalation::Policy;
 use crate::phone::{Country, PhoneNumber};
+use crate::plivo::Proxy;
+use crate::plivo::fold::to_gsm7;
 use crate::store::redis::{CaCertificates, Redis};
 
 pub(super) const PHLO_ID_EXAMPLE: &str = "2b1c7f0e-0000-4000-8000-000000000000";
@@ -151,6 +153,18 @@ pub(super) fn redis_url(text: &str) -> Checked<SecretString> {
     }
 }
 
+/// The URL of a proxy, or `environment`.
+pub(super) fn proxy(text: &str) -> Checked<Proxy> {
+    if text == "environment" {
+        return Ok(Proxy::Environment);
+    }
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.path() == "/");
+    match url.filter(|url| url.has_host() && url.query().is_none() && url.fragment().is_none()) {
+        Some(_) => Ok(Proxy::At(text.into())),
+        None => Err("must be the http or https URL of a proxy without a path, or environment".into()),
+    }
+}
+
 pub(super) fn bind(text: &str) -> Checked<SocketAddr> {
     text.parse().map_err(|_| "must be an IP address and a port".into())
 }
@@ -181,10 +195,11 @@ pub(super) fn countries(text: &str) -> Checked<Countries> {
     if listed.is_empty() { Err("is an empty list".into()) } else { Ok(Countries::Only(listed)) }
 }
 
-/// A name short enough to keep a text one SMS.
+/// A name short enough to keep a text one SMS, in GSM-7 where that has its letters.
 pub(super) fn brand(text: &str) -> Checked<String> {
-    if text.chars().count() <= 40 && !text.chars().any(char::is_control) {
-        Ok(text.into())
+    let brand = to_gsm7(text).unwrap_or_else(|| text.to_owned());
+    if brand.chars().count() <= 40 && !text.chars().any(char::is_control) {
+        Ok(brand)
     } else {
         Err("must be at most 40 characters in one line".into())
     }

@@ -18,6 +18,7 @@ mod sending;
 mod service;
 mod simulator;
 mod types;
+mod unread;
 mod variables;
 
 #[cfg(test)]

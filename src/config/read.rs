@@ -7,27 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::VARIABLES;
 use super::faults::Faults;
-
-/// The variables that can also be given as `<NAME>_FILE`: secrets, and long values.
-pub(super) const IN_FILES: &[&str] = &[
-    "PLIVO_AUTH_TOKEN",
-    "PLIVO_MAIN_AUTH_TOKEN",
-    "CALLBACK_SECRET",
-    "API_KEYS",
-    "SECRET_KEY",
-    "SECRET_KEY_PREVIOUS",
-    "REDIS_URL",
-    "TEMPLATES",
-    "TEST_NUMBERS",
-];
-
-/// Planned settings. An operator who sets one relies on it, so it is warned about.
-const NOT_READ_YET: &[&str] = &["CONSOLE_KEY"];
-
-/// Prefixes that only this service uses: an unknown variable is misspelt, or planned.
-const OUR_PREFIXES: &[&str] = &["PLIVO_", "PHLO_", "LIMIT_", "COST_", "WEBHOOK_URL", "WEBHOOK_SECRETS"];
+use super::unread;
+use super::variables::{IN_FILES, VARIABLES};
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
@@ -41,6 +23,7 @@ pub(super) struct RawSettings {
     pub(super) plivo_phlo_url: Option<String>,
     pub(super) plivo_timeout: Option<String>,
     pub(super) plivo_wait: Option<String>,
+    pub(super) plivo_proxy: Option<String>,
     pub(super) public_url: Option<String>,
     pub(super) callback_secret: Option<String>,
     pub(super) api_keys: Option<String>,
@@ -91,9 +74,9 @@ pub(super) struct RawSettings {
     pub(super) test_numbers: Option<String>,
     pub(super) legacy_routes: Option<String>,
     pub(super) log_format: Option<String>,
-    /// Variables that are set and look like this service's, but are not read.
+    /// Warnings about variables that are set and look like settings, but are not read.
     #[serde(skip)]
-    unread: Vec<String>,
+    pub(super) unread: Vec<String>,
     /// Factor on the default limits.
     #[serde(skip)]
     pub(super) limits_factor: u64,
@@ -144,20 +127,7 @@ impl RawSettings {
             Self::default()
         });
         raw.no_phlo = no_phlo;
-        raw.unread = given.into_keys().filter(|name| is_ours(name) && !is_read(name)).collect();
+        raw.unread = unread::warnings(given.keys().map(String::as_str));
         raw
     }
-
-    pub(super) fn unread_warnings(&self) -> Vec<String> {
-        self.unread.iter().map(|name| format!("{name} is set, but this version does not read it")).collect()
-    }
-}
-
-fn is_ours(name: &str) -> bool {
-    NOT_READ_YET.contains(&name) || OUR_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}
-
-fn is_read(name: &str) -> bool {
-    let is = |known: &str| VARIABLES.iter().any(|(variable, ..)| *variable == known);
-    is(name) || name.strip_suffix("_FILE").is_some_and(|secret| IN_FILES.contains(&secret))
 }

@@ -1,5 +1,6 @@
 //! Settings that `serve` accepts and warns about at start.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -8,6 +9,18 @@ use super::{Config, check};
 use crate::plivo::units::septets;
 
 impl Config {
+    /// A warning about a brand that cannot be folded to GSM-7, with the characters.
+    pub(super) fn brand_warning(&self) -> Option<String> {
+        let brand = self.brand.as_deref().filter(|brand| septets(brand).is_none())?;
+        let outside = brand.chars().filter(|c| septets(c.encode_utf8(&mut [0; 4])).is_none());
+        let named: BTreeSet<String> = outside.map(|c| format!("{c} (U+{:04X})", u32::from(c))).collect();
+        let named = named.into_iter().collect::<Vec<_>>().join(", ");
+        Some(format!(
+            "BRAND has characters outside GSM-7, which shorten an SMS from 160 to 70 characters: {named}. It is left out of \
+             longer texts"
+        ))
+    }
+
     /// One warning for each risky setting.
     pub(super) fn risks(&self) -> Vec<String> {
         let real = !self.plivo_is_local();
@@ -41,10 +54,6 @@ impl Config {
             (
                 real && reachable && self.public_url.starts_with("http:"),
                 "PUBLIC_URL is http: refs and the callback secret are sent unencrypted",
-            ),
-            (
-                self.brand.as_deref().is_some_and(|brand| septets(brand).is_none()),
-                "BRAND has characters outside GSM-7, which shorten an SMS from 160 to 70 characters: it is left out of longer texts",
             ),
             (
                 self.legacy_routes,

@@ -13,8 +13,8 @@ use super::types::{ApiKey, BlockedNumbers, Countries, LogFormat, TestNumbers};
 use crate::escalation::Policy;
 use crate::guard::{Guard, GuessRules, QuietHours};
 use crate::phone::PhoneNumber;
-use crate::plivo::Senders;
 use crate::plivo::language::Languages;
+use crate::plivo::{Proxy, Senders};
 use crate::store::redis::CaCertificates;
 use crate::verification::CostOverrides;
 
@@ -43,6 +43,8 @@ pub struct Config {
     pub plivo_wait: Duration,
     /// Whether a demo has to run a local Plivo, because neither origin is set.
     pub plivo_embedded: bool,
+    /// `PLIVO_PROXY`. None by default, whatever the environment says: codes and credentials pass through a proxy.
+    pub plivo_proxy: Proxy,
     /// `PUBLIC_URL` as written, without a trailing slash: Plivo signs exactly this text.
     pub public_url: String,
     /// `CALLBACK_SECRET`. None by default: refs alone then authenticate unsigned callbacks.
@@ -120,11 +122,12 @@ impl Config {
     /// All faults, not only the first.
     pub fn serve(env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
         let mut faults = Faults::default();
-        let raw = RawSettings::read(env, &mut faults);
-        let unread = raw.unread_warnings();
+        let mut raw = RawSettings::read(env, &mut faults);
+        let unread = std::mem::take(&mut raw.unread);
         let config = Self::assemble(raw, &mut faults);
         let mut config = faults.unless_any(config)?;
         config.warnings = config.risks();
+        config.warnings.extend(config.brand_warning());
         config.warnings.extend(unread);
         Ok(config)
     }
@@ -139,13 +142,13 @@ impl Config {
     pub fn demo(env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
         let mut faults = Faults::default();
         let mut raw = RawSettings::read(env, &mut faults);
-        let unread = raw.unread_warnings();
+        let unread = std::mem::take(&mut raw.unread);
         let embedded = raw.plivo_api_url.is_none() && raw.plivo_phlo_url.is_none();
         raw.fill_in_for_demo();
         let config = Self::assemble(raw, &mut faults);
         let mut config = faults.unless_any(config)?;
         config.plivo_embedded = embedded;
-        config.warnings = unread;
+        config.warnings = config.brand_warning().into_iter().chain(unread).collect();
         Ok(config)
     }
 

@@ -15,6 +15,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("PLIVO_PHLO_URL", "https://phlorunner.plivo.com", "origin of Plivo's PHLO runner"),
     ("PLIVO_TIMEOUT", "12", "time limit of one request to Plivo, in seconds"),
     ("PLIVO_WAIT", "5", "seconds that a creation waits for Plivo before it answers"),
+    (
+        "PLIVO_PROXY",
+        "",
+        "http or https URL of the proxy for requests to Plivo; environment: as HTTPS_PROXY and NO_PROXY say; empty: none",
+    ),
     ("PUBLIC_URL", "required", "base of every callback URL; signatures are checked against it"),
     ("CALLBACK_SECRET", "", "secret in callback URLs that are entered at Plivo by hand; a list during a rotation"),
     ("API_KEYS", "required", "name:secret,name:secret; each name is an app"),
@@ -85,4 +90,18 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("TEST_NUMBERS", "", "number:code,number:code: numbers that are never sent to, with their fixed codes"),
     ("LEGACY_ROUTES", "false", "true: enables the seed demo's unauthenticated GET routes"),
     ("LOG_FORMAT", "json; pretty on a terminal", "json or pretty"),
+];
+
+/// The variables that can also be given as `<NAME>_FILE`: secrets, and long values.
+pub(super) const IN_FILES: &[&str] = &[
+    "PLIVO_AUTH_TOKEN",
+    "PLIVO_MAIN_AUTH_TOKEN",
+    "PLIVO_PROXY",
+    "CALLBACK_SECRET",
+    "API_KEYS",
+    "SECRET_KEY",
+    "SECRET_KEY_PREVIOUS",
+    "REDIS_URL",
+    "TEMPLATES",
+    "TEST_NUMBERS",
 ];

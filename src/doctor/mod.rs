@@ -51,7 +51,8 @@ pub async fn examine(
     let report = &mut Reporter::new(print);
     let Some(config) = settings::examine(env, report) else { return report.counts() };
     let token = config.plivo_auth_tokens.first().cloned().unwrap_or_default();
-    let plivo = Client::new(config.plivo_api_url.clone(), config.plivo_auth_id.clone(), token, config.plivo_timeout);
+    let (url, id) = (config.plivo_api_url.clone(), config.plivo_auth_id.clone());
+    let plivo = Client::new(url, id, token, config.plivo_timeout, &config.plivo_proxy);
     let web = web::WebClient::new(&config.public_url);
     let (plivo, web) = match (plivo, web) {
         (Ok(plivo), Ok(web)) => (plivo, web),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::verification::RefusalScope;
 use arc_swap::ArcSwap;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Certificate, StatusCode};
+use reqwest::{Certificate, ClientBuilder, NoProxy, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
@@ -45,23 +45,54 @@ pub struct Client {
     auth_token: ArcSwap<SecretString>,
 }
 
+/// The proxy for requests to Plivo. Plivo on this machine is always reached directly.
+#[derive(Clone, Debug, Default)]
+pub enum Proxy {
+    /// No proxy, whatever the environment says.
+    #[default]
+    None,
+    /// As `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
+    Environment,
+    /// The proxy with this URL, which may contain a password.
+    At(SecretString),
+}
+
+impl Proxy {
+    fn applied(&self, builder: ClientBuilder) -> reqwest::Result<ClientBuilder> {
+        match self {
+            Self::None => Ok(builder.no_proxy()),
+            Self::Environment => Ok(builder),
+            Self::At(url) => {
+                let direct = NoProxy::from_string("localhost,127.0.0.0/8,::1");
+                Ok(builder.no_proxy().proxy(reqwest::Proxy::all(url.expose_secret())?.no_proxy(direct)))
+            }
+        }
+    }
+}
+
 impl Client {
     /// Creates a client that trusts the bundled roots, follows no redirect and gives up after `timeout`.
     ///
     /// # Errors
-    /// When the TLS provider cannot be set up.
-    pub fn new(api_url: String, auth_id: String, auth_token: SecretString, timeout: Duration) -> reqwest::Result<Self> {
+    /// When the TLS provider or the proxy cannot be set up.
+    pub fn new(
+        api_url: String,
+        auth_id: String,
+        auth_token: SecretString,
+        timeout: Duration,
+        proxy: &Proxy,
+    ) -> reqwest::Result<Self> {
         // Fails when a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der));
-        let http = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .tls_certs_only(roots.collect::<reqwest::Result<Vec<_>>>()?)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(3).min(timeout))
             .timeout(timeout)
             .pool_idle_timeout(Duration::from_secs(30))
-            .user_agent(concat!("phlo-2fa/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+            .user_agent(concat!("phlo-2fa/", env!("CARGO_PKG_VERSION")));
+        let http = proxy.applied(builder)?.build()?;
         Ok(Self { http, api_url, auth_id, auth_token: ArcSwap::from_pointee(auth_token) })
     }
 

@@ -9,6 +9,7 @@ mod breaker;
 mod call;
 pub mod callback;
 pub mod client;
+pub mod fold;
 pub mod language;
 mod message;
 pub mod outcome;
@@ -26,7 +27,7 @@ use secrecy::SecretString;
 
 use breaker::Breaker;
 use client::Client;
-pub use client::Reply;
+pub use client::{Proxy, Reply};
 use language::Languages;
 pub use message::Dlt;
 pub use sender::{SenderId, Senders, SendersError};
@@ -58,6 +59,8 @@ pub struct Settings {
     pub public_url: String,
     /// The time limit of one request.
     pub timeout: Duration,
+    /// The proxy for requests.
+    pub proxy: Proxy,
     /// The customer's name, for texts and calls.
     pub brand: Option<String>,
     /// Whether a key must be pressed before a call speaks the code.
@@ -121,11 +124,11 @@ impl Plivo {
     /// Creates the client; sends nothing.
     ///
     /// # Errors
-    /// When the TLS provider cannot be set up.
+    /// When the TLS provider or the proxy cannot be set up.
     pub fn new(settings: Settings, keys: Arc<Keyring>) -> reqwest::Result<Self> {
-        let origin = settings.phlo_url;
+        let (origin, api) = (settings.phlo_url, settings.api_url);
         Ok(Self {
-            client: Client::new(settings.api_url, settings.auth_id, settings.auth_token, settings.timeout)?,
+            client: Client::new(api, settings.auth_id, settings.auth_token, settings.timeout, &settings.proxy)?,
             keys,
             from: settings.from,
             senders: settings.senders,

@@ -14,6 +14,7 @@ mod outage;
 mod redis;
 mod rotation;
 mod sdk;
+mod settings;
 mod stop;
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::*;
-use crate::config::read::{IN_FILES, RawSettings};
+use crate::config::read::RawSettings;
+use crate::config::variables::IN_FILES;
 use crate::config::{Countries, VARIABLES};
 use crate::phone::Country;
 
@@ -51,6 +52,7 @@ fn each_wrong_value_is_one_fault_and_is_never_repeated() {
         ("PLIVO_PHLO_URL", "https://u:secret-value@h"),
         ("PLIVO_TIMEOUT", "0"),
         ("PLIVO_WAIT", "secret-value"),
+        ("PLIVO_PROXY", "secret-value"),
         ("PUBLIC_URL", "https://h/?secret-value"),
         ("CALLBACK_SECRET", "secret-value/"),
         ("API_KEYS", "secret-value"),
@@ -164,7 +166,13 @@ fn risky_and_unknown_settings_are_warned_about_and_accepted() {
     assert!(warned(&[("PLIVO_API_URL", "http://plivo:8081")]).contains("auth token are sent unencrypted"));
     assert!(warned(&[("PLIVO_AUTH_ID", "MA1")]).contains("PLIVO_AUTH_ID"));
     assert!(warned(&[("CODE_TTL", "5")]).contains("CODE_TTL"));
-    assert!(warned(&[("LIMIT_NUMBR", "5/10m")]).contains("LIMIT_NUMBR is set"));
+    assert!(
+        warned(&[("LIMIT_NUMBR", "5/10m")])
+            .contains("LIMIT_NUMBR is set, but is no setting: did you mean LIMIT_NUMBER?")
+    );
+    assert!(warned(&[("CODE_LENGHT", "8"), ("ESCALTION", "fail")]).contains("did you mean CODE_LENGTH?"));
+    assert!(warned(&[("BRAND", "Łódź")]).contains("Ł (U+0141), ź (U+017A)"));
+    assert!(!warned(&[("BRAND", "Levi’s – Café\u{a0}1")]).contains("BRAND"));
     assert!(warned(&[("PLIVO_AUTHTOKEN", "hidden")]).contains("PLIVO_AUTHTOKEN is set"));
     assert!(!warned(&[("PLIVO_AUTHTOKEN", "hidden"), ("PATH", "/bin")]).contains("hidden"));
     let authority = File::with(&rcgen::generate_simple_self_signed(["redis".to_owned()]).unwrap().cert.pem());

@@ -119,6 +119,24 @@ fn the_adaptive_policy_has_presets_and_costs_can_be_set() {
 }
 
 #[test]
+fn a_brand_is_folded_to_gsm_7_where_that_has_its_letters() {
+    let brand = |text: &str| serve(&[("BRAND", text)]).unwrap().brand.unwrap();
+    assert_eq!(brand("Levi’s – Café\u{a0}1"), "Levi's - Café 1");
+    assert_eq!(brand("Ярмарка “x”"), "Ярмарка “x”");
+}
+
+#[test]
+fn plivo_is_reached_through_a_proxy_only_if_the_settings_name_one() {
+    let proxy = |text: &str| serve(&[("PLIVO_PROXY", text)]).map(|config| format!("{:?}", config.plivo_proxy));
+    assert_eq!(proxy("").unwrap(), "None");
+    assert_eq!(proxy("environment").unwrap(), "Environment");
+    assert!(!proxy("http://user:hidden@proxy:3128").unwrap().contains("hidden"));
+    for text in ["proxy:3128", "socks5://proxy:1080", "http://proxy:3128/path", "true"] {
+        assert_eq!(faults(&[("PLIVO_PROXY", text)]), ["PLIVO_PROXY"], "{text}");
+    }
+}
+
+#[test]
 fn countries_are_a_list_or_all() {
     let config = serve(&[("COUNTRIES", "*"), ("COUNTRIES_CALL", "de, FR")]).unwrap();
     let [de, us] = ["DE", "US"].map(|code| Country::parse(code).unwrap());
