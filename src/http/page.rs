@@ -2,26 +2,32 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType};
+use actix_web::web::Bytes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 
+/// The line of a page's script that stands for the functions shared by the pages.
+const FOLD_MARK: &str = "//= fold.js\n";
+const FOLD: &str = include_str!("fold.js");
+
 /// A page, and the policy that allows its own scripts and styles by hash.
 pub struct HtmlPage {
-    html: &'static str,
+    html: Bytes,
     policy: String,
 }
 
 impl HtmlPage {
-    /// Hashes each `<script>` and `<style>` of the page.
-    pub fn new(html: &'static str) -> Self {
+    /// Fills in the shared functions, and hashes each `<script>` and `<style>` of the page.
+    pub fn new(html: &str) -> Self {
+        let html = html.replace(FOLD_MARK, FOLD);
         let policy = format!(
             "default-src 'none'; style-src {}; script-src {}; connect-src 'self'; img-src data:; base-uri 'none'; \
              form-action 'none'; frame-ancestors 'none'",
-            hashes(html, "style"),
-            hashes(html, "script")
+            hashes(&html, "style"),
+            hashes(&html, "script")
         );
-        Self { html, policy }
+        Self { html: html.into(), policy }
     }
 
     /// The page with its headers.
@@ -29,7 +35,7 @@ impl HtmlPage {
         HttpResponse::Ok()
             .insert_header(ContentType::html())
             .insert_header((CONTENT_SECURITY_POLICY, self.policy.as_str()))
-            .body(self.html)
+            .body(self.html.clone())
     }
 }
 

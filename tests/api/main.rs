@@ -25,6 +25,7 @@ mod lost;
 mod nonces;
 mod ops;
 mod outage;
+mod pages;
 mod phlo;
 mod problems;
 mod retention;
