@@ -322,3 +322,24 @@ async fn during_quiet_hours_only_requested_calls_are_made() {
     let asked = app.post(&format!("/v1/verifications/{id}/attempts"), json!({"channel":"call"})).await;
     assert_eq!((asked.status, &asked.body["attempts"][1]["channel"]), (201, &json!("call")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_night_a_landline_is_called_at_its_creation_and_no_other_call_is_automatic() {
+    let london = jiff::tz::TimeZoneDatabase::bundled().get("Europe/London").unwrap();
+    let at = |hours: i64| {
+        let time = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+        time.to_zoned_datetime(london.clone()).strftime("%H:%M").to_string()
+    };
+    let night = format!("{}-{}", at(-2), at(7));
+    let app = app(&[("QUIET_HOURS", &night), ("ESCALATION", "fixed+fail:45")]).await;
+    let landline = create(&app, "+442079460000", json!({})).await;
+    let first = &landline.body["attempts"][0];
+    assert_eq!((&first["channel"], &first["reason"]), (&json!("call"), &json!("landline")), "{landline:?}");
+    // Undelivered: by day the call follows at once.
+    let mobile = create(&app, "+447400120101", json!({})).await;
+    let lost = app.until(mobile.id(), "undelivered", |v| v["attempts"][0]["status"] == "undelivered").await;
+    assert_eq!(lost["next"]["reason"], "quiet_hours", "{lost}");
+    app.advance(60.0).await;
+    assert_eq!(app.read(mobile.id()).await["attempts"].as_array().unwrap().len(), 1);
+    assert_eq!(app.attempt(mobile.id(), "call").await.status, 201, "a requested call is made");
+}
