@@ -75,6 +75,7 @@ fn creation(n: u64) -> Commit {
         guesses: None,
         index_ttl: Some(Duration::from_secs(600)),
         session: None,
+        verified_ttl: None,
         increments: Vec::new(),
         links: Vec::new(),
         longest_ttl: Duration::from_secs(4_200),

@@ -83,6 +83,7 @@ pub struct Metrics {
     plivo: Family<PlivoLabels, Histogram>,
     checks: Family<ResultLabels, Counter>,
     refusals: Family<ScopeLabels, Counter>,
+    costs_implausible: Counter,
     pool_connections: Gauge,
     pool_idle: Gauge,
 }
@@ -104,6 +105,7 @@ impl Default for Metrics {
             plivo: Family::new_with_constructor(machine as fn() -> Histogram),
             checks: Family::default(),
             refusals: Family::default(),
+            costs_implausible: Counter::default(),
             pool_connections: Gauge::default(),
             pool_idle: Gauge::default(),
         };
@@ -133,6 +135,11 @@ impl Metrics {
         r.register("plivo_request_duration_seconds", "Duration of requests to Plivo", self.plivo.clone());
         r.register("checks", "Submitted codes that were compared, by result", self.checks.clone());
         r.register("guard_refusals", "Requests refused by a limit or an allow-list, by scope", self.refusals.clone());
+        r.register(
+            "costs_implausible",
+            "Reports that told more than ten times the expected cost",
+            self.costs_implausible.clone(),
+        );
         r.register("redis_pool_connections", "Open connections to Redis", self.pool_connections.clone());
         r.register("redis_pool_idle_connections", "Open connections to Redis that are idle", self.pool_idle.clone());
         r.register_collector(Box::new(DroppedLogLines));
@@ -192,6 +199,11 @@ impl Metrics {
     pub fn pool(&self, connections: usize, idle: usize) {
         self.pool_connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
         self.pool_idle.set(i64::try_from(idle).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a report whose cost is not believed.
+    pub fn implausible_cost(&self) {
+        self.costs_implausible.inc();
     }
 
     /// Counts each attempt status that a commit changed.

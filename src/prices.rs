@@ -17,6 +17,9 @@ pub struct Prices {
 /// Prices of countries outside the table: high, so that calls are rare there and no budget is overrun.
 pub const ELSEWHERE: Prices = Prices { text_u: 150_000, call_u: 150_000 };
 
+/// How many times the starting price a report may tell.
+const PLAUSIBLE_FACTOR: u64 = 10;
+
 /// ISO code, text and call, in thousandths of a dollar; sorted by code.
 const TABLE: [(&[u8; 2], u32, u32); 56] = [
     (b"AE", 100, 180),
@@ -93,6 +96,17 @@ pub fn call_price_u(country: &Country) -> u32 {
 /// The starting price of one text unit to this country, in micro-dollars.
 pub fn text_price_u(country: &Country) -> u32 {
     by_country(country).text_u
+}
+
+/// The starting price of a text or call to this country, in micro-dollars.
+pub fn expected_u(country: &Country, is_call: bool) -> u64 {
+    if is_call { call_price_u(country).into() } else { text_price_u(country).into() }
+}
+
+/// The highest cost of a text or call that is believed, in micro-dollars. A text of several units or a call of several
+/// minutes costs more than the starting price, but no report may claim any sum: it would use up the budget of all apps.
+pub fn plausible_u(country: &Country, is_call: bool) -> u64 {
+    expected_u(country, is_call) * PLAUSIBLE_FACTOR
 }
 
 fn by_country(country: &Country) -> Prices {

@@ -99,7 +99,7 @@ mod tests {
         let shown = |pair: &LimitPair| format!("{} {}", pair.any, pair.call);
         assert_eq!(shown(&guard.number), "5/10m,20/1d 3/10m,6/1d");
         assert_eq!(shown(&guard.prefix), "20/10m 5/10m");
-        assert_eq!((shown(&guard.ip), shown(&guard.app)), ("20/10m 4/10m".into(), "600/1m 120/1m".into()));
+        assert_eq!((shown(&guard.ip), shown(&guard.app)), ("20/10m 4/10m".into(), "150/1m 30/1m".into()));
         assert_eq!((shown(&guard.country), shown(&guard.total)), ("600/1m 120/1m".into(), "3000/1m 600/1m".into()));
         assert_eq!((guard.unverified.to_string(), guard.budget_u), ("40/1h".into(), Some(50_000_000)));
         assert!(!guard.is_monitor);

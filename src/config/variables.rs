@@ -67,7 +67,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("LIMIT_PREFIX_CALL", "5/10m", "the same for calls alone"),
     ("LIMIT_COUNTRY", "600/1m", "attempts to one country"),
     ("LIMIT_COUNTRY_CALL", "a fifth", "the same for calls alone"),
-    ("LIMIT_APP", "600/1m", "attempts of one app"),
+    ("LIMIT_APP", "150/1m", "attempts of one app; a quarter of what all may send to one country"),
     ("LIMIT_APP_CALL", "a fifth", "the same for calls alone"),
     ("LIMIT_IP", "20/10m", "attempts from one client_ip, per app; not counted without client_ip"),
     ("LIMIT_IP_CALL", "a fifth", "the same for calls alone"),

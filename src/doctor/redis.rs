@@ -195,6 +195,7 @@ fn draft() -> Commit {
         guesses: None,
         index_ttl: Some(KEEP),
         session: None,
+        verified_ttl: None,
         increments: Vec::new(),
         links: Vec::new(),
         longest_ttl: KEEP,

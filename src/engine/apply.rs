@@ -92,7 +92,7 @@ impl Engine {
             let lock = match self.inner.locks.acquire(shared).await {
                 Ok(lock) => Some(lock),
                 // No client waits for these events or retries them, so they are applied without the lock.
-                Err(StoreFailed) if batch.events.iter().all(is_internal) => None,
+                Err(StoreFailed) if batch.events.iter().all(Event::is_internal) => None,
                 Err(StoreFailed) => return Err(StoreFailed.into()),
             };
             let change = match self.remembered_or_loaded(shared, app).await {
@@ -188,7 +188,7 @@ impl Engine {
             let accept_stale = must_end || before.is_final();
             let mode = CommitMode::Update { expected: known.version, accept_stale };
             let increments = self.increments_of(&charges, number);
-            let depends_on_guesses = before.guesses != after.guesses || events.iter().any(is_check);
+            let depends_on_guesses = before.guesses != after.guesses || events.iter().any(Event::is_check);
             let guesses = depends_on_guesses.then(|| before.guesses.to_bytes());
             let write = Write { mode, guesses, number, increments, links: links.clone(), now };
             let (outcome, committed) = self.commit(Some(&before), &after, write).await?;
@@ -219,6 +219,8 @@ impl Engine {
                 {
                     is_settled = true;
                 }
+                CommitOutcome::OverLimit { index, .. }
+                    if self.is_excused(&after, &charges, index, &mut limits).await? => {}
                 CommitOutcome::OverLimit { index, wait } => {
                     self.note_refused(&after, &charges, index, wait, &mut limits);
                 }
@@ -268,32 +270,4 @@ impl Engine {
 /// Whether the caller may see it: it belongs to the caller's app, or the caller has proved its right.
 fn is_of(app: Option<&str>, v: &Verification) -> bool {
     app.is_none_or(|app| v.app == app)
-}
-
-/// Whether the event compares a code.
-fn is_check(event: &Event) -> bool {
-    matches!(event, Event::CodeSubmitted(_))
-}
-
-/// Whether the event comes from this process: a timer, or the result of an effect.
-fn is_internal(event: &Event) -> bool {
-    match event {
-        Event::Tick
-        | Event::Triggered { .. }
-        | Event::Linked { .. }
-        | Event::HungUp { .. }
-        | Event::Identified { .. }
-        | Event::FailedOver => true,
-        Event::CodeSubmitted(_)
-        | Event::Cancel
-        | Event::CancelAll
-        | Event::AttemptRequested(_)
-        | Event::Joined(_)
-        | Event::Activity(_)
-        | Event::CallContinues { .. }
-        | Event::TextReported { .. }
-        | Event::TextRefused { .. }
-        | Event::CallReported { .. }
-        | Event::SignedCallback(_) => false,
-    }
 }

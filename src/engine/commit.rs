@@ -11,7 +11,10 @@ use crate::store::{
 };
 use crate::time::Timestamp;
 use crate::verification::rules::LIFETIME_MAX;
-use crate::verification::{Joined, Verification};
+use crate::verification::{Joined, Status, Verification};
+
+/// How long a number that was verified passes the limits of its prefix.
+const VERIFIED_FOR: Duration = Duration::from_secs(90 * 86_400);
 
 /// What is written besides the verification itself.
 pub(super) struct Write {
@@ -39,6 +42,8 @@ impl Engine {
         let is_index_kept =
             before.is_some_and(|before| before.guesses == after.guesses && self.kept_until(before) >= kept_until);
         let guesses_ttl = if after.guesses.is_empty() { Duration::ZERO } else { guesses::REMEMBERED };
+        let is_proved = before.is_some_and(|before| before.status() != Status::Verified);
+        let is_proved = is_proved && after.status() == Status::Verified && !after.details.is_test;
         let session = after.sessions.get(before.map_or(1, |before| before.sessions.len()));
         let due = after.due();
         let commit = Commit {
@@ -53,6 +58,7 @@ impl Engine {
             ttl,
             guesses: guesses.map(|expected| GuessesChange { expected, after: after.guesses.to_bytes() }),
             index_ttl: (!is_index_kept).then(|| ttl.max(guesses_ttl)),
+            verified_ttl: is_proved.then_some(VERIFIED_FOR),
             session: session.and_then(|session| session.joined).map(|Joined { id, at }| Cursor { created_at: at, id }),
             increments,
             links,

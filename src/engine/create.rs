@@ -140,6 +140,8 @@ impl Engine {
                 {
                     is_settled = true;
                 }
+                CommitOutcome::OverLimit { index, .. }
+                    if self.is_excused(&after, &charges, index, &mut limits).await? => {}
                 CommitOutcome::OverLimit { index, wait } => {
                     self.note_refused(&after, &charges, index, wait, &mut limits);
                     if let Some(Barred { scope, retry_after, .. }) = limits.barred.first().copied() {

@@ -11,7 +11,7 @@ use super::Engine;
 use crate::guard::{Charge, ProposedAttempt, Scope};
 use crate::phone::PhoneNumber;
 use crate::prices;
-use crate::store::{Increment, NumberKey};
+use crate::store::{Increment, NumberKey, StoreError};
 use crate::verification::{Attempt, AttemptStatus, Barred, Channel, Status, Verification};
 
 /// What the limits have said so far about the new attempts of one change.
@@ -21,6 +21,8 @@ pub(super) struct LimitAnswers {
     pub(super) barred: Vec<Barred>,
     /// Limits that are exceeded and only watched.
     watched: Vec<(Channel, Scope)>,
+    /// Whether the number was verified lately; `None` before a limit of its prefix has asked.
+    is_verified: Option<bool>,
 }
 
 /// What the new attempts of a decision count, and for which channel.
@@ -47,8 +49,7 @@ impl Engine {
 
     fn charges(&self, v: &Verification, channels: &[Channel], is_new: bool, answers: &LimitAnswers) -> Charges {
         let mut charges = Vec::new();
-        // No text is sent to a test number.
-        for channel in channels.iter().copied().filter(|_| !v.details.is_test) {
+        for channel in channels.iter().copied() {
             let of_attempt = self.parts.guard.charges(&ProposedAttempt {
                 app: &v.app,
                 to: &v.to,
@@ -57,12 +58,36 @@ impl Engine {
                 is_new,
                 price_u: expected_price_u(&v.to, channel),
             });
-            charges.extend(of_attempt.into_iter().map(|mut charge| {
-                charge.ignores_limits |= answers.watched.contains(&(channel, charge.scope));
+            // Nothing is sent to a test number, so it uses up only what its app and all apps may ask for.
+            let is_counted = |charge: &Charge| !v.details.is_test || charge.scope.counts_test_numbers();
+            charges.extend(of_attempt.into_iter().filter(is_counted).map(|mut charge| {
+                let is_excused = answers.is_verified == Some(true) && charge.scope.is_of_prefix();
+                charge.ignores_limits |= is_excused || answers.watched.contains(&(channel, charge.scope));
                 (channel, charge)
             }));
         }
         Charges(charges)
+    }
+
+    /// Whether a limit on the number's prefix does not concern it: who has this phone was verified lately, so the number is
+    /// not one of a range that somebody pumps.
+    pub(super) async fn is_excused(
+        &self,
+        v: &Verification,
+        charges: &Charges,
+        index: usize,
+        answers: &mut LimitAnswers,
+    ) -> Result<bool, StoreError> {
+        let is_of_prefix = charges.0.get(index).is_some_and(|(_, charge)| charge.scope.is_of_prefix());
+        if !is_of_prefix || answers.is_verified.is_some() {
+            return Ok(false);
+        }
+        let mut is_verified = false;
+        for number in self.parts.keys.number_keys(&v.app, &v.to) {
+            is_verified |= self.parts.store.is_verified(number).await?;
+        }
+        answers.is_verified = Some(is_verified);
+        Ok(is_verified)
     }
 
     /// Records that a commit was refused for one of its charges: it is barred, or only watched with `GUARD=monitor`.
@@ -116,8 +141,24 @@ impl Engine {
         let is_new = before.status() != Status::Verified && after.status() == Status::Verified;
         let verified = guard.credit_of_success(&after.app, &after.to).filter(|_| is_new && !after.details.is_test);
         let spent = guard.cost_correction(unexpected_cost_u(before, after));
+        self.report_implausible_costs(before, after);
         let charges = verified.into_iter().chain(spent);
         self.adjust_later(charges.map(|charge| increment(&charge, self.subject_hash(&charge))));
+    }
+
+    /// Warns of a cost that a report tells and that counts only in part.
+    fn report_implausible_costs(&self, before: &Verification, after: &Verification) {
+        for (attempt, a) in after.indexes().zip(&after.attempts) {
+            let known_u = before.attempt(attempt).and_then(|a| a.facts.cost_u);
+            let is_plausible =
+                |cost_u: &u64| *cost_u <= prices::plausible_u(after.to.country(), a.channel == Channel::Call);
+            if let Some(cost_u) = a.facts.cost_u.filter(|cost_u| known_u != Some(*cost_u) && !is_plausible(cost_u)) {
+                self.parts.metrics.implausible_cost();
+                let (channel, told) = (a.channel.as_str(), cost_u as f64 / 1e6);
+                warn!(event = "cost_implausible", verification.id = %after.id, app = after.app, to = %after.to, channel, told,
+                    "a report tells more than ten times the expected cost; only that much counts");
+            }
+        }
     }
 
     /// A keyed hash of a subject that is personal: a number, a prefix or an address.
@@ -143,18 +184,15 @@ fn increment(charge: &Charge, subject_hash: u128) -> Increment {
 
 /// The expected price of an attempt, in micro-dollars, until Plivo reports the real one.
 fn expected_price_u(to: &PhoneNumber, channel: Channel) -> u64 {
-    let price_u = match channel {
-        Channel::Sms => prices::text_price_u(to.country()),
-        Channel::Call => prices::call_price_u(to.country()),
-    };
-    price_u.into()
+    prices::expected_u(to.country(), channel == Channel::Call)
 }
 
 /// The change of cost, in micro-dollars, beyond what was known or expected before.
 fn unexpected_cost_u(before: &Verification, after: &Verification) -> i64 {
     let cost = |v: &Verification, a: &Attempt| {
         let cost = if is_free_of_charge(v, a) { 0 } else { expected_price_u(&v.to, a.channel) };
-        i64::try_from(a.facts.cost_u.unwrap_or(cost)).unwrap_or(i64::MAX)
+        let told = a.facts.cost_u.map(|told| told.min(prices::plausible_u(v.to.country(), a.channel == Channel::Call)));
+        i64::try_from(told.unwrap_or(cost)).unwrap_or(i64::MAX)
     };
     let known = before.attempts.iter().zip(&after.attempts);
     let costs = known.map(|(b, a)| cost(after, a).saturating_sub(cost(before, b)));

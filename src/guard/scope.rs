@@ -71,6 +71,16 @@ impl Scope {
         )
     }
 
+    /// Whether it limits numbers that begin alike.
+    pub fn is_of_prefix(self) -> bool {
+        matches!(self, Self::Prefix | Self::PrefixCall | Self::Unverified)
+    }
+
+    /// Whether attempts for `TEST_NUMBERS` count, to which nothing is sent.
+    pub fn counts_test_numbers(self) -> bool {
+        matches!(self, Self::App | Self::AppCall | Self::Total | Self::TotalCall)
+    }
+
     /// Whether `GUARD=monitor` counts an attempt over this limit instead of refusing it.
     pub fn is_relaxed_by_monitor(self) -> bool {
         !matches!(self, Self::Budget | Self::Guesses)

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::{FRESH, Learner, State};
 use crate::phone::{Carrier, Country, PhoneNumber};
+use crate::prices;
 use crate::verification::{Channel, Verification};
 
 /// Prefixes whose network is cached in this process.
@@ -27,7 +28,10 @@ impl Learner {
                 self.note_carrier_at(&after.to, carrier, now);
             }
             if let (Channel::Call, Some(cost_u), None) = (attempt.channel, attempt.facts.cost_u, known.cost_u) {
-                self.note_price(after.to.country(), cost_u, now);
+                // Beyond that it is an error or a forgery, and would teach that calls are dear.
+                if cost_u <= prices::plausible_u(after.to.country(), true) {
+                    self.note_price(after.to.country(), cost_u, now);
+                }
             }
         }
     }

@@ -93,6 +93,8 @@ pub struct Commit {
     /// How long from now the number's index is kept at least; `None` leaves that as it is. A creation and a change of the
     /// wrong codes need it. The index may outlive the record.
     pub index_ttl: Option<Duration>,
+    /// How long from now the number counts as verified, if this verifies it. Not in a commit that adds to the list.
+    pub verified_ttl: Option<Duration>,
     /// The session that joins, whose id finds the record from now on. It has the shard of the verification.
     pub session: Option<Cursor>,
     /// What the limits count for its new attempts.
@@ -268,6 +270,9 @@ pub trait Records: Send + Sync + 'static {
 
     /// Reads what is known of a number.
     async fn number_index(&self, number: NumberKey) -> Result<NumberIndex, StoreError>;
+
+    /// Whether the number was verified within the TTL that a commit gave.
+    async fn is_verified(&self, number: NumberKey) -> Result<bool, StoreError>;
 
     /// Lists an app's verifications before `before`, newest first, of one shard or of all.
     ///

@@ -108,6 +108,34 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether it compares a code.
+    pub fn is_check(&self) -> bool {
+        matches!(self, Self::CodeSubmitted(_))
+    }
+
+    /// Whether it comes from the service itself: a timer, or the result of an effect.
+    pub fn is_internal(&self) -> bool {
+        match self {
+            Self::Tick
+            | Self::Triggered { .. }
+            | Self::Linked { .. }
+            | Self::HungUp { .. }
+            | Self::Identified { .. }
+            | Self::FailedOver => true,
+            Self::CodeSubmitted(_)
+            | Self::Cancel
+            | Self::CancelAll
+            | Self::AttemptRequested(_)
+            | Self::Joined(_)
+            | Self::Activity(_)
+            | Self::CallContinues { .. }
+            | Self::TextReported { .. }
+            | Self::TextRefused { .. }
+            | Self::CallReported { .. }
+            | Self::SignedCallback(_) => false,
+        }
+    }
+
     /// The network that the event reports for the number.
     pub fn carrier(&self) -> Option<Carrier> {
         match self {

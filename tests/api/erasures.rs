@@ -270,6 +270,7 @@ async fn thousands_of_verifications_are_erased_in_steps() {
             guesses: None,
             index_ttl: Some(std::time::Duration::from_secs(600)),
             session: None,
+            verified_ttl: None,
             increments: Vec::new(),
             links: Vec::new(),
             longest_ttl: std::time::Duration::from_secs(600),

@@ -103,6 +103,9 @@ impl Records for FaultyStore {
     async fn number_index(&self, number: NumberKey) -> Result<NumberIndex, StoreError> {
         self.there()?.number_index(number).await
     }
+    async fn is_verified(&self, number: NumberKey) -> Result<bool, StoreError> {
+        self.there()?.is_verified(number).await
+    }
     async fn erase(&self, erasure: &Erasure) -> Result<ErasureOutcome, StoreError> {
         self.there()?.erase(erasure).await
     }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use phlo_2fa::engine::Target;
+use phlo_2fa::verification::{AttemptIndex, Event, ReportFacts, TextReport};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Setup, TestApp, wrong};
@@ -190,6 +192,54 @@ async fn a_prefix_without_successes_is_stopped_and_one_with_them_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_was_verified_passes_the_limits_of_its_prefix() {
+    let app = app(&[("LIMIT_PREFIX", "3/1d"), ("LIMIT_UNVERIFIED", "4/1d"), ("LIMIT_NUMBER", "100/1d")]).await;
+    let known = create(&app, "+14155553000", json!({ "code": "042917" })).await;
+    assert_eq!(app.check(known.id(), "042917").await.body["result"], "verified");
+    // Somebody pumps the range.
+    for n in 3001..3010 {
+        create(&app, &format!("+1415555{n}"), json!({})).await;
+    }
+    assert_limited(&create(&app, "+14155553011", json!({})).await, "prefix");
+    let again = create(&app, "+14155553000", json!({})).await;
+    assert_eq!(again.status, 201, "{again:?}");
+    app.post("/v1/erasures", json!({ "to": "+14155553000" })).await;
+    assert_limited(&create(&app, "+14155553000", json!({})).await, "prefix");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_cannot_use_up_the_budget_with_one_sum() {
+    let app = app(&[("DAILY_BUDGET", "50")]).await;
+    let first = create(&app, "+14155550103", json!({ "channel": "sms" })).await;
+    let facts = ReportFacts { carrier: None, cost_u: Some(99_900_000) };
+    let report =
+        Event::TextReported { attempt: AttemptIndex::FIRST, report: TextReport::Delivered, provider_id: None, facts };
+    app.engine.apply(Target::Proved(first.id().parse().unwrap()), vec![report]).await.unwrap();
+    app.settled().await;
+    assert_eq!(create(&app, "+14155550104", json!({})).await.status, 201, "other verifications go on");
+    let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("phlo2fa_costs_implausible_total 1"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn test_numbers_count_for_their_app_and_for_all() {
+    for (name, scope) in [("LIMIT_APP", "app"), ("LIMIT_TOTAL", "total"), ("LIMIT_COUNTRY", "")] {
+        let app = app(&[(name, "2/10m"), ("TEST_NUMBERS", "+15555550100:000000"), ("LIMIT_NUMBER", "1/10m")]).await;
+        for _ in 0..2 {
+            let v = create(&app, "+15555550100", json!({})).await;
+            assert_eq!(v.status, 201, "{name}: {v:?}");
+            app.post(&format!("/v1/verifications/{}/cancel", v.id()), json!({})).await;
+        }
+        let third = create(&app, "+15555550100", json!({})).await;
+        if scope.is_empty() {
+            assert_eq!(third.status, 201, "{third:?}");
+        } else {
+            assert_limited(&third, scope);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn revenue_share_ranges_are_refused_unless_allowed() {
     let refusing = app(&[("GUARD", "monitor"), ("BLOCKED_RANGES", "premium,+1415555")]).await;
     for (to, detail) in [
@@ -224,6 +274,7 @@ async fn an_argentine_mobile_is_one_number_with_and_without_its_9() {
     assert_eq!((second.status, &second.body["joined"]), (200, &json!(true)));
     let found = app.post("/v1/verifications/search", json!({ "to": with })).await;
     assert!(!found.body["verifications"].as_array().unwrap().is_empty(), "{found:?}");
+    app.post(&format!("/v1/verifications/{}/cancel", second.id()), json!({})).await;
     let checked = app.post("/v1/checks", json!({ "to": without, "code": "042917" })).await;
     assert_eq!(checked.body["result"], "verified", "{checked:?}");
     assert_eq!(create(&app, with, json!({})).await.status, 201);

@@ -16,12 +16,14 @@ const LIFETIME: u64 = 600;
 
 /// Every kind of key and the most seconds it is kept. The kind is the end of the key's name, or the beginning of a
 /// value's.
-const KEPT: [(&str, u64); 12] = [
+const KEPT: [(&str, u64); 13] = [
     ("v", LIFETIME + RETENTION),
     ("due", LIFETIME + RETENTION),
     ("app", LIFETIME + RETENTION),
     // The times of a day's wrong codes.
     ("n", DAY),
+    // That a number was verified.
+    ("ok", 90 * DAY),
     ("link", LIFETIME + RETENTION),
     ("parked", 600),
     ("nonce", 600),
@@ -211,10 +213,12 @@ async fn nothing_outlives_its_documented_time() {
 
     world.pass(DAY).await;
     let left = world.kinds();
-    assert!(left.is_subset(&["count", "route", "prefix", "learned"].into()), "{left:?}");
+    assert!(left.is_subset(&["count", "route", "prefix", "learned", "ok"].into()), "{left:?}");
     world.pass(DAY / 10 + 1).await;
     let left = world.kinds();
-    assert!(left.is_subset(&["route", "prefix", "learned"].into()), "{left:?}");
+    assert!(left.is_subset(&["route", "prefix", "learned", "ok"].into()), "{left:?}");
+    world.pass(89 * DAY).await;
+    assert_eq!(world.kinds(), Default::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -214,6 +214,7 @@ async fn every_page_of_a_list_is_exported_in_the_order_of_starts() {
             guesses: None,
             index_ttl: Some(Duration::from_secs(600)),
             session: None,
+            verified_ttl: None,
             increments: Vec::new(),
             links: Vec::new(),
             longest_ttl: Duration::from_secs(600),

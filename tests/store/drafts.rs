@@ -65,6 +65,7 @@ pub(crate) fn draft_after(previous: Option<VerificationId>, number: NumberKey) -
         guesses: None,
         index_ttl: Some(LONG),
         session: None,
+        verified_ttl: None,
         increments: Vec::new(),
         links: Vec::new(),
         longest_ttl: LONG,

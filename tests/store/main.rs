@@ -99,6 +99,7 @@ every_back_end_passes! {
         no_commit_revives_an_erased_record,
         guesses_outlive_an_erasure,
         an_erasure_keeps_an_index_that_names_another_verification,
+        a_verified_number_is_known_until_its_ttl_or_an_erasure,
         a_session_finds_the_record_that_it_shares,
         a_join_that_is_refused_leaves_no_session,
         an_erasure_removes_every_session,

@@ -21,6 +21,7 @@ pub(super) struct RecordTable {
     entries: ExpiringMap<VerificationId, Entry>,
     numbers: ExpiringMap<NumberKey, NumberIndex>,
     aliases: ExpiringMap<VerificationId, VerificationId>,
+    verified: ExpiringMap<NumberKey, ()>,
     due: BTreeSet<(Timestamp, VerificationId)>,
     lists: HashMap<String, BTreeSet<Cursor>>,
 }
@@ -37,6 +38,7 @@ impl RecordTable {
     pub(super) fn expire(&mut self, now: Timestamp) {
         self.numbers.expire(now);
         self.aliases.expire(now);
+        self.verified.expire(now);
         while let Some((id, entry)) = self.entries.pop_expired(now) {
             self.drop_from_indexes(id, &entry);
         }
@@ -97,6 +99,9 @@ impl RecordTable {
             entry.listed.push(cursor);
         }
         self.entries.insert(id, entry, clock() + commit.ttl);
+        if let Some(ttl) = commit.verified_ttl {
+            self.verified.insert(commit.number, (), clock() + ttl);
+        }
         if let Some(session) = commit.session {
             self.aliases.insert(session.id, id, clock() + commit.longest_ttl);
         }
@@ -123,6 +128,7 @@ impl RecordTable {
             return ErasureOutcome::Changed;
         }
         for number in &erasure.numbers {
+            self.verified.remove(number);
             let mut index = self.number_index(*number);
             if let Some((_, named)) = index.newest.iter_mut().find(|(_, id)| *id == erasure.id) {
                 *named = tombstone_id(erasure.id);
@@ -180,6 +186,10 @@ impl Records for Memory {
 
     async fn number_index(&self, number: NumberKey) -> Result<NumberIndex, StoreError> {
         Ok(self.state().records.number_index(number))
+    }
+
+    async fn is_verified(&self, number: NumberKey) -> Result<bool, StoreError> {
+        Ok(self.state().records.verified.get(&number).is_some())
     }
 
     async fn list(

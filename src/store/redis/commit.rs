@@ -131,7 +131,9 @@ impl Redis {
         keys.extend([keys::record(id), keys::number_index(id.shard(), commit.number), self.due_key(id.shard())]);
         keys.extend(increments.iter().map(|increment| keys::counter(&increment.counter)));
         keys.extend(links.iter().flat_map(|link| keys::link_and_pending(&link.provider_id)));
-        if listed.is_some() && !self.is_cluster {
+        if commit.verified_ttl.is_some() {
+            keys.push(keys::verified(id.shard(), commit.number));
+        } else if listed.is_some() && !self.is_cluster {
             keys.push(keys::list_of(id, &commit.app));
         }
         let mut call = COMMIT.with_keys(&keys);
@@ -153,6 +155,7 @@ impl Redis {
             .arg(commit.session.map(|session| keys::member(session.id)).unwrap_or_default())
             .arg(listed.map_or(commit.created_at, |listed| listed.created_at).as_millis())
             .arg(millis(commit.longest_ttl))
+            .arg(commit.verified_ttl.map(|ttl| millis(ttl).to_string()).unwrap_or_default())
             .arg(increments.len())
             .arg(links.len());
         add_counters(&mut call, increments, commit.now);

@@ -9,6 +9,7 @@
 //!                                        that joined, an alias of the record
 //! phlo2fa:{0a}:n:<26>            string  number index, by keyed hash: for each purpose the newest verification or a
 //!                                        tombstone; then the wrong codes
+//! phlo2fa:{0a}:ok:<26>           string  empty: the number has been verified, by keyed hash
 //! phlo2fa:{0a}:due               zset    verifications by due time, in a cluster
 //! phlo2fa:due                    zset    the same elsewhere, where one key can hold all of them
 //! phlo2fa:{l0}:app:<app>         zset    verifications by creation time, in one of 16 lists
@@ -44,6 +45,11 @@ pub(super) fn record(id: VerificationId) -> String {
 /// slot, and finds no index there.
 pub(super) fn number_index(shard: u8, number: NumberKey) -> String {
     format!("phlo2fa:{{{shard:02x}}}:n:{}", digits(u128::from_be_bytes(number.0)))
+}
+
+/// The mark that a number has been verified, in the shard of the verification that is written.
+pub(super) fn verified(shard: u8, number: NumberKey) -> String {
+    format!("phlo2fa:{{{shard:02x}}}:ok:{}", digits(u128::from_be_bytes(number.0)))
 }
 
 /// The due times of a shard, for a cluster.

@@ -74,6 +74,11 @@ impl Records for Redis {
         parse_index(self.pool.run(Command::Keyed(cmd("GET").arg(key))).await?)
     }
 
+    async fn is_verified(&self, number: NumberKey) -> Result<bool, StoreError> {
+        let key = keys::verified(number.shard(), number);
+        self.pool.run(Command::Keyed(cmd("EXISTS").arg(key))).await
+    }
+
     async fn list(
         &self,
         app: &str,
@@ -104,6 +109,7 @@ impl Redis {
         let mut keys = vec![keys::record(*id), self.due_key(id.shard())];
         keys.extend(numbers.iter().map(|number| keys::number_index(id.shard(), *number)));
         keys.extend(joined.iter().map(|session| keys::record(*session)));
+        keys.extend(numbers.iter().map(|number| keys::verified(id.shard(), *number)));
         let mut call = ERASE.with_keys(&keys);
         call.arg(&expected.to_be_bytes()[..])
             .arg(keys::member(*id))

@@ -108,6 +108,21 @@ pub(crate) async fn guesses_outlive_an_erasure(store: &dyn Store) {
     commit(store, &draft_of(first.number)).await;
 }
 
+pub(crate) async fn a_verified_number_is_known_until_its_ttl_or_an_erasure(store: &dyn Store) {
+    let [brief, erased] = [draft(), draft()];
+    for (first, ttl) in [(&brief, SHORT), (&erased, LONG)] {
+        commit(store, first).await;
+        assert!(!store.is_verified(first.number).await.unwrap());
+        commit(store, &Commit { verified_ttl: Some(ttl), ..after(first, b"verified") }).await;
+    }
+    assert!(store.is_verified(erased.number).await.unwrap());
+    while store.is_verified(brief.number).await.unwrap() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    erase(store, &erasure_of(&after(&erased, b"verified"))).await;
+    assert!(!store.is_verified(erased.number).await.unwrap());
+}
+
 pub(crate) async fn an_erasure_keeps_an_index_that_names_another_verification(store: &dyn Store) {
     let older = Commit { guesses: changed(b"", GUESSES), ..draft() };
     commit(store, &older).await;

@@ -1,6 +1,7 @@
 -- One commit. Safe to run twice, and late: if the store holds it already, it answers the same and changes nothing.
 --
--- KEYS  record, number index, due times; the counters; for each link: link, pending reports; the app's list.
+-- KEYS  record, number index, due times; the counters; for each link: link, pending reports; the app's list, or the mark that
+--       the number has been verified.
 --       In a cluster there are neither counters nor links nor a list, because they have slots of their own.
 -- ARGV  mode: 'create', 'update', or 'accept_stale' to update a record that may be stale since a failover;
 --       history of the connection or '', expected revision (4 bytes) and end of the seal (8 bytes), next revision,
@@ -8,7 +9,8 @@
 --       id (17 bytes), purpose (8 bytes), the id that the number index must name for the purpose or '',
 --       1 to compare the wrong codes of the number or 0, those that the index must hold, those after the commit,
 --       TTL that the index needs or '', member of the session that joins or '', created at,
---       how long any record is kept in milliseconds, number of counters, number of links;
+--       how long any record is kept in milliseconds, TTL of the mark that the number has been verified or '',
+--       number of counters, number of links;
 --       the counters (see counters.lua); for each link: the attempt, how many of its pending reports are applied
 -- Returns first what happened, then:
 --   1 committed
@@ -29,9 +31,9 @@ local mode, current_history, expected, next_revision, sealed = ARGV[1], ARGV[2],
 local ttl, member, due, id, purpose, previous = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local compares_guesses, expected_guesses, guesses_after = ARGV[12] == '1', ARGV[13], ARGV[14]
 local index_ttl, session, created_at, longest_ttl = ARGV[15], ARGV[16], tonumber(ARGV[17]), tonumber(ARGV[18])
-local counters, links = tonumber(ARGV[19]), tonumber(ARGV[20])
+local verified_ttl, counters, links = ARGV[19], tonumber(ARGV[20]), tonumber(ARGV[21])
 local record, newest, due_times = KEYS[1], KEYS[2], KEYS[3]
-local FIRST_COUNTER, AFTER = 4, 21
+local FIRST_COUNTER, AFTER = 4, 22
 
 local is_creation = mode == 'create'
 local index = (is_creation or compares_guesses) and redis.call('GET', newest)
@@ -92,10 +94,12 @@ for i = 0, links - 1 do
     redis.call('DEL', KEYS[first_link + 2 * i + 1])
   end
 end
-local list = KEYS[first_link + 2 * links]
-if list then
-  add_to_list(list, created_at, session == '' and member or session, longest_ttl)
-  trim_list(list, created_at - longest_ttl, member)
+local last = KEYS[first_link + 2 * links]
+if verified_ttl ~= '' then
+  redis.call('SET', last, '', 'PX', verified_ttl)
+elseif last then
+  add_to_list(last, created_at, session == '' and member or session, longest_ttl)
+  trim_list(last, created_at - longest_ttl, member)
 end
 if due == '' then
   redis.call('ZREM', due_times, member)
