@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{AppConfig, Config};
 use crate::engine::{Clock, Engine, Parts};
 use crate::http::{ApiKeys, CallbackSecrets, Followers, Readiness, Shared};
 use crate::keyring::Keyring;
@@ -72,6 +72,7 @@ impl Wired {
             learner,
             plivo,
             api_keys: ApiKeys::new(&config.api_keys),
+            apps: config.apps.clone(),
             countries: config.countries.clone(),
             countries_call: config.countries_call.clone(),
             blocked: config.blocked.clone(),
@@ -116,9 +117,14 @@ fn plivo_settings(config: &Config) -> anyhow::Result<plivo::Settings> {
         timeout: config.plivo_timeout,
         proxy: config.plivo_proxy.clone(),
         brand: config.brand.clone(),
+        apps: config.apps.iter().map(|(app, own)| (app.clone(), of_app(own))).collect(),
         voice_confirm: config.voice_confirm,
         languages: config.languages.clone(),
     })
+}
+
+fn of_app(own: &AppConfig) -> plivo::AppSettings {
+    plivo::AppSettings { brand: own.brand.clone(), phlo_id: own.phlo_id.clone() }
 }
 
 fn rules(config: &Config) -> anyhow::Result<Rules> {

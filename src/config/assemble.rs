@@ -1,12 +1,15 @@
 //! Checks every setting of `serve` and `demo`, and assembles the [`Config`].
 
+use std::collections::BTreeMap;
+
 use strum::VariantNames;
 
+use super::apps::AppConfig;
 use super::faults::Faults;
 use super::read::RawSettings;
 use super::types::Countries;
 use super::{Config, check, sending};
-use crate::guard::QuietHours;
+use crate::guard::{Guard, QuietHours};
 use crate::phone::SpecialRange;
 use crate::plivo::language::Languages;
 use crate::verification::CostOverrides;
@@ -36,6 +39,8 @@ impl Config {
             |text| check::api_keys(text, local),
             "shop:$(openssl rand -hex 24)",
         );
+        let of_apps = std::mem::take(&mut raw.of_apps);
+        let (apps, warnings) = super::apps::read(of_apps, api_keys.as_deref().unwrap_or_default(), faults);
         let key_example = "$(openssl rand -base64 32)";
         let secret_key = faults.required("SECRET_KEY", raw.secret_key, check::key, key_example);
         let secret_key_previous =
@@ -125,7 +130,8 @@ impl Config {
             countries_call: countries_call.or_else(|| countries.clone())?,
             countries: countries?,
             blocked: blocked?,
-            guard: guard?,
+            guard: with_apps(guard?, &apps),
+            apps,
             limit_guesses: limit_guesses?,
             quiet_hours,
             brand,
@@ -137,7 +143,13 @@ impl Config {
             test_numbers: test_numbers.unwrap_or_default(),
             legacy_routes: legacy_routes?,
             log_format,
-            warnings: Vec::new(),
+            warnings,
         })
     }
+}
+
+fn with_apps(mut guard: Guard, apps: &BTreeMap<String, AppConfig>) -> Guard {
+    let own = apps.iter().filter_map(|(app, config)| Some((app.clone(), config.limits(&guard.app)?)));
+    guard.apps = own.collect();
+    guard
 }

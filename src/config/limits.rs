@@ -1,11 +1,13 @@
 //! The settings `GUARD`, `LIMIT_…` and `DAILY_BUDGET`.
 
+use std::collections::BTreeMap;
+
 use super::faults::{Checked, Faults};
 use super::read::RawSettings;
 use crate::guard::{Guard, GuessRules, LimitPair, Limits};
 
 /// By default the limit on calls is this fraction of the limit on attempts.
-const CALLS_DIVISOR: u64 = 5;
+pub(super) const CALLS_DIVISOR: u64 = 5;
 /// The default of `LIMIT_UNVERIFIED`: factors on the maximum and the window of `LIMIT_PREFIX`.
 const UNVERIFIED_FACTORS: (u64, u32) = (2, 6);
 
@@ -45,13 +47,8 @@ impl RawSettings {
             _ => Err("must be enforce or monitor".into()),
         });
         let is_set = self.daily_budget.is_some();
-        let budget = faults.defaulted("DAILY_BUDGET", self.daily_budget.take(), |text| match text {
-            "none" => Ok(None),
-            _ => Some(text.parse().ok().filter(|dollars: &f64| (0.0..=1e9).contains(dollars)))
-                .filter(Option::is_some)
-                .ok_or_else(|| "must be US dollars, such as 50, or none".into()),
-        })?;
-        let budget = budget.map(|dollars: f64| if is_set { dollars } else { dollars * factor as f64 });
+        let budget_u = faults.defaulted("DAILY_BUDGET", self.daily_budget.take(), budget_u)?;
+        let budget_u = budget_u.map(|budget_u| if is_set { budget_u } else { budget_u.saturating_mul(factor) });
         Some(Guard {
             is_monitor: is_monitor?,
             number: number?,
@@ -61,7 +58,8 @@ impl RawSettings {
             ip: ip?,
             total: total?,
             unverified: unverified?,
-            budget_u: budget.map(|dollars| (dollars * 1e6) as u64),
+            budget_u,
+            apps: BTreeMap::new(),
         })
     }
 
@@ -75,7 +73,16 @@ impl RawSettings {
     }
 }
 
-fn limits(text: &str) -> Checked<Limits> {
+/// US dollars a day, in micro-dollars; `None` for no budget.
+pub(super) fn budget_u(text: &str) -> Checked<Option<u64>> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let dollars = text.parse().ok().filter(|dollars: &f64| (0.0..=1e9).contains(dollars));
+    dollars.map(|dollars| Some((dollars * 1e6) as u64)).ok_or_else(|| "must be US dollars, such as 50, or none".into())
+}
+
+pub(super) fn limits(text: &str) -> Checked<Limits> {
     text.parse().map_err(|wrong: crate::guard::limit::InvalidLimits| wrong.to_string())
 }
 

@@ -6,6 +6,7 @@
 //! The checks collect every fault: one line each, with the variable, the fault and an example. A line never contains the
 //! value, because the wrong value of one variable is often the secret of another.
 
+mod apps;
 mod assemble;
 mod check;
 mod demo;
@@ -24,6 +25,7 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
+pub use apps::AppConfig;
 pub use check::is_loopback;
 pub use demo::local_url;
 pub use export::ExportConfig;

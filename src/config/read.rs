@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::faults::Faults;
 use super::unread;
-use super::variables::{IN_FILES, VARIABLES};
+use super::variables::{APP_PREFIX, IN_FILES, VARIABLES};
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
@@ -77,6 +77,9 @@ pub(super) struct RawSettings {
     /// Warnings about variables that are set and look like settings, but are not read.
     #[serde(skip)]
     pub(super) unread: Vec<String>,
+    /// The variables of single apps.
+    #[serde(skip)]
+    pub(super) of_apps: BTreeMap<String, String>,
     /// Factor on the default limits.
     #[serde(skip)]
     pub(super) limits_factor: u64,
@@ -127,6 +130,11 @@ impl RawSettings {
             Self::default()
         });
         raw.no_phlo = no_phlo;
+        raw.of_apps = given
+            .iter()
+            .filter(|(name, _)| name.starts_with(APP_PREFIX))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         raw.unread = unread::warnings(given.keys().map(String::as_str));
         raw
     }

@@ -1,11 +1,13 @@
 //! [`Config`]: the settings of `serve` and `demo`, each with the reason for its default.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::{SecretSlice, SecretString};
 
+use super::apps::AppConfig;
 use super::check;
 use super::faults::{ConfigErrors, Faults};
 use super::read::RawSettings;
@@ -90,6 +92,8 @@ pub struct Config {
     pub blocked: BlockedNumbers,
     /// `GUARD`, `LIMIT_…`, `DAILY_BUDGET`. Wide enough for a shop, too narrow for profitable fraud.
     pub guard: Guard,
+    /// `APP_<NAME>_…`, by app. Nothing by default.
+    pub apps: BTreeMap<String, AppConfig>,
     /// `LIMIT_GUESSES`. NIST SP 800-63B's hundred a day, and a fifth of that per hour.
     pub limit_guesses: GuessRules,
     /// `QUIET_HOURS`. None by default: a user who signs in at night needs the code at night.
@@ -126,7 +130,7 @@ impl Config {
         let unread = std::mem::take(&mut raw.unread);
         let config = Self::assemble(raw, &mut faults);
         let mut config = faults.unless_any(config)?;
-        config.warnings = config.risks();
+        config.warnings.extend(config.risks());
         config.warnings.extend(config.brand_warning());
         config.warnings.extend(unread);
         Ok(config)
@@ -148,7 +152,7 @@ impl Config {
         let config = Self::assemble(raw, &mut faults);
         let mut config = faults.unless_any(config)?;
         config.plivo_embedded = embedded;
-        config.warnings = config.brand_warning().into_iter().chain(unread).collect();
+        config.warnings.extend(config.brand_warning().into_iter().chain(unread));
         Ok(config)
     }
 

@@ -92,6 +92,9 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("LOG_FORMAT", "json; pretty on a terminal", "json or pretty"),
 ];
 
+/// How the variables of a single app begin: `APP_<NAME>_…`.
+pub(super) const APP_PREFIX: &str = "APP_";
+
 /// The variables that can also be given as `<NAME>_FILE`: secrets, and long values.
 pub(super) const IN_FILES: &[&str] = &[
     "PLIVO_AUTH_TOKEN",

@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// Whether a limit on the number's prefix does not concern it: who has this phone was verified lately, so the number is
-    /// not one of a range that somebody pumps.
+    /// not one of a range that an attacker pumps.
     pub(super) async fn is_excused(
         &self,
         v: &Verification,
@@ -140,7 +140,7 @@ impl Engine {
         let guard = &self.parts.guard;
         let is_new = before.status() != Status::Verified && after.status() == Status::Verified;
         let verified = guard.credit_of_success(&after.app, &after.to).filter(|_| is_new && !after.details.is_test);
-        let spent = guard.cost_correction(unexpected_cost_u(before, after));
+        let spent = guard.cost_corrections(&after.app, unexpected_cost_u(before, after));
         self.report_implausible_costs(before, after);
         let charges = verified.into_iter().chain(spent);
         self.adjust_later(charges.map(|charge| increment(&charge, self.subject_hash(&charge))));

@@ -99,7 +99,14 @@ impl Engine {
         }
         let to = AttemptRef { id: v.id, attempt };
         let (a, pending) = (v.attempt(attempt)?, v.pending()?);
-        let trigger = Trigger { attempt: to, channel: a.channel, to: &v.to, code: &pending.code, details: &v.details };
+        let trigger = Trigger {
+            app: &v.app,
+            attempt: to,
+            channel: a.channel,
+            to: &v.to,
+            code: &pending.code,
+            details: &v.details,
+        };
         let round = v.owed.iter().find(|owed| owed.effect == Effect::Trigger { attempt }).map_or(0, |owed| owed.round);
         let started = Instant::now();
         let triggered = tokio::select! {
@@ -154,7 +161,7 @@ impl Engine {
     /// Asks what a run of the PHLO created, so that reports that carry only its UUID find their attempt.
     async fn identify(&self, v: &Verification, attempt: AttemptIndex, run_id: &str) -> Option<Event> {
         let channel = v.attempt(attempt)?.channel;
-        let provider_id = self.parts.plivo.find_provider_id(run_id, channel).await.map(unlinked);
+        let provider_id = self.parts.plivo.find_provider_id(&v.app, run_id, channel).await.map(unlinked);
         Some(Event::Identified { attempt, provider_id })
     }
 

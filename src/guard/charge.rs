@@ -1,5 +1,6 @@
 //! [`Guard`]: the operator's limits, and the [`Charge`]s that one attempt makes against them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -36,6 +37,17 @@ pub struct Guard {
     /// `LIMIT_UNVERIFIED`: verifications of one prefix, less [`SENDS_PER_SUCCESS`] for each success.
     pub unverified: Limits,
     /// `DAILY_BUDGET`, in micro-dollars.
+    pub budget_u: Option<u64>,
+    /// The limits that single apps have of their own.
+    pub apps: BTreeMap<String, AppLimits>,
+}
+
+/// The limits that one app has of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppLimits {
+    /// `APP_<NAME>_LIMIT_APP`, in place of `LIMIT_APP`.
+    pub pair: LimitPair,
+    /// `APP_<NAME>_DAILY_BUDGET`, in micro-dollars: within the budget of all apps.
     pub budget_u: Option<u64>,
 }
 
@@ -93,7 +105,7 @@ impl Guard {
             (Scope::Number, Scope::NumberCall, &self.number, Some(number.as_str())),
             (Scope::Ip, Scope::IpCall, &self.ip, address.as_deref()),
             (Scope::Prefix, Scope::PrefixCall, &self.prefix, Some(prefix.as_str())),
-            (Scope::App, Scope::AppCall, &self.app, Some(*app)),
+            (Scope::App, Scope::AppCall, self.apps.get(*app).map_or(&self.app, |own| &own.pair), Some(*app)),
             (Scope::Country, Scope::CountryCall, &self.country, Some(country.as_str())),
             (Scope::Total, Scope::TotalCall, &self.total, Some("")),
         ];
@@ -109,8 +121,8 @@ impl Guard {
             }
         }
         // A verification that has started may exceed the budget.
-        let cost = self.budget_charge(i64::try_from(*price_u).unwrap_or(i64::MAX));
-        charges.extend(cost.map(|charge| Charge { ignores_limits: !is_new, ..charge }));
+        let costs = self.budget_charges(app, i64::try_from(*price_u).unwrap_or(i64::MAX));
+        charges.extend(costs.map(|charge| Charge { ignores_limits: !is_new, ..charge }));
         charges.retain(|charge| !charge.limits.0.is_empty());
         charges
     }
@@ -122,16 +134,22 @@ impl Guard {
         (!charge.limits.0.is_empty()).then_some(Charge { ignores_limits: true, ..charge })
     }
 
-    /// Adjusts the budget by the difference between actual and expected cost, in micro-dollars.
-    pub fn cost_correction(&self, difference_u: i64) -> Option<Charge> {
-        self.budget_charge(difference_u)
-            .map(|charge| Charge { ignores_limits: true, ..charge })
-            .filter(|_| difference_u != 0)
+    /// Adjusts the budgets by the difference between actual and expected cost, in micro-dollars.
+    pub fn cost_corrections(&self, app: &str, difference_u: i64) -> impl Iterator<Item = Charge> {
+        let charges = self.budget_charges(app, difference_u).filter(move |_| difference_u != 0);
+        charges.map(|charge| Charge { ignores_limits: true, ..charge })
     }
 
-    fn budget_charge(&self, amount_u: i64) -> Option<Charge> {
-        let limits = Limits(vec![Limit { max: self.budget_u?, window: Duration::from_secs(86_400) }]);
-        Some(Charge::new(Scope::Budget, "", amount_u, &limits))
+    /// What counts against the budget of the app, where it has one, and that of all apps.
+    fn budget_charges(&self, app: &str, amount_u: i64) -> impl Iterator<Item = Charge> + use<> {
+        let own_u = self.apps.get(app).and_then(|own| own.budget_u);
+        let budgets = [own_u.map(|max| (app, max)), self.budget_u.map(|max| ("", max))];
+        let charges = budgets.map(|budget| {
+            let (subject, max) = budget?;
+            let limits = Limits(vec![Limit { max, window: Duration::from_secs(86_400) }]);
+            Some(Charge::new(Scope::Budget, subject, amount_u, &limits))
+        });
+        charges.into_iter().flatten()
     }
 }
 

@@ -14,7 +14,7 @@ pub mod limit;
 pub mod quiet;
 mod scope;
 
-pub use charge::{Charge, Guard, LimitPair, ProposedAttempt, SENDS_PER_SUCCESS};
+pub use charge::{AppLimits, Charge, Guard, LimitPair, ProposedAttempt, SENDS_PER_SUCCESS};
 pub use guesses::{GuessRules, Guesses};
 pub use limit::{Limit, Limits};
 pub use quiet::QuietHours;

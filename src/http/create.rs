@@ -109,6 +109,7 @@ impl CreateBody {
             return Err(ApiError::parameters(faults.0));
         }
         let mode = mode.unwrap_or_default();
+        let policy = policy.or_else(|| shared.apps.get(&app)?.escalation);
         if let Some(code) = test_code {
             let (code, code_length, calls_allowed) = (Some(code), None, true);
             let is_resend = false;
@@ -126,7 +127,7 @@ impl CreateBody {
                 is_resend,
             });
         }
-        let (calls_allowed, is_resend) = (reachable(&to, mode, shared)?, false);
+        let (calls_allowed, is_resend) = (reachable(&app, &to, mode, shared)?, false);
         Ok(Creation { app, code, code_length, to, mode, policy, ttl, calls_allowed, details, metadata, is_resend })
     }
 }
@@ -135,7 +136,7 @@ impl CreateBody {
 ///
 /// # Errors
 /// 403 when the number may not be reached in this mode. Only the log names the settings behind it.
-fn reachable(to: &PhoneNumber, mode: Mode, shared: &Shared) -> Result<bool, ApiError> {
+fn reachable(app: &str, to: &PhoneNumber, mode: Mode, shared: &Shared) -> Result<bool, ApiError> {
     let refused = |scope, setting, code, detail: String| {
         shared.metrics.refusal(scope);
         debug!(event = "creation_refused", scope, setting, "the settings exclude this number");
@@ -152,12 +153,16 @@ fn reachable(to: &PhoneNumber, mode: Mode, shared: &Shared) -> Result<bool, ApiE
         return Err(refused("destination", "BLOCKED_RANGES", ErrorCode::DestinationBlocked, detail));
     }
     let country = to.country();
-    if !shared.countries.allow(country) {
+    let own = shared.apps.get(app);
+    let countries = own.and_then(|own| own.countries.as_ref()).unwrap_or(&shared.countries);
+    if !countries.allow(country) {
         let detail =
             format!("Numbers of this country ({country}) cannot be verified. Ask for a number of another one.");
         return Err(refused("country", "COUNTRIES", ErrorCode::CountryNotAllowed, detail));
     }
-    let calls_allowed = shared.countries_call.allow(country);
+    // Where an app has its own countries alone, these may be called too.
+    let own_call = own.and_then(|own| own.countries_call.as_ref().or(own.countries.as_ref()));
+    let calls_allowed = own_call.unwrap_or(&shared.countries_call).allow(country);
     if mode == Mode::Call && !calls_allowed {
         let detail = format!("Numbers of this country ({country}) cannot be called. Use the channel sms.");
         return Err(refused("country_call", "COUNTRIES_CALL", ErrorCode::ChannelNotAllowed, detail));

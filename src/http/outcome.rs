@@ -26,7 +26,7 @@ pub fn accepted(applied: Applied) -> Result<Applied, ApiError> {
 /// 502 when Plivo has left the verification without a channel.
 pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Result<Found, ApiError> {
     let Applied { verification, session, performance, .. } = applied;
-    let is_failing = shared.plivo.is_failing(verification.mode.first_channel());
+    let is_failing = shared.plivo.is_failing(&verification.app, verification.mode.first_channel());
     let wait = if is_failing { shared.plivo_wait.min(WAIT_IN_OUTAGE) } else { shared.plivo_wait };
     let v = match performance {
         Some(performance) if !is_async => tokio::select! {

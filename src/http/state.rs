@@ -3,7 +3,7 @@
 //! The wiring builds it once. Secrets in it are replaced in place while the service runs, so that a rotation drops no
 //! request. Nothing here reads a request or builds an answer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ApiKey, BlockedNumbers, Countries, TestNumbers};
+use crate::config::{ApiKey, AppConfig, BlockedNumbers, Countries, TestNumbers};
 use crate::engine::{Clock, Engine};
 use crate::keyring::Keyring;
 use crate::learner::Learner;
@@ -49,6 +49,8 @@ pub struct Shared {
     pub plivo: Arc<Plivo>,
     /// The API keys in force.
     pub api_keys: ApiKeys,
+    /// What single apps have of their own.
+    pub apps: BTreeMap<String, AppConfig>,
     /// Countries that may be texted.
     pub countries: Countries,
     /// Countries that may be called.

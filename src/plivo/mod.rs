@@ -16,12 +16,14 @@ pub mod outcome;
 pub mod phlo;
 pub mod reference;
 mod sender;
+mod settings;
 pub mod signature;
 pub mod text;
 pub mod units;
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use secrecy::SecretString;
 
@@ -31,46 +33,17 @@ pub use client::{Proxy, Reply};
 use language::Languages;
 pub use message::Dlt;
 pub use sender::{SenderId, Senders, SendersError};
+pub use settings::{AppSettings, Settings};
 
 use crate::keyring::Keyring;
 use crate::phone::PhoneNumber;
 use crate::verification::{AttemptRef, Channel, Code, Details, Verification, Via};
 use reference::Purpose;
 
-/// The Plivo account, its addresses, and how texts and calls are worded.
-pub struct Settings {
-    /// Account id.
-    pub auth_id: String,
-    /// Account token.
-    pub auth_token: SecretString,
-    /// Source number.
-    pub from: PhoneNumber,
-    /// Other sources, by destination country.
-    pub senders: Senders,
-    /// Registration ids for texts to India.
-    pub dlt: Dlt,
-    /// The 2FA PHLO; without one the Message and Call APIs are used.
-    pub phlo_id: Option<String>,
-    /// Origin of the PHLO runner.
-    pub phlo_url: String,
-    /// Origin of the REST API.
-    pub api_url: String,
-    /// The base of our callback URLs, without a trailing slash.
-    pub public_url: String,
-    /// The time limit of one request.
-    pub timeout: Duration,
-    /// The proxy for requests.
-    pub proxy: Proxy,
-    /// The customer's name, for texts and calls.
-    pub brand: Option<String>,
-    /// Whether a key must be pressed before a call speaks the code.
-    pub voice_confirm: bool,
-    /// The wordings of texts and calls.
-    pub languages: Languages,
-}
-
 /// A request for one attempt.
 pub struct Trigger<'a> {
+    /// The app that asks for it.
+    pub app: &'a str,
     /// The attempt to make.
     pub attempt: AttemptRef,
     /// Text or call.
@@ -106,8 +79,12 @@ pub struct Plivo {
     senders: Senders,
     dlt: Dlt,
     phlo: Option<Phlo>,
+    /// The PHLOs of single apps.
+    phlos: HashMap<String, Phlo>,
     public_url: String,
     brand: Option<String>,
+    /// The names of single apps.
+    brands: HashMap<String, String>,
     voice_confirm: bool,
     languages: Languages,
     message_breaker: Breaker,
@@ -127,15 +104,23 @@ impl Plivo {
     /// When the TLS provider or the proxy cannot be set up.
     pub fn new(settings: Settings, keys: Arc<Keyring>) -> reqwest::Result<Self> {
         let (origin, api) = (settings.phlo_url, settings.api_url);
+        let phlo = |id| Phlo { id, origin: origin.clone(), breaker: Breaker::default() };
+        let (mut phlos, mut brands) = (HashMap::new(), HashMap::new());
+        for (app, own) in settings.apps {
+            phlos.extend(own.phlo_id.map(|id| (app.clone(), phlo(id))));
+            brands.extend(own.brand.map(|brand| (app, brand)));
+        }
         Ok(Self {
             client: Client::new(api, settings.auth_id, settings.auth_token, settings.timeout, &settings.proxy)?,
             keys,
             from: settings.from,
             senders: settings.senders,
             dlt: settings.dlt,
-            phlo: settings.phlo_id.map(|id| Phlo { id, origin, breaker: Breaker::default() }),
+            phlo: settings.phlo_id.map(phlo),
+            phlos,
             public_url: settings.public_url,
             brand: settings.brand,
+            brands,
             voice_confirm: settings.voice_confirm,
             languages: settings.languages,
             message_breaker: Breaker::default(),
@@ -153,7 +138,7 @@ impl Plivo {
     /// Uses the PHLO if one is configured, unless `skip_phlo` is set or the PHLO's circuit breaker is open; otherwise the
     /// Message or the Call API.
     pub async fn trigger(&self, trigger: &Trigger<'_>, skip_phlo: bool) -> Triggered {
-        if let Some(phlo) = self.phlo.as_ref().filter(|_| !skip_phlo)
+        if let Some(phlo) = self.phlo_of(trigger.app).filter(|_| !skip_phlo)
             && phlo.breaker.admit(Instant::now()).is_ok()
         {
             let reply = self.run(phlo, trigger).await;
@@ -183,13 +168,13 @@ impl Plivo {
     }
 
     /// Whether the API that is tried first has been failing, so that waiting for it is not worthwhile.
-    pub fn is_failing(&self, channel: Channel) -> bool {
-        self.phlo.as_ref().map_or(self.breaker(channel), |phlo| &phlo.breaker).is_open()
+    pub fn is_failing(&self, app: &str, channel: Channel) -> bool {
+        self.phlo_of(app).map_or(self.breaker(channel), |phlo| &phlo.breaker).is_open()
     }
 
     /// Looks up the message or call UUID of a PHLO run.
-    pub async fn find_provider_id(&self, run_id: &str, channel: Channel) -> Option<String> {
-        let Phlo { id, origin, .. } = self.phlo.as_ref()?;
+    pub async fn find_provider_id(&self, app: &str, run_id: &str, channel: Channel) -> Option<String> {
+        let Phlo { id, origin, .. } = self.phlo_of(app)?;
         phlo::find_provider_id(&self.client, origin, id, run_id, channel).await
     }
 
@@ -207,14 +192,14 @@ impl Plivo {
     pub fn spoken_code(&self, v: &Verification, to: AttemptRef) -> String {
         let language = self.languages.of(&v.details.locale);
         match v.pending() {
-            Some(pending) => answer::spoken_code(language, self.brand.as_deref(), &pending.code, &self.answer_url(to)),
+            Some(pending) => answer::spoken_code(language, self.brand_of(&v.app), &pending.code, &self.answer_url(to)),
             None => answer::goodbye(language),
         }
     }
 
     /// The XML that asks for a key press before the code is spoken.
     pub fn key_press_prompt(&self, v: &Verification, to: AttemptRef) -> String {
-        answer::key_press_prompt(self.languages.of(&v.details.locale), self.brand.as_deref(), &self.answer_url(to))
+        answer::key_press_prompt(self.languages.of(&v.details.locale), self.brand_of(&v.app), &self.answer_url(to))
     }
 
     /// The XML for a call without a code to speak, in the verification's language if it is known.
@@ -229,6 +214,14 @@ impl Plivo {
 
     fn callback_url(&self, path: &str, to: AttemptRef, purpose: Purpose) -> String {
         format!("{}/plivo/{path}/{}", self.public_url, reference::issue(&self.keys, to, purpose))
+    }
+
+    fn phlo_of(&self, app: &str) -> Option<&Phlo> {
+        self.phlos.get(app).or(self.phlo.as_ref())
+    }
+
+    fn brand_of(&self, app: &str) -> Option<&str> {
+        self.brands.get(app).or(self.brand.as_ref()).map(String::as_str)
     }
 
     fn breaker(&self, channel: Channel) -> &Breaker {
@@ -275,7 +268,7 @@ impl Plivo {
 
     fn text(&self, trigger: &Trigger<'_>) -> String {
         let language = self.languages.of(&trigger.details.locale);
-        text::message(language, trigger.code, self.brand.as_deref(), trigger.details)
+        text::message(language, trigger.code, self.brand_of(trigger.app), trigger.details)
     }
 
     /// The source of a run: the nodes of the flow accept a number or a name, but no Powerpack.

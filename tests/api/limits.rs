@@ -196,7 +196,7 @@ async fn a_number_that_was_verified_passes_the_limits_of_its_prefix() {
     let app = app(&[("LIMIT_PREFIX", "3/1d"), ("LIMIT_UNVERIFIED", "4/1d"), ("LIMIT_NUMBER", "100/1d")]).await;
     let known = create(&app, "+14155553000", json!({ "code": "042917" })).await;
     assert_eq!(app.check(known.id(), "042917").await.body["result"], "verified");
-    // Somebody pumps the range.
+    // An attacker pumps the range.
     for n in 3001..3010 {
         create(&app, &format!("+1415555{n}"), json!({})).await;
     }
@@ -237,6 +237,35 @@ async fn test_numbers_count_for_their_app_and_for_all() {
             assert_limited(&third, scope);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_has_its_own_countries_limits_budget_policy_and_name() {
+    let keys = "shop:01234567890123456789,bank-2:98765432109876543210";
+    let mut app = app(&[
+        ("API_KEYS", keys),
+        ("PHLO_ID", ""),
+        ("APP_BANK_2_COUNTRIES", "US"),
+        ("APP_BANK_2_LIMIT_APP", "2/10m"),
+        ("APP_BANK_2_ESCALATION", "never"),
+        ("APP_BANK_2_BRAND", "The Bank"),
+        ("APP_SHOP_DAILY_BUDGET", "0.001"),
+    ])
+    .await;
+    app.key = "01234567890123456789".into();
+    create(&app, "+447400123456", json!({})).await.assert_problem(429, "rate_limited");
+    assert_limited(&create(&app, "+14155550100", json!({})).await, "budget");
+    app.key = "98765432109876543210".into();
+    create(&app, "+447400123456", json!({})).await.assert_problem(403, "country_not_allowed");
+    let first = create(&app, "+14155550100", json!({})).await;
+    assert_eq!((first.status, &first.body["next"]), (201, &Value::Null), "it never calls");
+    let text = app.until_handset("0100", "texted", |h| h["messages"][0]["text"].is_string()).await;
+    assert!(text["messages"][0]["text"].as_str().unwrap().contains("The Bank"), "{text}");
+    assert_eq!(
+        create(&app, "+14155550103", json!({ "escalation": "fixed:30" })).await.body["next"]["reason"],
+        "no_report"
+    );
+    assert_limited(&create(&app, "+14155550104", json!({})).await, "app");
 }
 
 #[tokio::test(flavor = "multi_thread")]

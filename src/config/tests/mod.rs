@@ -1,3 +1,4 @@
+mod apps;
 mod demo;
 mod reading;
 mod values;
