@@ -32,6 +32,7 @@ mod stream;
 mod timeline;
 mod verifications;
 mod view;
+mod writes;
 
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, HeaderValue};
@@ -43,6 +44,7 @@ pub use connections::{Connections, HEAD_MAX, KEEP_ALIVE};
 pub use error::{ApiError, ErrorCode, PROBLEM};
 pub use middleware::observe;
 pub use state::{ApiKeys, CallbackSecrets, Followers, Readiness, Shared};
+pub use writes::WriteCheck;
 
 /// Every URL. The legacy routes need no key, so they exist only on request.
 pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {

@@ -1,13 +1,12 @@
 //! Liveness, readiness and metrics, for the operator.
 
-use std::time::Duration;
-
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use actix_web::web::Data;
 use serde_json::json;
 
 use super::state::Shared;
+use super::writes::Writes;
 use crate::metrics;
 
 /// Tells that the process answers.
@@ -16,7 +15,7 @@ pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "alive" }))
 }
 
-/// Tells whether requests can be served: the store answers and no stop has begun.
+/// Tells whether requests can be served: the store takes writes and no stop has begun.
 #[utoipa::path(get, path = "/readyz", tag = "operations",
     responses((status = 200, description = "Ready"), (status = 503, description = "Not now")))]
 pub async fn ready(shared: Data<Shared>) -> HttpResponse {
@@ -28,9 +27,10 @@ pub async fn ready(shared: Data<Shared>) -> HttpResponse {
     if shared.readiness.is_withdrawn() {
         return unready("stopping");
     }
-    match tokio::time::timeout(Duration::from_secs(1), shared.store.ping()).await {
-        Ok(Ok(())) => HttpResponse::Ok().json(json!({ "status": "ready" })),
-        Ok(Err(_)) | Err(_) => unready("the store does not answer"),
+    match shared.writes.check(&*shared.store).await {
+        Writes::Taken => HttpResponse::Ok().json(json!({ "status": "ready" })),
+        Writes::Refused(why) => unready(&format!("the store refuses writes ({why})")),
+        Writes::Unanswered => unready("the store does not answer"),
     }
 }
 

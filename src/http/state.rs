@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use tokio_util::sync::CancellationToken;
 
+use super::writes::WriteCheck;
 use crate::config::{ApiKey, AppConfig, BlockedNumbers, Countries, TestNumbers};
 use crate::engine::{Clock, Engine};
 use crate::keyring::Keyring;
@@ -69,6 +70,8 @@ pub struct Shared {
     pub callback_secrets: CallbackSecrets,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether the store takes writes.
+    pub writes: WriteCheck,
     /// Whether a stop has begun.
     pub readiness: Readiness,
     /// The streams being served.

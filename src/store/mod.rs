@@ -44,6 +44,10 @@ pub trait Store: Records + Counters + Links + Values {
     /// Checks that the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// Checks that the store takes writes, with one of its own: a server that is full, a replica, or without replicas
+    /// answers and refuses them.
+    async fn probe(&self) -> Result<(), StoreError>;
+
     /// Describes for an operator what is wrong with the server's settings.
     async fn warnings(&self) -> Vec<String> {
         Vec::new()

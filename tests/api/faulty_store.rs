@@ -182,6 +182,9 @@ impl Store for FaultyStore {
     async fn now(&self) -> Result<Timestamp, StoreError> {
         self.there()?.now().await
     }
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.there()?.probe().await
+    }
     async fn ping(&self) -> Result<(), StoreError> {
         self.there()?.ping().await
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::support::redis_server::RedisServer;
 use crate::support::{Setup, TestApp};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,4 +151,49 @@ async fn a_clients_request_id_is_used_if_it_may_stand_in_a_log() {
         assert_ne!(answer.header("x-request-id"), odd);
     }
     assert_ne!(named("").await.body["request_id"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_redis_refuses_writes_is_not_ready_and_says_why() {
+    let redis = RedisServer::start();
+    let env = vec![("REDIS_URL", redis.url())];
+    let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
+    let ready = async || app.keyless("GET", "/readyz").send().await.unwrap().text().await.unwrap();
+    let until = async |expected: &str| {
+        let start = std::time::Instant::now();
+        loop {
+            let seen = ready().await;
+            if seen.contains(expected) {
+                return;
+            }
+            assert!(start.elapsed() < std::time::Duration::from_secs(20), "not {expected}: {seen}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    until(r#""ready""#).await;
+    for (setting, bad, good, code) in
+        [("maxmemory", "1", "0", "OOM"), ("min-replicas-to-write", "1", "0", "NOREPLICAS")]
+    {
+        redis.command(&["CONFIG", "SET", setting, bad]);
+        until(&format!("the store refuses writes ({code})")).await;
+        redis.command(&["CONFIG", "SET", setting, good]);
+        until(r#""ready""#).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_often_readiness_is_asked_redis_is_written_to_once_a_second() {
+    let redis = RedisServer::start();
+    let env = vec![("REDIS_URL", redis.url())];
+    let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
+    let sets = || {
+        let stats = redis.command(&["INFO", "commandstats"]);
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_set:calls=")).unwrap_or("0").to_owned();
+        line.split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    let (before, start) = (sets(), std::time::Instant::now());
+    for _ in 0..200 {
+        assert_eq!(app.keyless("GET", "/readyz").send().await.unwrap().status(), 200);
+    }
+    assert!(sets() - before <= start.elapsed().as_secs() + 1);
 }

@@ -22,6 +22,8 @@ mod topology;
 mod url;
 mod values;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use deadpool_redis::redis::cmd;
 use secrecy::{ExposeSecret, SecretString};
@@ -75,11 +77,22 @@ impl Redis {
     }
 }
 
+/// The value that a probe writes.
+const PROBE: &str = "probe";
+/// How long it is kept.
+const PROBE_TTL: Duration = Duration::from_secs(10);
+
 #[async_trait]
 impl Store for Redis {
     async fn now(&self) -> Result<Timestamp, StoreError> {
         let (seconds, micros): (i64, i64) = self.pool.run(Command::AnyNode(&cmd("TIME"))).await?;
         Ok(Timestamp::from_millis(seconds * 1000 + micros / 1000))
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        let mut set = cmd("SET");
+        set.arg(keys::value(PROBE)).arg("").arg("PX").arg(PROBE_TTL.as_millis() as u64);
+        self.pool.run(Command::Keyed(&set)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
