@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{AppConfig, Config};
 use crate::engine::{Clock, Engine, Parts};
-use crate::http::{ApiKeys, CallbackSecrets, Followers, Readiness, Shared, WriteCheck};
+use crate::http::{AnswerQuota, ApiKeys, CallbackSecrets, Followers, Readiness, Shared, WriteCheck};
 use crate::keyring::Keyring;
 use crate::learner::Learner;
 use crate::metrics::Metrics;
@@ -82,6 +82,7 @@ impl Wired {
             public_url: config.public_url.clone(),
             callback_secrets: CallbackSecrets::new(config.callback_secrets.clone()),
             trusted_proxies: config.trusted_proxies.clone(),
+            answer_quota: AnswerQuota::new(config.limit_idempotency.clone()),
             writes: WriteCheck::default(),
             readiness: Readiness::default(),
             followers: Followers::default(),

@@ -76,6 +76,7 @@ impl Config {
                 format!("must list any of {ranges} and prefixes such as +1900, separated by commas; or be none")
             })
         });
+        let limit_idempotency = faults.defaulted("LIMIT_IDEMPOTENCY", raw.limit_idempotency, super::limits::limits);
         let quiet_hours = faults.optional("QUIET_HOURS", raw.quiet_hours, QuietHours::parse, "22:00-07:00");
         let brand = faults.optional("BRAND", raw.brand, check::brand, "Example Shop");
         let languages = match &raw.templates {
@@ -133,6 +134,7 @@ impl Config {
             guard: with_apps(guard?, &apps),
             apps,
             limit_guesses: limit_guesses?,
+            limit_idempotency: limit_idempotency?,
             quiet_hours,
             brand,
             languages: languages?,

@@ -63,6 +63,7 @@ pub(super) struct RawSettings {
     pub(super) limit_total_call: Option<String>,
     pub(super) limit_unverified: Option<String>,
     pub(super) limit_guesses: Option<String>,
+    pub(super) limit_idempotency: Option<String>,
     pub(super) daily_budget: Option<String>,
     pub(super) quiet_hours: Option<String>,
     pub(super) brand: Option<String>,

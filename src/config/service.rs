@@ -13,7 +13,7 @@ use super::faults::{ConfigErrors, Faults};
 use super::read::RawSettings;
 use super::types::{ApiKey, BlockedNumbers, Countries, LogFormat, TestNumbers};
 use crate::escalation::Policy;
-use crate::guard::{Guard, GuessRules, QuietHours};
+use crate::guard::{Guard, GuessRules, Limits, QuietHours};
 use crate::phone::PhoneNumber;
 use crate::plivo::language::Languages;
 use crate::plivo::{Proxy, Senders};
@@ -96,6 +96,8 @@ pub struct Config {
     pub apps: BTreeMap<String, AppConfig>,
     /// `LIMIT_GUESSES`. NIST SP 800-63B's hundred a day, and a fifth of that per hour.
     pub limit_guesses: GuessRules,
+    /// `LIMIT_IDEMPOTENCY`. As many a day as `LIMIT_APP` allows attempts, and some more.
+    pub limit_idempotency: Limits,
     /// `QUIET_HOURS`. None by default: a user who signs in at night needs the code at night.
     pub quiet_hours: Option<QuietHours>,
     /// `BRAND`. None by default: texts then contain no name.

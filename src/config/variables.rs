@@ -79,6 +79,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "verifications of one prefix, less five for each success, per app",
     ),
     ("LIMIT_GUESSES", "20/1h,100/1d", "wrong codes for one number, per app, over all its verifications"),
+    ("LIMIT_IDEMPOTENCY", "250000/1d", "answers kept for idempotency keys, per app, of a kilobyte each on average"),
     ("DAILY_BUDGET", "50", "USD that new verifications may cost per day, or none"),
     ("QUIET_HOURS", "", "hours without automatic calls, on the clock at the number's place: 22:00-07:00"),
     ("BRAND", "", "the name in texts and calls"),

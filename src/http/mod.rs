@@ -42,6 +42,7 @@ use actix_web::{Error, HttpResponse, Resource, ResponseError};
 
 pub use connections::{Connections, HEAD_MAX, KEEP_ALIVE};
 pub use error::{ApiError, ErrorCode, PROBLEM};
+pub use idempotency::AnswerQuota;
 pub use middleware::observe;
 pub use state::{ApiKeys, CallbackSecrets, Followers, Readiness, Shared};
 pub use writes::WriteCheck;

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use tokio_util::sync::CancellationToken;
 
+use super::idempotency::AnswerQuota;
 use super::writes::WriteCheck;
 use crate::config::{ApiKey, AppConfig, BlockedNumbers, Countries, TestNumbers};
 use crate::engine::{Clock, Engine};
@@ -70,6 +71,8 @@ pub struct Shared {
     pub callback_secrets: CallbackSecrets,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How many idempotent answers each app may have kept.
+    pub answer_quota: AnswerQuota,
     /// Whether the store takes writes.
     pub writes: WriteCheck,
     /// Whether a stop has begun.

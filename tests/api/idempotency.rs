@@ -129,9 +129,6 @@ async fn every_post_has_one_effect_however_often_it_is_sent() {
     let typing = json!({ "kind": "typing" });
     let first = keyed(&app, "typing", &of("activity"), typing.clone()).await;
     assert_again(&first, &keyed(&app, "typing", &of("activity"), typing).await);
-    let search = json!({ "to": "+14155550103" });
-    let first = keyed(&app, "search", "/v1/verifications/search", search.clone()).await;
-    assert_again(&first, &keyed(&app, "search", "/v1/verifications/search", search).await);
     let cancel = || app.send(app.request("POST", &of("cancel")).header("Idempotency-Key", "cancel"));
     let first = cancel().await;
     assert_eq!(first.body["status"], "canceled");
@@ -281,4 +278,56 @@ async fn the_document_names_the_header_on_every_post_and_its_refusals() {
             assert!(post["responses"]["409"].is_object() && post["responses"]["422"].is_object(), "{path}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_to_reads_and_to_rejected_requests_are_not_kept() {
+    let app = TestApp::spawn().await;
+    let keyed = async |path: &str, body: Value| {
+        app.send(app.request("POST", path).header("Idempotency-Key", "one-key").json(&body)).await
+    };
+    let unknown = format!("/v1/verifications/vrf_{}/cancel", "0".repeat(34));
+    for (path, body, status) in [
+        ("/v1/verifications/search", json!({ "to": "+14155550100" }), 200),
+        ("/v1/verifications", json!({ "to": "not a number" }), 422),
+        (unknown.as_str(), json!({}), 404),
+    ] {
+        for _ in 0..2 {
+            let answer = keyed(path, body.clone()).await;
+            assert_eq!((answer.status, answer.header("idempotent-replayed")), (status, ""), "{path}");
+        }
+    }
+    assert_eq!(keyed("/v1/verifications", json!({ "to": "+14155550100" })).await.status, 201, "the key is free");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_app_cannot_fill_the_store_with_answers() {
+    let env = vec![
+        ("LIMIT_IDEMPOTENCY", "20/1d".to_owned()),
+        ("API_KEYS", "shop:01234567890123456789,bank:98765432109876543210".to_owned()),
+    ];
+    let mut app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
+    app.key = "01234567890123456789".into();
+    let id = app.create("0103").await.id().to_owned();
+    let start = std::time::Instant::now();
+    let keyed = async |app: &TestApp, path: &str, key: String, body: Value| {
+        app.send(app.request("POST", path).header("Idempotency-Key", key).json(&body)).await
+    };
+    let path = format!("/v1/verifications/{id}/activity");
+    let refused = loop {
+        let key = format!("key-{}", start.elapsed().as_nanos());
+        let answer = keyed(&app, &path, key, json!({ "kind": "received" })).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "nothing is refused");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    refused.assert_problem(429, "rate_limited");
+    assert_eq!(refused.body["scope"], "idempotency");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() <= 91_000);
+    assert_eq!(app.attempt(&id, "call").await.status, 201, "without a key it goes on");
+    app.key = "98765432109876543210".into();
+    let other = keyed(&app, "/v1/verifications", "first".to_owned(), json!({ "to": "+14155550100" })).await;
+    assert_eq!(other.status, 201, "another app goes on");
 }

@@ -9,12 +9,14 @@
 //! cooldown, a cancellation has happened. Only a wrong code counts again.
 //!
 //! Not stored are answers that ask for a retry (5xx, 429), answers about the moment (`call_in_progress`,
-//! `idempotency_in_progress`), and those of requests rejected before authentication or parsing.
+//! `idempotency_in_progress`), those of requests that were rejected (400 to 422), and those of reads: a repetition of these
+//! does no harm. What an app has stored is limited in count and bytes (`quota`).
 //!
 //! The store holds keyed hashes of key and request, and the sealed answer, which contains the `client_token`. Only the
 //! key leads to it, so the erasure of a number leaves it, with the number masked, for the rest of the day.
 
 mod answer;
+mod quota;
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -32,6 +34,7 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use self::answer::StoredAnswer;
+pub use self::quota::AnswerQuota;
 use super::auth::Caller;
 use super::body::{BodySource, RawBody};
 use super::error::{ApiError, ErrorCode};
@@ -45,6 +48,8 @@ pub const HEADER: &str = "Idempotency-Key";
 const HEADER_NAME: HeaderName = HeaderName::from_static("idempotency-key");
 
 const KEY_MAX: usize = 255;
+/// The POST that only reads.
+const SEARCH: &str = "/v1/verifications/search";
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(86_400);
 /// How long a claim outlives its process.
@@ -55,7 +60,7 @@ const WAIT_BEYOND: Duration = Duration::from_secs(2);
 /// The first and the longest pause between two reads of another request's claim.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(400);
-/// The longest sealed answer that is stored. Only a search can exceed it.
+/// The longest sealed answer that is stored.
 const ANSWER_MAX: usize = 64 * 1024;
 
 /// The first byte of a value. The request's fingerprint follows, then the owner of the claim, or the answer.
@@ -94,6 +99,9 @@ async fn run_detached(keyed: KeyedRequest, body: Bytes, http: HttpRequest, next:
 /// A request with a key.
 struct KeyedRequest {
     shared: Data<Shared>,
+    app: String,
+    /// Whether the request only reads.
+    is_read: bool,
     /// Memo names and fingerprints under every live `SECRET_KEY`, the current one first.
     names: Vec<String>,
     fingerprints: Vec<[u8; 16]>,
@@ -113,6 +121,9 @@ impl KeyedRequest {
         let key = key(http.headers())?;
         let RawBody { media, bytes } = RawBody::read(http, &mut payload, BodySource::Authenticated).await?;
         let shared = http.app_data::<Data<Shared>>().cloned().ok_or_else(outcome_unknown)?;
+        if let Some(wait) = shared.answer_quota.wait(&caller.app) {
+            return Err(ApiError::rate_limited("idempotency", "answers kept for idempotency keys", wait));
+        }
         let names = shared.keyring.sign_with_each(&[b"idempotency key", caller.app.as_bytes(), key.as_bytes()]);
         let target = http.uri().path_and_query().map_or("/", |target| target.as_str());
         let request = [http.method().as_str().as_bytes(), target.as_bytes(), media.as_bytes(), &bytes];
@@ -120,7 +131,8 @@ impl KeyedRequest {
         let fingerprints = shared.keyring.sign_with_each(&labelled);
         let claim = [&[CLAIM], &fingerprints[0][..], &random_owner()].concat();
         let names = names.iter().map(|name| format!("i:{:032x}", u128::from_be_bytes(*name))).collect();
-        Ok((Self { shared, names, fingerprints, claim }, bytes))
+        let (app, is_read) = (caller.app, http.uri().path() == SEARCH);
+        Ok((Self { shared, app, is_read, names, fingerprints, claim }, bytes))
     }
 
     /// Claims the key, or waits for the request that holds it.
@@ -195,7 +207,7 @@ impl KeyedRequest {
             }
         };
         let mut response = response.map_or_else(HttpResponse::from_error, |response| response.into_parts().1);
-        let answer = if is_stored(&response) { StoredAnswer::of(&mut response).await } else { None };
+        let answer = if is_stored(&response) && !self.is_read { StoredAnswer::of(&mut response).await } else { None };
         let sealed = answer.map(|answer| answer.seal(&self.shared.keyring, &self.names[0]));
         let value = sealed.filter(|sealed| sealed.len() <= ANSWER_MAX).map(|sealed| {
             let print = &self.fingerprints[0][..];
@@ -217,6 +229,10 @@ impl KeyedRequest {
             let pauses = ConstantBuilder::new().with_delay(PAUSE_MAX).without_max_times();
             let store = || self.replace_claim(after, keep);
             let _ = store.retry(pauses).when(|_| Instant::now() < until).await;
+        }
+        if let Some(value) = &value {
+            let (store, clock) = (&self.shared.store, &self.shared.clock);
+            self.shared.answer_quota.count(&self.app, value.len(), store, clock).await;
         }
     }
 
@@ -252,8 +268,16 @@ fn is_stored(response: &HttpResponse) -> bool {
     let asks_for_retry = status.is_server_error() || status == S::TOO_MANY_REQUESTS;
     let problem = response.error().and_then(|error| error.as_error::<ApiError>()).map(ApiError::code);
     let is_momentary = matches!(problem, Some(ErrorCode::CallInProgress | ErrorCode::IdempotencyInProgress));
-    let unread = [S::BAD_REQUEST, S::UNAUTHORIZED, S::REQUEST_TIMEOUT, S::PAYLOAD_TOO_LARGE, S::UNSUPPORTED_MEDIA_TYPE];
-    !asks_for_retry && !is_momentary && !unread.contains(&status)
+    let rejected = [
+        S::BAD_REQUEST,
+        S::UNAUTHORIZED,
+        S::NOT_FOUND,
+        S::REQUEST_TIMEOUT,
+        S::PAYLOAD_TOO_LARGE,
+        S::UNSUPPORTED_MEDIA_TYPE,
+        S::UNPROCESSABLE_ENTITY,
+    ];
+    !asks_for_retry && !is_momentary && !rejected.contains(&status)
 }
 
 fn in_progress() -> ApiError {
