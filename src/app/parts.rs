@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{AppConfig, Config};
 use crate::engine::{Clock, Engine, Parts};
-use crate::http::{AnswerQuota, ApiKeys, CallbackSecrets, Followers, Readiness, Shared, WriteCheck};
+use crate::http::{AnswerQuota, ApiKeys, CallbackSecrets, Places, Readiness, Shared, StreamPlaces, WriteCheck};
 use crate::keyring::Keyring;
 use crate::learner::Learner;
 use crate::metrics::Metrics;
@@ -85,7 +85,8 @@ impl Wired {
             answer_quota: AnswerQuota::new(config.limit_idempotency.clone()),
             writes: WriteCheck::default(),
             readiness: Readiness::default(),
-            followers: Followers::default(),
+            streams: StreamPlaces::default(),
+            lists: Places::for_lists(),
         };
         Ok(Self { shared, tasks, closing })
     }

@@ -26,6 +26,7 @@ mod ops;
 mod outcome;
 mod page;
 mod parameters;
+mod places;
 mod request_id;
 mod state;
 mod stream;
@@ -44,7 +45,8 @@ pub use connections::{Connections, HEAD_MAX, KEEP_ALIVE};
 pub use error::{ApiError, ErrorCode, PROBLEM};
 pub use idempotency::AnswerQuota;
 pub use middleware::observe;
-pub use state::{ApiKeys, CallbackSecrets, Followers, Readiness, Shared};
+pub use places::{Places, StreamPlaces};
+pub use state::{ApiKeys, CallbackSecrets, Readiness, Shared};
 pub use writes::WriteCheck;
 
 /// Every URL. The legacy routes need no key, so they exist only on request.

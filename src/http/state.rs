@@ -3,8 +3,8 @@
 //! The wiring builds it once. Secrets in it are replaced in place while the service runs, so that a rotation drops no
 //! request. Nothing here reads a request or builds an answer.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,6 +15,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use tokio_util::sync::CancellationToken;
 
 use super::idempotency::AnswerQuota;
+use super::places::{Places, StreamPlaces};
 use super::writes::WriteCheck;
 use crate::config::{ApiKey, AppConfig, BlockedNumbers, Countries, TestNumbers};
 use crate::engine::{Clock, Engine};
@@ -24,12 +25,7 @@ use crate::metrics::Metrics;
 use crate::plivo::Plivo;
 use crate::plivo::signature::Tokens;
 use crate::store::Store;
-use crate::verification::{Rules, VerificationId};
-
-/// How many streams one process serves: each reads the store twice a second.
-const STREAMS_MAX: usize = 1000;
-/// How many of them may follow one verification, so that one `client_token` cannot use up all of them.
-const STREAMS_PER_VERIFICATION_MAX: usize = 8;
+use crate::verification::Rules;
 
 /// What handlers share.
 pub struct Shared {
@@ -78,7 +74,9 @@ pub struct Shared {
     /// Whether a stop has begun.
     pub readiness: Readiness,
     /// The streams being served.
-    pub followers: Followers,
+    pub streams: StreamPlaces,
+    /// The lists being read.
+    pub lists: Places<String>,
 }
 
 /// The API keys in force, as hashes.
@@ -161,50 +159,6 @@ impl Readiness {
     /// Resolves once a stop has begun.
     pub async fn withdrawn(&self) {
         self.0.cancelled().await;
-    }
-}
-
-/// How many streams follow each verification in this process.
-#[derive(Clone, Default)]
-pub struct Followers(Arc<Mutex<HashMap<VerificationId, usize>>>);
-
-/// The place of one stream, until it is dropped.
-pub struct FollowerSlot {
-    followers: Followers,
-    id: VerificationId,
-}
-
-impl Followers {
-    /// Takes a place for a stream; `None` when all are taken.
-    pub fn follow(&self, id: VerificationId) -> Option<FollowerSlot> {
-        let mut counts = self.counts();
-        let (all, of_this) = (counts.values().sum::<usize>(), counts.get(&id).copied().unwrap_or(0));
-        if all >= STREAMS_MAX || of_this >= STREAMS_PER_VERIFICATION_MAX {
-            return None;
-        }
-        counts.insert(id, of_this + 1);
-        Some(FollowerSlot { followers: self.clone(), id })
-    }
-
-    fn counts(&self) -> MutexGuard<'_, HashMap<VerificationId, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl FollowerSlot {
-    /// The verification that the stream follows.
-    pub fn id(&self) -> VerificationId {
-        self.id
-    }
-}
-
-impl Drop for FollowerSlot {
-    fn drop(&mut self) {
-        let mut counts = self.followers.counts();
-        match counts.get_mut(&self.id) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(counts.remove(&self.id)),
-        }
     }
 }
 

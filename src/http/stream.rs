@@ -14,7 +14,8 @@ use utoipa::IntoParams;
 use super::auth::{Caller, bearer};
 use super::error::{ApiError, Problem};
 use super::parameters::{query_parameter, verification_id};
-use super::state::{FollowerSlot, Shared};
+use super::places::StreamPlace;
+use super::state::Shared;
 use super::timeline::EntryView;
 use super::view::VerificationView;
 use crate::engine::{EngineError, Found, Target};
@@ -60,7 +61,7 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
             shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?
         }
     };
-    let slot = shared.followers.follow(found.verification.id_of(found.session));
+    let slot = shared.streams.follow(&found.verification.app, found.verification.id_of(found.session));
     let slot = slot.ok_or_else(|| ApiError::rate_limited("streams", "concurrent streams", RETRY_WHEN_FULL))?;
     let follower = Follower {
         shared,
@@ -86,7 +87,7 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
 
 struct Follower {
     shared: Data<Shared>,
-    slot: FollowerSlot,
+    slot: StreamPlace,
     /// A browser does not see the customer's metadata.
     is_browser: bool,
     until: Instant,

@@ -1,5 +1,7 @@
 //! Verifications: create, read, list, search.
 
+use std::time::Duration;
+
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -12,6 +14,7 @@ use super::create::CreateBody;
 use super::error::{ApiError, Problem};
 use super::outcome::{accepted, triggered, view};
 use super::parameters::{self, prefers_async, query_parameter, verification_id, write_cursor};
+use super::places::Place;
 use super::state::Shared;
 use super::timeline::TimelineView;
 use super::view::{PageView, VerificationView};
@@ -113,6 +116,7 @@ pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) ->
     let limit = given("limit")?.map_or(Some(PAGE_DEFAULT), |text| text.parse().ok());
     let limit = limit.filter(|n| (1..=PAGE_MAX).contains(n));
     let limit = limit.ok_or_else(|| ApiError::parameter("limit", "must be 1 to 100"))?;
+    let _place = list_place(&shared, &caller.app)?;
     let page = shared.engine.list(&caller.app, None, status, before, limit).await?;
     respond_with_page(&shared, page).await
 }
@@ -124,8 +128,15 @@ pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) ->
 pub async fn search(caller: Caller, shared: Data<Shared>, body: Json<SearchBody>) -> Result<HttpResponse, ApiError> {
     let SearchBody { to, cursor } = body.0;
     let (to, before) = (parameters::number(&shared, to)?, parameters::cursor(cursor.as_deref())?);
+    let _place = list_place(&shared, &caller.app)?;
     let page = shared.engine.list(&caller.app, Some(&to), None, before, PAGE_MAX).await?;
     respond_with_page(&shared, page).await
+}
+
+/// A place for a list: one app that reads many at once must not slow the store down for others.
+fn list_place(shared: &Shared, app: &str) -> Result<Place<String>, ApiError> {
+    let place = shared.lists.take(app.to_owned());
+    place.ok_or_else(|| ApiError::rate_limited("lists", "concurrent lists", Duration::from_secs(1)))
 }
 
 async fn respond_with_page(shared: &Shared, page: Page) -> Result<HttpResponse, ApiError> {
