@@ -1,4 +1,4 @@
-//! [`Caller`]: the app whose API key a request carries.
+//! [`Caller`]: the app whose API key a request carries. Its query names only parameters of the route.
 
 use std::future::{Ready, ready};
 
@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
 use super::error::{ApiError, ErrorCode};
+use super::query;
 use super::state::Shared;
 
 /// The app whose key came with the request.
@@ -22,10 +23,12 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let keys = request.app_data::<Data<Shared>>().map(|shared| &shared.api_keys);
         let app = bearer(request).zip(keys).and_then(|(secret, keys)| keys.app_of(secret));
-        ready(app.map(|app| Self { app }).ok_or_else(|| {
+        let app = app.ok_or_else(|| {
             let detail = "The API key is missing or unknown. Send 'Authorization: Bearer <secret>'.";
             ApiError::new(ErrorCode::Unauthenticated, detail)
-        }))
+        });
+        // Here, because every route of the API has a caller, and only a known one is told what is wrong.
+        ready(app.and_then(|app| query::refuse_unknown(request).map(|()| Self { app })))
     }
 }
 

@@ -192,7 +192,7 @@ fn pointer(path: &serde_path_to_error::Path) -> (String, bool) {
 }
 
 /// Whether it has as many digits in a row as the shortest code.
-fn has_a_code(key: &str) -> bool {
+pub fn has_a_code(key: &str) -> bool {
     key.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= usize::from(*CODE_LENGTH_RANGE.start()))
 }
 

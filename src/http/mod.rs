@@ -27,6 +27,7 @@ mod outcome;
 mod page;
 mod parameters;
 mod places;
+mod query;
 mod request_id;
 mod state;
 mod stream;

@@ -1,4 +1,4 @@
-//! What requests name in paths, queries and bodies: ids, numbers, codes, cursors, preferences.
+//! The values that requests name: ids, numbers, codes, cursors, preferences.
 
 use actix_web::HttpRequest;
 
@@ -52,18 +52,6 @@ pub fn short_purpose(purpose: String) -> Result<String, &'static str> {
 /// Reads the parameter `purpose`.
 pub fn purpose(purpose: String) -> Result<String, ApiError> {
     short_purpose(purpose).map_err(|wrong| ApiError::parameter("purpose", wrong))
-}
-
-/// A parameter of the query; an empty one counts as absent.
-///
-/// # Errors
-/// 422 when it is given twice.
-pub fn query_parameter(query: &str, name: &str) -> Result<Option<String>, ApiError> {
-    let mut given = url::form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
-    match (given.next(), given.next()) {
-        (Some(_), Some(_)) => Err(ApiError::parameter(name, "must be given once")),
-        (given, _) => Ok(given.map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())),
-    }
 }
 
 /// Whether the client does not want to wait for Plivo.

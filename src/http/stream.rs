@@ -13,8 +13,9 @@ use utoipa::IntoParams;
 
 use super::auth::{Caller, bearer};
 use super::error::{ApiError, Problem};
-use super::parameters::{query_parameter, verification_id};
+use super::parameters::verification_id;
 use super::places::StreamPlace;
+use super::query;
 use super::state::Shared;
 use super::timeline::EntryView;
 use super::view::VerificationView;
@@ -49,11 +50,12 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
     let read_token = |token: &str| reference::read(&shared.keyring, token, Purpose::Client);
     // A browser's EventSource sends no headers; other clients can keep the token out of the URL.
     let in_header = bearer(&request).filter(|token| read_token(token).is_some());
-    let token = query_parameter(request.query_string(), "client_token")?.or(in_header.map(str::to_owned));
+    let token = query::parameter(request.query_string(), "client_token")?.or(in_header.map(str::to_owned));
     let found = match &token {
         Some(token) => {
             let id = verification_id(&id)?;
             let to = read_token(token).filter(|to| to.id == id).ok_or(EngineError::NotFound)?;
+            query::refuse_unknown(&request)?;
             shared.engine.read(Target::Proved(to.id)).await?
         }
         None => {

@@ -13,8 +13,9 @@ use super::body::Json;
 use super::create::CreateBody;
 use super::error::{ApiError, Problem};
 use super::outcome::{accepted, triggered, view};
-use super::parameters::{self, prefers_async, query_parameter, verification_id, write_cursor};
+use super::parameters::{self, prefers_async, verification_id, write_cursor};
 use super::places::Place;
+use super::query;
 use super::state::Shared;
 use super::timeline::TimelineView;
 use super::view::{PageView, VerificationView};
@@ -106,7 +107,7 @@ pub async fn timeline(caller: Caller, shared: Data<Shared>, id: Path<String>) ->
     responses((status = 200, body = PageView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
 pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
-    let given = |name| query_parameter(request.query_string(), name);
+    let given = |name| query::parameter(request.query_string(), name);
     let status = |text: String| {
         let named = Status::ALL.iter().copied().find(|status| status.as_str() == text);
         named.ok_or_else(|| ApiError::parameter("status", "must be the status of a verification"))

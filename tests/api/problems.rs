@@ -117,6 +117,44 @@ async fn a_wrong_parameter_is_named_by_its_pointer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_query_parameter_is_refused_like_an_unknown_field() {
+    let app = Silent::spawn().await;
+    let created = app.open(json!({ "code": "042917" })).await;
+    let (id, token) = (created.id(), created.body["client_token"].as_str().unwrap());
+    let before = app.read(id).await;
+    for (method, path) in [
+        ("GET", "/v1/verifications?to=%2B14155550199".to_owned()),
+        ("GET", "/v1/verifications?limit=1&to".to_owned()),
+        ("POST", "/v1/verifications?to=x".to_owned()),
+        ("POST", "/v1/verifications/search?to=x".to_owned()),
+        ("POST", "/v1/checks?to=x".to_owned()),
+        ("POST", "/v1/erasures?to=x".to_owned()),
+        ("GET", "/v1/routes?to=x".to_owned()),
+        ("GET", format!("/v1/verifications/{id}?to=x")),
+        ("GET", format!("/v1/verifications/{id}/timeline?to=x")),
+        ("GET", format!("/v1/verifications/{id}/stream?to=x")),
+        ("GET", format!("/v1/verifications/{id}/stream?client_token={token}&to=x")),
+        ("POST", format!("/v1/verifications/{id}/checks?to=x")),
+        ("POST", format!("/v1/verifications/{id}/attempts?to=x")),
+        ("POST", format!("/v1/verifications/{id}/activity?to=x")),
+        ("POST", format!("/v1/verifications/{id}/cancel?to=x")),
+    ] {
+        let body = json!({ "to": "+14155550103", "code": "042917", "channel": "call", "kind": "typing" });
+        let request =
+            if method == "POST" { app.request(method, &path).json(&body) } else { app.request(method, &path) };
+        let answer = app.send(request).await;
+        answer.assert_problem(422, "invalid_parameter");
+        assert_eq!(answer.body["errors"][0]["pointer"], "/to", "{method} {path}: {answer:?}");
+        assert!(!answer.body.to_string().contains("4155550199"), "{answer:?}");
+    }
+    assert_eq!(app.read(id).await, before);
+    let keyless = app.send(app.keyless("GET", "/v1/verifications?to=x")).await;
+    keyless.assert_problem(401, "unauthenticated");
+    assert_eq!(app.get("/v1/verifications?").await.status, 200);
+    assert_eq!(app.get("/v1/verifications?status=pending&cursor=&limit=5").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_policy_is_answered_with_every_form() {
     let app = Silent::spawn().await;
     let answer = app.post("/v1/verifications", json!({ "to": "+14155550103", "escalation": "often" })).await;
