@@ -40,7 +40,7 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig, get, head, post, to};
-use actix_web::{Error, HttpResponse, Resource, ResponseError};
+use actix_web::{Error, FromRequest, Handler, HttpResponse, Resource, Responder, ResponseError};
 
 pub use connections::{Connections, HEAD_MAX, KEEP_ALIVE};
 pub use error::{ApiError, ErrorCode, PROBLEM};
@@ -53,7 +53,7 @@ pub use writes::WriteCheck;
 /// Every URL. The legacy routes need no key, so they exist only on request.
 pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
     use {actions as a, callbacks as c, direct as d, legacy as l, ops as o, verifications as v};
-    let at = |path: &str, allow: &'static str| resource(path, allow);
+    let at = |path: &str, allow: &'static str| resource(vec![path.to_owned()], allow);
     // Wraps every POST under /v1.
     let once = || from_fn(idempotency::answer_once);
     // The router tries one route after the other. Paths without a parameter need no regular expression, so they come first,
@@ -63,45 +63,29 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
         .service(at("/v1/checks", "POST").route(post().to(a::check_by_number).wrap(once())))
         .service(at("/v1/erasures", "POST").route(post().to(erasures::erase).wrap(once())))
         .service(at("/v1/routes", "GET").route(get().to(learned_routes::list)))
-        .service(at("/plivo/message", "GET, POST").route(get().to(c::message)).route(post().to(c::message)))
-        .service(at("/plivo/call", "GET, POST").route(get().to(c::call)).route(post().to(c::call)))
-        .service(at("/plivo/phlo", "GET, POST").route(get().to(c::phlo)).route(post().to(c::phlo)))
+        .service(callback(at("/plivo/message", "GET, POST"), c::message))
+        .service(callback(at("/plivo/call", "GET, POST"), c::call))
+        .service(callback(at("/plivo/phlo", "GET, POST"), c::phlo))
         // Monitors and load balancers often use HEAD.
         .service(at("/livez", "GET, HEAD").route(get().to(o::live)).route(head().to(o::live)))
         .service(at("/readyz", "GET, HEAD").route(get().to(o::ready)).route(head().to(o::ready)))
         .service(at("/metrics", "GET").route(get().to(o::metrics)))
         .service(at("/docs", "GET").route(get().to(docs::to_page)))
         .service(at("/v1/verifications/{id}/checks", "POST").route(post().to(a::check).wrap(once())))
-        .service(at("/plivo/message/{ref}", "GET, POST").route(get().to(d::message)).route(post().to(d::message)))
+        .service(callback(at("/plivo/message/{ref}", "GET, POST"), d::message))
         .service(at("/v1/verifications/{id}", "GET").route(get().to(v::read)))
-        .service(at("/plivo/phlo/{ref}", "GET, POST").route(get().to(c::phlo_by_ref)).route(post().to(c::phlo_by_ref)))
-        .service(at("/plivo/call/{ref}", "GET, POST").route(get().to(d::call)).route(post().to(d::call)))
-        .service(at("/plivo/answer/{ref}", "GET, POST").route(get().to(d::answer)).route(post().to(d::answer)))
+        .service(callback(at("/plivo/phlo/{ref}", "GET, POST"), c::phlo_by_ref))
+        .service(callback(at("/plivo/call/{ref}", "GET, POST"), d::call))
+        .service(callback(at("/plivo/answer/{ref}", "GET, POST"), d::answer))
         .service(at("/v1/verifications/{id}/attempts", "POST").route(post().to(a::attempt).wrap(once())))
         .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(a::activity).wrap(once())))
         .service(at("/v1/verifications/{id}/stream", "GET").route(get().to(stream::follow)))
         .service(at("/v1/verifications/{id}/cancel", "POST").route(post().to(a::cancel).wrap(once())))
         .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))
-        .service(
-            at("/plivo/{secret}/message", "GET, POST")
-                .route(get().to(c::message_by_secret))
-                .route(post().to(c::message_by_secret)),
-        )
-        .service(
-            at("/plivo/{secret}/call", "GET, POST")
-                .route(get().to(c::call_by_secret))
-                .route(post().to(c::call_by_secret)),
-        )
-        .service(
-            at("/plivo/{secret}/phlo", "GET, POST")
-                .route(get().to(c::phlo_by_secret))
-                .route(post().to(c::phlo_by_secret)),
-        )
-        .service(
-            at("/plivo/{secret}/phlo/{ref}", "GET, POST")
-                .route(get().to(c::phlo_by_secret_and_ref))
-                .route(post().to(c::phlo_by_secret_and_ref)),
-        )
+        .service(callback(at("/plivo/{secret}/message", "GET, POST"), c::message_by_secret))
+        .service(callback(at("/plivo/{secret}/call", "GET, POST"), c::call_by_secret))
+        .service(callback(at("/plivo/{secret}/phlo", "GET, POST"), c::phlo_by_secret))
+        .service(callback(at("/plivo/{secret}/phlo/{ref}", "GET, POST"), c::phlo_by_secret_and_ref))
         .service(at("/docs/{file:.*}", "GET").route(get().to(docs::file)));
     if with_legacy {
         app.service(at("/openapi.json", "GET").route(get().to(docs::document)));
@@ -120,12 +104,38 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
     if is_demo {
         app.service(at("/demo", "GET").route(get().to(demo::page)));
     }
+    // Last, because Plivo asks for a URL as it was entered, which is seldom with a slash.
+    let slashed = |path: &str| resource(vec![path.to_owned(), format!("{path}/")], "GET, POST");
+    app.service(callback(slashed("/plivo/message"), c::message))
+        .service(callback(slashed("/plivo/call"), c::call))
+        .service(callback(slashed("/plivo/phlo"), c::phlo))
+        .service(callback(slashed("/plivo/message/{ref}"), d::message))
+        .service(callback(slashed("/plivo/phlo/{ref}"), c::phlo_by_ref))
+        .service(callback(slashed("/plivo/call/{ref}"), d::call))
+        .service(callback(slashed("/plivo/answer/{ref}"), d::answer))
+        .service(callback(slashed("/plivo/{secret}/message"), c::message_by_secret))
+        .service(callback(slashed("/plivo/{secret}/call"), c::call_by_secret))
+        .service(callback(slashed("/plivo/{secret}/phlo"), c::phlo_by_secret))
+        .service(callback(slashed("/plivo/{secret}/phlo/{ref}"), c::phlo_by_secret_and_ref));
     app.default_service(to(not_found));
 }
 
+/// A resource of the callbacks: Plivo can be told to use either method.
+fn callback<T, F, Args>(resource: Resource<T>, handler: F) -> Resource<T>
+where
+    T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    resource.route(get().to(handler.clone())).route(post().to(handler))
+}
+
 /// A resource that refuses other methods with a problem, and whose requests take a limited time.
+///
+/// Logs and metrics show the first of `paths` for all of them.
 fn resource(
-    path: &str,
+    paths: Vec<String>,
     allow: &'static str,
 ) -> Resource<
     impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()> + use<>,
@@ -136,7 +146,7 @@ fn resource(
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         refused
     };
-    web::resource(path).wrap(from_fn(middleware::limit_time)).default_service(to(refuse))
+    web::resource(paths).wrap(from_fn(middleware::limit_time)).default_service(to(refuse))
 }
 
 async fn not_found() -> Result<HttpResponse, ApiError> {

@@ -93,6 +93,40 @@ async fn a_report_without_proof_has_no_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slash_at_the_end_is_the_same_url_and_is_signed() {
+    let app = Silent::spawn().await;
+    let (created, uuid) = texted(&app).await;
+    for (path, signed) in [("/plivo/message/", "/plivo/message"), ("/plivo/message", "/plivo/message/")] {
+        let params = [("MessageUUID", uuid.as_str()), ("Status", "failed"), ("ErrorCode", "450")];
+        let request = app.keyless("POST", path).form(&params);
+        let answer = app.send(signed_v3(request, TOKEN, "POST", &format!("{}{signed}", app.url), &params)).await;
+        answer.assert_problem(401, "invalid_signature");
+    }
+    let params = [("MessageUUID", uuid.as_str()), ("Status", "delivered")];
+    let request = app.keyless("POST", "/plivo/message/").form(&params);
+    let answer = app.send(signed_v3(request, TOKEN, "POST", &format!("{}/plivo/message/", app.url), &params)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(status(&app, created.id(), 0).await, "delivered");
+
+    let (reference, event) = (app.reference(created.id(), 0), json!({ "event": "sms_sent" }));
+    for (path, expected) in [
+        ("/plivo/call/".to_owned(), 401),
+        ("/plivo/phlo/".to_owned(), 401),
+        (format!("/plivo/phlo/{reference}/"), 401),
+        (format!("/plivo/answer/{reference}/"), 401),
+        (format!("/plivo/{CALLBACK_SECRET}/message/"), 200),
+        (format!("/plivo/{CALLBACK_SECRET}/call/"), 200),
+        (format!("/plivo/{CALLBACK_SECRET}/phlo/{reference}/"), 200),
+        ("/plivo/message//".to_owned(), 404),
+    ] {
+        let answer = app.send(app.keyless("POST", &path).json(&event)).await;
+        assert_eq!(answer.status, expected, "{path}: {answer:?}");
+    }
+    let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(!metrics.contains("route=\"/plivo/message/\""), "both spellings are one route");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_signature_over_a_query_does_not_cover_an_added_body() {
     let app = Silent::spawn().await;
     let (created, uuid) = texted(&app).await;
