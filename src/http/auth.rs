@@ -1,11 +1,14 @@
 //! [`Caller`]: the app whose API key a request carries. Its query names only parameters of the route.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use tracing::warn;
 
+use super::client_ip::client_ip;
 use super::error::{ApiError, ErrorCode};
 use super::query;
 use super::state::Shared;
@@ -24,6 +27,7 @@ impl FromRequest for Caller {
         let keys = request.app_data::<Data<Shared>>().map(|shared| &shared.api_keys);
         let app = bearer(request).zip(keys).and_then(|(secret, keys)| keys.app_of(secret));
         let app = app.ok_or_else(|| {
+            warn!(event = "unauthenticated", peer = peer(request).map(display), "an API key is missing or unknown");
             let detail = "The API key is missing or unknown. Send 'Authorization: Bearer <secret>'.";
             ApiError::new(ErrorCode::Unauthenticated, detail)
         });
@@ -36,4 +40,10 @@ impl FromRequest for Caller {
 pub fn bearer(request: &HttpRequest) -> Option<&str> {
     let (scheme, secret) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+}
+
+/// The address that a refused request comes from, for the log: the peer, or what a trusted proxy names.
+pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
+    let trusted = request.app_data::<Data<Shared>>().map_or(&[][..], |shared| &shared.trusted_proxies);
+    client_ip(request, trusted)
 }

@@ -3,6 +3,7 @@
 //! It has two steps. The path and the headers are checked first: without a secret, a ref or a signature the body cannot
 //! prove anything either, and is not read. Then the signature is verified over the whole request.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::http::Method;
@@ -12,7 +13,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tracing::warn;
 
-use super::auth::bearer;
+use super::auth::{bearer, peer};
 use super::body::{BodySource, RawBody};
 use super::error::{ApiError, ErrorCode};
 use super::state::Shared;
@@ -34,12 +35,19 @@ pub struct Callback {
     pub credentials: CallbackCredentials,
     /// The signature that holds, and the hashes that recognise the callback if it is repeated.
     pub signature: Option<(Proof, CallbackNonce)>,
+    /// The address of its sender, for the log.
+    peer: Option<IpAddr>,
 }
 
 impl Callback {
     /// Whether a signature covers query and body as well.
     pub fn is_fully_signed(&self) -> bool {
         matches!(self.signature, Some((Proof::V3, _)))
+    }
+
+    /// 401 for a callback whose body proves nothing either, with a log line for the operator.
+    pub fn reject_unproved(&self, shared: &Shared) -> ApiError {
+        reject_unproved(shared, self.credentials.kind, self.peer)
     }
 
     /// The hashes that recognise a repetition, if it is signed.
@@ -64,7 +72,7 @@ impl FromRequest for Callback {
             let body = RawBody::read(&request, &mut payload, source).await?;
             let params = params(&request, &body);
             let signature = params.as_ref().and_then(|params| verify(shared, &request, &body, params));
-            Ok(Self { params, credentials, signature })
+            Ok(Self { params, credentials, signature, peer: peer(&request) })
         })
     }
 }
@@ -96,9 +104,9 @@ impl CallbackCredentials {
     fn check(request: &HttpRequest, shared: &Shared) -> Result<Self, ApiError> {
         let pattern = request.match_pattern().unwrap_or_default();
         let is_in_path = |(kind, _): &(&str, Purpose)| pattern.split('/').any(|part| part == *kind);
-        let (kind, purpose) = KINDS.into_iter().find(is_in_path).ok_or_else(|| reject_unproved(shared, "unknown"))?;
-        let PathParams { secret, reference } =
-            request.match_info().load().map_err(|_| reject_unproved(shared, kind))?;
+        let reject = |kind| reject_unproved(shared, kind, peer(request));
+        let (kind, purpose) = KINDS.into_iter().find(is_in_path).ok_or_else(|| reject("unknown"))?;
+        let PathParams { secret, reference } = request.match_info().load().map_err(|_| reject(kind))?;
         // Only the nodes of a flow can send headers of their own.
         let is_flow = purpose == Purpose::Phlo;
         let given = secret.as_deref().or_else(|| bearer(request).filter(|_| is_flow));
@@ -114,11 +122,7 @@ impl CallbackCredentials {
             (None, None) => headers.v3.or(headers.ma_v3).is_some(),
         };
         let is_ref_valid = reference.is_none() || attempt.is_some();
-        if may_be_proved && is_ref_valid {
-            Ok(Self { kind, has_secret, attempt })
-        } else {
-            Err(reject_unproved(shared, kind))
-        }
+        if may_be_proved && is_ref_valid { Ok(Self { kind, has_secret, attempt }) } else { Err(reject(kind)) }
     }
 
     /// Whether path and headers authenticate the sender; otherwise its body counts as anonymous.
@@ -128,10 +132,12 @@ impl CallbackCredentials {
 }
 
 /// 401, with a log line for the operator.
-pub(super) fn reject_unproved(shared: &Shared, kind: &'static str) -> ApiError {
+fn reject_unproved(shared: &Shared, kind: &'static str, peer: Option<IpAddr>) -> ApiError {
     warn!(
         event = "callback_unproved",
-        kind, "callback without proof of its origin; check that PUBLIC_URL equals the callback URL configured at Plivo"
+        kind,
+        peer = peer.map(display),
+        "callback without proof of its origin; check that PUBLIC_URL equals the callback URL configured at Plivo"
     );
     shared.metrics.callback(kind, "unproved");
     ApiError::new(ErrorCode::InvalidSignature, "The callback has no valid signature, ref or callback secret.")

@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use tracing::warn;
 
-use super::callback_proof::{Callback, reject_unproved};
+use super::callback_proof::Callback;
 use super::error::{ApiError, ErrorCode, Problem};
 use super::state::Shared;
 use crate::engine::{Applied, EngineError, Reported, Target};
@@ -92,7 +92,7 @@ pub async fn phlo_by_secret_and_ref(shared: Data<Shared>, callback: Callback) ->
 /// query), or by the secret in the path.
 fn prove_fixed(shared: &Shared, callback: &Callback) -> Result<(), ApiError> {
     let is_proved = callback.credentials.has_secret || callback.is_fully_signed();
-    if is_proved { Ok(()) } else { Err(reject_unproved(shared, callback.credentials.kind)) }
+    if is_proved { Ok(()) } else { Err(callback.reject_unproved(shared)) }
 }
 
 /// The parameters of a callback that is proved.
@@ -144,7 +144,7 @@ async fn take_phlo(shared: &Shared, callback: &Callback) -> CallbackResult {
     let PhloCallback { reference: in_body, event } =
         callback.params.as_ref().map(PhloCallback::read).unwrap_or_default();
     let in_body = in_body.and_then(|text| reference::read(&shared.keyring, &text, Purpose::Phlo));
-    let to = callback.credentials.attempt.or(in_body).ok_or_else(|| reject_unproved(shared, "phlo"))?;
+    let to = callback.credentials.attempt.or(in_body).ok_or_else(|| callback.reject_unproved(shared))?;
     params(callback)?;
     let Some(event) = event else { return Ok(count_and_accept(shared, "phlo", "ignored")) };
     let applied = committed(shared, "phlo", apply_phlo(shared, to, event).await)?;

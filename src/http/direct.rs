@@ -6,7 +6,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use super::callback_proof::{Callback, reject_unproved};
+use super::callback_proof::Callback;
 use super::callbacks::{self, CallbackResult, committed, count_and_accept, params};
 use super::error::{ApiError, Problem};
 use super::state::Shared;
@@ -70,8 +70,7 @@ pub async fn answer(shared: Data<Shared>, callback: Callback) -> CallbackResult 
 
 /// The attempt and the nonce of a callback that its ref and its signature prove.
 fn proof(shared: &Shared, callback: &Callback) -> Result<(AttemptRef, CallbackNonce), ApiError> {
-    let credentials = &callback.credentials;
-    credentials.attempt.zip(callback.nonce()).ok_or_else(|| reject_unproved(shared, credentials.kind))
+    callback.credentials.attempt.zip(callback.nonce()).ok_or_else(|| callback.reject_unproved(shared))
 }
 
 /// A provider id that needs no mapping in the store: every callback of the direct APIs carries the ref of its attempt.

@@ -60,6 +60,7 @@ async fn the_log_names_every_event_and_no_code_number_key_ref_or_secret() {
     }
     app.get("/v1/verifications/+14155550107").await;
     app.get("/checkcode/+14155550107/8675309123").await;
+    app.send(app.keyless("GET", "/v1/routes").bearer_auth("an-unknown-key")).await;
     // A client may send any word as the method.
     app.send(app.keyless("14155550107", "/v1/none")).await;
     app.send(app.keyless("GET", "/v1/none").header("X-Request-Id", "1-415-555-0107")).await;
@@ -69,6 +70,10 @@ async fn the_log_names_every_event_and_no_code_number_key_ref_or_secret() {
     let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     // The local Plivo is not part of the service.
     let lines: Vec<_> = log.lines().filter(|line| !line.contains("phlo_2fa::sandbox")).collect();
+    for event in ["unauthenticated", "callback_unproved"] {
+        let named = |line: &&str| line.contains(event) && line.contains(r#""peer":"127.0.0.1""#);
+        assert!(lines.iter().any(named), "no {event} with the address of its peer");
+    }
     let refused = ["callback_unproved", "callback_replayed"];
     for event in ["verification_created", "code_incorrect", "escalation", "verification_ended"].iter().chain(&refused) {
         assert!(lines.iter().any(|line| line.contains(event)), "no {event}");
