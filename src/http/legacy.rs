@@ -2,16 +2,17 @@
 //!
 //! They exist only with `LEGACY_ROUTES=true`, for pages that were written against that demo. They act as app `legacy` on
 //! the engine of the API and deliberately have no rules of their own: they refuse what the API refuses, with shorter
-//! answers. As GETs with effects they refuse prefetches and other requests that no person asked for.
+//! answers. As GETs with effects they refuse prefetches and what another site's page asks for.
 
 use std::sync::LazyLock;
 
-use actix_web::http::header::ContentType;
+use actix_web::http::header::{ContentType, ORIGIN};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::json;
 use tracing::info;
+use url::Url;
 use utoipa::ToSchema;
 
 use super::client_ip::client_ip;
@@ -72,14 +73,14 @@ pub async fn verify_voice(request: HttpRequest, shared: Data<Shared>, number: Pa
     responses((status = 200, description = "The code is right; it works once", body = LegacyBody),
         (status = 404, description = "The code is wrong, or too many were entered", body = LegacyBody),
         (status = 500, description = "The number has no open verification", body = LegacyBody),
-        (status = 400, description = "`Error encountered`, for a prefetch", body = String, content_type = "text/plain"),
+        (status = 400, description = "`Error encountered`, for a prefetch or another site's page", body = String, content_type = "text/plain"),
         (status = 503, description = "The store does not answer", body = Problem)))]
 pub async fn check(
     request: HttpRequest,
     shared: Data<Shared>,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    if is_unrequested(&request) {
+    if is_unrequested(&request, &shared.public_url) {
         return Ok(error());
     }
     let (number, code) = path.into_inner();
@@ -110,7 +111,7 @@ pub async fn page() -> HttpResponse {
 }
 
 async fn begin(request: &HttpRequest, shared: &Shared, number: &str, channel: &str) -> HttpResponse {
-    if is_unrequested(request) {
+    if is_unrequested(request, &shared.public_url) {
         return error();
     }
     match create_or_join(request, shared, number, channel).await {
@@ -158,14 +159,28 @@ fn error() -> HttpResponse {
     HttpResponse::BadRequest().insert_header(ContentType::plaintext()).body(ERROR)
 }
 
-/// Whether no person asked for this request: it is a prefetch, or another site's page loads it as an image or the like.
+/// Whether no person asked for this request on our own page: it is a prefetch, or comes from another site.
 ///
-/// `Sec-Purpose: prefetch;prerender` and `Sec-Fetch-…` are from the Fetch standard; `Purpose` is the older form.
-fn is_unrequested(request: &HttpRequest) -> bool {
+/// `Sec-Purpose: prefetch;prerender` and `Sec-Fetch-Site` are from the Fetch standard; `Purpose` is the older form.
+/// Clients that are no browsers send none of these headers.
+fn is_unrequested(request: &HttpRequest, public_url: &str) -> bool {
     let is = |name: &str, word: &str| {
         let values = request.headers().get_all(name).filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split([';', ','])).any(|token| token.trim().eq_ignore_ascii_case(word))
     };
-    let is_embedded = is("sec-fetch-site", "cross-site") && is("sec-fetch-mode", "no-cors");
-    is("sec-purpose", "prefetch") || is("purpose", "prefetch") || is_embedded
+    is("sec-purpose", "prefetch")
+        || is("purpose", "prefetch")
+        || is("sec-fetch-site", "cross-site")
+        || has_foreign_origin(request, public_url)
+}
+
+/// Whether an `Origin` header names another origin than that of `public_url`. `null` does (RFC 6454, 7.3).
+fn has_foreign_origin(request: &HttpRequest, public_url: &str) -> bool {
+    let mut given = request.headers().get_all(ORIGIN).peekable();
+    if given.peek().is_none() {
+        return false;
+    }
+    // `public_url` is valid: the settings were checked. If it were not, every origin would be foreign.
+    let own = Url::parse(public_url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    given.any(|origin| origin.as_bytes() != own.as_bytes())
 }

@@ -37,7 +37,7 @@ struct ApiDocument;
     paths(legacy::verify, legacy::verify_voice, legacy::check),
     modifiers(&CallbacksAndProblems, &ResponseHeaders),
     tags((name = "legacy", description = "The seed demo's routes, only with `LEGACY_ROUTES=true`: without a key, as app \
-        `legacy`. They are GETs that send texts and make calls, with numbers and codes in the path. Prefetches are refused"))
+        `legacy`. They are GETs that send texts and make calls, with numbers and codes in the path. Prefetches and requests from other sites' pages are refused"))
 )]
 struct LegacyDocument;
 

@@ -172,6 +172,30 @@ async fn a_prefetch_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_sites_page_changes_nothing() {
+    let app = spawn().await;
+    assert_eq!(asked(&app, "/verify/14155550100").await, INITIATED);
+    let code = app.texted_code("0100").await;
+    let port = app.url.rsplit(':').next().unwrap().to_owned();
+    let origins =
+        ["null", "https://evil.example", "http://127.0.0.1", "", &format!("http://127.0.0.1:{port}.evil.example")];
+    let modes = ["navigate", "cors", "no-cors", "websocket"];
+    let cross_site = modes.map(|mode| vec![("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", mode)]);
+    let foreign = origins.map(|origin| vec![("Origin", origin)]);
+    let both = vec![("Origin", app.url.as_str()), ("Origin", "https://evil.example")];
+    for headers in cross_site.into_iter().chain(foreign).chain([both]) {
+        for path in ["/verify/14155550103", "/verify_voice/14155550103", &format!("/checkcode/14155550100/{code}")] {
+            let (status, body, _) = get(&app, path, &headers).await;
+            assert_eq!((status, body.as_str()), ERROR, "{path} {headers:?}");
+        }
+    }
+    assert_eq!(app.plivo_log("0103").await, Vec::<Value>::new());
+    let own = [("Origin", app.url.as_str()), ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Mode", "cors")];
+    let (status, body, _) = get(&app, &format!("/checkcode/14155550100/{code}"), &own).await;
+    assert_eq!((status, body.as_str()), MATCH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_other_method_does_anything() {
     let app = spawn().await;
     for path in ["/verify/14155550103", "/verify_voice/14155550103", "/checkcode/14155550103/123456"] {
