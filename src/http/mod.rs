@@ -6,6 +6,7 @@
 mod actions;
 mod auth;
 mod body;
+mod browser;
 mod callback_proof;
 mod callbacks;
 mod client_ip;

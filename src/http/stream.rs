@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use utoipa::IntoParams;
 
 use super::auth::{Caller, bearer};
+use super::browser::{self, BrowserEntryView};
 use super::error::{ApiError, Problem};
 use super::parameters::verification_id;
 use super::places::StreamPlace;
@@ -27,6 +28,8 @@ const POLL_EVERY: Duration = Duration::from_millis(500);
 const KEEP_ALIVE_POLLS: u32 = 30;
 /// Longer than any verification is open: ends the stream of a client that never closes it.
 const STREAM_MAX: Duration = Duration::from_secs(15 * 60);
+/// How long a browser waits before it connects again.
+const RETRY: Duration = Duration::from_secs(2);
 const RETRY_WHEN_FULL: Duration = Duration::from_secs(5);
 
 /// The client token, where the client is not an app.
@@ -40,10 +43,12 @@ pub struct StreamQuery {
 
 /// Follows a verification until its status is final.
 ///
-/// Each line of the timeline is an `entry` event. After new entries a `verification` event shows the state.
+/// Each line of the timeline is an `entry` event. After new entries a `verification` event shows the state. With the
+/// `client_token` both show states only: no sentences, figures, metadata or ids of Plivo. `Last-Event-ID` resumes a stream.
 #[utoipa::path(get, path = "/v1/verifications/{id}/stream", tag = "verifications",
     params(("id" = String, Path), StreamQuery),
     responses((status = 200, description = "Server-Sent Events", content_type = "text/event-stream"),
+        (status = 204, description = "All events of a final status were received: do not connect again"),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = []), ()))]
 pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
@@ -63,17 +68,27 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
             shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?
         }
     };
-    let slot = shared.streams.follow(&found.verification.app, found.verification.id_of(found.session));
+    let received = last_event_id(&request);
+    let (v, session) = (&found.verification, found.session);
+    let shown = v.timeline.iter().filter(|entry| entry.is_shown_to(session)).count();
+    if received >= shown && v.end_of(session).is_some() {
+        // EventSource connects again after the end of a stream, unless it is told 204 (WHATWG HTML, 9.2.2).
+        return Ok(HttpResponse::NoContent().insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*")).finish());
+    }
+    let slot = shared.streams.follow(&v.app, v.id_of(session));
     let slot = slot.ok_or_else(|| ApiError::rate_limited("streams", "concurrent streams", RETRY_WHEN_FULL))?;
     let follower = Follower {
         shared,
         slot,
         is_browser: token.is_some(),
         until: Instant::now() + STREAM_MAX,
-        entries_sent: 0,
+        entries_seen: 0,
+        entries_sent: received.min(shown),
         polls_without_news: 0,
         is_over: false,
     };
+    let retry = format!("retry: {}\n\n", RETRY.as_millis());
+    let opening = stream::iter([Ok(Bytes::from(retry))]);
     let events = stream::unfold((follower, Some(found)), |(mut follower, first)| async move {
         let news = follower.next(first).await?;
         Some((Ok::<_, actix_web::Error>(Bytes::from(news)), (follower, None)))
@@ -84,15 +99,18 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
         // The token in the URL is the only credential, so any page that has it may read.
         .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(events))
+        .streaming(opening.chain(events)))
 }
 
 struct Follower {
     shared: Data<Shared>,
     slot: StreamPlace,
-    /// A browser does not see the customer's metadata.
+    /// A browser sees states only.
     is_browser: bool,
     until: Instant,
+    /// Entries of the timeline that were looked at, those of other sessions among them.
+    entries_seen: usize,
+    /// Entries that the client has received or is not shown, without those of other sessions: the id of the last event.
     entries_sent: usize,
     polls_without_news: u32,
     is_over: bool,
@@ -131,25 +149,38 @@ impl Follower {
 
     async fn news(&mut self, found: &Found) -> Option<String> {
         let (v, session) = (&found.verification, found.session);
-        let fresh = v.timeline.get(self.entries_sent..).filter(|fresh| !fresh.is_empty())?;
+        if v.timeline.len() <= self.entries_seen {
+            return None;
+        }
         let now = self.shared.clock.now().await.ok()?;
         let mut out = String::new();
-        let shown = fresh.iter().filter(|entry| entry.is_shown_to(session));
-        for entry in shown {
-            out.push_str(&event("entry", &EntryView::of(v, entry)));
+        let own = v.timeline.iter().filter(|entry| entry.is_shown_to(session));
+        for (entry, id) in own.zip(1..).skip(self.entries_sent) {
+            let entry = EntryView::of(v, entry);
+            if !self.is_browser {
+                out.push_str(&event(id, "entry", &entry));
+            } else if let Some(entry) = BrowserEntryView::of(entry) {
+                out.push_str(&event(id, "entry", &entry));
+            }
+            self.entries_sent = id;
         }
-        let mut view = VerificationView::of(found, &self.shared.rules, now);
-        if self.is_browser {
-            view.metadata.clear();
-        }
-        out.push_str(&event("verification", &view));
-        self.entries_sent = v.timeline.len();
+        let view = VerificationView::of(found, &self.shared.rules, now);
+        let view = if self.is_browser { browser::verification(view) } else { view };
+        out.push_str(&event(self.entries_sent, "verification", &view));
+        self.entries_seen = v.timeline.len();
         self.is_over = v.end_of(session).is_some();
         Some(out)
     }
 }
 
-fn event(name: &str, data: &impl serde::Serialize) -> String {
+/// One event. A client that connects again sends the `id` of the last one that it received.
+fn event(id: usize, name: &str, data: &impl serde::Serialize) -> String {
     let data = serde_json::to_string(data).unwrap_or_default();
-    format!("event: {name}\ndata: {data}\n\n")
+    format!("id: {id}\nevent: {name}\ndata: {data}\n\n")
+}
+
+/// The id of the last event that a client received; 0 for a new client, or if it is not one of ours.
+fn last_event_id(request: &HttpRequest) -> usize {
+    let header = request.headers().get("last-event-id").and_then(|id| id.to_str().ok());
+    header.and_then(|id| id.parse().ok()).unwrap_or(0)
 }

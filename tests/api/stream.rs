@@ -2,7 +2,9 @@
 
 use futures_util::future::join_all;
 
-use crate::support::TestApp;
+use serde_json::json;
+
+use crate::support::{Setup, TestApp};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_sends_the_whole_timeline_and_then_ends() {
@@ -19,6 +21,65 @@ async fn a_stream_sends_the_whole_timeline_and_then_ends() {
     assert!(story.contains("\"event\":\"escalated\"") && story.contains("\"reason\":\"undelivered\""), "{story}");
     assert!(story.trim_end().rsplit("\n\n").next().unwrap().contains("\"status\":\"verified\""), "{story}");
     assert!(!story.contains(&code) && !story.contains("14155550101"), "{story}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_sees_states_and_no_costs_figures_policies_or_ids_of_plivo() {
+    let env = vec![("ESCALATION", "adaptive".into())];
+    let app = TestApp::spawn_with(Setup { env, ..Setup::default() }).await;
+    let body = json!({ "to": "+14155550107", "metadata": { "plan": "gold-plan" } });
+    let created = app.post("/v1/verifications", body).await;
+    let (id, token) = (created.id(), created.body["client_token"].as_str().unwrap());
+    app.until(id, "busy", |v| v["attempts"][1]["status"] == "busy").await;
+    app.settled().await;
+    app.advance(20.0).await;
+    let code = app.spoken_code("0107").await;
+    assert_eq!(app.check(id, &code).await.status, 200);
+    let path = format!("/v1/verifications/{id}/stream");
+    let with_key = app.request("GET", &path).send().await.unwrap().text().await.unwrap();
+    let url = format!("{path}?client_token={token}");
+    let in_browser = app.keyless("GET", &url).send().await.unwrap().text().await.unwrap();
+
+    let v = app.read(id).await;
+    let plivo_id = v["attempts"][0]["provider_id"].as_str().unwrap();
+    let secrets =
+        ["policy", "adaptive", "gold-plan", "\"class\"", "\"via\":\"", "waited_ms", "\"error_code\":\"", plivo_id];
+    for secret in secrets {
+        assert!(with_key.contains(secret), "the app sees {secret}: {with_key}");
+        assert!(!in_browser.contains(secret), "a browser sees {secret}: {in_browser}");
+    }
+    for state in ["\"created\"", "\"escalated\"", "\"undelivered\"", "\"busy\"", "\"verified\"", "\"checks_remaining\""]
+    {
+        assert!(in_browser.contains(state), "a browser sees {state}: {in_browser}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_resumes_after_the_last_event_and_ends_with_204() {
+    let app = TestApp::spawn().await;
+    let created = app.create("0101").await;
+    let (id, token) = (created.id(), created.body["client_token"].as_str().unwrap());
+    let code = app.spoken_code("0101").await;
+    assert_eq!(app.check(id, &code).await.status, 200);
+    let path = format!("/v1/verifications/{id}/stream?client_token={token}");
+    let follow = async |last: &str| app.keyless("GET", &path).header("Last-Event-ID", last).send().await.unwrap();
+    let whole = follow("").await.text().await.unwrap();
+    assert!(whole.starts_with("retry: 2000\n\n"), "{whole}");
+    let ids: Vec<usize> = whole.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect();
+    assert!(ids.is_sorted() && ids.len() == whole.matches("event: ").count(), "{whole}");
+    let last = *ids.last().unwrap();
+    let rest = follow(&(last - 1).to_string()).await.text().await.unwrap();
+    let events: Vec<&str> = rest.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    assert_eq!(events, ["entry", "verification"], "{rest}");
+    assert!(rest.contains("\"ended\""), "{rest}");
+    for received in [last, usize::MAX] {
+        let over = follow(&received.to_string()).await;
+        assert_eq!(
+            (over.status().as_u16(), &over.headers()["access-control-allow-origin"]),
+            (204, &"*".parse().unwrap())
+        );
+    }
+    assert_eq!(follow("not-an-id").await.text().await.unwrap(), whole);
 }
 
 #[tokio::test(flavor = "multi_thread")]
