@@ -1,6 +1,6 @@
 //! Proof of where a callback comes from. No setting skips it.
 //!
-//! It has two steps. The path and the headers are checked first: without a secret, a ref or a signature the body cannot
+//! It has two steps, after a check of sizes. The path and the headers are checked first: without a secret, a ref or a signature the body cannot
 //! prove anything either, and is not read. Then the signature is verified over the whole request.
 
 use std::net::IpAddr;
@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::auth::{bearer, peer};
 use super::body::{BodySource, RawBody};
+use super::callback_bounds::{check_form, check_json, check_query, has_few_signatures};
 use super::error::{ApiError, ErrorCode};
 use super::state::Shared;
 use crate::plivo::callback::Params;
@@ -67,10 +68,11 @@ impl FromRequest for Callback {
             let shared = shared.ok_or_else(|| {
                 ApiError::new(ErrorCode::InvalidSignature, "This service is not set up to verify callbacks.")
             })?;
+            check_query(&request)?;
             let credentials = CallbackCredentials::check(&request, shared)?;
             let source = if credentials.are_enough() { BodySource::Authenticated } else { BodySource::Anonymous };
             let body = RawBody::read(&request, &mut payload, source).await?;
-            let params = params(&request, &body);
+            let params = params(&request, &body)?;
             let signature = params.as_ref().and_then(|params| verify(shared, &request, &body, params));
             Ok(Self { params, credentials, signature, peer: peer(&request) })
         })
@@ -110,10 +112,13 @@ impl CallbackCredentials {
         // Only the nodes of a flow can send headers of their own.
         let is_flow = purpose == Purpose::Phlo;
         let given = secret.as_deref().or_else(|| bearer(request).filter(|_| is_flow));
+        let headers = signature_headers(request);
+        if !has_few_signatures(&headers) {
+            return Err(reject(kind));
+        }
         let has_secret = given.is_some_and(|given| shared.callback_secrets.contains(given));
         let attempt = reference.as_deref().and_then(|text| reference::read(&shared.keyring, text, purpose));
 
-        let headers = signature_headers(request);
         let may_be_proved = match (&secret, &reference) {
             // Plivo does not sign the requests of a flow's nodes.
             _ if is_flow => has_secret || !shared.callback_secrets.is_set(),
@@ -149,14 +154,20 @@ fn signature_headers(request: &HttpRequest) -> SignatureHeaders<'_> {
 
 /// Reads form or JSON. A GET, or an empty body, has its parameters in the query: the signature of a GET covers no body,
 /// so a body that comes with it is ignored.
-fn params(request: &HttpRequest, body: &RawBody) -> Option<Params> {
+///
+/// # Errors
+/// 413 for too many parameters.
+fn params(request: &HttpRequest, body: &RawBody) -> Result<Option<Params>, ApiError> {
     if is_in_query(request, body) {
-        return Some(Params::from_form(request.query_string().as_bytes()));
+        return Ok(Some(Params::from_form(request.query_string().as_bytes())));
     }
     if body.media == "application/json" || body.media.ends_with("+json") {
-        return Params::from_json(&body.bytes);
+        let params = Params::from_json(&body.bytes);
+        params.iter().try_for_each(|params| check_json(request, params))?;
+        return Ok(params);
     }
-    Some(Params::from_form(&body.bytes))
+    check_form(request, &body.bytes)?;
+    Ok(Some(Params::from_form(&body.bytes)))
 }
 
 fn is_in_query(request: &HttpRequest, body: &RawBody) -> bool {

@@ -7,6 +7,7 @@ mod actions;
 mod auth;
 mod body;
 mod browser;
+mod callback_bounds;
 mod callback_proof;
 mod callbacks;
 mod client_ip;

@@ -127,6 +127,57 @@ async fn a_slash_at_the_end_is_the_same_url_and_is_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_callback_over_the_bounds_is_refused_before_its_signature_is_computed() {
+    let app = Silent::spawn().await;
+    let (created, uuid) = texted(&app).await;
+    let before = app.read(created.id()).await;
+    let path = format!("/plivo/{CALLBACK_SECRET}/message");
+    // Each of them would be accepted if it were shorter.
+    let reported = |more: usize| {
+        let mut params = vec![("MessageUUID".to_owned(), uuid.clone()), ("Status".to_owned(), "sent".to_owned())];
+        params.extend((0..more).map(|n| (format!("p{n}"), "x".to_owned())));
+        params
+    };
+    let json = |more| Value::Object(reported(more).into_iter().map(|(key, value)| (key, value.into())).collect());
+    let signed = |request: reqwest::RequestBuilder, target: &str, params: &[(String, String)]| {
+        let params: Vec<_> = params.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        signed_v3(request.form(&params), TOKEN, "POST", &format!("{}{target}", app.url), &params)
+    };
+    let query = |length: usize| format!("/plivo/message?q={}", "x".repeat(length - 2));
+    for request in [
+        app.keyless("POST", &path).form(&reported(127)),
+        app.keyless("POST", &path).json(&json(127)),
+        app.keyless("POST", &format!("{path}?a&b")).form(&reported(125)),
+        app.keyless("GET", &format!("{path}?{}", "a&".repeat(128))),
+        app.keyless("POST", &format!("{path}?q={}", "x".repeat(4095))),
+        app.keyless("POST", &path).form(&vec![("a", ""); 20_000]),
+        signed(app.keyless("POST", "/plivo/message"), "/plivo/message", &reported(127)),
+        signed(app.keyless("POST", &query(4097)), &query(4097), &reported(0)),
+    ] {
+        app.send(request).await.assert_problem(413, "payload_too_large");
+    }
+    let guesses = |count: usize| {
+        let list = "guess,".repeat(count - 1);
+        let mut request =
+            signed(app.keyless("POST", "/plivo/message"), "/plivo/message", &reported(0)).build().unwrap();
+        let own = request.headers()["X-Plivo-Signature-V3"].to_str().unwrap().to_owned();
+        request.headers_mut().insert("X-Plivo-Signature-V3", format!("{list}{own}").parse().unwrap());
+        reqwest::RequestBuilder::from_parts(crate::support::client(), request)
+    };
+    app.send(guesses(9)).await.assert_problem(401, "invalid_signature");
+    assert_eq!(app.read(created.id()).await, before);
+    for request in [
+        app.keyless("POST", &path).form(&reported(126)),
+        app.keyless("POST", &path).json(&json(126)),
+        signed(app.keyless("POST", &query(4096)), &query(4096), &reported(120)),
+        guesses(8),
+    ] {
+        let answer = app.send(request).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_signature_over_a_query_does_not_cover_an_added_body() {
     let app = Silent::spawn().await;
     let (created, uuid) = texted(&app).await;
