@@ -89,16 +89,14 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
         .service(callback(at("/plivo/{secret}/phlo", "GET, POST"), c::phlo_by_secret))
         .service(callback(at("/plivo/{secret}/phlo/{ref}", "GET, POST"), c::phlo_by_secret_and_ref))
         .service(at("/docs/{file:.*}", "GET").route(get().to(docs::file)));
+    let document = move || async move { docs::document(with_legacy) };
+    app.service(at("/openapi.json", "GET").route(get().to(document)));
     if with_legacy {
-        app.service(at("/openapi.json", "GET").route(get().to(docs::document)));
         app.service(at("/", "GET, HEAD").route(get().to(l::page)).route(head().to(l::page)));
         app.service(at("/verify/{number}", "GET").route(get().to(l::verify)));
         app.service(at("/verify_voice/{number}", "GET").route(get().to(l::verify_voice)));
         app.service(at("/checkcode/{number}/{code}", "GET").route(get().to(l::check)));
     } else {
-        // The document names only what is served.
-        let document = || async { HttpResponse::Ok().json(openapi::without_legacy()) };
-        app.service(at("/openapi.json", "GET").route(get().to(document)));
         if is_demo {
             app.service(at("/", "GET").route(get().to(demo::to_page)));
         }

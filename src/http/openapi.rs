@@ -1,5 +1,8 @@
 //! The OpenAPI document, generated from the handlers.
 
+use std::sync::LazyLock;
+
+use actix_web::web::Bytes;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Object, Type};
@@ -153,12 +156,24 @@ fn is_a_problem(content: &RefOr<Content>) -> bool {
     matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location.ends_with("/Problem"))
 }
 
+/// The document as JSON, of a service with or without legacy routes. It is built once.
+pub fn json(with_legacy: bool) -> Bytes {
+    static EVERY_ROUTE: LazyLock<Bytes> = LazyLock::new(|| serialized(&document()));
+    static WITHOUT_LEGACY: LazyLock<Bytes> = LazyLock::new(|| serialized(&without_legacy()));
+    if with_legacy { EVERY_ROUTE.clone() } else { WITHOUT_LEGACY.clone() }
+}
+
+fn serialized(document: &utoipa::openapi::OpenApi) -> Bytes {
+    // Its keys are strings, so it always has a JSON form.
+    serde_json::to_vec(document).map(Bytes::from).unwrap_or_default()
+}
+
 /// The document of every route, the legacy ones included.
 pub fn document() -> utoipa::openapi::OpenApi {
     without_legacy().merge_from(LegacyDocument::openapi())
 }
 
 /// The document of a service without legacy routes.
-pub fn without_legacy() -> utoipa::openapi::OpenApi {
+fn without_legacy() -> utoipa::openapi::OpenApi {
     ApiDocument::openapi()
 }
