@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::config::is_loopback;
+use crate::plivo::body;
 use reqwest::{Certificate, Client, RequestBuilder};
 use serde_json::Value;
 
@@ -57,7 +58,7 @@ impl WebClient {
 pub(super) async fn fetch(request: RequestBuilder) -> Result<HttpAnswer, ConnectionFault> {
     let response = request.send().await.map_err(|error| connection_fault(&error))?;
     let status = response.status().as_u16();
-    let body = response.bytes().await.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let body = body::read(response).await.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Ok(HttpAnswer { status, body: body.unwrap_or(Value::Null) })
 }
 

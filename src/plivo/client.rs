@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::body;
 use crate::verification::RefusalScope;
 use arc_swap::ArcSwap;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
@@ -129,12 +130,12 @@ impl Client {
             Err(_) => return Reply::Silent,
         };
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        // Gateways may answer with something other than JSON, so the body is optional. A 2xx with an incomplete body may
+        // Gateways may answer with something other than JSON, so the body is optional. A 2xx with an incomplete or huge body may
         // have said anything.
-        let body = match response.bytes().await {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-            Err(_) if status.is_success() => return Reply::Silent,
-            Err(_) => Value::Null,
+        let body = match body::read(response).await {
+            Some(bytes) => serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            None if status.is_success() => return Reply::Silent,
+            None => Value::Null,
         };
         classify(status, retry_after, body)
     }
@@ -148,7 +149,7 @@ impl Client {
         let response = request.send().await?;
         let status = response.status().as_u16();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
-        let body = response.bytes().await.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let body = body::read(response).await.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(LookupResponse { status, date, body: body.unwrap_or(Value::Null) })
     }
 }

@@ -5,6 +5,7 @@
 //! URL.
 
 pub mod answer;
+pub mod body;
 mod breaker;
 mod call;
 pub mod callback;

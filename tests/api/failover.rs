@@ -24,6 +24,18 @@ async fn outcome(app: &Stub, channel: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_huge_answer_is_not_read_to_its_end() {
+    let app = Stub::direct(vec![]).await;
+    let huge = |status| Says::Status(status, json!({ "message_uuid": ["m1"], "x": "x".repeat(300 * 1024) }));
+    let largest = Says::Status(202, json!({ "message_uuid": ["m1"], "x": "x".repeat(200 * 1024) }));
+    for (answer, expected) in [(huge(202), "unknown"), (largest, "triggered"), (huge(400), "failed")] {
+        app.says("message", &[answer]);
+        let created = app.open(json!({ "channel": "auto", "to": "+14155550103", "purpose": expected })).await;
+        assert_eq!(created.body["attempts"][0]["status"], expected, "{created:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_phlo_rejects_goes_to_the_direct_api_once() {
     let failed = json!({ "message": "stopped. next node uuid not found with output state: failed" });
     for (channel, status, apis, expected) in [
