@@ -98,11 +98,13 @@ impl Application {
             })
         };
         let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
-        let connections = Arc::new(Connections::default());
+        let trusted = config.trusted_proxies.clone();
+        let connections = Arc::new(Connections::new(workers, config.connections_per_peer, trusted));
+        let places = connections.places_per_worker();
         let watched = Arc::clone(&connections);
         let server = HttpServer::new(app)
             .workers(workers)
-            .max_connections(Connections::for_each_of(workers))
+            .max_connections(places)
             .on_connect(move |io, data| watched.watch(io, data))
             .client_request_timeout(http::HEAD_MAX)
             .keep_alive(http::KEEP_ALIVE)

@@ -47,6 +47,7 @@ impl Config {
             faults.optional("SECRET_KEY_PREVIOUS", raw.secret_key_previous, check::key, key_example);
         let redis_url = faults.defaulted("REDIS_URL", raw.redis_url, check::redis_url);
         let redis_ca = faults.optional("REDIS_CA_FILE", raw.redis_ca_file, check::ca_file, "/etc/ssl/redis-ca.pem");
+        let connections_per_peer = faults.count("CONNECTIONS_PER_PEER", raw.connections_per_peer, 1..=4096);
         let redis_pool_size = faults.count("REDIS_POOL_SIZE", raw.redis_pool_size, 1..=1024);
         let bind = faults.defaulted("BIND", raw.bind, check::bind);
         let trusted_proxies =
@@ -120,6 +121,7 @@ impl Config {
             redis_pool_size: redis_pool_size?,
             bind: bind?,
             trusted_proxies: trusted_proxies.unwrap_or_default(),
+            connections_per_peer: connections_per_peer?,
             code_length: code_length?,
             code_ttl: code_ttl?,
             max_checks: max_checks?,

@@ -34,6 +34,7 @@ pub(super) struct RawSettings {
     pub(super) redis_pool_size: Option<String>,
     pub(super) bind: Option<String>,
     pub(super) trusted_proxies: Option<String>,
+    pub(super) connections_per_peer: Option<String>,
     pub(super) code_length: Option<String>,
     pub(super) code_ttl: Option<String>,
     pub(super) max_checks: Option<String>,

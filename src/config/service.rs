@@ -67,6 +67,8 @@ pub struct Config {
     pub bind: SocketAddr,
     /// `TRUSTED_PROXIES`. None by default: any client can send `X-Forwarded-For`.
     pub trusted_proxies: Vec<IpNet>,
+    /// `CONNECTIONS_PER_PEER`. 1024: a quarter of all, and more than a client behind a shared address needs.
+    pub connections_per_peer: usize,
     /// `CODE_LENGTH`. 6 (6 to 9): the minimum of NIST SP 800-63B.
     pub code_length: u8,
     /// `CODE_TTL`. 300 s (at most 600, the same standard's limit).

@@ -34,6 +34,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("REDIS_POOL_SIZE", "16", "connections to Redis at most, besides two for each thread that serves requests"),
     ("BIND", "127.0.0.1:8080", "address and port to listen on"),
     ("TRUSTED_PROXIES", "", "addresses or networks whose X-Forwarded-For is trusted"),
+    (
+        "CONNECTIONS_PER_PEER",
+        "1024",
+        "connections from one address at once, and at most half of all; not for TRUSTED_PROXIES",
+    ),
     ("CODE_LENGTH", "6", "digits of a code, 6 to 9"),
     ("CODE_TTL", "300", "seconds until a code expires, at most 600"),
     ("MAX_CHECKS", "5", "checks allowed per verification, at most 10"),

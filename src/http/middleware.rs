@@ -16,7 +16,7 @@ use actix_web::web::Data;
 use actix_web::{Error, ResponseError};
 use tracing::{Instrument, error, error_span, info};
 
-use super::connections::{InFlight, TrackedBody};
+use super::connection::{InFlight, TrackedBody};
 use super::error::{ApiError, ErrorCode};
 use super::request_id;
 use super::state::Shared;

@@ -11,6 +11,7 @@ mod callback_bounds;
 mod callback_proof;
 mod callbacks;
 mod client_ip;
+mod connection;
 mod connections;
 mod create;
 mod demo;

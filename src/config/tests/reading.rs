@@ -18,6 +18,7 @@ fn a_service_needs_only_the_required_settings() {
     assert_eq!(config.plivo_phlo_url, "https://phlorunner.plivo.com");
     assert_eq!(config.redis_url.expose_secret(), "redis://127.0.0.1:6379");
     assert_eq!((config.redis_pool_size, config.bind.to_string().as_str()), (16, "127.0.0.1:8080"));
+    assert_eq!(config.connections_per_peer, 1024);
     assert_eq!((config.code_length, config.max_checks, config.max_attempts), (6, 5, 5));
     let seconds = [config.code_ttl, config.resend_cooldown, config.retention, config.plivo_timeout, config.plivo_wait];
     assert_eq!(seconds.map(|d| d.as_secs()), [300, 30, 86_400, 12, 5]);
@@ -54,6 +55,7 @@ fn each_wrong_value_is_one_fault_and_is_never_repeated() {
         ("PLIVO_WAIT", "secret-value"),
         ("PLIVO_PROXY", "secret-value"),
         ("PUBLIC_URL", "https://h/?secret-value"),
+        ("CONNECTIONS_PER_PEER", "0"),
         ("CALLBACK_SECRET", "secret-value/"),
         ("API_KEYS", "secret-value"),
         ("SECRET_KEY", "secret-value"),
