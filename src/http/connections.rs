@@ -139,9 +139,14 @@ impl Connections {
         }
         // Some places stay free, so that a client does not wait for the next check.
         let excess = count.saturating_sub(self.places / 4 * 3);
+        if excess == 0 {
+            return;
+        }
         waiting.retain(|(waiting, _)| waiting.duration() > SILENT_MAX);
         waiting.sort_unstable_by_key(|(waiting, _)| *waiting);
-        let closed = waiting.iter().take(excess).map(|(_, connection)| connection.close()).count();
+        // Of those without any request all: as many may wait in the kernel's queue, before the next client.
+        let without_request = waiting.partition_point(|(waiting, _)| waiting.is_for_first());
+        let closed = waiting.iter().take(excess.max(without_request)).map(|(_, connection)| connection.close()).count();
         if closed > 0 {
             warn!(event = "silent_connections_closed", closed, open = count, "places for connections run short");
         }

@@ -20,6 +20,7 @@ mod retries;
 #[allow(dead_code, reason = "the leak test uses more of it")]
 mod search;
 mod slow;
+mod starving;
 #[path = "../support/mod.rs"]
 mod support;
 mod timing;

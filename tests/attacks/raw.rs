@@ -32,9 +32,13 @@ pub async fn connect(url: &str) -> TcpStream {
     TcpStream::connect(url.trim_start_matches("http://")).await.unwrap()
 }
 
-/// Sends the request, closes the sending side, and reads to the end; `None` if the end does not come in time.
+/// Connects, sends the request, closes the sending side, and reads to the end; `None` if the end does not come in time.
 pub async fn ask(url: &str, request: &[u8], patience: Duration) -> Option<Response> {
-    let mut stream = connect(url).await;
+    exchange(&mut connect(url).await, request, patience).await
+}
+
+/// The same on a connection.
+pub async fn exchange(stream: &mut TcpStream, request: &[u8], patience: Duration) -> Option<Response> {
     let (mut from, mut to) = stream.split();
     let mut answer = Vec::new();
     let exchange = async {

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::fleet::{Fleet, Times, authorization, ratio};
-use crate::raw::{ask, connect};
-use crate::world::{Process, Service, free_port, until};
+use crate::raw::connect;
+use crate::world::Service;
 
 /// The service's 30 s, and a margin for a loaded machine.
 const CLOSED_WITHIN: Duration = Duration::from_secs(40);
@@ -110,46 +110,4 @@ async fn measure(service: &Service, requests: usize) -> Times {
         times.push(start.elapsed());
     }
     Times::of(times)
-}
-
-/// Files that the process may open. The program accepts a quarter as many connections.
-const FILES: u32 = 600;
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "make test-attacks"]
-async fn connections_over_the_maximum_wait_until_others_close() {
-    let settings = [("REDIS_URL", "memory://"), ("RUST_LOG", "warn")];
-    let (process, url) = loop {
-        let port = free_port();
-        let url = format!("http://127.0.0.1:{port}");
-        let mut env = crate::world::defaults();
-        env.extend([("BIND".into(), format!("127.0.0.1:{port}")), ("PUBLIC_URL".into(), url.clone())]);
-        env.extend([("PLIVO_API_URL".into(), url.clone()), ("PLIVO_PHLO_URL".into(), url.clone())]);
-        env.retain(|(name, _)| settings.iter().all(|(set, _)| set != name));
-        env.extend(settings.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let mut process = Process::start_with_files(FILES, &["serve"], &env);
-        let http = crate::support::client();
-        let mut is_live = false;
-        until("started", async || {
-            is_live = http.get(format!("{url}/livez")).send().await.is_ok();
-            is_live || process.ended().is_some()
-        })
-        .await;
-        if is_live {
-            break (process, url);
-        }
-    };
-    let silent = join_all((0..500).map(|_| connect(&url))).await;
-    let start = Instant::now();
-    let request = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    let answer = ask(&url, request, Duration::from_secs(120)).await.expect("the request is answered");
-    let waited = start.elapsed();
-    println!(
-        "connections: 500 silent ones at a process of {FILES} files; the next waited {:.1} s",
-        waited.as_secs_f64()
-    );
-    assert_eq!(answer.status, 200);
-    assert!(waited < Duration::from_secs(60), "{waited:?}");
-    assert!(!process.log().contains("\"ERROR\""), "{}", process.log());
-    drop(silent);
 }
