@@ -11,8 +11,8 @@ use phlo_2fa::route_model::{
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{
-    AttemptIndex, Code, Context, Details, Event, FailureClass, Mode, ReportFacts, Request, Rules, SessionIndex,
-    TextReport, Verification, VerificationId, decide, open,
+    AttemptIndex, Code, Context, CostOverrides, Details, Event, FailureClass, Mode, ReportFacts, Request, Rules,
+    SessionIndex, TextReport, Verification, VerificationId, decide, open,
 };
 
 const PRICE_U: u64 = 25_000;
@@ -161,5 +161,5 @@ fn stats_from_bytes(bencher: Bencher) {
 fn replay_20_000(bencher: Bencher, policy: &str) {
     let trace = generate(1, 20_000);
     let named: PlayedPolicy = policy.parse().expect("a policy");
-    bencher.bench_local(|| play(&trace, named.player().as_mut()));
+    bencher.bench_local(|| play(&trace, named.player(&CostOverrides::default()).as_mut()));
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use phlo_2fa::config::dollars;
 use phlo_2fa::replay::{self, PlayedPolicy, ReplayOptions, TraceSource};
+use phlo_2fa::verification::CostOverrides;
 
 use super::output::print_with_notes;
 
@@ -26,6 +28,18 @@ pub struct ReplayArgs {
     /// Draw cost against waiting, with the curve of set timers, as SVG to this file.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// A second without a code, in USD, for policies and figures alike. Without it: that of each preset; figures: 0.001.
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    cost_wait: Option<f64>,
+    /// A lost user, in USD. Figures without it: 0.50.
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    cost_lost: Option<f64>,
+    /// A needless call, in USD. Figures without it: 0.05.
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    cost_nuisance: Option<f64>,
+    /// An answered call, in USD. Without it: the price in the trace.
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    cost_call: Option<f64>,
     /// Seed of the generated day.
     #[arg(long, default_value_t = 1, conflicts_with = "trace")]
     seed: u64,
@@ -40,7 +54,17 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<()> {
         Some(path) => TraceSource::File(path),
         None => TraceSource::Generated { seed: args.seed, rows: args.rows.try_into()? },
     };
+    let costs = CostOverrides {
+        call: args.cost_call.map(micro_dollars),
+        wait: args.cost_wait.map(|a_second| micro_dollars(a_second) / 1e3),
+        lost: args.cost_lost.map(micro_dollars),
+        nuisance: args.cost_nuisance.map(micro_dollars),
+    };
     let ReplayArgs { policy: policies, out, summary, plot, .. } = args;
-    let output = replay::run(&ReplayOptions { source, policies, out, summary, plot })?;
+    let output = replay::run(&ReplayOptions { source, policies, out, costs, summary, plot })?;
     print_with_notes(&format!("{}\n", output.text), &output.notes)
+}
+
+fn micro_dollars(dollars: f64) -> f64 {
+    dollars * 1e6
 }

@@ -66,7 +66,7 @@ impl Config {
             call: dollars(faults, "COST_CALL", raw.cost_call, "0.025"),
             wait: dollars(faults, "COST_WAIT", raw.cost_wait, "0.001").map(|a_second| a_second / 1e3),
             lost: dollars(faults, "COST_LOST", raw.cost_lost, "0.50"),
-            nuisance: dollars(faults, "COST_NUISANCE", raw.cost_nuisance, "0.02"),
+            nuisance: dollars(faults, "COST_NUISANCE", raw.cost_nuisance, "0.05"),
         };
         let own = || plivo_number.as_ref().map(|number| Countries::Only([number.country().clone()].into()));
         let countries = faults.optional("COUNTRIES", raw.countries, check::countries, "US,CA").or_else(own);

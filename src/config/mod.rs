@@ -30,6 +30,7 @@ pub use check::is_loopback;
 pub use demo::local_url;
 pub use export::ExportConfig;
 pub use faults::{ConfigErrors, Fault};
+pub use sending::dollars;
 pub use service::Config;
 pub use simulator::SimulatorConfig;
 pub use types::{ApiKey, BlockedNumbers, Countries, LogFormat, TestNumbers};

@@ -15,7 +15,11 @@ pub(super) fn senders(text: &str) -> Checked<Senders> {
     Senders::parse(text).map_err(|error| error.to_string())
 }
 
-pub(super) fn dollars(text: &str) -> Checked<f64> {
+/// An amount of US dollars from 0 to 1000.
+///
+/// # Errors
+/// Fails with the rule, in words, for any other text.
+pub fn dollars(text: &str) -> Result<f64, String> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let value = text.parse().ok().filter(|value: &f64| plain && (0.0..=1000.0).contains(value));
     value.ok_or("must be US dollars from 0 to 1000, such as 0.025".into())

@@ -57,7 +57,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("COST_CALL", "by country", "cost of a call, in USD; the default is Plivo's price"),
     ("COST_WAIT", "0.001", "cost of a second without a code, in USD"),
     ("COST_LOST", "0.50", "cost of a lost user, in USD"),
-    ("COST_NUISANCE", "0.02", "cost of a needless call, in USD"),
+    ("COST_NUISANCE", "0.05", "cost of a needless call, in USD"),
     ("COUNTRIES", "the source number's", "ISO codes of the countries that may be texted; * for all"),
     ("COUNTRIES_CALL", "as COUNTRIES", "ISO codes of the countries that may be called; * for all"),
     (

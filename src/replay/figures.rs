@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::outcome::{PlayedOutcome, TTL_MS};
 use super::trace::{Trace, TraceRow};
+use crate::route_model::Costs;
 
 /// The figures of one policy: times in seconds, money in USD.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,6 +38,8 @@ pub struct PolicyFigures {
     pub wasted_k: f64,
     /// Unwanted calls per 1000 verifications.
     pub unwanted_k: f64,
+    /// Calls per 1000 verifications that were wasted or unwanted.
+    pub needless_k: f64,
     /// Cost per verified user, without the first text.
     pub ctrl_pv: f64,
     /// Cost per verified user, with the first text.
@@ -77,8 +80,8 @@ const OUTAGE_CALLS_MIN: usize = 12;
 const EARLY_CALLS: usize = 5;
 
 impl PolicyFigures {
-    /// The figures of calling at these ages, one per row.
-    pub fn of(policy: &str, trace: &Trace, calls_ms: &[Option<u64>]) -> Self {
+    /// The figures of calling at these ages, one per row, at these costs.
+    pub fn of(policy: &str, trace: &Trace, calls_ms: &[Option<u64>], costs: &Costs) -> Self {
         let outcomes: Vec<PlayedOutcome> =
             trace.rows.iter().zip(calls_ms).map(|(row, call)| PlayedOutcome::of(row, *call)).collect();
         let both = || trace.rows.iter().zip(&outcomes);
@@ -87,7 +90,7 @@ impl PolicyFigures {
             |is: fn(&PlayedOutcome) -> bool| 1000.0 * ratio(count(outcomes.iter().filter(|o| is(o))), count(&outcomes));
 
         let verified = count(outcomes.iter().filter(|outcome| outcome.is_verified()));
-        let control_u: u64 = both().map(|(row, outcome)| outcome.control_u(row)).sum();
+        let control_u: u64 = both().map(|(row, outcome)| outcome.control_u(row, costs)).sum();
         let cost_u = control_u + trace.rows.iter().map(|row| row.sms_price_u).sum::<u64>();
         let code = Sorted::new(wanting().map(|(_, outcome)| outcome.code_ms.min(TTL_MS)));
         let entered = Sorted::new(outcomes.iter().filter(|o| o.is_verified()).map(|o| o.verified_ms));
@@ -106,6 +109,7 @@ impl PolicyFigures {
             calls_k: per_1000(|outcome| outcome.is_placed),
             wasted_k: per_1000(|outcome| outcome.is_wasted),
             unwanted_k: per_1000(|outcome| outcome.is_unwanted),
+            needless_k: per_1000(PlayedOutcome::is_needless),
             ctrl_pv: ratio(control_u, verified) / 1e6,
             cost_pv: ratio(cost_u, verified) / 1e6,
             react_msgs: outages.iter().map(|outage| outage.react_msgs).collect(),

@@ -36,7 +36,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::escalation::Policy;
-use crate::route_model::CostPreset;
+use crate::route_model::{CostPreset, Costs};
+use crate::verification::CostOverrides;
 
 pub use columns::TraceColumn;
 pub use figures::{Outage, PolicyFigures};
@@ -58,6 +59,8 @@ pub struct ReplayOptions {
     pub policies: Vec<PlayedPolicy>,
     /// A file for the decisions of the one policy.
     pub out: Option<PathBuf>,
+    /// Costs that replace those of every policy, and of the figures: without it, those of `adaptive`.
+    pub costs: CostOverrides,
     /// Whether the output is JSON instead of a table.
     pub summary: bool,
     /// A file for the plot.
@@ -137,18 +140,19 @@ pub fn run(options: &ReplayOptions) -> Result<ReplayOutput, ReplayError> {
         TraceSource::File(path) => read(path)?,
         TraceSource::Generated { seed, rows } => generate(*seed, *rows),
     };
+    let costs = options.costs.costs(CostPreset::Balanced);
     let mut figures = Vec::new();
     for policy in policies {
-        let calls = play(&trace, policy.player().as_mut());
+        let calls = play(&trace, policy.player(&options.costs).as_mut());
         if let Some(path) = &options.out {
             let written = File::create(path).and_then(|file| Ok(write_decisions(file, &trace, &calls)?));
             written.map_err(|error| ReplayError::Write { path: path.clone(), error })?;
         }
         let ages: Vec<Option<u64>> = calls.iter().map(|call| call.map(|call| call.age_ms)).collect();
-        figures.push(PolicyFigures::of(&policy.to_string(), &trace, &ages));
+        figures.push(PolicyFigures::of(&policy.to_string(), &trace, &ages, &costs));
     }
     if let Some(path) = &options.plot {
-        let plot = svg(&figures, &set_timers(&trace));
+        let plot = svg(&figures, &set_timers(&trace, &costs));
         fs::write(path, plot).map_err(|error| ReplayError::Write { path: path.clone(), error })?;
     }
     let text = if options.summary { json(&figures)? } else { table(&trace, &figures) };
@@ -156,10 +160,10 @@ pub fn run(options: &ReplayOptions) -> Result<ReplayOutput, ReplayError> {
 }
 
 /// The figures of set timers from 5 to 120 seconds, whose decisions are known without playing.
-fn set_timers(trace: &Trace) -> Vec<PolicyFigures> {
+fn set_timers(trace: &Trace, costs: &Costs) -> Vec<PolicyFigures> {
     let timer = |seconds: u64| {
         let calls = vec![Some(seconds * 1000); trace.rows.len()];
-        PolicyFigures::of(&format!("fixed:{seconds}"), trace, &calls)
+        PolicyFigures::of(&format!("fixed:{seconds}"), trace, &calls, costs)
     };
     [5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 75, 90, 120].map(timer).to_vec()
 }

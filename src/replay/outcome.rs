@@ -4,19 +4,13 @@
 //! give the same outcome, to the micro-dollar.
 
 use super::trace::{CallResult, NEVER, TraceRow};
+use crate::route_model::Costs;
 
 /// How long a code lives.
 pub const TTL_MS: u64 = 600_000;
 
 /// A call is wasted if the code would have been entered this soon after it.
 const WASTED_WITHIN_MS: u64 = 30_000;
-
-/// Cost of one wasted or unwanted call, micro-dollars.
-const NUISANCE_U: u64 = 20_000;
-/// Cost of one ms without a code in hand, micro-dollars.
-const WAIT_U: u64 = 1;
-/// Cost of one user who wanted to verify and did not, micro-dollars.
-const LOST_U: u64 = 500_000;
 
 /// How one verification ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,14 +78,20 @@ impl PlayedOutcome {
         self.verified_ms != NEVER
     }
 
-    /// The cost in micro-dollars without the first text, which is paid under every policy.
-    pub fn control_u(&self, row: &TraceRow) -> u64 {
+    /// The cost without the first text, which is paid under every policy, rounded to whole micro-dollars.
+    pub fn control_u(&self, row: &TraceRow, costs: &Costs) -> u64 {
         let is_lost = row.intent && !self.is_verified();
-        row.sms_price_u * u64::from(self.is_resend_requested)
-            + row.call_price_u * u64::from(self.is_billed)
-            + NUISANCE_U * u64::from(self.is_wasted || self.is_unwanted)
-            + WAIT_U * self.wait_ms
-            + LOST_U * u64::from(is_lost)
+        let call_u = costs.call.unwrap_or(row.call_price_u as f64);
+        let unrounded = call_u * share(self.is_billed)
+            + costs.nuisance * share(self.is_needless())
+            + costs.wait * self.wait_ms as f64
+            + costs.lost * share(is_lost);
+        row.sms_price_u * u64::from(self.is_resend_requested) + unrounded.round() as u64
+    }
+
+    /// Whether the call was wasted or unwanted.
+    pub fn is_needless(&self) -> bool {
+        self.is_wasted || self.is_unwanted
     }
 }
 
@@ -108,6 +108,10 @@ fn text_in_hand(row: &TraceRow, is_resend_requested: bool) -> u64 {
 
 fn verified_by_text(row: &TraceRow, text_ms: u64, until: u64) -> u64 {
     if row.intent && text_ms <= until { in_time(text_ms.saturating_add(row.read_ms)) } else { NEVER }
+}
+
+fn share(is: bool) -> f64 {
+    f64::from(u8::from(is))
 }
 
 fn in_time(at: u64) -> u64 {

@@ -11,8 +11,8 @@ use super::adaptive::AdaptivePlayer;
 use super::outcome::TTL_MS;
 use super::player::{PlayReason, PlayedEvent, Player, PlayerRequest, RouteFacts};
 use crate::escalation::{ParsePolicyError, Plan, Policy, Reason, Situation, Text};
-use crate::route_model::Costs;
 use crate::time::Timestamp;
+use crate::verification::CostOverrides;
 
 /// A policy that can be played, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,10 @@ impl PlayedPolicy {
         names.iter().filter_map(|name| name.parse().ok()).collect()
     }
 
-    /// A new player that has learned nothing.
-    pub fn player(self) -> Box<dyn Player> {
+    /// A new player that has learned nothing; the operator's costs replace those of the policy's preset.
+    pub fn player(self, costs: &CostOverrides) -> Box<dyn Player> {
         match self.0 {
-            Policy::Adaptive(preset) => Box::new(AdaptivePlayer::new(Costs::of(preset))),
+            Policy::Adaptive(preset) => Box::new(AdaptivePlayer::new(costs.costs(preset))),
             policy => Box::new(StaticPlayer { policy, texts: HashMap::new() }),
         }
     }

@@ -30,12 +30,12 @@ pub struct Costs {
 }
 
 impl Costs {
-    /// Ten seconds cost a cent, a lost person fifty, a needless call two.
-    pub const BALANCED: Self = Self { call: None, wait: 1.0, lost: 500_000.0, nuisance: 20_000.0 };
+    /// Ten seconds cost a cent, a lost person fifty, a needless call five.
+    pub const BALANCED: Self = Self { call: None, wait: 1.0, lost: 500_000.0, nuisance: 50_000.0 };
     /// Waiting costs less than in [`BALANCED`](Self::BALANCED), a needless call more.
-    pub const THRIFTY: Self = Self { call: None, wait: 0.5, lost: 250_000.0, nuisance: 30_000.0 };
+    pub const THRIFTY: Self = Self { call: None, wait: 0.5, lost: 250_000.0, nuisance: 80_000.0 };
     /// Waiting costs more than in [`BALANCED`](Self::BALANCED), a needless call less.
-    pub const EAGER: Self = Self { call: None, wait: 2.0, lost: 1_000_000.0, nuisance: 10_000.0 };
+    pub const EAGER: Self = Self { call: None, wait: 2.0, lost: 1_000_000.0, nuisance: 20_000.0 };
 
     /// The costs of a preset.
     pub fn of(preset: CostPreset) -> Self {

@@ -15,9 +15,11 @@ use phlo_2fa::replay::{
     CallResult, FinalReport, NEVER, PlayedCall, PlayedOutcome, PlayedPolicy, PolicyFigures, TTL_MS, Trace, TraceRow,
     play,
 };
-use phlo_2fa::route_model::Insight;
+use phlo_2fa::route_model::{Costs, Insight};
 use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Memory, PurposeKey, Records, Store, record};
-use phlo_2fa::verification::{Code, Context, Event, Request, Rules, SessionIndex, VerificationId, decide, open};
+use phlo_2fa::verification::{
+    Code, Context, CostOverrides, Event, Request, Rules, SessionIndex, VerificationId, decide, open,
+};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
@@ -305,10 +307,10 @@ fn training(rows: usize) -> Trace {
 }
 
 fn played(trace: &Trace, policy: &str) -> Vec<Option<PlayedCall>> {
-    play(trace, policy.parse::<PlayedPolicy>().unwrap().player().as_mut())
+    play(trace, policy.parse::<PlayedPolicy>().unwrap().player(&CostOverrides::default()).as_mut())
 }
 
 fn summary(trace: &Trace, policy: &str) -> PolicyFigures {
     let ages: Vec<Option<u64>> = played(trace, policy).iter().map(|call| call.map(|call| call.age_ms)).collect();
-    PolicyFigures::of(policy, trace, &ages)
+    PolicyFigures::of(policy, trace, &ages, &Costs::BALANCED)
 }

@@ -12,9 +12,13 @@ use phlo_2fa::replay::{FinalReport, NEVER, PlayedPolicy, PolicyFigures, Trace, T
 use phlo_2fa::route_model::{
     Costs, Estimates, Insight, Lesson, Level, Observation, RouteKnowledge, RouteStats, ask, begin,
 };
+use phlo_2fa::verification::CostOverrides;
 
-/// `ctrl_pv` of two set timers per route and regime, fitted in hindsight.
+/// `ctrl_pv` of two set timers per route and regime, fitted in hindsight with a needless call at [`CHEAP_NUISANCE_U`].
 const TWO_CLOCKS: f64 = 0.0396;
+
+/// The earlier cost of a needless call. Some goals are also held at it.
+const CHEAP_NUISANCE_U: f64 = 20_000.0;
 
 struct Goal {
     what: &'static str,
@@ -39,29 +43,30 @@ impl Goal {
 #[test]
 fn every_must_is_met_on_the_training_trace() {
     let trace = training();
+    let (usual, cheap) = (Costs::BALANCED, Costs { nuisance: CHEAP_NUISANCE_U, ..Costs::BALANCED });
     let started = Instant::now();
-    let calls = play(&trace, "adaptive".parse::<PlayedPolicy>().unwrap().player().as_mut());
-    let ages: Vec<Option<u64>> = calls.iter().map(|call| call.map(|call| call.age_ms)).collect();
+    let ages = played(&trace, &CostOverrides::default());
     let took = started.elapsed();
-    let adaptive = PolicyFigures::of("adaptive", &trace, &ages);
-    let (ff_30, ff_20) = (timer(&trace, 30, true), timer(&trace, 20, true));
-    let (fixed_15, fixed_30) = (timer(&trace, 15, false), timer(&trace, 30, false));
-    let (best_fixed, best_ff) = (best(&trace, false), best(&trace, true));
+    let adaptive = PolicyFigures::of("adaptive", &trace, &ages, &usual);
+    let timer = |seconds, calls_on_failure| timer(&trace, seconds, calls_on_failure, &usual);
+    let (ff_30, ff_20, fixed_15, fixed_30) = (timer(30, true), timer(20, true), timer(15, false), timer(30, false));
+    let first_rows = first_rows(&trace, &ages, &usual);
 
-    let mut beginning = trace.clone();
-    beginning.rows.truncate(2_000);
-    let first_rows =
-        PolicyFigures::of("adaptive", &beginning, &ages[..2_000]).ctrl_pv / timer(&beginning, 30, true).ctrl_pv;
+    let cheap_ages = played(&trace, &CostOverrides { nuisance: Some(CHEAP_NUISANCE_U), ..CostOverrides::default() });
+    let eager = PolicyFigures::of("adaptive", &trace, &cheap_ages, &cheap);
     let worst = adaptive.react_msgs_worst.unwrap() as f64;
     let size = [Level::World, Level::Country, Level::Route].map(|level| RouteStats::new(level).to_bytes().len());
     let goals = [
-        at_most("ctrl_pv : best fixed timer in hindsight", adaptive.ctrl_pv / best_fixed, 0.95, 0.90),
-        at_most("ctrl_pv : best fixed+fail in hindsight", adaptive.ctrl_pv / best_ff, 0.96, 0.91),
-        at_most("ctrl_pv : two clocks per route and regime", adaptive.ctrl_pv / TWO_CLOCKS, 1.13, 1.06),
+        at_most("ctrl_pv : best fixed timer in hindsight", adaptive.ctrl_pv / best(&trace, false, &usual), 0.93, 0.88),
+        at_most("ctrl_pv : best fixed+fail in hindsight", adaptive.ctrl_pv / best(&trace, true, &usual), 0.94, 0.90),
+        at_most("needless_k : fixed+fail:30", adaptive.needless_k / ff_30.needless_k, 0.65, 0.45),
         Goal {
             is_more: true,
-            ..at_most("verified_pct", adaptive.verified_pct, ff_30.verified_pct, ff_30.verified_pct + 0.5)
+            ..at_most("verified_pct", adaptive.verified_pct, ff_30.verified_pct - 0.4, ff_30.verified_pct + 0.2)
         },
+        at_most("needless call $0.02: best fixed timer", eager.ctrl_pv / best(&trace, false, &cheap), 0.95, 0.90),
+        at_most("needless call $0.02: best fixed+fail", eager.ctrl_pv / best(&trace, true, &cheap), 0.96, 0.91),
+        at_most("needless call $0.02: two clocks per route", eager.ctrl_pv / TWO_CLOCKS, 1.13, 1.06),
         at_most("c_p90, s", adaptive.c_p90, ff_20.c_p90, 0.75 * ff_20.c_p90),
         at_most("wasted_k", adaptive.wasted_k, fixed_15.wasted_k / 2.0, fixed_30.wasted_k),
         at_most("silent outage, messages to react, median", adaptive.react_msgs_median, 20.0, 10.0),
@@ -85,17 +90,31 @@ fn every_must_is_met_on_the_training_trace() {
     assert!(missed.is_empty(), "missed: {:?}", missed.iter().map(|goal| goal.what).collect::<Vec<_>>());
 }
 
+/// The ages at which `adaptive` calls.
+fn played(trace: &Trace, costs: &CostOverrides) -> Vec<Option<u64>> {
+    let calls = play(trace, "adaptive".parse::<PlayedPolicy>().unwrap().player(costs).as_mut());
+    calls.iter().map(|call| call.map(|call| call.age_ms)).collect()
+}
+
+/// `ctrl_pv` of the first 2,000 rows, from an empty store, as a share of that of `fixed+fail:30`.
+fn first_rows(trace: &Trace, ages: &[Option<u64>], costs: &Costs) -> f64 {
+    let mut beginning = trace.clone();
+    beginning.rows.truncate(2_000);
+    let adaptive = PolicyFigures::of("adaptive", &beginning, &ages[..2_000], costs);
+    adaptive.ctrl_pv / timer(&beginning, 30, true, costs).ctrl_pv
+}
+
 /// The figures of `fixed`, or of `fixed+fail`.
-fn timer(trace: &Trace, seconds: u64, calls_on_failure: bool) -> PolicyFigures {
+fn timer(trace: &Trace, seconds: u64, calls_on_failure: bool, costs: &Costs) -> PolicyFigures {
     let failed =
         |row: &TraceRow| if calls_on_failure && row.report == Some(FinalReport::Failed) { row.dlr_ms } else { NEVER };
     let ages: Vec<Option<u64>> = trace.rows.iter().map(|row| Some((seconds * 1000).min(failed(row)))).collect();
-    PolicyFigures::of("timer", trace, &ages)
+    PolicyFigures::of("timer", trace, &ages, costs)
 }
 
 /// The least `ctrl_pv` of a timer in whole seconds: every fifth second is tried, then each one near the best.
-fn best(trace: &Trace, calls_on_failure: bool) -> f64 {
-    let cost = |seconds: u64| timer(trace, seconds, calls_on_failure).ctrl_pv;
+fn best(trace: &Trace, calls_on_failure: bool, costs: &Costs) -> f64 {
+    let cost = |seconds: u64| timer(trace, seconds, calls_on_failure, costs).ctrl_pv;
     let least = |seconds: &mut dyn Iterator<Item = u64>| {
         seconds.map(|s| (cost(s), s)).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap()
     };

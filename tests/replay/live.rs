@@ -21,8 +21,8 @@ use phlo_2fa::replay::{FinalReport, PlayedCall, PlayedPolicy, Trace, TraceRow, p
 use phlo_2fa::route_model::{Costs, Key, RouteStats};
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{
-    AttemptIndex, CallReport, Channel, Code, Details, Event, FailureClass, Mode, ReportFacts, TextReport, Verification,
-    VerificationId,
+    AttemptIndex, CallReport, Channel, Code, CostOverrides, Details, Event, FailureClass, Mode, ReportFacts,
+    TextReport, Verification, VerificationId,
 };
 
 const CODE: &str = "8675309";
@@ -34,7 +34,10 @@ async fn the_service_calls_when_the_replay_says_in_every_row_and_learns_the_same
     let trace = rows(1000);
     let mut policy = AdaptivePlayer::new(Costs::BALANCED);
     let replayed = play(&trace, &mut policy);
-    assert_eq!(replayed, play(&trace, "adaptive".parse::<PlayedPolicy>().unwrap().player().as_mut()));
+    assert_eq!(
+        replayed,
+        play(&trace, "adaptive".parse::<PlayedPolicy>().unwrap().player(&CostOverrides::default()).as_mut())
+    );
     let env = vec![
         ("ESCALATION", "adaptive".into()),
         ("CODE_TTL", "600".into()),

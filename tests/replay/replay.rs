@@ -12,6 +12,8 @@ use phlo_2fa::replay::{
     FinalReport, NEVER, PlayedCall, PlayedOutcome, PlayedPolicy, PolicyFigures, Trace, TraceColumn, TraceRow, generate,
     json, play, svg, table, write_decisions,
 };
+use phlo_2fa::route_model::Costs;
+use phlo_2fa::verification::CostOverrides;
 use proptest::prelude::*;
 use serde_json::Value;
 use strum::IntoEnumIterator;
@@ -176,17 +178,22 @@ fn rule_13_a_call_is_wasted_when_the_text_would_have_verified_within_30_s() {
 
 #[test]
 fn the_cost_of_a_verification_is_the_sum_of_its_parts() {
-    let control = |more: &[(&str, &str)], call| {
+    let priced = |more: &[(&str, &str)], call, costs: Costs| {
         let row = one(more);
-        PlayedOutcome::of(&row, call).control_u(&row)
+        PlayedOutcome::of(&row, call).control_u(&row, &costs)
     };
+    let control = |more: &[(&str, &str)], call| priced(more, call, Costs::BALANCED);
     assert_eq!(control(&[], None), 5_000, "five seconds");
     assert_eq!(control(&[("arrive_ms", "")], None), 60_000 + 500_000, "a minute, and a lost user");
     assert_eq!(control(&[("arrive_ms", "")], at(20_000)), 12_000 + 38_000);
-    assert_eq!(control(&[("arrive_ms", "8000")], at(2_000)), 20_000 + 8_000, "hung up, and a nuisance");
-    assert_eq!(control(&[("intent", "0")], at(2_000)), 12_000 + 20_000);
+    assert_eq!(control(&[("arrive_ms", "8000")], at(2_000)), 50_000 + 8_000, "hung up, and a nuisance");
+    assert_eq!(control(&[("intent", "0")], at(2_000)), 12_000 + 50_000);
     let second = [("arrive_ms", ""), ("resend_ms", "20000"), ("resend_arrive_ms", "3000")];
     assert_eq!(control(&second, None), 8_000 + 23_000);
+    let dear = Costs { call: Some(30_000.0), wait: 0.25, lost: 1e6, nuisance: 70_000.0 };
+    assert_eq!(priced(&[("arrive_ms", "")], None, dear), 15_000 + 1_000_000);
+    assert_eq!(priced(&[("intent", "0")], at(2_000), dear), 30_000 + 70_000);
+    assert_eq!(priced(&[("arrive_ms", "5001")], None, dear), 1_250, "rounded to a micro-dollar");
 }
 
 // ---- figures that every implementation reaches
@@ -207,10 +214,10 @@ const CHECK_VALUES: [(&str, [f64; 12]); 4] = [
 
 #[test]
 fn static_policies_reach_the_figures_of_the_page() {
-    let trace = training();
+    let (trace, costs) = (training(), Costs { nuisance: 20_000.0, ..Costs::BALANCED });
     assert_eq!((trace.rows.len(), trace.notes.as_slice()), (30_000, &[][..]));
     for (policy, expected) in CHECK_VALUES {
-        let s = summary(&trace, policy);
+        let s = summary_at(&trace, policy, &costs);
         let figures = [
             s.verified_pct,
             s.c_med,
@@ -315,14 +322,14 @@ fn the_reaction_to_an_outage_ends_with_the_first_of_five_early_calls() {
     let trace = Trace::parse(&text).unwrap();
     let late_until =
         |last: usize| -> Vec<Option<u64>> { (0..60).map(|n| Some(if n < last { 40_000 } else { 10_000 })).collect() };
-    let react = |last| PolicyFigures::of("any", &trace, &late_until(last)).react_msgs;
+    let react = |last| PolicyFigures::of("any", &trace, &late_until(last), &Costs::BALANCED).react_msgs;
     // The median of five is early when three of them are.
     assert_eq!(react(20), vec![9]);
     assert_eq!(react(0), vec![1]);
-    let outage = &PolicyFigures::of("any", &trace, &late_until(20)).outages[0];
+    let outage = &PolicyFigures::of("any", &trace, &late_until(20), &Costs::BALANCED).outages[0];
     assert_eq!((outage.rows, outage.calls, outage.regime.as_str(), outage.t0_ms), (40, 40, "dead", 10_000));
     assert_eq!(
-        PolicyFigures::of("any", &trace, &[None; 60]).react_msgs,
+        PolicyFigures::of("any", &trace, &[None; 60], &Costs::BALANCED).react_msgs,
         Vec::<usize>::new(),
         "an outage without calls is not counted"
     );
@@ -365,7 +372,7 @@ fn twenty_thousand_rows_give_at_most_eight_events_each() {
         ("adaptive:eager", 2_000, 8),
     ] {
         let (trace, mut events) = (generate(1, rows), 0);
-        let inner = policy.parse::<PlayedPolicy>().expect("a name").player();
+        let inner = policy.parse::<PlayedPolicy>().expect("a name").player(&CostOverrides::default());
         let calls = play(&trace, &mut Counted { inner, events: &mut events });
         assert_eq!(calls.len(), rows);
         // Each event takes one decision, a start two.
@@ -685,7 +692,7 @@ fn a_plot_is_well_formed_and_names_every_policy() {
         assert_eq!(texts.iter().filter(|text| **text == name).count(), 1, "{name}: {texts:?}");
     }
     assert!(!plot.contains("NaN") && !plot.contains("inf") && !plot.contains("href"), "{plot}");
-    let empty = svg(&[PolicyFigures::of("never", &rows(&[&[("intent", "0")]]), &[None])], &[]);
+    let empty = svg(&[PolicyFigures::of("never", &rows(&[&[("intent", "0")]]), &[None], &Costs::BALANCED)], &[]);
     assert!(empty.contains("no verification succeeded"));
     assert!(roxmltree::Document::parse(&empty).is_ok());
 }
@@ -735,6 +742,7 @@ fn the_command_writes_decisions_figures_and_a_plot() {
         "calls_k",
         "wasted_k",
         "unwanted_k",
+        "needless_k",
         "ctrl_pv",
         "cost_pv",
     ] {
@@ -750,6 +758,36 @@ fn the_command_writes_decisions_figures_and_a_plot() {
     let (_, several, _) = replay(&["--trace", trace, "--policy", "never", "--policy", "fixed:26", "--summary"]);
     let several: Value = serde_json::from_str(&several).unwrap();
     assert_eq!((&several[0]["policy"], &several[1]), (&"never".into(), &figures));
+}
+
+#[test]
+fn the_command_takes_other_costs_for_figures_and_policies() {
+    let printed = |policy: &str, costs: &[&str]| -> Value {
+        let usual = ["--rows", "3000", "--policy", policy, "--summary"];
+        let (code, printed, said) = replay(&[&usual, costs].concat());
+        assert_eq!(code, Some(0), "{said}");
+        serde_json::from_str(&printed).unwrap()
+    };
+    let figure = |figures: &Value, name: &str| figures[name].as_f64().unwrap();
+    let timer = |costs: &[&str]| figure(&printed("fixed:30", costs), "ctrl_pv");
+    let all = ["--cost-call", "0.06", "--cost-wait", "0.002", "--cost-lost", "1", "--cost-nuisance", "0.1"];
+    let dearer: Vec<f64> = all.chunks(2).map(timer).collect();
+    let usual = printed("fixed:30", &[]);
+    assert_eq!(usual, printed("fixed:30", &["--cost-wait", "0.001", "--cost-lost", "0.5", "--cost-nuisance", "0.05"]));
+    assert!(dearer.iter().all(|cost| *cost > figure(&usual, "ctrl_pv")), "{dearer:?}");
+    // Each part of a cost is counted once, so what each option adds is what they add together.
+    let added = |cost: f64| cost - figure(&usual, "ctrl_pv");
+    let sum: f64 = dearer.iter().map(|cost| added(*cost)).sum();
+    assert!((added(timer(&all)) - sum).abs() < 1e-6, "{dearer:?}");
+    let needless = figure(&usual, "wasted_k") + figure(&usual, "unwanted_k");
+    assert!((figure(&usual, "needless_k") - needless).abs() < 1e-9, "a call is wasted or unwanted, not both");
+    // The policy plans by the same costs.
+    let calls = |nuisance| figure(&printed("adaptive", &["--cost-nuisance", nuisance]), "calls_k");
+    assert!(calls("0.01") > calls("0.05") && calls("0.05") > calls("0.2"));
+    for wrong in ["1e3", "1001", "inf", "cheap"] {
+        let (code, _, said) = replay(&["--rows", "10", "--cost-lost", wrong]);
+        assert!(code == Some(2) && said.contains("must be US dollars from 0 to 1000"), "{wrong}: {said}");
+    }
 }
 
 #[test]
@@ -848,12 +886,16 @@ fn decisions(trace: &Trace, calls: &[Option<PlayedCall>]) -> String {
 }
 
 fn played(trace: &Trace, policy: &str) -> Vec<Option<PlayedCall>> {
-    play(trace, policy.parse::<PlayedPolicy>().expect("a name").player().as_mut())
+    play(trace, policy.parse::<PlayedPolicy>().expect("a name").player(&CostOverrides::default()).as_mut())
 }
 
 fn summary(trace: &Trace, policy: &str) -> PolicyFigures {
+    summary_at(trace, policy, &Costs::BALANCED)
+}
+
+fn summary_at(trace: &Trace, policy: &str, costs: &Costs) -> PolicyFigures {
     let ages: Vec<Option<u64>> = played(trace, policy).iter().map(|call| call.map(|call| call.age_ms)).collect();
-    PolicyFigures::of(policy, trace, &ages)
+    PolicyFigures::of(policy, trace, &ages, costs)
 }
 
 /// Makes prepared requests and records its events.

@@ -72,10 +72,9 @@ fn the_prior_gives_the_probabilities_that_it_was_fitted_to() {
 fn without_statistics_a_dearer_call_waits_longer() {
     let estimates = Estimates::prior();
     let silent = |price| call_at(plan(&estimates, &Observer::default(), 0, price, &Costs::BALANCED));
-    assert_eq!(silent(10_000), Some(10_000));
-    assert_eq!(silent(25_000), Some(14_000));
-    assert_eq!(silent(160_000), Some(26_000));
-    assert_eq!(call_at(decide(&estimates, &reported(&estimates), 5_000)), Some(25_000));
+    let after_report = call_at(decide(&estimates, &reported(&estimates), 5_000));
+    assert_eq!((silent(10_000), silent(25_000), silent(160_000)), (Some(20_000), Some(20_000), Some(30_000)));
+    assert_eq!(after_report, Some(31_000));
 }
 
 #[test]
