@@ -7,7 +7,7 @@ use divan::{AllocProfiler, Bencher, black_box};
 use phlo_2fa::phone::{Carrier, PhoneNumber};
 use phlo_2fa::replay::{PlayedPolicy, generate, play};
 use phlo_2fa::route_model::{
-    Costs, Estimates, Insight, Lesson, Level, Observation, RouteKnowledge, RouteStats, ask, begin, see,
+    Costs, Estimates, Insight, Lesson, Level, Observation, RouteKnowledge, RouteStats, Teacher, ask, begin, see,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{
@@ -35,14 +35,14 @@ fn teach(learned: &mut impl RouteKnowledge) {
 }
 
 fn taught_insight() -> Insight {
-    let keys = Insight::keys(number().country(), Carrier::from_code(310_260));
-    let mut insight = Insight::new(keys.into_iter().map(|key| (key, None)).collect(), PRICE_U);
+    let keys = Insight::keys(0, number().country(), Carrier::from_code(310_260));
+    let mut insight = Insight::new(keys.into_iter().map(|key| (key, None)).collect(), PRICE_U, Teacher::default());
     teach(&mut insight);
     insight
 }
 
 fn taught_stats() -> RouteStats {
-    let mut learned = OneRoute(RouteStats::new(Level::Route));
+    let mut learned = OneRoute(RouteStats::new(Level::AppRoute));
     teach(&mut learned);
     learned.0
 }
@@ -51,11 +51,15 @@ struct OneRoute(RouteStats);
 
 impl RouteKnowledge for OneRoute {
     fn estimates(&self) -> Estimates {
-        Estimates::new(None, None, Some(&self.0))
+        Estimates::new([None; 3], Some(&self.0))
     }
 
     fn call_price_u(&self) -> u64 {
         PRICE_U
+    }
+
+    fn teacher(&self) -> Teacher {
+        Teacher::default()
     }
 
     fn learn(&mut self, lessons: &[Lesson]) {
@@ -73,6 +77,10 @@ impl RouteKnowledge for Prepared {
 
     fn call_price_u(&self) -> u64 {
         PRICE_U
+    }
+
+    fn teacher(&self) -> Teacher {
+        Teacher::default()
     }
 
     fn learn(&mut self, _: &[Lesson]) {}

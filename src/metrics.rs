@@ -84,6 +84,7 @@ pub struct Metrics {
     checks: Family<ResultLabels, Counter>,
     refusals: Family<ScopeLabels, Counter>,
     costs_implausible: Counter,
+    distrust_capped: Counter,
     pool_connections: Gauge,
     pool_idle: Gauge,
 }
@@ -106,6 +107,7 @@ impl Default for Metrics {
             checks: Family::default(),
             refusals: Family::default(),
             costs_implausible: Counter::default(),
+            distrust_capped: Counter::default(),
             pool_connections: Gauge::default(),
             pool_idle: Gauge::default(),
         };
@@ -139,6 +141,11 @@ impl Metrics {
             "costs_implausible",
             "Reports that told more than ten times the expected cost",
             self.costs_implausible.clone(),
+        );
+        r.register(
+            "distrust_calls_capped",
+            "Times that calls for distrust of delivery reports were stopped, because they brought no codes",
+            self.distrust_capped.clone(),
         );
         r.register("redis_pool_connections", "Open connections to Redis", self.pool_connections.clone());
         r.register("redis_pool_idle_connections", "Open connections to Redis that are idle", self.pool_idle.clone());
@@ -193,6 +200,11 @@ impl Metrics {
     /// Counts one refusal by a limit or an allow-list.
     pub fn refusal(&self, scope: &'static str) {
         self.refusals.get_or_create(&ScopeLabels { scope }).inc();
+    }
+
+    /// Counts that calls for distrust of delivery reports were stopped.
+    pub fn count_distrust_capped(&self) {
+        self.distrust_capped.inc();
     }
 
     /// Sets the state of the connection pool.

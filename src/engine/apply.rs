@@ -195,7 +195,9 @@ impl Engine {
             match outcome {
                 CommitOutcome::Committed => {
                     self.publish(Some(&before), &after, now);
-                    self.parts.learner.learn(Some(&before), &after, &lessons);
+                    if self.parts.learner.learn(Some(&before), &after, &lessons) {
+                        self.parts.metrics.count_distrust_capped();
+                    }
                     self.parts.learner.note_facts(&before, &after);
                     self.adjust_counters(&before, &after);
                     if !must_end {
@@ -263,7 +265,8 @@ impl Engine {
             return Insight::default();
         }
         let reported = events.iter().find_map(Event::carrier);
-        self.parts.learner.insight(before.to.country(), reported.or(before.carrier())).await
+        let teacher = self.parts.learner.teacher(&before.app, &before.to, before.details.client_ip);
+        self.parts.learner.insight(teacher, before.to.country(), reported.or(before.carrier())).await
     }
 }
 

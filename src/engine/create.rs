@@ -103,7 +103,8 @@ impl Engine {
         }
         let purpose = PurposeKey::new(number, &creation.details.purpose);
         let mut request = self.request(&creation, number, older_guesses.clone()).await;
-        let insight = parts.learner.insight(request.to.country(), request.carrier_guess).await;
+        let teacher = parts.learner.teacher(&request.app, &request.to, request.details.client_ip);
+        let insight = parts.learner.insight(teacher, request.to.country(), request.carrier_guess).await;
         // Most numbers are new, so the first commit assumes that the index is empty, and costs no extra exchange.
         let mut index = NumberIndex::default();
         let (mut limits, mut is_settled) = (LimitAnswers::default(), false);

@@ -37,7 +37,7 @@ pub enum Reason {
     NoReport,
     /// Reported as delivered, but no code was entered.
     DeliveredUnverified,
-    /// The route has failed often, so the call comes earlier than the prior alone would place it.
+    /// By what the route has taught, the call comes earlier than the prior alone would place it.
     RouteUnreliable,
 }
 

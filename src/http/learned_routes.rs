@@ -10,10 +10,11 @@ use super::auth::Caller;
 use super::error::{ApiError, Problem};
 use crate::engine::EngineError;
 use crate::escalation::Policy;
+use crate::learner::app_hash;
 use crate::phone::{Carrier, Country};
 use crate::route_model::{CALL_PRICE_U, CostPreset, Estimates, Key, RouteStats, RouteSummary};
 
-/// What has been learned of every route, every country and the world.
+/// What the caller's app has learned of its routes, and all apps of every country and the world.
 #[derive(Serialize, ToSchema)]
 pub struct RoutesView {
     /// The policy of verifications that do not name one. Only `adaptive` uses the figures below.
@@ -67,23 +68,25 @@ pub struct RouteView {
 #[utoipa::path(get, path = "/v1/routes", tag = "operations",
     responses((status = 200, body = RoutesView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
     security(("api_key" = [])))]
-pub async fn list(_: Caller, shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
+pub async fn list(caller: Caller, shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
     let all = shared.learner.all_stats().await.map_err(EngineError::Store)?;
     let find = |wanted: Key| all.iter().find(|(key, ..)| *key == wanted).map(|(_, _, stats)| stats);
-    let world = find(Key::World);
+    let (world, own_app) = (find(Key::World), app_hash(&caller.app));
     let (mut routes, mut countries) = (Vec::new(), Vec::new());
     for (key, country, stats) in &all {
         match key {
-            Key::World => {}
+            // A route is shown as the caller's app has seen it, never another app's figures.
+            Key::World | Key::Route(_) => {}
+            Key::AppRoute(app, _) if *app != own_app => {}
             Key::Country(letters) => {
                 let country = Country::parse(&String::from_utf8_lossy(letters));
-                let estimates = Estimates::new(world, Some(stats), None);
+                let estimates = Estimates::new([world, Some(stats), None], None);
                 countries.push(view(&shared, None, country.as_ref(), stats, &estimates));
             }
-            Key::Route(code) => {
+            Key::AppRoute(_, code) => {
                 let above = country.as_ref().and_then(|country| country.as_str().as_bytes().first_chunk().copied());
                 let above = above.and_then(|letters| find(Key::Country(letters)));
-                let estimates = Estimates::new(world, above, Some(stats));
+                let estimates = Estimates::new([world, above, find(Key::Route(*code))], Some(stats));
                 routes.push(view(&shared, Carrier::from_code(*code), country.as_ref(), stats, &estimates));
             }
         }
@@ -91,7 +94,7 @@ pub async fn list(_: Caller, shared: Data<Shared>) -> Result<HttpResponse, ApiEr
     for list in [&mut routes, &mut countries] {
         list.sort_by_key(|route| std::cmp::Reverse(route.verifications));
     }
-    let world = world.map(|stats| view(&shared, None, None, stats, &Estimates::new(Some(stats), None, None)));
+    let world = world.map(|stats| view(&shared, None, None, stats, &Estimates::new([Some(stats), None, None], None)));
     let policy = shared.rules.policy.to_string();
     Ok(HttpResponse::Ok().json(RoutesView { policy, routes, countries, world }))
 }

@@ -44,10 +44,10 @@ pub(super) struct FlushPolicy {
 }
 
 impl FlushPolicy {
-    /// A route: about one verification's lessons. Routes come first, except for one write in [`SHARED_EVERY`].
+    /// An app's route: about one verification's lessons. Routes come first, except for one write in [`SHARED_EVERY`].
     pub(super) const ROUTE: Self = Self { lessons: 6, age: Duration::from_secs(10), urgency_max: f64::INFINITY };
-    /// A country or the world, which one verification hardly changes.
-    pub(super) const SHARED: Self = Self { lessons: 64, age: Duration::from_secs(600), urgency_max: 1.5 };
+    /// A route, a country or the world for all apps: ten verifications, one of which hardly changes them.
+    pub(super) const SHARED: Self = Self { lessons: 10, age: Duration::from_secs(600), urgency_max: 1.5 };
     /// A network or a price, without which a route becomes known later.
     pub(super) const FACT: Self = Self { lessons: usize::MAX, age: Duration::from_secs(30), urgency_max: 1.5 };
     /// The index, without which other replicas do not list a key.

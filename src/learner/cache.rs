@@ -32,14 +32,21 @@ pub(super) struct CachedStats {
 impl CachedStats {
     /// Applies lessons to the copy and queues them to be written.
     pub(super) fn learn(&mut self, key: Key, lessons: &[Lesson], now: Instant) {
+        let lessons: Vec<Lesson> = lessons.iter().filter(|lesson| lesson.is_for(key.level())).copied().collect();
+        if lessons.is_empty() {
+            return;
+        }
         let stats = self.stats.get_or_insert_with(|| Arc::new(RouteStats::new(key.level())));
         let stats = Arc::make_mut(stats);
         lessons.iter().for_each(|lesson| stats.apply(*lesson));
-        if !lessons.is_empty() {
-            self.pending_since.get_or_insert(now);
-        }
+        self.pending_since.get_or_insert(now);
         self.pending.extend(lessons);
         self.drop_excess();
+    }
+
+    /// Whether calls for distrust alone are stopped.
+    pub(super) fn is_distrust_capped(&self) -> bool {
+        self.stats.as_deref().is_some_and(RouteStats::is_distrust_capped)
     }
 
     /// Replaces the copy with the stored statistics, with the unwritten lessons applied.
@@ -95,6 +102,7 @@ pub(super) fn value_name(key: Key) -> String {
         Key::World => "w".to_owned(),
         Key::Country(letters) => format!("c:{}", String::from_utf8_lossy(&letters)),
         Key::Route(code) => format!("r:{code}"),
+        Key::AppRoute(app, code) => format!("a:{app:08x}:{code}"),
     }
 }
 
@@ -111,6 +119,10 @@ pub(super) fn parse_index_entry(text: &str) -> Option<(Key, Option<Country>)> {
         None => (name == "w").then_some(Key::World)?,
         Some(("c", letters)) => Key::Country(letters.as_bytes().first_chunk().copied()?),
         Some(("r", code)) => Key::Route(code.parse().ok()?),
+        Some(("a", rest)) => {
+            let (app, code) = rest.split_once(':')?;
+            Key::AppRoute(u32::from_str_radix(app, 16).ok()?, code.parse().ok()?)
+        }
         Some(_) => return None,
     };
     Some((key, Country::parse(country)))

@@ -5,6 +5,8 @@
 
 use std::time::Instant;
 
+use super::prefix::PrefixNetwork;
+use super::teachers::prefix_of;
 use super::{FRESH, Learner, State};
 use crate::phone::{Carrier, Country, PhoneNumber};
 use crate::prices;
@@ -36,21 +38,25 @@ impl Learner {
         }
     }
 
-    /// Guesses a number's network: the last one reported for its prefix.
+    /// Guesses a number's network: the last one that two numbers of its prefix have reported, or else the number itself.
     pub async fn guess(&self, to: &PhoneNumber) -> Option<Carrier> {
         let name = self.prefix_name(to);
-        if let Some((carrier, at)) = self.state().carriers.get(&name).copied()
-            && (carrier.is_some() || at.elapsed() < FRESH)
-        {
-            return carrier;
+        let (cached, witness) = (self.state().networks.get(&name).copied(), self.witness(to));
+        if let Some((known, at)) = cached {
+            let guess = known.of_number(witness);
+            if guess.is_some() || at.elapsed() < FRESH {
+                return guess;
+            }
         }
         let found = self.read_values(std::slice::from_ref(&name)).await.unwrap_or_default().pop().flatten();
-        let carrier = found.as_deref().and_then(parse_number).and_then(Carrier::from_code);
-        self.state().cache_carrier(name, carrier);
-        carrier
+        let stored = found.as_deref().map(PrefixNetwork::parse);
+        // What this process knows and has not written yet is newer than nothing.
+        let known = stored.or(cached.map(|(known, _)| known)).unwrap_or_default();
+        self.state().cache_network(name, known);
+        known.of_number(witness)
     }
 
-    /// Records the network of a number as that of its prefix.
+    /// Records the network of a number; a second number of its prefix confirms it for the prefix.
     pub fn note_carrier(&self, to: &PhoneNumber, carrier: Carrier) {
         self.note_carrier_at(to, carrier, Instant::now());
     }
@@ -58,11 +64,12 @@ impl Learner {
     fn note_carrier_at(&self, to: &PhoneNumber, carrier: Carrier, now: Instant) {
         let name = self.prefix_name(to);
         let mut state = self.state();
-        if state.carriers.get(&name).is_some_and(|(known, _)| *known == Some(carrier)) {
-            return;
+        let before = state.networks.get(&name).map(|(known, _)| *known).unwrap_or_default();
+        let after = before.witnessed(carrier, self.witness(to));
+        if after != before {
+            state.cache_network(name.clone(), after);
+            state.queue_fact(name, after.to_text(), now);
         }
-        state.cache_carrier(name.clone(), Some(carrier));
-        state.queue_fact(name, carrier.code().to_string(), now);
     }
 
     /// Averages prices exponentially with weight 0.1, so that one odd bill has little effect.
@@ -74,19 +81,24 @@ impl Learner {
         }
     }
 
+    /// A keyed hash of a number that has reported its network.
+    fn witness(&self, to: &PhoneNumber) -> u32 {
+        let [a, b, c, d, ..] = self.keys.sign(&[b"witness", to.digits().as_bytes()]);
+        u32::from_be_bytes([a, b, c, d])
+    }
+
     fn prefix_name(&self, to: &PhoneNumber) -> String {
-        let digits = to.digits();
-        let prefix = &digits[..digits.len().saturating_sub(4)];
+        let prefix = prefix_of(to);
         format!("p:{:032x}", u128::from_be_bytes(self.keys.sign(&[b"prefix", prefix.as_bytes()])))
     }
 }
 
 impl State {
-    fn cache_carrier(&mut self, name: String, carrier: Option<Carrier>) {
-        if self.carriers.len() >= PREFIXES_MAX {
-            self.carriers.clear();
+    fn cache_network(&mut self, name: String, known: PrefixNetwork) {
+        if self.networks.len() >= PREFIXES_MAX {
+            self.networks.clear();
         }
-        self.carriers.insert(name, (carrier, Instant::now()));
+        self.networks.insert(name, (known, Instant::now()));
     }
 
     /// Queues a fact; a newer value keeps the age of the one it replaces.

@@ -7,6 +7,8 @@
 mod budget;
 mod cache;
 mod facts;
+mod prefix;
+mod teachers;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -15,16 +17,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use self::budget::WriteBudget;
 use self::cache::{CachedStats, decode, parse_index_entry, value_name};
 use self::facts::{parse_number, price_name};
+use self::prefix::PrefixNetwork;
+pub use self::teachers::app_hash;
 pub use self::write::run;
 use crate::keyring::Keyring;
 use crate::phone::{Carrier, Country};
 use crate::prices;
-use crate::route_model::{Insight, Key, Lesson, RouteStats};
+use crate::route_model::{Insight, Key, Lesson, RouteStats, Teacher};
 use crate::store::{OutageCause, StoreError, Values};
 use crate::verification::Verification;
 
@@ -47,8 +51,8 @@ pub struct Learner {
 #[derive(Default)]
 struct State {
     cached: HashMap<Key, CachedStats>,
-    /// Networks by the name of their value, and when each was cached; `None` where none is known.
-    carriers: HashMap<String, (Option<Carrier>, Instant)>,
+    /// Networks of prefixes by the name of their value, and when each was cached.
+    networks: HashMap<String, (PrefixNetwork, Instant)>,
     /// Prices of calls, in micro-dollars.
     prices: HashMap<Country, u64>,
     /// Unwritten networks and prices by the name of their value, and since when.
@@ -75,11 +79,11 @@ impl Learner {
         Self { store, keys, state: Mutex::default() }
     }
 
-    /// Takes a snapshot of a route, reading stale copies from the store first.
+    /// Takes a snapshot of what the teacher's app knows of a route, reading stale copies from the store first.
     ///
     /// Waits for the store 100 ms at most, and then uses the copies as they are.
-    pub async fn insight(&self, country: &Country, carrier: Option<Carrier>) -> Insight {
-        let keys = Insight::keys(country, carrier);
+    pub async fn insight(&self, teacher: Teacher, country: &Country, carrier: Option<Carrier>) -> Insight {
+        let keys = Insight::keys(teacher.app, country, carrier);
         let stale: Vec<Key> = {
             let state = self.state();
             let read_at = |key: &Key| state.cached.get(key).and_then(|cached| cached.read_at);
@@ -90,7 +94,7 @@ impl Learner {
         }
         let state = self.state();
         let stats = |key: Key| (key, state.cached.get(&key).and_then(|cached| cached.stats.clone()));
-        Insight::new(keys.into_iter().map(stats).collect(), state.call_price_u(country))
+        Insight::new(keys.into_iter().map(stats).collect(), state.call_price_u(country), teacher)
     }
 
     /// Reads values; after a failure, fails at once for a while, so that no decision waits for a slow store again.
@@ -134,29 +138,44 @@ impl Learner {
     }
 
     /// Applies the lessons of a committed decision, and queues them to be written.
-    pub fn learn(&self, before: Option<&Verification>, after: &Verification, lessons: &[Lesson]) {
-        self.learn_at(before, after, lessons, Instant::now());
+    ///
+    /// Returns whether they stop the app's calls for distrust of delivery reports on the route.
+    pub fn learn(&self, before: Option<&Verification>, after: &Verification, lessons: &[Lesson]) -> bool {
+        self.learn_at(before, after, lessons, Instant::now())
     }
 
-    fn learn_at(&self, before: Option<&Verification>, after: &Verification, lessons: &[Lesson], now: Instant) {
+    fn learn_at(&self, before: Option<&Verification>, after: &Verification, lessons: &[Lesson], now: Instant) -> bool {
         if before.is_some_and(|v| v.observer().is_some()) && after.is_final() {
             self.state().budget.grant();
         }
         let is_route_new = before.is_some_and(|v| v.carrier().is_none()) && after.carrier().is_some();
         if lessons.is_empty() && !is_route_new {
-            return;
+            return false;
         }
         let is_observed = before.is_none_or(|v| v.observer().is_some());
+        let mut is_capped_now = false;
         let mut state = self.state();
-        for key in Insight::keys(after.to.country(), after.carrier()) {
+        for key in Insight::keys(app_hash(&after.app), after.to.country(), after.carrier()) {
             let cached = state.cached.entry(key).or_default();
             cached.country.get_or_insert_with(|| after.to.country().clone());
             // The route became known after the start of the verification: it counts there from now on.
-            if is_route_new && is_observed && matches!(key, Key::Route(_)) {
+            if is_route_new && is_observed && matches!(key, Key::AppRoute(..)) {
                 cached.learn(key, &[Lesson::Started], now);
             }
+            let was_capped = cached.is_distrust_capped();
             cached.learn(key, lessons, now);
+            is_capped_now |= !was_capped && cached.is_distrust_capped();
         }
+        if is_capped_now {
+            let route = after.carrier().map(|carrier| carrier.to_string());
+            warn!(
+                event = "distrust_calls_capped",
+                app = after.app,
+                route,
+                "calls for distrust of delivery reports brought no codes; they are stopped for now"
+            );
+        }
+        is_capped_now
     }
 
     /// Lists all statistics with their countries: the stored ones, with this process's unwritten lessons applied.

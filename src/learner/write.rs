@@ -42,7 +42,7 @@ impl State {
         };
         let may_write = |cached: &CachedStats| !cached.pending.is_empty() && (is_final || !is_paused(cached));
         let stats = self.cached.iter().filter(|(_, cached)| may_write(cached)).map(|(key, cached)| {
-            let policy = if matches!(key, Key::Route(_)) { FlushPolicy::ROUTE } else { FlushPolicy::SHARED };
+            let policy = if matches!(key, Key::AppRoute(..)) { FlushPolicy::ROUTE } else { FlushPolicy::SHARED };
             let urgency = policy.urgency(cached.pending.len(), cached.pending_since, now);
             (urgency, cached.write_started_at, cached.pending_since, PendingWrite::Stats(*key))
         });
@@ -58,7 +58,7 @@ impl State {
         let mut due: Vec<_> = all.filter(|(urgency, ..)| is_final || *urgency >= 1.0).collect();
         due.sort_by(|one, other| other.0.total_cmp(&one.0).then((one.1, one.2).cmp(&(other.1, other.2))));
         let mut due: Vec<_> = due.into_iter().map(|(.., write)| write).collect();
-        let shared = due.iter().position(|write| !matches!(write, PendingWrite::Stats(Key::Route(_))));
+        let shared = due.iter().position(|write| !matches!(write, PendingWrite::Stats(Key::AppRoute(..))));
         if let (Some(first), true) = (shared, self.budget.is_shared_turn()) {
             due[..=first].rotate_right(1);
         }

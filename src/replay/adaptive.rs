@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::book::StatsBook;
 use super::player::{PlayReason, PlayedEvent, Player, PlayerRequest, RouteFacts};
 use crate::route_model::{
-    self, AdviceReason, Costs, Estimates, Lesson, Next, Observation, Observer, RouteKnowledge, TTL_MS,
+    self, AdviceReason, Costs, Estimates, Lesson, Next, Observation, Observer, RouteKnowledge, TTL_MS, Teacher,
 };
 
 /// Plays verifications under the adaptive policy and learns from each.
@@ -14,12 +14,19 @@ pub struct AdaptivePlayer {
     costs: Costs,
     book: StatsBook,
     open: HashMap<u64, Observer>,
+    /// The start of the trace, in milliseconds since 1970.
+    start_ms: u64,
 }
 
 impl AdaptivePlayer {
     /// A player that has learned nothing.
     pub fn new(costs: Costs) -> Self {
-        Self { costs, book: StatsBook::default(), open: HashMap::new() }
+        Self { costs, book: StatsBook::default(), open: HashMap::new(), start_ms: 0 }
+    }
+
+    /// The same player, for a trace that starts at this time, in milliseconds since 1970.
+    pub fn starting_at(self, start_ms: u64) -> Self {
+        Self { start_ms, ..self }
     }
 
     /// What it has learned.
@@ -29,9 +36,10 @@ impl AdaptivePlayer {
 }
 
 impl Player for AdaptivePlayer {
-    fn on_event(&mut self, id: u64, facts: &RouteFacts, event: PlayedEvent, _at_ms: u64, age_ms: u64) -> PlayerRequest {
+    fn on_event(&mut self, id: u64, facts: &RouteFacts, event: PlayedEvent, at_ms: u64, age_ms: u64) -> PlayerRequest {
         let age_ms = u32::try_from(age_ms).unwrap_or(TTL_MS).min(TTL_MS);
-        let mut learned = KnownRoute { book: &mut self.book, facts };
+        let now_s = u32::try_from((self.start_ms + at_ms) / 1000).unwrap_or(u32::MAX);
+        let mut learned = KnownRoute { book: &mut self.book, facts, now_s };
         let mut first_advice = None;
         let news = match event {
             // The live service teaches nothing from it either: it does not tell whether the text arrives.
@@ -81,11 +89,16 @@ impl Player for AdaptivePlayer {
 struct KnownRoute<'a> {
     book: &'a mut StatsBook,
     facts: &'a RouteFacts,
+    now_s: u32,
 }
 
 impl RouteKnowledge for KnownRoute<'_> {
     fn estimates(&self) -> Estimates {
-        self.book.estimates(self.facts.country, self.facts.route)
+        self.book.estimates(self.facts.teacher.app, self.facts.country, self.facts.route)
+    }
+
+    fn teacher(&self) -> Teacher {
+        self.facts.teacher
     }
 
     fn call_price_u(&self) -> u64 {
@@ -94,7 +107,8 @@ impl RouteKnowledge for KnownRoute<'_> {
 
     fn learn(&mut self, lessons: &[Lesson]) {
         for lesson in lessons {
-            self.book.learn(self.facts.country, self.facts.route, *lesson);
+            let lesson = lesson.at_s(self.now_s);
+            self.book.learn(self.facts.teacher.app, self.facts.country, self.facts.route, lesson);
         }
     }
 }
@@ -107,7 +121,13 @@ mod tests {
 
     #[test]
     fn a_lost_text_is_followed_by_a_call_at_once_and_every_play_is_the_same() {
-        let facts = RouteFacts { country: *b"US", route: 310_150, call_price_u: PRICE_U, sms_price_u: 7_000 };
+        let facts = RouteFacts {
+            country: *b"US",
+            route: 310_150,
+            call_price_u: PRICE_U,
+            sms_price_u: 7_000,
+            teacher: Teacher::default(),
+        };
         let play = || {
             let mut player = AdaptivePlayer::new(Costs::BALANCED);
             let mut requests = Vec::new();

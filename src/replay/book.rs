@@ -13,17 +13,19 @@ pub struct StatsBook {
 }
 
 impl StatsBook {
-    /// Applies one lesson to a route, its country and the world.
-    pub fn learn(&mut self, country: [u8; 2], route: u32, lesson: Lesson) {
-        for key in Key::of(country, route) {
-            self.nodes.entry(key).or_insert_with(|| RouteStats::new(key.level())).apply(lesson);
+    /// Applies one lesson to an app's route, the route, its country and the world.
+    pub fn learn(&mut self, app: u32, country: [u8; 2], route: u32, lesson: Lesson) {
+        for key in Key::of(app, country, route) {
+            if lesson.is_for(key.level()) {
+                self.nodes.entry(key).or_insert_with(|| RouteStats::new(key.level())).apply(lesson);
+            }
         }
     }
 
-    /// What to expect on a route.
-    pub fn estimates(&self, country: [u8; 2], route: u32) -> Estimates {
-        let [world, country, route] = Key::of(country, route).map(|key| self.nodes.get(&key));
-        Estimates::new(world, country, route)
+    /// What an app has to expect on a route.
+    pub fn estimates(&self, app: u32, country: [u8; 2], route: u32) -> Estimates {
+        let [world, country, route, own] = Key::of(app, country, route).map(|key| self.nodes.get(&key));
+        Estimates::new([world, country, route], own)
     }
 
     /// All statistics, in the order of their keys.

@@ -7,6 +7,7 @@
 use super::draw::Draw;
 use super::impute::CALLS;
 use super::trace::{CallResult, FinalReport, NEVER, Trace, TraceRow};
+use crate::route_model::Teacher;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: f64 = 86_400_000.0;
@@ -107,5 +108,6 @@ fn verification(draw: &mut Draw, route: &Route, id: u64, t0_ms: u64) -> TraceRow
         call_hear_ms: draw.log_normal(8_000.0, 0.25),
         call_type_ms: draw.log_normal(4_000.0, 0.4),
         regime,
+        teacher: Teacher::default(),
     }
 }

@@ -11,6 +11,7 @@ use super::columns::{Header, TraceColumn};
 use super::observed::{Ending, ObservedEnd};
 use super::trace::{CallResult, FinalReport, NEVER, Trace, TraceRow};
 use super::{impute, reconstruct};
+use crate::route_model::Teacher;
 
 /// Upper bound of every integer: 30 years in ms, and small enough that sums do not overflow.
 const LARGEST: u64 = 1_000_000_000_000;
@@ -225,6 +226,7 @@ impl<'a> Fields<'a> {
             call_hear_ms: self.time(TraceColumn::CallHearMs)?,
             call_type_ms: self.time(TraceColumn::CallTypeMs)?,
             regime: numbered(regimes, self.text(TraceColumn::Regime)),
+            teacher: Teacher::default(),
         })
     }
 }

@@ -91,6 +91,7 @@ impl Playback<'_> {
             route: row.route,
             call_price_u: row.call_price_u,
             sms_price_u: row.sms_price_u,
+            teacher: row.teacher,
         };
         let request = player.on_event(row.id, &facts, event, next.at_ms, age_ms);
         let progress = &mut self.progress[next.place];

@@ -5,6 +5,8 @@
 
 use strum::IntoStaticStr;
 
+use crate::route_model::Teacher;
+
 /// An event of one verification that a policy may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlayedEvent {
@@ -48,6 +50,8 @@ pub struct RouteFacts {
     pub call_price_u: u64,
     /// Price of one text, micro-dollars.
     pub sms_price_u: u64,
+    /// Whom the lessons come from.
+    pub teacher: Teacher,
 }
 
 /// What a policy requests after an event.

@@ -4,6 +4,8 @@
 
 use strum::EnumString;
 
+use crate::route_model::Teacher;
+
 /// Later than every time: the event does not happen.
 pub const NEVER: u64 = u64::MAX;
 
@@ -50,6 +52,8 @@ pub struct TraceRow {
     pub call_type_ms: u64,
     /// Index into [`Trace::regimes`]; no policy sees it.
     pub regime: usize,
+    /// Whom its lessons come from; a file does not say it, so they all come from one app.
+    pub teacher: Teacher,
 }
 
 /// Status in a final delivery report.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::RouteEvidence;
 use crate::phone::Carrier;
 
 /// How readily the adaptive policy pays for a call.
@@ -102,8 +103,10 @@ pub struct Advice {
     pub call_cost: f64,
     /// Expected cost of waiting, in micro-dollars; infinite after the longest wait.
     pub wait_cost: f64,
-    /// Verifications behind the estimates: world, country, route.
+    /// Verifications behind the estimates: world, country, the app's on the route.
     pub samples: [f32; 3],
+    /// The texts behind the doubt about the route.
+    pub evidence: RouteEvidence,
     /// Whether the built-in prior alone would still wait.
     pub is_route_unreliable: bool,
     /// Whether this verification waits longer than planned, to observe late texts.
@@ -135,7 +138,7 @@ pub struct AdviceSummary {
     /// Expected cost of waiting; `None` after the longest wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_cost_u: Option<u64>,
-    /// Verifications behind the estimates: world, country, route.
+    /// Verifications behind the estimates: world, country, the app's on the route.
     pub samples: [u32; 3],
     /// Whether the verification waited longer than planned, to observe late texts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -143,6 +146,9 @@ pub struct AdviceSummary {
     /// The network, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier: Option<Carrier>,
+    /// The texts behind the doubt about the route, where the call came earlier than on a route without history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<RouteEvidence>,
 }
 
 impl AdviceSummary {
@@ -162,6 +168,7 @@ impl AdviceSummary {
             samples: advice.samples.map(|n| n.round() as u32),
             is_probe: advice.is_probe,
             carrier,
+            evidence: advice.is_route_unreliable.then_some(advice.evidence),
         }
     }
 }

@@ -1,9 +1,8 @@
-//! The vocabulary of learning: buckets of age, hazard curves, and the lessons of one verification.
+//! The vocabulary of learning: buckets of age, hazard curves, and what statistics cover.
 //!
 //! This is survival analysis over discrete time. The age of a text is cut into [`BUCKETS`]. Each [`Curve`] counts, per
 //! bucket, the texts at risk and those to which the event happened; the quotient is the *hazard*. A censored text (its
-//! call may have brought the code) is no longer counted, which is all that censoring requires. The observer emits
-//! [`Lesson`]s and `RouteStats` adds them up; this file only names things.
+//! call may have brought the code) is no longer counted, which is all that censoring requires. This file only names things.
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumCount, EnumIter, FromRepr};
@@ -52,47 +51,6 @@ pub enum RouteTest {
     Conversion,
 }
 
-/// What one moment of one verification teaches.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Lesson {
-    /// A verification began: older counts fade.
-    Started,
-    /// Nothing happened in the buckets `from..to`.
-    Survived {
-        /// The curve.
-        curve: Curve,
-        /// The first bucket.
-        from: u8,
-        /// The bucket after the last.
-        to: u8,
-    },
-    /// The event happened in this bucket.
-    Happened {
-        /// The curve.
-        curve: Curve,
-        /// The bucket.
-        bucket: u8,
-    },
-    /// A test was made.
-    Tested {
-        /// The test.
-        test: RouteTest,
-        /// Whether the expected event had come.
-        hit: bool,
-        /// The probability that it would have come by then.
-        p: f32,
-    },
-    /// A called verification ended: an observation of the share of people who never enter a code.
-    Called {
-        /// The observed share times its weight.
-        share: f32,
-        /// The weight.
-        weight: f32,
-    },
-    /// A verification began with an early planned call; one in so many of these is a probe.
-    EarlyCallPlanned,
-}
-
 /// One count for each bucket of a curve.
 pub(super) type BucketCounts = [f32; BUCKETS];
 
@@ -104,8 +62,10 @@ pub enum Level {
     World,
     /// All routes of a country.
     Country,
-    /// One route.
+    /// One route, for all apps.
     Route,
+    /// One route, for one app.
+    AppRoute,
 }
 
 /// Identifies one [`RouteStats`](super::RouteStats).
@@ -117,12 +77,14 @@ pub enum Key {
     Country([u8; 2]),
     /// A route, by MCC and MNC as one number.
     Route(u32),
+    /// What one app has seen of a route: the hash of its name, and MCC and MNC.
+    AppRoute(u32, u32),
 }
 
 impl Key {
-    /// The three keys that a verification on this route reads and teaches.
-    pub fn of(country: [u8; 2], route: u32) -> [Self; 3] {
-        [Self::World, Self::Country(country), Self::Route(route)]
+    /// The four keys that a verification of this app on this route reads and teaches.
+    pub fn of(app: u32, country: [u8; 2], route: u32) -> [Self; 4] {
+        [Self::World, Self::Country(country), Self::Route(route), Self::AppRoute(app, route)]
     }
 
     /// The level of its statistics, which sets how fast old counts fade.
@@ -131,6 +93,7 @@ impl Key {
             Self::World => Level::World,
             Self::Country(_) => Level::Country,
             Self::Route(_) => Level::Route,
+            Self::AppRoute(..) => Level::AppRoute,
         }
     }
 }

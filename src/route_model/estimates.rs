@@ -4,8 +4,10 @@
 //! one has few counts. They neither learn (see `stats`) nor decide (see `planner`).
 
 use super::curves::{BUCKETS, CURVES, Curve, RouteTest, bucket_of, edge_ms};
+use super::evidence::RouteEvidence;
 use super::prior;
 use super::stats::{Counts, RouteStats};
+use super::teacher::{RecentTeachers, Teacher};
 
 /// A hazard per bucket.
 pub(super) type Hazards = [f64; BUCKETS];
@@ -25,8 +27,13 @@ pub struct Estimates {
     unconverted_after_delivered: ShareByEdge,
     /// Share of people who never enter a code.
     pub(super) no_intent: f64,
-    /// Verifications behind the estimates: world, country, route.
+    /// Verifications behind the estimates: world, country, the app's on the route.
     pub(super) samples: [f32; 3],
+    /// The texts behind the doubts about the route.
+    evidence: [RouteEvidence; 2],
+    /// Whether calls for distrust alone are stopped, because they brought no codes.
+    pub(super) is_distrust_capped: bool,
+    recent: RecentTeachers,
     /// Whether the next early plan is a probe.
     pub(super) is_next_early_plan_a_probe: bool,
 }
@@ -34,22 +41,23 @@ pub struct Estimates {
 impl Estimates {
     /// What is assumed before anything has been learned.
     pub(super) fn prior() -> Self {
-        Self::new(None, None, None)
+        Self::new([None; 3], None)
     }
 
-    /// Combines the statistics of the world, the country and the route.
+    /// Combines what apps share (world, country, route) with what the app itself has seen of the route.
     ///
-    /// As far as a test suspects that the route has changed, its latest verifications replace its usual hazards.
-    pub fn new(world: Option<&RouteStats>, country: Option<&RouteStats>, route: Option<&RouteStats>) -> Self {
+    /// As far as a test suspects that the route has changed, the app's latest verifications replace its usual hazards.
+    pub fn new(shared: [Option<&RouteStats>; 3], own: Option<&RouteStats>) -> Self {
         let mut usual = prior::HAZARDS.map(|row| row.map(f64::from));
         let mut no_intent = prior::NO_INTENT;
-        for stats in [world, country, route].into_iter().flatten() {
+        for stats in shared.into_iter().chain([own]).flatten() {
             shrink(&mut usual, &stats.slow);
             let [share, weight] = stats.no_intent.map(f64::from);
             no_intent = (share + prior::NO_INTENT_WEIGHT * no_intent) / (weight + prior::NO_INTENT_WEIGHT);
             no_intent = no_intent.clamp(prior::NO_INTENT_MIN, prior::NO_INTENT_MAX);
         }
-        let samples = [world, country, route].map(|stats| stats.map_or(0.0, RouteStats::starts));
+        let [world, country, _] = shared;
+        let samples = [world, country, own].map(|stats| stats.map_or(0.0, RouteStats::starts));
         let mut estimates = Self {
             usual_first_event: first_event(&usual),
             usual_conversion: survival(&usual[Curve::VerifiedAfterDelivered as usize]).map(|open| 1.0 - open),
@@ -57,19 +65,34 @@ impl Estimates {
             unconverted_after_delivered: [1.0; BUCKETS + 1],
             no_intent,
             samples,
-            is_next_early_plan_a_probe: route.is_some_and(RouteStats::is_next_early_plan_a_probe),
+            is_next_early_plan_a_probe: own.is_some_and(RouteStats::is_next_early_plan_a_probe),
+            evidence: [RouteTest::FirstEvent, RouteTest::Conversion]
+                .map(|test| own.map(|stats| stats.evidence(test)).unwrap_or_default()),
+            is_distrust_capped: own.is_some_and(RouteStats::is_distrust_capped),
+            recent: own.map(|stats| stats.recent.clone()).unwrap_or_default(),
         };
-        if let Some((route, fast)) = route.and_then(|route| Some((route, route.fast.as_ref()?))) {
+        if let Some((own, fast)) = own.and_then(|own| Some((own, own.fast.as_ref()?))) {
             let mut latest = usual;
             scale(&mut latest, fast);
             shrink(&mut latest, fast);
             let silent = &[Curve::Verified, Curve::Delivered];
-            mix(&mut estimates.hazards, &latest, silent, route.doubt(RouteTest::FirstEvent));
-            mix(&mut estimates.hazards, &latest, &[Curve::VerifiedAfterResend], route.doubt(RouteTest::FirstEvent));
-            mix(&mut estimates.hazards, &latest, &[Curve::VerifiedAfterDelivered], route.doubt(RouteTest::Conversion));
+            mix(&mut estimates.hazards, &latest, silent, own.doubt(RouteTest::FirstEvent));
+            mix(&mut estimates.hazards, &latest, &[Curve::VerifiedAfterResend], own.doubt(RouteTest::FirstEvent));
+            let distrust = if own.is_distrust_capped() { 0.0 } else { own.doubt(RouteTest::Conversion) };
+            mix(&mut estimates.hazards, &latest, &[Curve::VerifiedAfterDelivered], distrust);
         }
         estimates.unconverted_after_delivered = survival(estimates.hazard(Curve::VerifiedAfterDelivered));
         estimates
+    }
+
+    /// The texts behind the doubt of this test.
+    pub(super) fn evidence(&self, test: RouteTest) -> RouteEvidence {
+        self.evidence[test as usize]
+    }
+
+    /// Whether a verification of this teacher must not teach: its prefix or client has taught its share.
+    pub(super) fn is_share_used_up(&self, teacher: Teacher) -> bool {
+        self.recent.is_share_used_up(teacher)
     }
 
     /// One curve's hazards.

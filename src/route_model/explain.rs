@@ -7,6 +7,7 @@ use std::fmt;
 use super::advice::{AdviceReason, AdviceSummary, Costs, Next};
 use super::curves::{Curve, RouteTest};
 use super::estimates::Estimates;
+use super::evidence::RouteEvidence;
 use super::observer::Observer;
 use super::outlook::Outlook;
 use super::planner::plan;
@@ -55,7 +56,11 @@ pub fn explain(summary: &AdviceSummary) -> String {
         Some(carrier) => format!("{} on route {carrier}, {country} in its country", verifications(route)),
         None => format!("{} in the country (the route is unknown)", verifications(country)),
     };
-    format!("{why}{costs} Based on {evidence} and {world} in all.")
+    let doubt = match summary.evidence.filter(RouteEvidence::is_enough) {
+        Some(evidence) => format!(" Texts on this route have been doing badly: {evidence}."),
+        None => String::new(),
+    };
+    format!("{why}{costs}{doubt} Based on {evidence} and {world} in all.")
 }
 
 /// What has been learned of a route, in figures for an operator.
@@ -79,6 +84,8 @@ pub struct RouteSummary {
     pub is_silent: bool,
     /// Whether fewer codes than usual follow delivery reports, which may therefore be faked.
     pub reports_suspect: bool,
+    /// Whether calls for distrust of delivery reports are stopped, because they brought no codes.
+    pub is_distrust_capped: bool,
 }
 
 /// Doubt above which a route raises an alarm.
@@ -115,6 +122,7 @@ impl RouteSummary {
             call_after_delivered_ms: call_after(&at_report, reported_ms),
             is_silent: is_alarmed(RouteTest::FirstEvent),
             reports_suspect: is_alarmed(RouteTest::Conversion),
+            is_distrust_capped: estimates.is_distrust_capped,
         }
     }
 }
@@ -146,6 +154,11 @@ impl fmt::Display for RouteSummary {
         }
         if self.reports_suspect {
             f.write_str(" Alarm: fewer codes than usual follow delivery reports.")?;
+        }
+        if self.is_distrust_capped {
+            f.write_str(
+                " Alarm: calls for distrust of delivery reports brought no codes, so they are stopped for now.",
+            )?;
         }
         match self.call_after_ms {
             Some(at) => write!(f, " A silent text is followed by a call after {}", seconds(at))?,

@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
-use super::curves::{Key, Lesson};
+use super::curves::Key;
 use super::estimates::Estimates;
+use super::lesson::Lesson;
 use super::stats::RouteStats;
+use super::teacher::Teacher;
 use crate::phone::{Carrier, Country};
 
 /// Price of a call where no price is known for the country, in micro-dollars.
@@ -19,6 +21,8 @@ pub trait RouteKnowledge {
     fn estimates(&self) -> Estimates;
     /// Price of an answered call, in micro-dollars.
     fn call_price_u(&self) -> u64;
+    /// Whom the lessons of this verification come from.
+    fn teacher(&self) -> Teacher;
     /// Applies lessons, so that the next call of [`estimates`](Self::estimates) reflects them.
     fn learn(&mut self, lessons: &[Lesson]);
 }
@@ -31,26 +35,32 @@ pub struct Insight {
     stats: Vec<(Key, Option<Arc<RouteStats>>)>,
     /// Price of an answered call, in micro-dollars.
     pub call_price_u: u64,
+    teacher: Teacher,
 }
 
 /// Nothing has been learned, and no lesson is kept.
 impl Default for Insight {
     fn default() -> Self {
-        Self { stats: Vec::new(), call_price_u: CALL_PRICE_U }
+        Self { stats: Vec::new(), call_price_u: CALL_PRICE_U, teacher: Teacher::default() }
     }
 }
 
 impl Insight {
     /// Takes the statistics of [`keys`](Self::keys), in that order.
-    pub fn new(stats: Vec<(Key, Option<Arc<RouteStats>>)>, call_price_u: u64) -> Self {
-        Self { stats, call_price_u }
+    pub fn new(stats: Vec<(Key, Option<Arc<RouteStats>>)>, call_price_u: u64, teacher: Teacher) -> Self {
+        Self { stats, call_price_u, teacher }
     }
 
-    /// The keys that a number of this country and network reads and teaches.
-    pub fn keys(country: &Country, carrier: Option<Carrier>) -> Vec<Key> {
+    /// The keys that an app's verification of a number of this country and network reads and teaches.
+    pub fn keys(app: u32, country: &Country, carrier: Option<Carrier>) -> Vec<Key> {
         let country = country.as_str().as_bytes().first_chunk().copied().map(Key::Country);
-        let route = carrier.map(|carrier| Key::Route(carrier.code()));
-        std::iter::once(Key::World).chain(country).chain(route).collect()
+        let route = carrier.map(|carrier| [Key::Route(carrier.code()), Key::AppRoute(app, carrier.code())]);
+        std::iter::once(Key::World).chain(country).chain(route.into_iter().flatten()).collect()
+    }
+
+    /// Whom the lessons of the verification come from.
+    pub fn teacher(&self) -> Teacher {
+        self.teacher
     }
 
     pub(super) fn find(&self, is_wanted: impl Fn(&Key) -> bool) -> Option<&RouteStats> {
@@ -60,11 +70,16 @@ impl Insight {
 
 impl RouteKnowledge for Insight {
     fn estimates(&self) -> Estimates {
-        Estimates::new(
+        let shared = [
             self.find(|key| matches!(key, Key::World)),
             self.find(|key| matches!(key, Key::Country(_))),
             self.find(|key| matches!(key, Key::Route(_))),
-        )
+        ];
+        Estimates::new(shared, self.find(|key| matches!(key, Key::AppRoute(..))))
+    }
+
+    fn teacher(&self) -> Teacher {
+        self.teacher
     }
 
     fn call_price_u(&self) -> u64 {

@@ -10,25 +10,34 @@
 //! `docs/escalation.md` explains the model and its figures.
 
 mod advice;
+mod allowance;
 mod curves;
 mod estimates;
+mod evidence;
 mod explain;
+mod forecast;
 mod insight;
+mod lesson;
+mod life;
 mod observer;
 mod outlook;
 mod planner;
 mod prior;
 mod stats;
+mod teacher;
 #[cfg(test)]
 mod tests;
 
 pub use advice::{Advice, AdviceReason, AdviceSummary, CostPreset, Costs, Next};
-pub use curves::{Curve, Key, Lesson, Level, RouteTest};
+pub use curves::{Curve, Key, Level, RouteTest};
 pub use estimates::Estimates;
+pub use evidence::RouteEvidence;
 pub use explain::{RouteSummary, explain};
 pub use insight::{CALL_PRICE_U, Insight, RouteKnowledge};
+pub use lesson::{Lesson, Life};
 pub use observer::{Observer, TTL_MS};
 pub use stats::RouteStats;
+pub use teacher::Teacher;
 
 /// An event in the life of an observed verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +62,20 @@ pub enum Observation {
 
 /// Starts to observe a text that has been submitted, with the adaptive policy's first advice.
 pub fn begin(learned: &mut impl RouteKnowledge, costs: &Costs) -> (Observer, Advice) {
-    let (observer, lessons, advice) = planner::start(&learned.estimates(), learned.call_price_u(), costs);
-    learned.learn(&lessons);
+    let (estimates, teacher) = (learned.estimates(), learned.teacher());
+    let (mut observer, mut lessons, advice) = planner::start(&estimates, learned.call_price_u(), costs);
+    observer.is_muted = estimates.is_share_used_up(teacher);
+    if !observer.is_muted {
+        lessons.push(Lesson::TaughtBy(teacher));
+        learned.learn(&lessons);
+    }
     (observer, advice)
 }
 
 /// Teaches an observation made at this age, and the time survived until then.
 pub fn see(observer: &mut Observer, observation: Observation, age_ms: u32, learned: &mut impl RouteKnowledge) {
-    let lessons = match observation {
+    let was_closed = observer.is_closed();
+    let mut lessons = match observation {
         // Whatever comes later says nothing about the text any more, however late the observer hears of it.
         _ if age_ms >= TTL_MS => observer.end(TTL_MS),
         Observation::Verified => observer.record_verified(age_ms),
@@ -71,6 +86,16 @@ pub fn see(observer: &mut Observer, observation: Observation, age_ms: u32, learn
         Observation::Expired => observer.end(age_ms),
         Observation::GivenUp | Observation::Time => observer.advance(age_ms),
     };
+    let teacher = learned.teacher();
+    let is_verified = observation == Observation::Verified && age_ms < TTL_MS;
+    if observer.is_muted {
+        lessons.clear();
+    } else if is_verified && !was_closed {
+        lessons.push(Lesson::Proved(teacher));
+    }
+    if observer.is_closed() && !was_closed {
+        lessons.push(Lesson::Lived(observer.life(teacher, age_ms.min(TTL_MS), is_verified)));
+    }
     learned.learn(&lessons);
 }
 
@@ -103,6 +128,8 @@ pub fn called(
     let advice = planner::plan(&estimates, observer, age_ms, learned.call_price_u(), costs);
     let advice = Some(advice).filter(|advice| !is_lost && advice.next == Next::Call);
     let lessons = observer.record_call(age_ms, &estimates, advice.as_ref());
-    learned.learn(&lessons);
+    if !observer.is_muted {
+        learned.learn(&lessons);
+    }
     true
 }

@@ -6,9 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::advice::Advice;
-use super::curves::{BUCKETS, Curve, Lesson, RouteTest, bucket_of, edge_ms};
+use super::curves::{BUCKETS, Curve, RouteTest, bucket_of, edge_ms};
 use super::estimates::Estimates;
+use super::forecast::{CallForecast, ScheduledTest};
+use super::lesson::{Lesson, Life};
 use super::prior;
+use super::teacher::Teacher;
 
 /// Time after which a call censors the text, even if its result is not known yet.
 ///
@@ -49,29 +52,17 @@ pub struct Observer {
     /// Whether this verification waits longer than planned, to observe late texts.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_probe: bool,
+    /// When the code could first have come from the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    censored_ms: Option<u32>,
+    /// Whether it teaches its app nothing, because its prefix or client has taught its share.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_muted: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
 fn is_zero(bucket: &u8) -> bool {
     *bucket == 0
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct ScheduledTest {
-    test: RouteTest,
-    at_ms: u32,
-    p: f32,
-    /// Probability of a first event by the time of censoring, if none had come by then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    p_when_censored: Option<f32>,
-}
-
-/// What was expected when the call was placed.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct CallForecast {
-    text: f32,
-    saves: f32,
-    no_intent_gain: f32,
 }
 
 impl Observer {
@@ -116,7 +107,10 @@ impl Observer {
             return lessons;
         }
         self.is_closed = true;
-        lessons.extend(self.forecast.map(|forecast| forecast.lesson(true)));
+        if let Some(forecast) = self.forecast {
+            lessons.push(forecast.lesson(true));
+            lessons.extend(forecast.is_distrust.then_some(Lesson::DistrustJustified));
+        }
         let bucket = bucket_of(age_ms) as u8;
         let verified = match self.reported_ms {
             None => {
@@ -138,7 +132,7 @@ impl Observer {
             }
         } else if let Some((test, p)) = test.and_then(|c| Some((c.test, c.p_when_censored?))) {
             // The call brought the code before the test was due, and the text had had no event until the call.
-            lessons.push(Lesson::Tested { test, hit: false, p });
+            lessons.push(Lesson::Tested { test, hit: false, p, at_s: 0 });
         }
         lessons
     }
@@ -164,7 +158,7 @@ impl Observer {
 
     /// The call was placed, on this advice if there was any.
     pub(super) fn record_call(&mut self, age_ms: u32, estimates: &Estimates, advice: Option<&Advice>) -> Vec<Lesson> {
-        let lessons = self.advance(age_ms);
+        let mut lessons = self.advance(age_ms);
         if !self.is_closed && self.called_ms.is_none() {
             self.called_ms = Some(age_ms);
             // Without a delivery report, an unanswered call does not tell a late text from a person without intent.
@@ -173,7 +167,9 @@ impl Observer {
                 text: advice.text as f32,
                 saves: advice.saves as f32,
                 no_intent_gain: advice.no_intent_gain as f32,
+                is_distrust: advice.is_route_unreliable,
             });
+            lessons.extend(reported.filter(|advice| advice.is_route_unreliable).map(|_| Lesson::DistrustCalled));
             // The test must be made before the call can bring the code.
             let until = age_ms + CENSORED_AFTER_CALL_MS;
             if let Some(test) = self.test.as_mut().filter(|c| c.test == RouteTest::FirstEvent && c.at_ms > until) {
@@ -187,7 +183,7 @@ impl Observer {
     pub(super) fn record_call_result(&mut self, age_ms: u32, estimates: &Estimates) -> Vec<Lesson> {
         let lessons = self.advance(age_ms);
         if self.called_ms.is_some() && !self.is_censored {
-            self.censor();
+            self.censor(age_ms);
             if let Some(test) = &mut self.test {
                 test.p_when_censored = Some(estimates.first_event_by(age_ms));
             }
@@ -203,7 +199,7 @@ impl Observer {
         }
         if let Some(censored_ms) = self.censoring_ms().filter(|at| *at <= now_ms) {
             self.survive(censored_ms, &mut lessons);
-            self.censor();
+            self.censor(censored_ms);
         }
         self.survive(now_ms, &mut lessons);
         lessons
@@ -227,6 +223,23 @@ impl Observer {
         (!self.is_closed).then(|| self.censoring_ms().into_iter().chain(test).min().unwrap_or(TTL_MS))
     }
 
+    /// Whether nothing more is observed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// What all apps learn from the verification, once it has ended at this age.
+    pub(super) fn life(&self, teacher: Teacher, ended_ms: u32, is_verified: bool) -> Life {
+        Life {
+            teacher,
+            reported_ms: self.reported_ms,
+            resent_ms: self.resent_ms,
+            censored_ms: self.censored_ms,
+            ended_ms,
+            is_verified,
+        }
+    }
+
     /// Whether a call has been placed.
     pub fn is_called(&self) -> bool {
         self.called_ms.is_some()
@@ -237,8 +250,9 @@ impl Observer {
         self.called_ms.filter(|_| !self.is_censored).map(|at| at + CENSORED_AFTER_CALL_MS)
     }
 
-    fn censor(&mut self) {
+    fn censor(&mut self, age_ms: u32) {
         self.is_censored = true;
+        self.censored_ms = Some(age_ms);
         self.test = self.test.filter(|test| test.test == RouteTest::FirstEvent);
     }
 
@@ -268,25 +282,6 @@ impl Observer {
             lessons.push(test.lesson(false));
             self.test = None;
         }
-    }
-}
-
-impl CallForecast {
-    /// If every person wanted the code, `text + (1 - text) * saves` of such calls would end verified.
-    /// People without intent make up the difference.
-    fn lesson(self, is_verified: bool) -> Lesson {
-        let expected = self.text + (1.0 - self.text) * self.saves;
-        let missing = expected - f32::from(u8::from(is_verified));
-        Lesson::Called {
-            share: self.no_intent_gain * missing,
-            weight: self.no_intent_gain * self.no_intent_gain * self.saves,
-        }
-    }
-}
-
-impl ScheduledTest {
-    fn lesson(self, hit: bool) -> Lesson {
-        Lesson::Tested { test: self.test, hit, p: self.p }
     }
 }
 

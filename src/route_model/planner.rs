@@ -6,8 +6,9 @@
 //! formulas.
 
 use super::advice::{Advice, AdviceReason, Costs, Next};
-use super::curves::Lesson;
+use super::curves::RouteTest;
 use super::estimates::Estimates;
+use super::lesson::Lesson;
 use super::observer::Observer;
 use super::outlook::{Outlook, Point, share_present};
 use super::prior;
@@ -34,12 +35,29 @@ pub(super) fn plan(
     costs: &Costs,
 ) -> Advice {
     let mut advice = best(estimates, observer, age_ms, call_price_u, costs);
+    let is_reported = observer.reported_ms.is_some() && observer.resent_ms.is_none();
+    if estimates.is_distrust_capped && is_reported && advice.next != Next::Never {
+        // Calls for distrust alone have brought no codes: the prior says when the others are due.
+        let by_prior = best(&Estimates::prior(), observer, age_ms, call_price_u, costs);
+        if call_at(&advice) < call_at(&by_prior) {
+            advice.next = by_prior.next;
+        }
+    }
     if advice.next == Next::Call && advice.kind == AdviceReason::Hazard {
         let by_prior = best(&Estimates::prior(), observer, age_ms, call_price_u, costs);
         advice.is_route_unreliable = by_prior.next != Next::Call;
     }
     wait_if_probe(&mut advice, observer);
     advice
+}
+
+/// The age at which the advice places a call, or later than any if it never does.
+fn call_at(advice: &Advice) -> u32 {
+    match advice.next {
+        Next::Call => advice.age_ms,
+        Next::WakeAt(at) => at,
+        Next::Never => u32::MAX,
+    }
 }
 
 /// A probe waits longer than planned, until there is news.
@@ -116,6 +134,7 @@ fn best(estimates: &Estimates, observer: &Observer, age_ms: u32, call_price_u: u
         call_cost: solution.call_cost,
         wait_cost: solution.wait_cost,
         samples: estimates.samples,
+        evidence: estimates.evidence(if reported.is_some() { RouteTest::Conversion } else { RouteTest::FirstEvent }),
         is_route_unreliable: false,
         is_probe: false,
     }

@@ -41,11 +41,21 @@ pub(super) const fn fade(level: Level) -> f32 {
     match level {
         Level::World => 0.999_769,
         Level::Country => 0.998_845,
-        Level::Route => 0.998_269,
+        Level::Route | Level::AppRoute => 0.998_269,
     }
 }
 /// The same factor for the fast copy, which halves after 6 verifications.
 pub(super) const FADE_FAST: f32 = 0.890_899;
+
+/// Codes of an app that allow one of its verifications without a code to teach what apps share.
+pub(super) const CODES_PER_ALLOWANCE: u8 = 4;
+/// Codes that are kept for that: two verifications are what a burst of them without codes can teach.
+pub(super) const CODES_MAX: u8 = 2 * CODES_PER_ALLOWANCE;
+
+/// Calls for distrust of delivery reports that may bring no code before such calls stop.
+pub(super) const VAIN_CALLS_MAX: f32 = 8.0;
+/// Factor that each new verification applies to their number: about one in six is then tried again.
+pub(super) const FADE_VAIN_CALLS: f32 = 0.98;
 
 /// A test compares the usual route with one on which this share of the usual events comes.
 pub(super) const WORSE_SHARE: f32 = 0.4;

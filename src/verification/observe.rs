@@ -11,7 +11,7 @@ use super::words::{AttemptStatus, Channel, Ending, Status};
 use crate::escalation::{Policy, Reason, Text};
 use crate::route_model::{
     self, Advice, AdviceSummary, CostPreset, Costs, Estimates, Lesson, Next, Observation, Observer, RouteKnowledge,
-    TTL_MS,
+    TTL_MS, Teacher,
 };
 
 impl Transition<'_> {
@@ -146,8 +146,13 @@ impl RouteKnowledge for Transition<'_> {
         self.context.insight.call_price_u
     }
 
+    fn teacher(&self) -> Teacher {
+        self.context.insight.teacher()
+    }
+
     fn learn(&mut self, lessons: &[Lesson]) {
-        self.lessons.extend(lessons);
+        let now_s = u32::try_from(self.now.as_millis() / 1000).unwrap_or(u32::MAX);
+        self.lessons.extend(lessons.iter().map(|lesson| lesson.at_s(now_s)));
     }
 }
 

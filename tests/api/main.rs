@@ -22,6 +22,7 @@ mod limits;
 mod lists;
 mod logs;
 mod lost;
+mod neighbours;
 mod nonces;
 mod ops;
 mod outage;

@@ -10,7 +10,7 @@ use std::time::Instant;
 use flate2::read::GzDecoder;
 use phlo_2fa::replay::{FinalReport, NEVER, PlayedPolicy, PolicyFigures, Trace, TraceRow, play};
 use phlo_2fa::route_model::{
-    Costs, Estimates, Insight, Lesson, Level, Observation, RouteKnowledge, RouteStats, ask, begin,
+    Costs, Estimates, Insight, Lesson, Level, Observation, RouteKnowledge, RouteStats, Teacher, ask, begin,
 };
 use phlo_2fa::verification::CostOverrides;
 
@@ -55,7 +55,8 @@ fn every_must_is_met_on_the_training_trace() {
     let cheap_ages = played(&trace, &CostOverrides { nuisance: Some(CHEAP_NUISANCE_U), ..CostOverrides::default() });
     let eager = PolicyFigures::of("adaptive", &trace, &cheap_ages, &cheap);
     let worst = adaptive.react_msgs_worst.unwrap() as f64;
-    let size = [Level::World, Level::Country, Level::Route].map(|level| RouteStats::new(level).to_bytes().len());
+    let size = [Level::World, Level::Country, Level::Route, Level::AppRoute]
+        .map(|level| RouteStats::new(level).to_bytes().len());
     let goals = [
         at_most("ctrl_pv : best fixed timer in hindsight", adaptive.ctrl_pv / best(&trace, false, &usual), 0.93, 0.88),
         at_most("ctrl_pv : best fixed+fail in hindsight", adaptive.ctrl_pv / best(&trace, true, &usual), 0.94, 0.90),
@@ -142,6 +143,10 @@ impl RouteKnowledge for Prepared {
 
     fn call_price_u(&self) -> u64 {
         25_000
+    }
+
+    fn teacher(&self) -> Teacher {
+        Teacher::default()
     }
 
     fn learn(&mut self, _: &[Lesson]) {}

@@ -31,13 +31,6 @@ const CALL_PRICE_U: u64 = 25_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_calls_when_the_replay_says_in_every_row_and_learns_the_same() {
-    let trace = rows(1000);
-    let mut policy = AdaptivePlayer::new(Costs::BALANCED);
-    let replayed = play(&trace, &mut policy);
-    assert_eq!(
-        replayed,
-        play(&trace, "adaptive".parse::<PlayedPolicy>().unwrap().player(&CostOverrides::default()).as_mut())
-    );
     let env = vec![
         ("ESCALATION", "adaptive".into()),
         ("CODE_TTL", "600".into()),
@@ -50,6 +43,12 @@ async fn the_service_calls_when_the_replay_says_in_every_row_and_learns_the_same
     let app = TestApp::spawn_with(Setup { env, speed: 1000.0, canvas_url: nowhere, ..Setup::default() }).await;
     let start = app.clock.now().await.unwrap();
     let learner = Arc::clone(&app.learner);
+    let mut trace = rows(1000);
+    trace.rows.iter_mut().for_each(|row| row.teacher = learner.teacher("demo", &number(row.route, row.id), None));
+    let mut policy = AdaptivePlayer::new(Costs::BALANCED).starting_at(u64::try_from(start.as_millis()).unwrap());
+    let replayed = play(&trace, &mut policy);
+    let named = "adaptive".parse::<PlayedPolicy>().unwrap();
+    assert_eq!(replayed, play(&trace, named.player(&CostOverrides::default()).as_mut()));
     let service_learner = Arc::clone(&learner);
     let live = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Handle::current();
@@ -103,6 +102,8 @@ impl Service {
         let carrier = Carrier::from_code(facts.route);
         if played == PlayedEvent::Started {
             let to = number(facts.route, id);
+            // Two numbers of the prefix report its network.
+            self.learner.note_carrier(&number(facts.route, id + 1), carrier.unwrap());
             self.learner.note_carrier(&to, carrier.unwrap());
             let created = engine.create(creation(to)).await.unwrap();
             self.open.insert(id, created.applied.verification.id);

@@ -12,7 +12,7 @@ use phlo_2fa::replay::{
     FinalReport, NEVER, PlayedCall, PlayedOutcome, PlayedPolicy, PolicyFigures, Trace, TraceColumn, TraceRow, generate,
     json, play, svg, table, write_decisions,
 };
-use phlo_2fa::route_model::Costs;
+use phlo_2fa::route_model::{Costs, Teacher};
 use phlo_2fa::verification::CostOverrides;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -561,7 +561,13 @@ fn a_player_gets_the_facts_of_the_route_and_the_time_of_the_trace() {
     }
     let mut recorder = Recorder(Vec::new());
     play(&rows(&[&[("t0_ms", "70000"), ("cc", "XQ")]]), &mut recorder);
-    let facts = RouteFacts { country: *b"XQ", route: 310_260, call_price_u: 12_000, sms_price_u: 8_000 };
+    let facts = RouteFacts {
+        country: *b"XQ",
+        route: 310_260,
+        call_price_u: 12_000,
+        sms_price_u: 8_000,
+        teacher: Teacher::default(),
+    };
     assert_eq!(recorder.0, [(facts, 70_000, 0), (facts, 70_500, 500), (facts, 79_000, 9_000)]);
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use phlo_2fa::escalation::{CallEnd, Reason};
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::route_model::{
-    self, CALL_PRICE_U, Costs, Estimates, Insight, Key, Lesson, Observation, RouteKnowledge, TTL_MS,
+    self, CALL_PRICE_U, Costs, Estimates, Insight, Key, Lesson, Observation, RouteKnowledge, TTL_MS, Teacher,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{
@@ -264,11 +264,15 @@ impl RouteKnowledge for Taught {
         CALL_PRICE_U
     }
 
+    fn teacher(&self) -> Teacher {
+        Teacher::default()
+    }
+
     fn learn(&mut self, lessons: &[Lesson]) {
         self.lessons.extend(lessons);
     }
 }
 
 fn nothing_learned() -> Insight {
-    Insight::new(Key::of(COUNTRY, ROUTE).map(|key| (key, None)).into(), CALL_PRICE_U)
+    Insight::new(Key::of(0, COUNTRY, ROUTE).map(|key| (key, None)).into(), CALL_PRICE_U, Teacher::default())
 }

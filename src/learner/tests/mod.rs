@@ -15,8 +15,9 @@ const ROUTE: u32 = 310_150;
 
 /// Number of verifications in the stored statistics of the route.
 async fn stored(store: &RecordingStore) -> f32 {
-    let bytes = store.memory.values(&[value_name(Key::Route(ROUTE))]).await.unwrap().pop().flatten();
-    decode(Key::Route(ROUTE), bytes.as_deref()).starts()
+    let bytes =
+        store.memory.values(&[value_name(Key::AppRoute(app_hash("app"), ROUTE))]).await.unwrap().pop().flatten();
+    decode(Key::AppRoute(app_hash("app"), ROUTE), bytes.as_deref()).starts()
 }
 
 #[tokio::test]
@@ -54,7 +55,7 @@ async fn slow_routes_leave_one_write_in_four_to_shared_memos() {
         }
         let writes = store.writes();
         assert!(writes.len() <= replica.ended, "{} for {}", writes.len(), replica.ended);
-        let known = (0..routes).map(|route| value_name(Key::Route(ROUTE + route)));
+        let known = (0..routes).map(|route| value_name(Key::AppRoute(app_hash("app"), ROUTE + route)));
         for wanted in known.chain(["w", "c:US", INDEX].map(str::to_owned)) {
             let times = writes.iter().filter(|name| **name == wanted).count();
             assert!(times >= 1, "{wanted}, {seconds} s, every {gap_s} s, {routes} routes: {writes:?}");
@@ -81,12 +82,13 @@ async fn a_busy_route_is_written_at_most_once_a_second() {
     replica.pass(Duration::from_secs(2)).await;
     let writes = store.writes();
     assert!(writes.len() <= replica.ended, "{} for {}", writes.len(), replica.ended);
-    for wanted in ["w".to_owned(), "c:US".to_owned(), value_name(Key::Route(ROUTE))] {
+    for wanted in ["w".to_owned(), "c:US".to_owned(), value_name(Key::AppRoute(app_hash("app"), ROUTE))] {
         let times = writes.iter().filter(|name| **name == wanted).count();
         assert!((1..=8).contains(&times), "{wanted}: {times} writes in 8 s");
     }
     let (all, there) = (replica.learner.all_stats().await.unwrap(), stored(&store).await);
-    let known = all.iter().find(|(key, ..)| *key == Key::Route(ROUTE)).map(|(.., stats)| stats.starts());
+    let known =
+        all.iter().find(|(key, ..)| *key == Key::AppRoute(app_hash("app"), ROUTE)).map(|(.., stats)| stats.starts());
     assert_eq!(Some(there), known, "nothing is pending");
 }
 
@@ -114,11 +116,12 @@ async fn a_slow_read_does_not_replace_what_was_written_meanwhile() {
     let store = Arc::new(RecordingStore::with_delay(Duration::from_millis(10)));
     let mut replica = Replica::new(&store);
     let first = replica.begin(1).await;
+    replica.verify(2).await;
     replica.learner.flush_at(true, Instant::now()).await.unwrap();
-    replica.begin(2).await;
+    replica.verify(3).await;
     replica.learner.state().cached.values_mut().for_each(|cached| cached.read_at = None);
     let flush_started = Instant::now();
-    let read = replica.learner.insight(first.to.country(), None);
+    let read = replica.learner.insight(Teacher::default(), first.to.country(), None);
     let (_, flushed) = tokio::join!(read, replica.learner.flush_at(true, flush_started));
     flushed.unwrap();
     let known = replica.learner.state().cached[&Key::World].stats.as_deref().map(RouteStats::starts);
@@ -134,7 +137,7 @@ async fn open_verifications_grant_no_write_until_the_final_flush() {
     replica.pass(Duration::from_secs(60)).await;
     assert_eq!(store.writes(), Vec::<String>::new());
     replica.learner.flush_at(true, replica.now).await.unwrap();
-    assert_eq!(store.writes().len(), 5, "three levels, the prefix, the index: {:?}", store.writes());
+    assert_eq!(store.writes().len(), 3, "the app's route, the prefix, the index: {:?}", store.writes());
     assert!(stored(&store).await > 0.9);
 }
 
@@ -146,7 +149,8 @@ async fn no_memo_of_statistics_exceeds_two_kilobytes() {
         replica.verify(n).await;
     }
     replica.learner.flush_at(true, replica.now).await.unwrap();
-    let names = [Key::World, Key::Country(*b"US"), Key::Route(ROUTE)].map(value_name);
+    let names =
+        [Key::World, Key::Country(*b"US"), Key::Route(ROUTE), Key::AppRoute(app_hash("app"), ROUTE)].map(value_name);
     for (name, value) in names.iter().zip(store.memory.values(&names).await.unwrap()) {
         assert!((1..=2048).contains(&value.unwrap().len()), "{name}");
     }

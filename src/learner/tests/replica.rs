@@ -42,7 +42,8 @@ impl Replica {
     pub(super) async fn begin(&mut self, n: u32) -> Verification {
         let to = PhoneNumber::parse(&format!("+1415{:07}", 2_000_000 + n * 10_007)).unwrap();
         let carrier_guess = self.learner.guess(&to).await;
-        let insight = self.learner.insight(to.country(), carrier_guess).await;
+        let teacher = self.learner.teacher("app", &to, None);
+        let insight = self.learner.insight(teacher, to.country(), carrier_guess).await;
         let request = Request {
             carrier_guess,
             ..Request::new(VerificationId::new(1, u128::from(n)), "app", to, Code::parse(CODE).unwrap())
@@ -55,7 +56,8 @@ impl Replica {
 
     pub(super) async fn apply(&mut self, before: Verification, event: &Event) -> Verification {
         let carrier = event.carrier().or(before.carrier());
-        let insight = self.learner.insight(before.to.country(), carrier).await;
+        let teacher = self.learner.teacher("app", &before.to, None);
+        let insight = self.learner.insight(teacher, before.to.country(), carrier).await;
         let now = before.created_at + Duration::from_secs(6);
         let context = Context { now, insight: &insight, barred: &[], session: SessionIndex::FIRST };
         let Decision { after, lessons, .. } = decide(&before, std::slice::from_ref(event), &Rules::default(), &context);

@@ -1,6 +1,8 @@
 //! The sentences for timelines and routes.
 
 use super::super::advice::AdviceSummary;
+use super::super::curves::Level;
+use super::super::evidence::RouteEvidence;
 use super::super::explain::explain;
 use super::super::planner::plan_for_lost_text;
 use super::*;
@@ -35,6 +37,41 @@ fn a_call_is_explained_by_its_reason_costs_and_evidence() {
 }
 
 #[test]
+fn a_route_is_called_bad_only_with_the_evidence_and_never_on_fewer_than_20_texts() {
+    let call = decide(&Estimates::prior(), &Observer::default(), 20_000);
+    let explained =
+        |evidence| explain(&AdviceSummary { evidence, ..AdviceSummary::of(&call, Carrier::from_code(310_150)) });
+    let of = |of| Some(RouteEvidence { missed: 14, of, since_s: 1_764_000_000 });
+    let sentence = "Texts on this route have been doing badly: 14 of 20 texts had no report or code in the usual time since \
+                    2025-11-24T16:00:00";
+    assert!(explained(of(20)).contains(sentence), "{}", explained(of(20)));
+    for evidence in [None, of(19), of(14)] {
+        assert!(!explained(evidence).contains("badly"), "{}", explained(evidence));
+    }
+}
+
+#[test]
+fn the_evidence_counts_the_tests_since_the_doubt_began() {
+    let mut route = RouteStats::new(Level::AppRoute);
+    let mut test = |hit, at_s| {
+        route.apply(Lesson::Tested { test: RouteTest::FirstEvent, hit, p: 0.76, at_s });
+        route.evidence(RouteTest::FirstEvent)
+    };
+    (0..9).for_each(|at_s| {
+        test(true, at_s);
+    });
+    assert_eq!(test(true, 9), RouteEvidence::default(), "no doubt, no evidence");
+    (10..30).for_each(|at_s| {
+        test(at_s % 4 == 0, at_s);
+    });
+    assert_eq!(test(false, 30), RouteEvidence { missed: 16, of: 21, since_s: 10 });
+    (31..50).for_each(|at_s| {
+        test(true, at_s);
+    });
+    assert_eq!(test(true, 50), RouteEvidence::default());
+}
+
+#[test]
 fn a_call_for_a_lost_text_says_that_it_was_placed_at_once() {
     let lost = plan_for_lost_text(&Estimates::prior(), &Observer::default(), 3_000, PRICE, &Costs::BALANCED);
     assert_eq!(
@@ -62,7 +99,7 @@ fn a_route_is_described_by_its_figures_and_what_is_unusual_about_it() {
     let described = |teach: &dyn Fn(&mut Insight)| {
         let mut insight = nothing_learned();
         teach(&mut insight);
-        let (route, estimates) = (stats(&insight, Key::Route(ROUTE)), insight.estimates());
+        let (route, estimates) = (stats(&insight, Key::AppRoute(APP, ROUTE)), insight.estimates());
         RouteSummary::new(route, &estimates, PRICE, &Costs::BALANCED).to_string()
     };
     let fake = described(&|insight| {

@@ -195,6 +195,11 @@ fn lesson(lesson: &Lesson) -> String {
         Lesson::Tested { test, hit, .. } => format!("{test:?} {}", if *hit { "came" } else { "missed" }).to_lowercase(),
         Lesson::Called { .. } => "called".into(),
         Lesson::EarlyCallPlanned => "early".into(),
+        Lesson::TaughtBy(_) => "teacher".into(),
+        Lesson::Proved(_) => "proved".into(),
+        Lesson::DistrustCalled => "distrust called".into(),
+        Lesson::DistrustJustified => "distrust justified".into(),
+        Lesson::Lived(life) => format!("life {} ms", life.ended_ms),
     }
 }
 
