@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::engine::Found;
 use crate::escalation::{CallEnd, Reason};
 use crate::plivo::outcome;
-use crate::route_model::{RouteEvidence, explain};
+use crate::route_model::{doubt, explain};
 use crate::verification::timeline::{Entry, Note};
 use crate::verification::{
     Activity, AttemptIndex, AttemptStatus, CallReport, Channel, Ending, FailureClass, TextReport, Verification,
@@ -78,7 +78,7 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
             } else {
                 "attempt_decided"
             },
-            decided(*channel, *reason, *is_repeat, *waited_ms, evidence_of(v, *attempt)),
+            decided(*channel, *reason, *is_repeat, *waited_ms, doubt_of(v, *attempt)),
             json!({ "attempt": attempt, "channel": channel.as_str(), "reason": reason.map(Reason::as_str),
                 "is_repeat": is_repeat, "waited_ms": waited_ms, "policy": v.policy.to_string() }),
         ),
@@ -208,21 +208,15 @@ fn attempt_noun(v: &Verification, attempt: AttemptIndex) -> &'static str {
     }
 }
 
-/// The texts behind the doubt about the route for which this call was placed.
-fn evidence_of(v: &Verification, called: AttemptIndex) -> Option<RouteEvidence> {
+/// The evidence against the route, if this call was placed for it.
+fn doubt_of(v: &Verification, called: AttemptIndex) -> Option<String> {
     v.timeline.iter().find_map(|entry| match &entry.note {
-        Note::Weighed { attempt, weighed } if *attempt == called => weighed.evidence,
+        Note::Weighed { attempt, weighed } if *attempt == called => doubt(weighed),
         _ => None,
     })
 }
 
-fn decided(
-    channel: Channel,
-    reason: Option<Reason>,
-    is_repeat: bool,
-    waited_ms: u64,
-    evidence: Option<RouteEvidence>,
-) -> String {
+fn decided(channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms: u64, doubt: Option<String>) -> String {
     let Some(reason) = reason.filter(|_| channel == Channel::Call) else {
         return "A text is sent.".to_owned();
     };
@@ -239,8 +233,8 @@ fn decided(
         Reason::DeliveredUnverified => {
             format!("Calling, {at}: the text is reported as delivered, but no code was entered.")
         }
-        Reason::RouteUnreliable => match evidence.filter(RouteEvidence::is_enough) {
-            Some(evidence) => format!("Calling, {at}: texts on this route have been doing badly: {evidence}."),
+        Reason::RouteUnreliable => match doubt {
+            Some(doubt) => format!("Calling, {at}: texts on this route have been doing badly: {doubt}."),
             None => format!("Calling, {at}: by the costs of this route's recent texts, waiting longer costs more."),
         },
     }

@@ -81,6 +81,14 @@ impl Learner {
         }
     }
 
+    /// Adds the stored witnesses to what this process knows of a prefix's network; `None` for another fact.
+    pub(super) fn merge_network(&self, name: &str, stored: Option<&[u8]>) -> Option<String> {
+        let mut state = self.state();
+        let (known, _) = state.networks.get_mut(name)?;
+        *known = known.merged_with(stored.map(PrefixNetwork::parse).unwrap_or_default());
+        Some(known.to_text())
+    }
+
     /// A keyed hash of a number that has reported its network.
     fn witness(&self, to: &PhoneNumber) -> u32 {
         let [a, b, c, d, ..] = self.keys.sign(&[b"witness", to.digits().as_bytes()]);

@@ -31,6 +31,17 @@ impl PrefixNetwork {
         }
     }
 
+    /// What this process knows, with the stored witnesses of other processes.
+    pub(super) fn merged_with(self, stored: Self) -> Self {
+        match self.candidate {
+            Some((carrier, witness)) => {
+                let confirmed = self.confirmed.or(stored.confirmed);
+                Self { confirmed, ..stored }.witnessed(carrier, witness)
+            }
+            None => self,
+        }
+    }
+
     /// Reads the stored form: `310150`, `310150 310260 1a2b3c4d`, or `- 310260 1a2b3c4d`.
     pub(super) fn parse(stored: &[u8]) -> Self {
         let text = String::from_utf8_lossy(stored);
@@ -72,6 +83,10 @@ mod tests {
         for known in [one, two, ported] {
             assert_eq!(PrefixNetwork::parse(known.to_text().as_bytes()), known);
         }
+        // Two processes have seen one number each.
+        let other = PrefixNetwork::default().witnessed(carrier(310_150), 9);
+        assert_eq!(one.merged_with(other), two);
+        assert_eq!((one.merged_with(one), two.merged_with(ported)), (one, two));
         // An earlier version stored the network alone.
         assert_eq!(PrefixNetwork::parse(b"310150").confirmed, Some(carrier(310_150)));
         assert_eq!(PrefixNetwork::parse(b"rubbish"), PrefixNetwork::default());

@@ -136,6 +136,8 @@ impl Learner {
     async fn write_fact(&self, name: String, is_final: bool, now: Instant) -> Result<bool, StoreError> {
         let Some((fact, _)) = self.state().pending_facts.get(&name).cloned() else { return Ok(true) };
         let stored = self.store.values(std::slice::from_ref(&name)).await?.pop().flatten();
+        let merged = self.merge_network(&name, stored.as_deref());
+        let (pending, fact) = (fact.clone(), merged.unwrap_or(fact));
         if stored.as_deref() != Some(fact.as_bytes()) {
             if !self.spend_write(is_final) {
                 return Ok(false);
@@ -144,7 +146,7 @@ impl Learner {
         }
         let mut state = self.state();
         state.fact_written_at = Some(now);
-        if state.pending_facts.get(&name).is_some_and(|(newest, _)| *newest == fact) {
+        if state.pending_facts.get(&name).is_some_and(|(newest, _)| *newest == pending) {
             state.pending_facts.remove(&name);
         }
         Ok(true)

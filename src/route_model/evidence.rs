@@ -1,6 +1,5 @@
 //! [`RouteEvidence`]: the texts behind the doubt about a route, so that a sentence about the route can name them.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -44,7 +43,7 @@ impl RouteEvidence {
     }
 
     /// The time of the first text that failed the test.
-    fn since(self) -> Timestamp {
+    pub(super) fn since(self) -> Timestamp {
         Timestamp::from_millis(0) + Duration::from_secs(self.since_s.into())
     }
 
@@ -60,12 +59,5 @@ impl RouteEvidence {
             missed: u16::from_le_bytes([e, f]),
             of: u16::from_le_bytes([g, h]),
         }
-    }
-}
-
-/// How many, of how many, since when.
-impl fmt::Display for RouteEvidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} texts had no report or code in the usual time since {}", self.missed, self.of, self.since())
     }
 }

@@ -56,11 +56,22 @@ pub fn explain(summary: &AdviceSummary) -> String {
         Some(carrier) => format!("{} on route {carrier}, {country} in its country", verifications(route)),
         None => format!("{} in the country (the route is unknown)", verifications(country)),
     };
-    let doubt = match summary.evidence.filter(RouteEvidence::is_enough) {
-        Some(evidence) => format!(" Texts on this route have been doing badly: {evidence}."),
-        None => String::new(),
-    };
+    let doubt = doubt(summary).map(|doubt| format!(" Texts on this route have been doing badly: {doubt}."));
+    let doubt = doubt.unwrap_or_default();
     format!("{why}{costs}{doubt} Based on {evidence} and {world} in all.")
+}
+
+/// The evidence that texts on the route have been doing badly: how many, of how many, since when.
+///
+/// `None` if the call did not come early for that reason, or on fewer texts than the sentence needs.
+pub fn doubt(summary: &AdviceSummary) -> Option<String> {
+    let evidence = summary.evidence.filter(RouteEvidence::is_enough)?;
+    let (kind, missing) = match summary.reported_ms_ago {
+        Some(_) => ("texts reported as delivered", "no code"),
+        None => ("texts", "neither a report nor a code"),
+    };
+    let RouteEvidence { missed, of, .. } = evidence;
+    Some(format!("{missed} of {of} {kind} since {} had {missing} in the usual time", evidence.since()))
 }
 
 /// What has been learned of a route, in figures for an operator.

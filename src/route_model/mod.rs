@@ -32,7 +32,7 @@ pub use advice::{Advice, AdviceReason, AdviceSummary, CostPreset, Costs, Next};
 pub use curves::{Curve, Key, Level, RouteTest};
 pub use estimates::Estimates;
 pub use evidence::RouteEvidence;
-pub use explain::{RouteSummary, explain};
+pub use explain::{RouteSummary, doubt, explain};
 pub use insight::{CALL_PRICE_U, Insight, RouteKnowledge};
 pub use lesson::{Lesson, Life};
 pub use observer::{Observer, TTL_MS};

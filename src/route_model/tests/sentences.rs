@@ -42,9 +42,12 @@ fn a_route_is_called_bad_only_with_the_evidence_and_never_on_fewer_than_20_texts
     let explained =
         |evidence| explain(&AdviceSummary { evidence, ..AdviceSummary::of(&call, Carrier::from_code(310_150)) });
     let of = |of| Some(RouteEvidence { missed: 14, of, since_s: 1_764_000_000 });
-    let sentence = "Texts on this route have been doing badly: 14 of 20 texts had no report or code in the usual time since \
-                    2025-11-24T16:00:00";
+    let sentence = "Texts on this route have been doing badly: 14 of 20 texts since 2025-11-24T16:00:00.000Z had neither a \
+                    report nor a code in the usual time.";
     assert!(explained(of(20)).contains(sentence), "{}", explained(of(20)));
+    let reported = AdviceSummary { reported_ms_ago: Some(9_000), evidence: of(30), ..AdviceSummary::of(&call, None) };
+    let sentence = "14 of 30 texts reported as delivered since 2025-11-24T16:00:00.000Z had no code in the usual time.";
+    assert!(explain(&reported).contains(sentence), "{}", explain(&reported));
     for evidence in [None, of(19), of(14)] {
         assert!(!explained(evidence).contains("badly"), "{}", explained(evidence));
     }
