@@ -52,6 +52,11 @@ pub(super) const CODES_PER_ALLOWANCE: u8 = 4;
 /// Codes that are kept for that: two verifications are what a burst of them without codes can teach.
 pub(super) const CODES_MAX: u8 = 2 * CODES_PER_ALLOWANCE;
 
+/// Cap of the CUSUM statistic of conversion while no call has shown that people who enter no code want one.
+pub(super) const SURPRISE_WITHOUT_WITNESS: f32 = 3.0;
+/// Factor that each new verification applies to such a witness, which counts until half is left.
+pub(super) const FADE_WITNESS: f32 = 0.99;
+
 /// Calls for distrust of delivery reports that may bring no code before such calls stop.
 pub(super) const VAIN_CALLS_MAX: f32 = 8.0;
 /// Factor that each new verification applies to their number: about one in six is then tried again.

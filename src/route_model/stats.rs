@@ -49,6 +49,8 @@ pub struct RouteStats {
     evidence: [RouteEvidence; RouteTest::COUNT],
     /// An app's route: calls for distrust that brought no code since one did; older ones count less.
     vain_calls: f32,
+    /// An app's route: 1 when a call after a delivery report brought the code; fades.
+    witness: f32,
 }
 
 impl Counts {
@@ -110,6 +112,7 @@ impl RouteStats {
             recent: RecentTeachers::default(),
             evidence: [RouteEvidence::default(); RouteTest::COUNT],
             vain_calls: 0.0,
+            witness: 0.0,
         }
     }
 
@@ -128,6 +131,7 @@ impl RouteStats {
             Lesson::Started => {
                 self.start();
                 self.vain_calls *= prior::FADE_VAIN_CALLS;
+                self.witness *= prior::FADE_WITNESS;
                 if let Some(fast) = &mut self.fast {
                     fast.fade(prior::FADE_FAST);
                 }
@@ -141,6 +145,10 @@ impl RouteStats {
             Lesson::Called { share, weight } if share.is_finite() && weight.is_finite() => {
                 self.no_intent[0] += share;
                 self.no_intent[1] += weight;
+                // The person wanted the code, and the text that was reported as delivered had not brought it.
+                if share < 0.0 {
+                    self.witness = 1.0;
+                }
             }
             Lesson::Called { .. } => {}
             Lesson::Tested { test, hit, p, at_s } => self.update_surprise(test, hit, p, at_s),
@@ -199,7 +207,9 @@ impl RouteStats {
 
     /// Probability, by this test, that the route is now worse than it used to be.
     pub(super) fn doubt(&self, test: RouteTest) -> f64 {
-        1.0 / (1.0 + (prior::SURPRISE_HALF - f64::from(self.surprise[test as usize])).exp())
+        let is_capped = test == RouteTest::Conversion && self.witness < 0.5;
+        let cap = if is_capped { prior::SURPRISE_WITHOUT_WITNESS } else { prior::SURPRISE_MAX };
+        1.0 / (1.0 + (prior::SURPRISE_HALF - f64::from(self.surprise[test as usize].min(cap))).exp())
     }
 
     /// Number of verifications behind the statistics; old ones count less.
@@ -216,7 +226,7 @@ impl RouteStats {
 const VERSION: u8 = 1;
 
 /// Bytes that an app's route has behind the counts.
-const MORE: usize = PACKED + RouteTest::COUNT * RouteEvidence::PACKED + 4;
+const MORE: usize = PACKED + RouteTest::COUNT * RouteEvidence::PACKED + 8;
 
 /// Packed for a shared store: version, level, the small fields, then the counts as little-endian `f32`.
 ///
@@ -234,7 +244,7 @@ impl RouteStats {
         if self.level == Level::AppRoute {
             bytes.extend(self.recent.to_bytes());
             bytes.extend(self.evidence.iter().flat_map(|evidence| evidence.to_bytes()));
-            bytes.extend(self.vain_calls.to_le_bytes());
+            bytes.extend([self.vain_calls, self.witness].into_iter().flat_map(f32::to_le_bytes));
         }
         bytes
     }
@@ -274,11 +284,13 @@ impl RouteStats {
     fn unpack_more(&mut self, more: &[u8]) -> Option<()> {
         let (recent, more) = more.split_first_chunk::<PACKED>()?;
         self.recent = RecentTeachers::from_bytes(recent);
-        let (evidence, more) = more.as_chunks::<{ RouteEvidence::PACKED }>();
-        for (to, packed) in self.evidence.iter_mut().zip(evidence) {
+        let (evidence, floats) = more.split_at_checked(RouteTest::COUNT * RouteEvidence::PACKED)?;
+        for (to, packed) in self.evidence.iter_mut().zip(evidence.as_chunks().0) {
             *to = RouteEvidence::from_bytes(*packed);
         }
-        self.vain_calls = Some(f32::from_le_bytes(more.try_into().ok()?)).filter(|calls| calls.is_finite())?;
+        for (to, four) in [&mut self.vain_calls, &mut self.witness].into_iter().zip(floats.as_chunks().0) {
+            *to = Some(f32::from_le_bytes(*four)).filter(|float| float.is_finite())?;
+        }
         Some(())
     }
 }

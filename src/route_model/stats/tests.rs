@@ -161,6 +161,22 @@ fn texts_without_a_code_teach_all_apps_only_where_codes_have_allowed_it() {
 }
 
 #[test]
+fn reported_texts_without_codes_make_a_route_bad_only_once_a_call_has_found_intent() {
+    let mut route = RouteStats::new(Level::AppRoute);
+    let doubt = |route: &RouteStats| route.doubt(RouteTest::Conversion);
+    let missed = Lesson::Tested { test: RouteTest::Conversion, hit: false, p: 0.8, at_s: 0 };
+    (0..12).for_each(|_| route.apply(missed));
+    assert!((0.2..0.3).contains(&doubt(&route)), "{}", doubt(&route));
+    // Calls in vain say that people want nothing.
+    route.apply(Lesson::Called { share: 0.7, weight: 0.9 });
+    assert!(doubt(&route) < 0.3);
+    route.apply(Lesson::Called { share: -0.3, weight: 0.9 });
+    assert!(doubt(&route) > 0.9, "{}", doubt(&route));
+    (0..80).for_each(|_| route.apply(Lesson::Started));
+    assert!(doubt(&route) < 0.3, "a witness is believed for a while");
+}
+
+#[test]
 fn calls_for_distrust_that_bring_no_code_stop_until_one_does() {
     let mut route = RouteStats::new(Level::AppRoute);
     (0..7).for_each(|_| route.apply(Lesson::DistrustCalled));
