@@ -3,6 +3,8 @@
 //! Estimates read the statistics of the world, the country and the route; the wider level fills in where the narrower
 //! one has few counts. They neither learn (see `stats`) nor decide (see `planner`).
 
+use strum::EnumCount;
+
 use super::curves::{BUCKETS, CURVES, Curve, RouteTest, bucket_of, edge_ms};
 use super::evidence::RouteEvidence;
 use super::prior;
@@ -30,7 +32,7 @@ pub struct Estimates {
     /// Verifications behind the estimates: world, country, the app's on the route.
     pub(super) samples: [f32; 3],
     /// The texts behind the doubts about the route.
-    evidence: [RouteEvidence; 2],
+    evidence: [RouteEvidence; RouteTest::COUNT],
     /// Whether calls for distrust alone are stopped, because they brought no codes.
     pub(super) is_distrust_capped: bool,
     recent: RecentTeachers,

@@ -110,4 +110,6 @@ async fn an_app_sees_the_routes_as_its_own_verifications_have_found_them() {
         async |key: &str| app.send(app.keyless("GET", "/v1/routes").bearer_auth(key)).await.body["routes"].clone();
     assert_eq!(routes("demo").await[0]["route"], "310-150");
     assert_eq!(routes(OTHER).await, json!([]));
+    let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("\nphlo2fa_distrust_calls_capped_total 0\n"), "{metrics}");
 }

@@ -155,3 +155,12 @@ async fn no_memo_of_statistics_exceeds_two_kilobytes() {
         assert!((1..=2048).contains(&value.unwrap().len()), "{name}");
     }
 }
+
+#[tokio::test]
+async fn the_call_for_distrust_that_reaches_the_cap_raises_the_alarm_once() {
+    let mut replica = Replica::new(&Arc::new(RecordingStore::default()));
+    let v = replica.begin(1).await;
+    let v = replica.apply(v, &delivered()).await;
+    let learn = |calls: usize| replica.learner.learn(Some(&v), &v, &vec![Lesson::DistrustCalled; calls]);
+    assert_eq!([learn(7), learn(1), learn(1)], [false, true, false]);
+}
