@@ -80,7 +80,10 @@ impl Estimates {
             let silent = &[Curve::Verified, Curve::Delivered];
             mix(&mut estimates.hazards, &latest, silent, own.doubt(RouteTest::FirstEvent));
             mix(&mut estimates.hazards, &latest, &[Curve::VerifiedAfterResend], own.doubt(RouteTest::FirstEvent));
-            let distrust = if own.is_distrust_capped() { 0.0 } else { own.doubt(RouteTest::Conversion) };
+            // One text without a code says nothing of the route, least of all to the verification it belongs to.
+            let is_known = own.evidence(RouteTest::Conversion).of >= prior::DISTRUST_TESTS_MIN;
+            let is_distrusted = is_known && !own.is_distrust_capped();
+            let distrust = if is_distrusted { own.doubt(RouteTest::Conversion) } else { 0.0 };
             mix(&mut estimates.hazards, &latest, &[Curve::VerifiedAfterDelivered], distrust);
         }
         estimates.unconverted_after_delivered = survival(estimates.hazard(Curve::VerifiedAfterDelivered));

@@ -52,6 +52,8 @@ pub(super) const CODES_PER_ALLOWANCE: u8 = 4;
 /// Codes that are kept for that: two verifications are what a burst of them without codes can teach.
 pub(super) const CODES_MAX: u8 = 2 * CODES_PER_ALLOWANCE;
 
+/// Tests of conversion since the doubt began, before which delivery reports are not distrusted.
+pub(super) const DISTRUST_TESTS_MIN: u16 = 3;
 /// Cap of the CUSUM statistic of conversion while no call has shown that people who enter no code want one.
 pub(super) const SURPRISE_WITHOUT_WITNESS: f32 = 3.0;
 /// Factor that each new verification applies to such a witness, which counts until half is left.
