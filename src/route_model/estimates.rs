@@ -95,6 +95,11 @@ impl Estimates {
         self.evidence[test as usize]
     }
 
+    /// Whether the app hardly knows the route.
+    pub(super) fn is_route_new(&self) -> bool {
+        self.samples[2] < prior::NEW_ROUTE_STARTS
+    }
+
     /// Whether a verification of this teacher must not teach: its prefix or client has taught its share.
     pub(super) fn is_share_used_up(&self, teacher: Teacher) -> bool {
         self.recent.is_share_used_up(teacher)

@@ -43,6 +43,10 @@ pub(super) fn plan(
             advice.next = by_prior.next;
         }
     }
+    if is_reported && estimates.is_route_new() && age_ms < prior::REPORTED_NEW_ROUTE_MS {
+        let planned_ms = call_at(&advice).max(prior::REPORTED_NEW_ROUTE_MS);
+        advice.next = if advice.next == Next::Never { Next::Never } else { Next::WakeAt(planned_ms) };
+    }
     if advice.next == Next::Call && advice.kind == AdviceReason::Hazard {
         let by_prior = best(&Estimates::prior(), observer, age_ms, call_price_u, costs);
         advice.is_route_unreliable = by_prior.next != Next::Call;

@@ -85,6 +85,10 @@ pub(super) const PROBE_MS: u32 = 30_000;
 
 /// Age before which no call is placed, except for a lost text.
 pub(super) const CALL_EARLIEST_MS: u32 = 8_000;
+/// Age before which no call follows a delivery report on a route that the app hardly knows.
+pub(super) const REPORTED_NEW_ROUTE_MS: u32 = 30_000;
+/// Verifications of an app on a route, below which it hardly knows the route.
+pub(super) const NEW_ROUTE_STARTS: f32 = 5.0;
 /// Age beyond which a silent text is not waited for.
 pub(super) const CALL_LATEST_MS: u32 = 120_000;
 

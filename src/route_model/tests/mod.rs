@@ -84,6 +84,9 @@ fn without_statistics_a_dearer_call_waits_longer() {
     let after_report = call_at(decide(&estimates, &reported(&estimates), 5_000));
     assert_eq!((silent(10_000), silent(25_000), silent(160_000)), (Some(20_000), Some(20_000), Some(30_000)));
     assert_eq!(after_report, Some(31_000));
+    let mut observer = Observer::start(&estimates, None).0;
+    observer.record_delivered(1_000, &estimates);
+    assert_eq!(call_at(decide(&estimates, &observer, 1_000)), Some(30_000), "not sooner, however early the report");
 }
 
 #[test]
