@@ -67,6 +67,7 @@ pub struct Verification {
 /// Where a verification stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a box would cost an allocation in each decision")]
 pub enum State {
     /// The code can be entered.
     Pending(Pending),
