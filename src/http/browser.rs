@@ -2,7 +2,7 @@
 //!
 //! The page belongs to the person who is verified, or to an attacker who opened it. So it learns neither costs, samples and
 //! policies nor Plivo's ids, codes and statuses, nor the customer's metadata. Both lists name what is shown, so that a new
-//! event or input is hidden until somebody adds it here.
+//! event or input is hidden until it is added here.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
