@@ -274,6 +274,7 @@ impl Metrics {
             | Note::QuietHours { .. }
             | Note::TakenOver { .. }
             | Note::Activity { .. }
+            | Note::Feedback { .. }
             | Note::Dropped { .. } => {}
         }
     }

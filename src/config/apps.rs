@@ -14,14 +14,25 @@ use crate::guard::{AppLimits, LimitPair, Limits};
 const LEGACY_APP: &str = "legacy";
 
 /// What follows the app's name.
-const SETTINGS: [&str; 8] =
-    ["BRAND", "COUNTRIES", "COUNTRIES_CALL", "DAILY_BUDGET", "ESCALATION", "LIMIT_APP", "LIMIT_APP_CALL", "PHLO_ID"];
+const SETTINGS: [&str; 9] = [
+    "BRAND",
+    "CHECKS",
+    "COUNTRIES",
+    "COUNTRIES_CALL",
+    "DAILY_BUDGET",
+    "ESCALATION",
+    "LIMIT_APP",
+    "LIMIT_APP_CALL",
+    "PHLO_ID",
+];
 
 /// What one app has of its own; `None` where the common setting holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AppConfig {
     /// `APP_<NAME>_BRAND`.
     pub brand: Option<String>,
+    /// `APP_<NAME>_CHECKS=elsewhere`: the customer checks the codes, and routes learn from its feedback alone.
+    pub is_checked_elsewhere: bool,
     /// `APP_<NAME>_COUNTRIES`.
     pub countries: Option<Countries>,
     /// `APP_<NAME>_COUNTRIES_CALL`.
@@ -83,6 +94,14 @@ pub(super) fn read(
     (apps, unread.collect())
 }
 
+fn checks(text: &str) -> Checked<bool> {
+    match text {
+        "here" => Ok(false),
+        "elsewhere" => Ok(true),
+        _ => Err("must be here or elsewhere".into()),
+    }
+}
+
 struct AppSettings<'a> {
     prefix: String,
     given: &'a BTreeMap<String, String>,
@@ -93,6 +112,7 @@ impl AppSettings<'_> {
     fn read(&mut self) -> AppConfig {
         AppConfig {
             brand: self.optional("BRAND", check::brand, "Example Shop"),
+            is_checked_elsewhere: self.optional("CHECKS", checks, "elsewhere").unwrap_or_default(),
             countries: self.optional("COUNTRIES", check::countries, "US,CA"),
             countries_call: self.optional("COUNTRIES_CALL", check::countries, "US,CA"),
             escalation: self.optional("ESCALATION", check::escalation, "adaptive:thrifty"),

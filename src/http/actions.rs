@@ -13,7 +13,7 @@ use super::parameters::{self, verification_id};
 use super::state::Shared;
 use super::view::{CheckView, VerificationView};
 use crate::engine::{Applied, Target};
-use crate::verification::{Activity, Answer, Channel, Event};
+use crate::verification::{Activity, Answer, Channel, Event, Feedback};
 
 /// A code that was typed in.
 #[derive(Deserialize, ToSchema)]
@@ -55,6 +55,15 @@ pub struct ActivityBody {
     /// `typing`, `received` or `not_received`.
     #[schema(example = "typing", value_type = String, pattern = "^(typing|received|not_received)$")]
     kind: Option<String>,
+}
+
+/// What became of a code that is checked elsewhere.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FeedbackBody {
+    /// `converted` or `not_converted`.
+    #[schema(example = "converted", value_type = String, pattern = "^(converted|not_converted)$")]
+    outcome: Option<String>,
 }
 
 /// Checks a code. A wrong code is a normal answer; a final state is a problem.
@@ -143,6 +152,30 @@ pub async fn activity(
     };
     let target = Target::OfApp(&caller.app, id);
     let applied = accepted(shared.engine.apply(target, vec![Event::Activity(activity)]).await?)?;
+    Ok(HttpResponse::Ok().json(view(&shared, &applied.into()).await?))
+}
+
+/// Says what became of a code that the customer checks itself, so that its route learns from it.
+///
+/// The first word counts, also after the end. `converted` is worth most when it is sent as it happens. It does not verify.
+#[utoipa::path(post, path = "/v1/verifications/{id}/feedback", tag = "verifications", params(("id" = String, Path)),
+    request_body = FeedbackBody,
+    responses((status = 200, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+    security(("api_key" = [])))]
+pub async fn feedback(
+    caller: Caller,
+    shared: Data<Shared>,
+    id: Path<String>,
+    body: Json<FeedbackBody>,
+) -> Result<HttpResponse, ApiError> {
+    let id = verification_id(&id)?;
+    let feedback = match body.0.outcome.as_deref() {
+        Some("converted") => Feedback::Converted,
+        Some("not_converted") => Feedback::NotConverted,
+        _ => return Err(ApiError::parameter("outcome", "must be converted or not_converted")),
+    };
+    let target = Target::OfApp(&caller.app, id);
+    let applied = accepted(shared.engine.apply(target, vec![Event::Feedback(feedback)]).await?)?;
     Ok(HttpResponse::Ok().json(view(&shared, &applied.into()).await?))
 }
 

@@ -96,6 +96,7 @@ impl CreateBody {
             app_hash: faults.check("app_hash", self.app_hash, app_hash),
             web_origin: faults.check("web_origin", self.web_origin, host),
             purpose: faults.check("purpose", self.purpose, parameters::short_purpose).unwrap_or_default(),
+            is_checked_elsewhere: shared.apps.get(&app).is_some_and(|own| own.is_checked_elsewhere),
             is_test: matches!(number, Some(Ok((_, Some(_))))),
         };
         let metadata = faults.check("metadata", self.metadata, bounded).unwrap_or_default();

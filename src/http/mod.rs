@@ -82,6 +82,7 @@ pub fn routes(app: &mut ServiceConfig, is_demo: bool, with_legacy: bool) {
         .service(callback(at("/plivo/answer/{ref}", "GET, POST"), d::answer))
         .service(at("/v1/verifications/{id}/attempts", "POST").route(post().to(a::attempt).wrap(once())))
         .service(at("/v1/verifications/{id}/activity", "POST").route(post().to(a::activity).wrap(once())))
+        .service(at("/v1/verifications/{id}/feedback", "POST").route(post().to(a::feedback).wrap(once())))
         .service(at("/v1/verifications/{id}/stream", "GET").route(get().to(stream::follow)))
         .service(at("/v1/verifications/{id}/cancel", "POST").route(post().to(a::cancel).wrap(once())))
         .service(at("/v1/verifications/{id}/timeline", "GET").route(get().to(v::timeline)))

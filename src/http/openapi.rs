@@ -18,7 +18,7 @@ use super::{actions, callbacks, direct, erasures, idempotency, learned_routes, l
     info(title = "phlo-2fa", description = "Phone verification through Plivo that decides by itself when to call."),
     paths(
         verifications::create, verifications::read, verifications::list, verifications::search,
-        actions::check, actions::check_by_number, actions::attempt, actions::cancel, actions::activity,
+        actions::check, actions::check_by_number, actions::attempt, actions::cancel, actions::activity, actions::feedback,
         verifications::timeline, stream::follow, erasures::erase,
         callbacks::message, callbacks::message_by_secret, callbacks::call, callbacks::call_by_secret,
         direct::message, direct::call, direct::answer,

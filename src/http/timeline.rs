@@ -10,7 +10,8 @@ use crate::plivo::outcome;
 use crate::route_model::{doubt, explain};
 use crate::verification::timeline::{Entry, Note};
 use crate::verification::{
-    Activity, AttemptIndex, AttemptStatus, CallReport, Channel, Ending, FailureClass, TextReport, Verification,
+    Activity, AttemptIndex, AttemptStatus, CallReport, Channel, Ending, FailureClass, Feedback, TextReport,
+    Verification,
 };
 
 /// The timeline of one verification.
@@ -189,6 +190,15 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
             "dropped",
             format!("The {} is not sent: the verification has ended.", attempt_noun(v, *attempt)),
             json!({ "attempt": attempt }),
+        ),
+        Note::Feedback { feedback } => (
+            "feedback",
+            match feedback {
+                Feedback::Converted => "The customer says that the code was entered.",
+                Feedback::NotConverted => "The customer says that the code was not entered.",
+            }
+            .to_owned(),
+            json!({ "outcome": feedback.as_str() }),
         ),
         Note::Ended { how } => {
             let status = how.status().as_str();

@@ -1,4 +1,5 @@
-//! [`WriteCheck`]: whether the store takes writes, asked at most once a second however often `/readyz` is.
+//! [`WriteCheck`]: whether the store answers, and whether it takes writes. The latter is tried at most once a second, however
+//! often `/readyz` is asked.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +7,7 @@ use tokio::sync::Mutex;
 
 use crate::store::{OutageCause, ServerRefusal, Store, StoreError};
 
-/// How long an answer of the store holds.
+/// How long the answer to a write holds.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long the store has to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -27,8 +28,11 @@ pub enum Writes {
 pub struct WriteCheck(Mutex<Option<(Instant, Writes)>>);
 
 impl WriteCheck {
-    /// Writes to the store, unless that was tried within the last second.
+    /// Asks the store, and writes to it unless that was tried within the last second.
     pub async fn check(&self, store: &dyn Store) -> Writes {
+        if !matches!(tokio::time::timeout(PATIENCE, store.ping()).await, Ok(Ok(()))) {
+            return Writes::Unanswered;
+        }
         // Other requests wait meanwhile, and get the same answer.
         let mut last = self.0.lock().await;
         if let Some((at, writes)) = &*last

@@ -102,6 +102,7 @@ pub fn log(v: &Verification, Entry { note, session, .. }: &Entry) {
         | Note::Weighed { .. }
         | Note::QuietHours { .. }
         | Note::Activity { .. }
+        | Note::Feedback { .. }
         | Note::Dropped { .. } => {}
     }
 }

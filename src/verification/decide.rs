@@ -96,6 +96,7 @@ pub fn open(request: Request, rules: &Rules, context: &Context<'_>) -> Decision 
         nonces: Default::default(),
         timeline: Vec::new(),
         details: request.details,
+        feedback: None,
     };
     let mut transition = Transition::new(verification, rules, context);
     transition.note(Note::Created { mode, policy });
@@ -215,6 +216,8 @@ impl<'a> Transition<'a> {
             Event::CodeSubmitted(code) => return self.while_open(|open| open.check(code)),
             Event::AttemptRequested(channel) => return self.while_open(|open| open.request(*channel)),
             Event::Activity(kind) => return self.while_open(|open| open.activity(*kind)),
+            // Also after the end: a customer may know only then.
+            Event::Feedback(feedback) => self.take_feedback(*feedback),
             Event::CancelAll => self.end(Ending::Canceled),
             // A new session does not ask whether another has ended, only whether there is something to share.
             Event::Joined(join) => {

@@ -20,6 +20,9 @@ pub struct Details {
     /// The site for which a browser may fill in the code (WebOTP).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_origin: Option<String>,
+    /// Whether the code is checked by the customer: routes learn from feedback alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_checked_elsewhere: bool,
     /// Whether the number is one of `TEST_NUMBERS`: nothing is ever sent to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_test: bool,

@@ -8,7 +8,7 @@ use super::nonces::CallbackNonce;
 use super::report::{CallReport, ReportFacts, TextReport};
 use super::session::NewSession;
 use super::trigger::{ProviderId, TriggerOutcome};
-use super::words::{Activity, Channel};
+use super::words::{Activity, Channel, Feedback};
 use crate::phone::Carrier;
 
 /// A creation that finds an open verification.
@@ -39,6 +39,8 @@ pub enum Event {
     Joined(Join),
     /// The customer's page reports what the person does.
     Activity(Activity),
+    /// The customer says what became of a code that is checked elsewhere.
+    Feedback(Feedback),
     /// A request to Plivo ended.
     Triggered {
         /// The attempt.
@@ -128,6 +130,7 @@ impl Event {
             | Self::AttemptRequested(_)
             | Self::Joined(_)
             | Self::Activity(_)
+            | Self::Feedback(_)
             | Self::CallContinues { .. }
             | Self::TextReported { .. }
             | Self::TextRefused { .. }
@@ -146,6 +149,7 @@ impl Event {
             | Self::AttemptRequested(_)
             | Self::Joined(_)
             | Self::Activity(_)
+            | Self::Feedback(_)
             | Self::Triggered { .. }
             | Self::HungUp { .. }
             | Self::CallContinues { .. }
@@ -173,6 +177,7 @@ impl Event {
             | Self::AttemptRequested(_)
             | Self::Joined(_)
             | Self::Activity(_)
+            | Self::Feedback(_)
             | Self::Triggered { .. }
             | Self::HungUp { .. }
             | Self::TextRefused { .. }
@@ -206,6 +211,7 @@ impl Event {
             | Self::AttemptRequested(_)
             | Self::Joined(_)
             | Self::Activity(_)
+            | Self::Feedback(_)
             | Self::Triggered { .. }
             | Self::HungUp { .. }
             | Self::Linked { .. }

@@ -116,7 +116,7 @@ impl Transition<'_> {
         self.v.text().unwrap_or(Text::Unreported).timer_reason()
     }
 
-    fn costs(&self) -> Costs {
+    pub(super) fn costs(&self) -> Costs {
         let preset = match self.v.policy {
             Policy::Adaptive(preset) => preset,
             Policy::Fixed(_) | Policy::FixedOrFail(_) | Policy::Fail | Policy::Never => CostPreset::default(),
@@ -151,6 +151,9 @@ impl RouteKnowledge for Transition<'_> {
     }
 
     fn learn(&mut self, lessons: &[Lesson]) {
+        if !self.teaches() {
+            return;
+        }
         let now_s = u32::try_from(self.now.as_millis() / 1000).unwrap_or(u32::MAX);
         self.lessons.extend(lessons.iter().map(|lesson| lesson.at_s(now_s)));
     }

@@ -10,7 +10,7 @@ use super::id::{AttemptIndex, VerificationId};
 use super::nonces::UsedNonces;
 use super::session::{self, Session};
 use super::timeline::Entry;
-use super::words::{Channel, Ending, Mode, Status};
+use super::words::{Channel, Ending, Feedback, Mode, Status};
 use crate::escalation::{Policy, Reason};
 use crate::guard::Guesses;
 use crate::phone::{Carrier, PhoneNumber};
@@ -62,6 +62,9 @@ pub struct Verification {
     pub timeline: Vec<Entry>,
     /// The other fields of the creation.
     pub details: Details,
+    /// What the customer says became of the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<Feedback>,
 }
 
 /// Where a verification stands.

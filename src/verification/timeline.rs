@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{AttemptIndex, SessionIndex};
 use super::report::{CallReport, TextReport};
-use super::words::{Activity, Channel, Ending, Mode, Via};
+use super::words::{Activity, Channel, Ending, Feedback, Mode, Via};
 use crate::escalation::{Policy, Reason};
 use crate::guard::Scope;
 use crate::route_model::AdviceSummary;
@@ -85,6 +85,8 @@ pub enum Note {
     Dropped { attempt: AttemptIndex },
     /// The session became final.
     Ended { how: Ending },
+    /// The customer said what became of the code.
+    Feedback { feedback: Feedback },
 }
 
 impl Note {

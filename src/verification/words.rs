@@ -215,6 +215,24 @@ pub enum FailureClass {
     Stop,
 }
 
+/// What became of a code that is checked elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Feedback {
+    /// It was entered.
+    Converted,
+    /// It was not entered.
+    NotConverted,
+}
+
+impl Feedback {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// What the customer's page reports about the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "snake_case")]

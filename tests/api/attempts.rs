@@ -168,3 +168,25 @@ async fn the_timeline_has_every_event_and_neither_code_nor_number() {
     let text = timeline.body.to_string();
     assert!(!text.contains(&code) && !text.contains("4155550107") && !text.contains("client_token"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feedback_stops_the_call_and_proves_nothing() {
+    let app = Silent::spawn_with(vec![("APP_DEMO_CHECKS", "elsewhere".into())]).await;
+    let id = app.open(json!({ "code": "042917" })).await.id().to_owned();
+    let feedback = async |outcome: &str| {
+        app.post(&format!("/v1/verifications/{id}/feedback"), json!({ "outcome": outcome })).await
+    };
+    feedback("perhaps").await.assert_problem(422, "invalid_parameter");
+    let converted = feedback("converted").await;
+    assert_eq!(
+        (converted.status, &converted.body["status"], &converted.body["next"]),
+        (200, &json!("pending"), &Value::Null)
+    );
+    app.advance(60.0).await;
+    assert_eq!(attempts(&app.read(&id).await), 1, "no person is called who has entered the code");
+    let timeline = app.get(&format!("/v1/verifications/{id}/timeline")).await.body;
+    let entry = timeline["entries"].as_array().unwrap().iter().find(|entry| entry["event"] == "feedback").unwrap();
+    assert_eq!(entry["outcome"], "converted");
+    assert_eq!(app.check(&id, "042917").await.body["result"], "verified", "it can still be checked here");
+    assert_eq!(feedback("not_converted").await.status, 200, "also after the end");
+}

@@ -2,8 +2,8 @@
 
 use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::verification::{
-    Activity, CallReport, Channel, Event, FailureClass, Join, ProviderId, RefusalScope, TextReport, TriggerOutcome,
-    Verification, Via,
+    Activity, CallReport, Channel, Event, FailureClass, Feedback, Join, ProviderId, RefusalScope, TextReport,
+    TriggerOutcome, Verification, Via,
 };
 
 use crate::story::*;
@@ -43,6 +43,7 @@ fn single_events(v: &Verification) -> Vec<(&'static str, Event)> {
         ("code of another length", submit("0429")),
         ("cancel", Event::Cancel),
         ("cancel all", Event::CancelAll),
+        ("converted elsewhere", Event::Feedback(Feedback::Converted)),
         ("text requested", Event::AttemptRequested(Channel::Sms)),
         ("call requested", Event::AttemptRequested(Channel::Call)),
         ("joined by sms", joined(Channel::Sms, false)),

@@ -33,6 +33,7 @@ kinds! {
         Event::Joined(Join { is_test: false, session: Some(_), .. }) => Joined,
         Event::Joined(Join { is_test: false, session: None, .. }) => JoinedAsResend,
         Event::Activity(_) => Activity,
+        Event::Feedback(_) => Feedback,
         Event::Triggered { .. } => Triggered,
         Event::HungUp { .. } => HungUp,
         Event::CallContinues { .. } => CallContinues,
@@ -194,6 +195,7 @@ pub fn of_event(value: &Event) -> Vec<&'static str> {
         Event::CodeSubmitted(_)
         | Event::Cancel
         | Event::CancelAll
+        | Event::Feedback(_)
         | Event::HungUp { .. }
         | Event::CallContinues { .. }
         | Event::Identified { .. }
