@@ -17,7 +17,7 @@ use crate::guard::Scope;
 use crate::plivo::Reply;
 use crate::telemetry;
 use crate::time::Timestamp;
-use crate::verification::timeline::Note;
+use crate::verification::timeline::{Entry, Note};
 use crate::verification::{Channel, Ending, Status, TextReport, Verification, Via};
 
 /// The media type of [`Metrics::encode`].
@@ -231,14 +231,14 @@ impl Metrics {
     }
 
     /// Counts one timeline note that a commit added.
-    pub fn observe(&self, before: Option<&Verification>, after: &Verification, note: &Note, now: Timestamp) {
-        match note {
+    pub fn observe(&self, before: Option<&Verification>, after: &Verification, entry: &Entry, now: Timestamp) {
+        match &entry.note {
             Note::Created { .. } | Note::Joined => self.count_status(after, Status::Pending),
             Note::Ended { how } => {
                 self.count_status(after, how.status());
                 if *how == Ending::Verified {
                     let channel = after.verified_by().as_str();
-                    let took = now.since(after.created_at).as_secs_f64();
+                    let took = now.since(after.created_at_of(entry.session)).as_secs_f64();
                     self.to_verified.get_or_create(&ChannelLabels { channel }).observe(took);
                     self.check_correct();
                 }

@@ -83,6 +83,15 @@ pub(super) fn read(
         let config = of_app.read();
         apps.insert(app.to_owned(), config);
     }
+    let mut names = BTreeMap::new();
+    for app in apps.keys() {
+        let prefix = format!("{PREFIX}{}_", in_variables(app));
+        let is_used = given.keys().any(|name| name.starts_with(&prefix));
+        if let Some(other) = names.insert(prefix.clone(), app).filter(|_| is_used) {
+            let wrong = format!("has the apps {other} and {app}, for which {prefix} would be the same");
+            faults.add("API_KEYS", &wrong, "shop:…,bank:…");
+        }
+    }
     for app in apps.keys() {
         let prefix = format!("{PREFIX}{}_", in_variables(app));
         SETTINGS.iter().for_each(|setting| _ = given.remove(&format!("{prefix}{setting}")));

@@ -9,6 +9,10 @@ use super::{Config, check};
 use crate::plivo::units::septets;
 
 impl Config {
+    fn has_phlo(&self) -> bool {
+        self.phlo_id.is_some() || self.apps.values().any(|app| app.phlo_id.is_some())
+    }
+
     /// A warning about a brand that cannot be folded to GSM-7, with the characters.
     pub(super) fn brand_warning(&self) -> Option<String> {
         let brand = self.brand.as_deref().filter(|brand| septets(brand).is_none())?;
@@ -32,7 +36,7 @@ impl Config {
         let reachable = !check::is_loopback(&self.public_url);
         [
             (
-                self.phlo_id.is_some() && self.callback_secrets.is_empty(),
+                self.has_phlo() && self.callback_secrets.is_empty(),
                 "CALLBACK_SECRET is not set: Plivo does not sign a PHLO's reports, so refs alone prove their origin",
             ),
             (short, "CALLBACK_SECRET is shorter than 20 characters, so it can be guessed"),

@@ -175,6 +175,9 @@ impl Engine {
                     }
                     self.report_limit(Scope::Guesses, &after, None);
                 }
+                if let Answer::Refused(Refusal::TooManySessions { .. }) = answer {
+                    self.report_limit(Scope::Number, &after, None);
+                }
                 return Ok(Change { after: before, session, effects, answer });
             }
             let after = Arc::new(after);

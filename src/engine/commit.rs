@@ -84,7 +84,7 @@ impl Engine {
         let known = before.map_or(0, |v| v.timeline.len());
         for entry in after.timeline.iter().skip(known) {
             crate::telemetry::log(after, entry);
-            self.parts.metrics.observe(before, after, &entry.note, now);
+            self.parts.metrics.observe(before, after, entry, now);
         }
         self.parts.metrics.observe_attempts(before, after);
     }

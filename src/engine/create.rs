@@ -16,6 +16,8 @@ use crate::escalation::Policy;
 use crate::guard::Guesses;
 use crate::phone::PhoneNumber;
 use crate::store::{CommitMode, CommitOutcome, NumberIndex, NumberKey, PurposeKey, StoreError};
+use crate::time::Timestamp;
+use crate::verification::rules::LIFETIME_MAX;
 use crate::verification::{
     Answer, Barred, Code, Context, Decision, Details, Event, Join, Mode, NewSession, Refusal, Request, SessionIndex,
     VerificationId, open,
@@ -45,6 +47,8 @@ pub struct Creation {
     pub metadata: BTreeMap<String, String>,
     /// Whether a repeated creation is a resend in the same session, instead of a session that joins.
     pub is_resend: bool,
+    /// What its id is made of, so that a retry finds what the first try has created; `None` for a random one.
+    pub seed: Option<u128>,
 }
 
 /// The result of a creation.
@@ -87,7 +91,11 @@ impl Engine {
         created
     }
 
-    async fn create_or_join_locked(&self, creation: Creation, numbers: &[NumberKey]) -> Result<Created, EngineError> {
+    async fn create_or_join_locked(
+        &self,
+        mut creation: Creation,
+        numbers: &[NumberKey],
+    ) -> Result<Created, EngineError> {
         let (number, older_numbers) = (numbers[0], &numbers[1..]);
         let parts = &self.parts;
         let mut older_guesses = Guesses::default();
@@ -128,6 +136,12 @@ impl Engine {
                 }
                 CommitOutcome::NumberInUse(named) => {
                     index = named;
+                    let is_named = index.newest.iter().any(|(_, id)| *id == request.id);
+                    if (is_named || creation.seed.is_some())
+                        && let Some(created) = self.created_before(&mut creation, &mut request, now).await?
+                    {
+                        return Ok(created);
+                    }
                     if let Some(id) = index.newest_for(purpose)
                         && let Existing::Joined(joined) = self.join(id, &creation).await?
                     {
@@ -161,7 +175,8 @@ impl Engine {
 
     async fn request(&self, creation: &Creation, number: NumberKey, guesses: Guesses) -> Request {
         let length = creation.code_length.unwrap_or(self.parts.rules.code_length);
-        let (random, drawn) = draw(length);
+        let (drawn_id, drawn) = draw(length);
+        let random = creation.seed.unwrap_or(drawn_id);
         let carrier_guess = self.parts.learner.guess(&creation.to).await;
         Request {
             id: VerificationId::new(number.shard(), random),
@@ -179,9 +194,32 @@ impl Engine {
         }
     }
 
+    /// What an earlier try of this creation has made: a commit whose acknowledgement was lost, or a request with the same
+    /// idempotency key whose answer was.
+    async fn created_before(
+        &self,
+        creation: &mut Creation,
+        request: &mut Request,
+        now: Timestamp,
+    ) -> Result<Option<Created>, EngineError> {
+        let known = self.load(request.id).await?.map(|known| known.verification);
+        let Some(verification) = known.filter(|v| v.app == creation.app && v.to == creation.to) else {
+            return Ok(None);
+        };
+        let Some(session) = verification.session_of(request.id) else { return Ok(None) };
+        if verification.is_final() || now.since(verification.created_at_of(session)) > LIFETIME_MAX {
+            // That one is over, as after a refusal by Plivo: this try begins another.
+            creation.seed = None;
+            request.id = VerificationId::new(request.id.shard(), random());
+            return Ok(None);
+        }
+        let applied = Applied { verification, session, answer: Answer::Noted, performance: None };
+        Ok(Some(Created { applied, joined: session != SessionIndex::FIRST }))
+    }
+
     /// Joins a verification if it is open.
     async fn join(&self, id: VerificationId, creation: &Creation) -> Result<Existing, EngineError> {
-        let session = VerificationId::new(id.shard(), random());
+        let session = VerificationId::new(id.shard(), creation.seed.unwrap_or_else(random));
         let new = NewSession { id: session, metadata: creation.metadata.clone() };
         let join = Event::Joined(Join {
             channel: creation.mode.first_channel(),

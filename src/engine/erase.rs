@@ -78,6 +78,7 @@ impl Engine {
                 break;
             }
         }
+        self.parts.store.forget_verified(&self.parts.keys.number_keys(app, to)).await?;
         info!(event = "number_erased", app, verifications = count, is_all = next.is_none());
         Ok(Erasures { count, next })
     }

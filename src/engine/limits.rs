@@ -99,7 +99,9 @@ impl Engine {
         wait: Duration,
         answers: &mut LimitAnswers,
     ) {
-        let Some((channel, Charge { scope, .. })) = charges.0.get(index) else { return };
+        let Some((channel, Charge { scope, limits, .. })) = charges.0.get(index) else { return };
+        // Room may appear one step after the end of the window. What a client is told is never longer than that.
+        let wait = limits.0.iter().map(|limit| limit.window).max().map_or(wait, |window| wait.min(window));
         let (channel, scope) = (*channel, *scope);
         self.report_limit(scope, v, Some(channel));
         if self.parts.guard.is_monitor && scope.is_relaxed_by_monitor() {

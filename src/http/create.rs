@@ -15,7 +15,7 @@ use super::state::Shared;
 use crate::engine::Creation;
 use crate::escalation::Policy;
 use crate::phone::PhoneNumber;
-use crate::plivo::language::{main_locale, parse_tag};
+use crate::plivo::language::parse_tag;
 use crate::verification::rules::LIFETIME_MAX;
 use crate::verification::{CODE_LENGTH_RANGE, Code, Details, Mode};
 
@@ -87,9 +87,8 @@ impl CreateBody {
         {
             faults.add("code_length", "is not the length of the given code");
         }
-        let main_locale_of = || Some(main_locale(number.as_ref()?.as_ref().ok()?.0.country()));
         let details = Details {
-            locale: faults.check("locale", self.locale, locale).or_else(main_locale_of).unwrap_or_default(),
+            locale: faults.check("locale", self.locale, locale).unwrap_or_default(),
             client_ip: faults.check("client_ip", self.client_ip, |text| {
                 address(text.trim()).ok_or("must be an IP address; brackets and a port are ignored")
             }),
@@ -113,7 +112,7 @@ impl CreateBody {
         let policy = policy.or_else(|| shared.apps.get(&app)?.escalation);
         if let Some(code) = test_code {
             let (code, code_length, calls_allowed) = (Some(code), None, true);
-            let is_resend = false;
+            let (is_resend, seed) = (false, None);
             return Ok(Creation {
                 app,
                 code,
@@ -126,10 +125,24 @@ impl CreateBody {
                 details,
                 metadata,
                 is_resend,
+                seed,
             });
         }
-        let (calls_allowed, is_resend) = (reachable(&app, &to, mode, shared)?, false);
-        Ok(Creation { app, code, code_length, to, mode, policy, ttl, calls_allowed, details, metadata, is_resend })
+        let (calls_allowed, is_resend, seed) = (reachable(&app, &to, mode, shared)?, false, None);
+        Ok(Creation {
+            app,
+            code,
+            code_length,
+            to,
+            mode,
+            policy,
+            ttl,
+            calls_allowed,
+            details,
+            metadata,
+            is_resend,
+            seed,
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 pub use super::error_code::ErrorCode;
 use super::request_id::request_id;
 use crate::engine::EngineError;
+use crate::guard::Scope;
 use crate::phone::InvalidNumber;
 use crate::store::StoreError;
 use crate::verification::{Refusal, Status, VerificationId};
@@ -226,8 +227,11 @@ impl From<Refusal> for ApiError {
             Refusal::CodeLength(length) => Self::invalid_code(&format!("{length} ASCII digits")),
             Refusal::CodeConflict => Self::new(
                 C::CodeConflict,
-                "A verification of this number and purpose is open with another code. Leave code out to share it, or cancel it first.",
+                "A verification of this number and purpose is open with another code. Leave code out to share it.",
             ),
+            Refusal::TooManySessions { retry_after } => {
+                Self::rate_limited(Scope::Number.as_str(), "creations that share one code for this number", retry_after)
+            }
             Refusal::CallInProgress => {
                 Self::new(C::CallInProgress, "A call to this number is already in progress. Wait until it has ended.")
             }

@@ -87,6 +87,8 @@ pub async fn check(
     let answer = match compare(&shared, &number, &code).await {
         Ok(answer) => answer,
         Err(EngineError::NotFound) => return Ok(HttpResponse::InternalServerError().json(UNKNOWN)),
+        // An API key of the app has opened several; whose code it is, this route cannot say.
+        Err(EngineError::Ambiguous) => return Ok(HttpResponse::NotFound().json(MISMATCH)),
         // Not "number not found": the code may be right once the store answers.
         Err(error) => return Err(error.into()),
     };
@@ -140,7 +142,7 @@ async fn create_or_join(request: &HttpRequest, shared: &Shared, number: &str, ch
 async fn compare(shared: &Shared, number: &str, code: &str) -> Result<Answer, EngineError> {
     let engine = &shared.engine;
     let to = shared.test_numbers.read(&e164(number)).map_err(|_| EngineError::NotFound)?.0;
-    let target = Target::OfNumber(APP, &to, None);
+    let target = Target::OfNumber(APP, &to, Some(""));
     if let Some(code) = typed_code(code) {
         return Ok(engine.apply(target, vec![Event::CodeSubmitted(code)]).await?.answer);
     }

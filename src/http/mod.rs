@@ -35,6 +35,7 @@ mod request_id;
 mod state;
 mod stream;
 mod timeline;
+mod timeline_words;
 mod verifications;
 mod view;
 mod writes;

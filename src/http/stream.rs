@@ -153,7 +153,7 @@ impl Follower {
             return None;
         }
         let now = self.shared.clock.now().await.ok()?;
-        let mut out = String::new();
+        let (mut out, sent_before) = (String::new(), self.entries_sent);
         let own = v.timeline.iter().filter(|entry| entry.is_shown_to(session));
         for (entry, id) in own.zip(1..).skip(self.entries_sent) {
             let entry = EntryView::of(v, entry);
@@ -164,10 +164,14 @@ impl Follower {
             }
             self.entries_sent = id;
         }
+        let is_first = std::mem::replace(&mut self.entries_seen, v.timeline.len()) == 0;
+        if self.entries_sent == sent_before && !is_first {
+            // Only another session has news, which this one must not even notice.
+            return None;
+        }
         let view = VerificationView::of(found, &self.shared.rules, now);
         let view = if self.is_browser { browser::verification(view) } else { view };
         out.push_str(&event(self.entries_sent, "verification", &view));
-        self.entries_seen = v.timeline.len();
         self.is_over = v.end_of(session).is_some();
         Some(out)
     }

@@ -4,15 +4,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::timeline_words::{call_report, ended, text_report};
 use crate::engine::Found;
-use crate::escalation::{CallEnd, Reason};
-use crate::plivo::outcome;
+use crate::escalation::Reason;
 use crate::route_model::{doubt, explain};
 use crate::verification::timeline::{Entry, Note};
-use crate::verification::{
-    Activity, AttemptIndex, AttemptStatus, CallReport, Channel, Ending, FailureClass, Feedback, TextReport,
-    Verification,
-};
+use crate::verification::{Activity, AttemptIndex, AttemptStatus, Channel, Feedback, Verification};
 
 /// The timeline of one verification.
 #[derive(Serialize, ToSchema)]
@@ -179,8 +176,8 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         Note::Activity { kind } => (
             "activity",
             match kind {
-                Activity::Typing => "The person is typing the code; no call is made for 10 s.",
-                Activity::Received => "The person has received the text; no call is made unless one is requested.",
+                Activity::Typing => "The person is typing the code; a call that is due now waits for 10 s.",
+                Activity::Received => "The person has received the text; no call is made unless one is requested, or another creation waits for it.",
                 Activity::NotReceived => "The person reports that no text has arrived.",
             }
             .to_owned(),
@@ -247,61 +244,5 @@ fn decided(channel: Channel, reason: Option<Reason>, is_repeat: bool, waited_ms:
             Some(doubt) => format!("Calling, {at}: texts on this route have been doing badly: {doubt}."),
             None => format!("Calling, {at}: by the costs of this route's recent texts, waiting longer costs more."),
         },
-    }
-}
-
-fn text_report(report: &TextReport) -> String {
-    let what = match report {
-        TextReport::Queued => "Plivo has queued the text",
-        TextReport::Sent => "The text was handed to the carrier",
-        TextReport::Delivered => "The carrier reports the text as delivered",
-        TextReport::Undelivered { .. } => "The carrier did not deliver the text",
-        TextReport::Failed { .. } => "Plivo could not send the text",
-    };
-    let Some(class) = report.class() else { return format!("{what}.") };
-    let code = report.error_code().map(|code| format!(" (error {code})")).unwrap_or_default();
-    let consequence = match (report.error_code().and_then(outcome::alert), class) {
-        (Some(alert), FailureClass::Stop) => format!("{alert}. No other channel is tried"),
-        (None, FailureClass::Stop) => "no other channel is tried".to_owned(),
-        (_, FailureClass::Permanent) => "no text will reach this number".to_owned(),
-        (_, FailureClass::Transient) => "it may still arrive, so the timer keeps running".to_owned(),
-    };
-    format!("{what}{code}: {consequence}.")
-}
-
-fn call_report(report: &CallReport) -> &'static str {
-    match report {
-        CallReport::Ringing => "The phone rings.",
-        CallReport::Answered => "The call was answered; the code is read out.",
-        CallReport::Completed => "The call has ended.",
-        CallReport::Ended { end, .. } => match end {
-            CallEnd::Busy => "The line was busy.",
-            CallEnd::NoAnswer => "The call was not answered.",
-            CallEnd::Rejected => "The call was rejected; it is not repeated.",
-            CallEnd::Machine => "A machine answered; no code was spoken.",
-            CallEnd::Failed => "The call could not be placed.",
-        },
-    }
-}
-
-fn ended(v: &Verification, how: Ending) -> String {
-    match how {
-        Ending::Verified => {
-            let by = match v.verified_by() {
-                Channel::Sms => "text",
-                Channel::Call => "call",
-            };
-            format!("The right code was entered; it came by {by}.")
-        }
-        Ending::LostInFailover => {
-            "The verification was given up: Redis failed over and may have lost checks of its code.".to_owned()
-        }
-        Ending::Expired => "The code has expired.".to_owned(),
-        Ending::VerifiedElsewhere => {
-            "The code was entered for another creation that shared it; this one was not verified.".to_owned()
-        }
-        Ending::Canceled => "The verification was canceled.".to_owned(),
-        Ending::MaxChecksReached => "Too many wrong codes were entered; no more are accepted.".to_owned(),
-        Ending::Undeliverable => "No channel is left to reach this number.".to_owned(),
     }
 }

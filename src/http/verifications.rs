@@ -12,6 +12,7 @@ use super::auth::Caller;
 use super::body::Json;
 use super::create::CreateBody;
 use super::error::{ApiError, Problem};
+use super::idempotency;
 use super::outcome::{accepted, triggered, view};
 use super::parameters::{self, prefers_async, verification_id, write_cursor};
 use super::places::Place;
@@ -69,7 +70,8 @@ pub async fn create(
     shared: Data<Shared>,
     body: Json<CreateBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let creation = body.0.checked(caller.app, &shared)?;
+    let mut creation = body.0.checked(caller.app, &shared)?;
+    creation.seed = idempotency::seed(&request, &creation.app, &creation.to, &shared.keyring);
     let Created { applied, joined } = shared.engine.create(creation).await?;
     let found = triggered(&shared, accepted(applied)?, prefers_async(&request)).await?;
     let id = found.verification.id_of(found.session);
@@ -137,7 +139,10 @@ pub async fn search(caller: Caller, shared: Data<Shared>, body: Json<SearchBody>
 /// A place for a list: one app that reads many at once must not slow the store down for others.
 fn list_place(shared: &Shared, app: &str) -> Result<Place<String>, ApiError> {
     let place = shared.lists.take(app.to_owned());
-    place.ok_or_else(|| ApiError::rate_limited("lists", "concurrent lists", Duration::from_secs(1)))
+    place.ok_or_else(|| {
+        shared.metrics.refusal("lists");
+        ApiError::rate_limited("lists", "concurrent lists", Duration::from_secs(1))
+    })
 }
 
 async fn respond_with_page(shared: &Shared, page: Page) -> Result<HttpResponse, ApiError> {

@@ -25,7 +25,7 @@ pub struct VerificationView {
     /// ISO country of the number.
     #[schema(example = "US")]
     pub country: String,
-    /// `auto`, `sms` or `call`, as requested.
+    /// `auto`, `sms` or `call`, as the first of the creations that share it requested.
     #[schema(example = "auto")]
     pub channel: &'static str,
     /// RFC 3339.

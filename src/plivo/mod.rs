@@ -31,7 +31,7 @@ use secrecy::SecretString;
 use breaker::Breaker;
 use client::Client;
 pub use client::{Proxy, Reply};
-use language::Languages;
+use language::{Language, Languages, main_locale};
 pub use message::Dlt;
 pub use sender::{SenderId, Senders, SendersError};
 pub use settings::{AppSettings, Settings};
@@ -191,7 +191,7 @@ impl Plivo {
 
     /// The XML for an answered call: the code while the verification is pending, else a good-bye.
     pub fn spoken_code(&self, v: &Verification, to: AttemptRef) -> String {
-        let language = self.languages.of(&v.details.locale);
+        let language = self.language_of(&v.details, &v.to);
         match v.pending() {
             Some(pending) => answer::spoken_code(language, self.brand_of(&v.app), &pending.code, &self.answer_url(to)),
             None => answer::goodbye(language),
@@ -200,12 +200,12 @@ impl Plivo {
 
     /// The XML that asks for a key press before the code is spoken.
     pub fn key_press_prompt(&self, v: &Verification, to: AttemptRef) -> String {
-        answer::key_press_prompt(self.languages.of(&v.details.locale), self.brand_of(&v.app), &self.answer_url(to))
+        answer::key_press_prompt(self.language_of(&v.details, &v.to), self.brand_of(&v.app), &self.answer_url(to))
     }
 
     /// The XML for a call without a code to speak, in the verification's language if it is known.
     pub fn goodbye(&self, v: Option<&Verification>) -> String {
-        answer::goodbye(self.languages.of(v.map_or("", |v| &v.details.locale)))
+        answer::goodbye(v.map_or_else(|| self.languages.of(""), |v| self.language_of(&v.details, &v.to)))
     }
 
     /// The URL at which Plivo fetches the XML of a call. It contains a ref, never a code.
@@ -215,6 +215,14 @@ impl Plivo {
 
     fn callback_url(&self, path: &str, to: AttemptRef, purpose: Purpose) -> String {
         format!("{}/plivo/{path}/{}", self.public_url, reference::issue(&self.keys, to, purpose))
+    }
+
+    /// The language that was asked for, or the main one of the number's country.
+    fn language_of(&self, details: &Details, to: &PhoneNumber) -> &Language {
+        match details.locale.as_str() {
+            "" => self.languages.of(&main_locale(to.country())),
+            locale => self.languages.of(locale),
+        }
     }
 
     fn phlo_of(&self, app: &str) -> Option<&Phlo> {
@@ -241,7 +249,7 @@ impl Plivo {
             mode: trigger.channel.as_str(),
             reference: &reference::issue(&self.keys, trigger.attempt, Purpose::Phlo),
             text: &text,
-            language: self.languages.of(&trigger.details.locale).speech_tag(),
+            language: self.language_of(trigger.details, trigger.to).speech_tag(),
         };
         phlo::run(&self.client, &phlo.origin, &phlo.id, &run).await
     }
@@ -268,7 +276,7 @@ impl Plivo {
     }
 
     fn text(&self, trigger: &Trigger<'_>) -> String {
-        let language = self.languages.of(&trigger.details.locale);
+        let language = self.language_of(trigger.details, trigger.to);
         text::message(language, trigger.code, self.brand_of(trigger.app), trigger.details)
     }
 

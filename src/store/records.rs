@@ -274,6 +274,9 @@ pub trait Records: Send + Sync + 'static {
     /// Whether the number was verified within the TTL that a commit gave.
     async fn is_verified(&self, number: NumberKey) -> Result<bool, StoreError>;
 
+    /// Forgets that numbers were verified.
+    async fn forget_verified(&self, numbers: &[NumberKey]) -> Result<(), StoreError>;
+
     /// Lists an app's verifications before `before`, newest first, of one shard or of all.
     ///
     /// Fewer than `limit` entries mean that there are no more. The records of some entries may be gone.

@@ -238,8 +238,7 @@ impl<'a> Transition<'a> {
     pub(super) fn note_in(&mut self, session: SessionIndex, note: Note) {
         // Entries that a client can repeat at will are capped; the lifecycle bounds the others. Logs and metrics are
         // derived from these entries.
-        let is_repeatable =
-            matches!(note, Note::Joined | Note::Activity { .. } | Note::Deferred { .. } | Note::PassedOn { .. });
+        let is_repeatable = matches!(note, Note::Activity { .. } | Note::Deferred { .. } | Note::PassedOn { .. });
         if !is_repeatable || self.v.timeline.len() < ENTRIES_MAX {
             self.v.timeline.push(Entry { at: self.now, note, session });
         }

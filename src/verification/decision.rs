@@ -67,6 +67,11 @@ pub enum Refusal {
     CodeLength(u8),
     /// The verification is open with another code than the creation brings.
     CodeConflict,
+    /// As many sessions share what is sent as may.
+    TooManySessions {
+        /// The time until the code expires.
+        retry_after: Duration,
+    },
     /// A call is ringing or being spoken.
     CallInProgress,
     /// The last attempt on this channel is too recent.

@@ -1,6 +1,7 @@
 //! What is planned for a verification: its next call, and the time of its next tick.
 
 use super::attempt::Attempt;
+use super::rules::TYPING_PAUSE;
 use super::state::{State, Verification};
 use super::words::{Channel, Mode};
 use crate::escalation::{Plan, Reason, Situation, Text};
@@ -69,7 +70,7 @@ impl Verification {
                 }
             }
         };
-        let at = self.typing_until().map_or(planned.at, |until| until.max(planned.at));
+        let at = self.typing_until(planned.at).map_or(planned.at, |until| until.max(planned.at));
         (at < pending.expires_at).then_some(PlannedCall { at, ..planned })
     }
 
@@ -78,9 +79,12 @@ impl Verification {
         self.open_sessions().all(|session| self.session(session).has_text)
     }
 
-    /// Until when everybody who waits is typing.
-    fn typing_until(&self) -> Option<Timestamp> {
-        self.open_sessions().map(|session| self.session(session).typing_until).min().flatten()
+    /// Until when the call planned for `at` waits, because a person is typing. While another session waits for that call,
+    /// typing defers it for one pause only: otherwise one session could keep it from the other.
+    fn typing_until(&self, at: Timestamp) -> Option<Timestamp> {
+        let until = self.open_sessions().filter_map(|session| self.session(session).typing_until).max()?;
+        let is_shared = self.open_sessions().nth(1).is_some();
+        Some(if is_shared { until.min(at + TYPING_PAUSE) } else { until })
     }
 
     /// The state of the newest text, or `Delivered` if that one fails and an older one was delivered.

@@ -117,13 +117,17 @@ impl Transition<'_> {
             self.end(Ending::Canceled);
             return Answer::Refused(Refusal::Final(Status::Canceled));
         }
+        // Decided again after its commit, whose acknowledgement was lost.
+        if join.session.as_ref().is_some_and(|new| self.v.session_of(new.id).is_some()) {
+            return Answer::Noted;
+        }
         let Some(pending) = self.v.pending() else { return Answer::Noted };
         if join.code.as_ref().is_some_and(|code| !pending.code.matches(code)) {
             return Answer::Refused(Refusal::CodeConflict);
         }
         if join.session.is_some() && self.v.sessions.len() >= SESSIONS_MAX {
             let retry_after = pending.expires_at.since(self.now);
-            return Answer::Refused(Refusal::RateLimited { scope: Scope::Number, retry_after });
+            return Answer::Refused(Refusal::TooManySessions { retry_after });
         }
         // A number that cannot receive texts is called by a creation, and so by a join.
         let is_auto = join.channel == Channel::Sms && self.v.mode == Mode::Auto;

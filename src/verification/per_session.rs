@@ -70,7 +70,8 @@ impl Verification {
         self.session_indexes().filter(|index| self.end_of(*index).is_none())
     }
 
-    /// The session that is meant where only the number is named: the one that is open, or the newest if none is.
+    /// The session that is meant where only the number is named: the one that is open. If none is, that which ended with the
+    /// verification, and of several the newest.
     ///
     /// `None` if several are open.
     pub fn only_session(&self) -> Option<SessionIndex> {
@@ -78,7 +79,10 @@ impl Verification {
         match (open.next(), open.next()) {
             (Some(_), Some(_)) => None,
             (Some(only), None) => Some(only),
-            (None, _) => self.session_indexes().next_back(),
+            (None, _) => {
+                let ended_with_it = self.session_indexes().rev().find(|index| self.session(*index).ended.is_none());
+                ended_with_it.or(self.session_indexes().next_back())
+            }
         }
     }
 }

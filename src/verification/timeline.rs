@@ -10,7 +10,7 @@ use crate::guard::Scope;
 use crate::route_model::AdviceSummary;
 use crate::time::Timestamp;
 
-/// The length from which entries that a client can repeat at will (joins, activity, deferrals) are no longer kept.
+/// The length from which entries that a client can repeat at will (activity, deferrals) are no longer kept.
 pub const ENTRIES_MAX: usize = 64;
 
 /// One line of the timeline.

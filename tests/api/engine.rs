@@ -31,6 +31,7 @@ fn creation(to: &str) -> Creation {
         details: Details::default(),
         metadata: Default::default(),
         is_resend: false,
+        seed: None,
     }
 }
 
@@ -209,4 +210,25 @@ fn a_reported_attempt_is_not_requested_again() {
     assert_eq!(at_lease_end(&v).effects, [Effect::Trigger { attempt: FIRST }]);
     let report = Event::CallReported { attempt: FIRST, report: CallReport::Ringing, provider_id: None, facts };
     assert_eq!(at_lease_end(&apply(&v, &report)).effects, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_whose_answer_was_lost_is_found_again_and_not_joined() {
+    let app = TestApp::spawn().await;
+    let create = async |seed: u128| {
+        let seeded = Creation { seed: Some(seed), ..creation("+14155550103") };
+        let created = app.engine.create(seeded).await.unwrap();
+        (created.applied.verification.id_of(created.applied.session), created.joined)
+    };
+    let first = create(1).await;
+    assert_eq!((create(1).await, first.1), (first, false));
+    let second = create(2).await;
+    assert!(second.1 && second.0 != first.0);
+    assert_eq!(create(2).await, second);
+    let found = app.engine.read(Target::Proved(first.0)).await.unwrap();
+    assert_eq!(found.verification.sessions.len(), 2, "no session without an owner");
+    // Long after, the same key begins another one.
+    app.advance(700.0).await;
+    let later = create(1).await;
+    assert!(!later.1 && later.0 != first.0);
 }

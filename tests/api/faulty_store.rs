@@ -106,6 +106,9 @@ impl Records for FaultyStore {
     async fn is_verified(&self, number: NumberKey) -> Result<bool, StoreError> {
         self.there()?.is_verified(number).await
     }
+    async fn forget_verified(&self, numbers: &[NumberKey]) -> Result<(), StoreError> {
+        self.there()?.forget_verified(numbers).await
+    }
     async fn erase(&self, erasure: &Erasure) -> Result<ErasureOutcome, StoreError> {
         self.there()?.erase(erasure).await
     }

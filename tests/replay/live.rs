@@ -170,6 +170,7 @@ fn creation(to: PhoneNumber) -> Creation {
         details: Details::default(),
         metadata: Default::default(),
         is_resend: false,
+        seed: None,
     }
 }
 

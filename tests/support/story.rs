@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use phlo_2fa::escalation::{CallEnd, Reason};
@@ -185,7 +186,9 @@ pub fn signed(nonce: u64, content: u64, v2_nonce: Option<u64>, events: Vec<Event
 
 /// Another creation for the number and purpose.
 pub fn joined(channel: Channel, is_test: bool) -> Event {
-    Event::Joined(join(99, channel, is_test))
+    // The verification of a story has the number 7.
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    Event::Joined(join(200 + NEXT.fetch_add(1, Ordering::Relaxed) % 50, channel, is_test))
 }
 
 /// A creation whose session has this number for its id.

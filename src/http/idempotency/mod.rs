@@ -5,17 +5,17 @@
 //! is refused. Claims live in the store, so that replicas agree. Without the header the store is not asked.
 //!
 //! A claim is a lease, renewed while the work goes on. If the process dies, the lease expires and a retry runs anew.
-//! Most of what was done before is not repeated: a creation joins the verification it finds, an attempt meets its
-//! cooldown, a cancellation has happened. Only a wrong code counts again.
+//! Most of what was done before is not repeated: a creation finds what it has made, because its id follows from the key; an
+//! attempt meets its cooldown, a cancellation has happened. Only a wrong code counts again.
 //!
-//! Not stored are answers that ask for a retry (5xx, 429), answers about the moment (`call_in_progress`,
-//! `idempotency_in_progress`), those of requests that were rejected (400 to 422), and those of reads: a repetition of these
+//! Not stored are answers that ask for a retry (5xx, 429), answers about the moment (409 of calls, codes and sessions), those of requests that were rejected (400 to 422), and those of reads: a repetition of these
 //! does no harm. What an app has stored is limited in count and bytes (`quota`).
 //!
 //! The store holds keyed hashes of key and request, and the sealed answer, which contains the `client_token`. Only the
 //! key leads to it, so the erasure of a number leaves it, with the number masked, for the rest of the day.
 
 mod answer;
+mod key;
 mod quota;
 
 use std::cell::Cell;
@@ -25,7 +25,6 @@ use std::time::{Duration, Instant};
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, ResponseError};
@@ -34,6 +33,8 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use self::answer::StoredAnswer;
+pub use self::key::{HEADER, seed};
+use self::key::{HEADER_NAME, key};
 pub use self::quota::AnswerQuota;
 use super::auth::Caller;
 use super::body::{BodySource, RawBody};
@@ -42,12 +43,6 @@ use super::request_id;
 use super::state::Shared;
 use crate::store::{StoreError, SwapOutcome};
 
-/// The header, as documented.
-pub const HEADER: &str = "Idempotency-Key";
-/// The same, as header maps look it up: a text would be checked and lowered for each request.
-const HEADER_NAME: HeaderName = HeaderName::from_static("idempotency-key");
-
-const KEY_MAX: usize = 255;
 /// The POST that only reads.
 const SEARCH: &str = "/v1/verifications/search";
 /// How long an answer is kept.
@@ -121,9 +116,6 @@ impl KeyedRequest {
         let key = key(http.headers())?;
         let RawBody { media, bytes } = RawBody::read(http, &mut payload, BodySource::Authenticated).await?;
         let shared = http.app_data::<Data<Shared>>().cloned().ok_or_else(outcome_unknown)?;
-        if let Some(wait) = shared.answer_quota.wait(&caller.app) {
-            return Err(ApiError::rate_limited("idempotency", "answers kept for idempotency keys", wait));
-        }
         let names = shared.keyring.sign_with_each(&[b"idempotency key", caller.app.as_bytes(), key.as_bytes()]);
         let target = http.uri().path_and_query().map_or("/", |target| target.as_str());
         let request = [http.method().as_str().as_bytes(), target.as_bytes(), media.as_bytes(), &bytes];
@@ -166,6 +158,17 @@ impl KeyedRequest {
         };
         if let Some((at, value)) = (1..).zip(others).find_map(|(at, value)| Some((at, value?))) {
             return self.read_value(&value, at).map(Claim::Answered);
+        }
+        let is_full = self.shared.answer_quota.wait(&self.app).filter(|_| !self.is_read);
+        if let Some(wait) = is_full {
+            // What is kept already is still answered.
+            return match store.values(&self.names[..1]).await?.into_iter().flatten().next() {
+                Some(value) => self.read_value(&value, 0).map(Claim::Answered),
+                None => {
+                    self.shared.metrics.refusal("idempotency");
+                    Err(ApiError::rate_limited("idempotency", "answers kept for idempotency keys", wait))
+                }
+            };
         }
         match store.compare_and_swap(&self.names[0], None, &self.claim, LEASE).await? {
             SwapOutcome::Written => Ok(Claim::Ours),
@@ -252,22 +255,13 @@ fn random_owner() -> [u8; 8] {
     rand::random()
 }
 
-fn key(headers: &HeaderMap) -> Result<String, ApiError> {
-    let mut given = headers.get_all(HEADER_NAME);
-    let wrong = |detail| ApiError::parameter(HEADER, detail);
-    let (first, None) = (given.next(), given.next()) else { return Err(wrong("must be given once")) };
-    let is_key = |key: &&str| (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
-    let key = first.and_then(|key| key.to_str().ok()).filter(is_key);
-    key.map(str::to_owned).ok_or_else(|| wrong("must be 1 to 255 visible ASCII characters"))
-}
-
 /// Whether a repetition is to get this answer.
 fn is_stored(response: &HttpResponse) -> bool {
     use StatusCode as S;
     let status = response.status();
     let asks_for_retry = status.is_server_error() || status == S::TOO_MANY_REQUESTS;
     let problem = response.error().and_then(|error| error.as_error::<ApiError>()).map(ApiError::code);
-    let is_momentary = matches!(problem, Some(ErrorCode::CallInProgress | ErrorCode::IdempotencyInProgress));
+    let is_momentary = problem.is_some_and(is_about_the_moment);
     let rejected = [
         S::BAD_REQUEST,
         S::UNAUTHORIZED,
@@ -278,6 +272,12 @@ fn is_stored(response: &HttpResponse) -> bool {
         S::UNPROCESSABLE_ENTITY,
     ];
     !asks_for_retry && !is_momentary && !rejected.contains(&status)
+}
+
+/// Whether the same request may succeed later.
+fn is_about_the_moment(code: ErrorCode) -> bool {
+    use ErrorCode as E;
+    matches!(code, E::CallInProgress | E::IdempotencyInProgress | E::CodeConflict | E::AmbiguousCheck)
 }
 
 fn in_progress() -> ApiError {

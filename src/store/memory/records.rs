@@ -128,7 +128,6 @@ impl RecordTable {
             return ErasureOutcome::Changed;
         }
         for number in &erasure.numbers {
-            self.verified.remove(number);
             let mut index = self.number_index(*number);
             if let Some((_, named)) = index.newest.iter_mut().find(|(_, id)| *id == erasure.id) {
                 *named = tombstone_id(erasure.id);
@@ -190,6 +189,12 @@ impl Records for Memory {
 
     async fn is_verified(&self, number: NumberKey) -> Result<bool, StoreError> {
         Ok(self.state().records.verified.get(&number).is_some())
+    }
+
+    async fn forget_verified(&self, numbers: &[NumberKey]) -> Result<(), StoreError> {
+        let records = &mut self.state().records;
+        numbers.iter().for_each(|number| _ = records.verified.remove(number));
+        Ok(())
     }
 
     async fn list(

@@ -79,6 +79,14 @@ impl Records for Redis {
         self.pool.run(Command::Keyed(cmd("EXISTS").arg(key))).await
     }
 
+    async fn forget_verified(&self, numbers: &[NumberKey]) -> Result<(), StoreError> {
+        for number in numbers {
+            let key = keys::verified(number.shard(), *number);
+            let _: u64 = self.pool.run(Command::Keyed(cmd("DEL").arg(key))).await?;
+        }
+        Ok(())
+    }
+
     async fn list(
         &self,
         app: &str,
@@ -109,7 +117,6 @@ impl Redis {
         let mut keys = vec![keys::record(*id), self.due_key(id.shard())];
         keys.extend(numbers.iter().map(|number| keys::number_index(id.shard(), *number)));
         keys.extend(joined.iter().map(|session| keys::record(*session)));
-        keys.extend(numbers.iter().map(|number| keys::verified(id.shard(), *number)));
         let mut call = ERASE.with_keys(&keys);
         call.arg(&expected.to_be_bytes()[..])
             .arg(keys::member(*id))

@@ -118,7 +118,7 @@ proptest! {
                 prop_assert!(story.v.calls_allowed);
                 let is_automatic = call.is_repeat || call.reason != Some(Reason::Requested);
                 let is_typing = typed.is_some_and(|typed| story.now < typed + Duration::from_secs(10));
-                // Another session that waits is called although this one types.
+                // Where another session waits too, the call is deferred only once.
                 let is_alone = before.open_sessions().count() == 1;
                 prop_assert!(!is_automatic || !is_typing || !is_alone, "called during typing");
                 let hours = story.rules.quiet_hours.filter(|_| call.reason != Some(Reason::Requested));

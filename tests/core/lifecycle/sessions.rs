@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use phlo_2fa::escalation::Reason;
-use phlo_2fa::guard::Scope;
 use phlo_2fa::verification::timeline::Note;
 use phlo_2fa::verification::{
     Activity, Answer, Channel, Ending, Event, Join, Mode, Refusal, SESSIONS_MAX, SessionIndex, Status, TextReport,
@@ -81,13 +80,35 @@ fn canceling_ends_one_session_and_the_last_one_ends_what_is_sent() {
 
 #[test]
 fn one_session_cannot_keep_the_call_from_another() {
-    for (said, alone) in [(Activity::Typing, Some((50_000, Reason::NoReport))), (Activity::Received, None)] {
-        let (mut story, sessions) = shared_by(1);
-        ask(&mut story, 40, sessions[1], Event::Activity(said));
-        assert_eq!(story.next(), Some((45_000, Reason::NoReport)), "{said:?}: the other still waits");
-        ask(&mut story, 41, sessions[0], Event::Cancel);
-        assert_eq!(story.next(), alone, "{said:?}: no other session waits");
+    let planned = |ms| Some((ms, Reason::NoReport));
+    let (mut story, sessions) = shared_by(1);
+    ask(&mut story, 40, sessions[1], Event::Activity(Activity::Received));
+    assert_eq!(story.next(), planned(45_000), "the other has no text");
+    ask(&mut story, 41, sessions[0], Event::Cancel);
+    assert_eq!(story.next(), None, "no other session waits");
+
+    let (mut story, sessions) = shared_by(1);
+    for (second, next_ms) in [(40, 50_000), (44, 54_000), (50, 55_000), (54, 55_000)] {
+        ask(&mut story, second, sessions[1], Event::Activity(Activity::Typing));
+        assert_eq!(story.next(), planned(next_ms), "typing defers it by one pause: the other waits");
     }
+    ask(&mut story, 54, sessions[0], Event::Cancel);
+    assert_eq!(story.next(), planned(64_000), "no other session waits");
+}
+
+#[test]
+fn a_join_that_is_decided_twice_is_one_session() {
+    let (mut story, sessions) = shared_by(1);
+    story.at(3, Event::Joined(join(101, Channel::Sms, false)));
+    assert_eq!((story.answer, story.v.sessions.len(), story.effects.len()), (Answer::Noted, sessions.len(), 0));
+}
+
+#[test]
+fn after_the_end_the_number_means_the_session_that_ended_with_it() {
+    let (mut story, sessions) = shared_by(1);
+    ask(&mut story, 3, sessions[1], Event::Cancel);
+    ask(&mut story, 4, sessions[0], submit(RIGHT));
+    assert_eq!(story.v.only_session(), Some(sessions[0]));
 }
 
 #[test]
@@ -106,7 +127,7 @@ fn sixteen_sessions_share_one_sending() {
     let (mut story, sessions) = shared_by(SESSIONS_MAX as u8 - 1);
     assert_eq!(sessions.len(), SESSIONS_MAX);
     story.at(40, joined(Channel::Sms, false));
-    let Answer::Refused(Refusal::RateLimited { scope: Scope::Number, retry_after }) = story.answer else {
+    let Answer::Refused(Refusal::TooManySessions { retry_after }) = story.answer else {
         panic!("{:?}", story.answer);
     };
     assert_eq!((retry_after.as_secs(), story.effects.len()), (260, 0), "until the code has expired");

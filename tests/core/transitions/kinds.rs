@@ -161,6 +161,7 @@ kinds! {
         Refusal::LostInFailover => LostInFailover,
         Refusal::CodeLength(_) => CodeLength,
         Refusal::CodeConflict => CodeConflict,
+        Refusal::TooManySessions { .. } => TooManySessions,
         Refusal::CallInProgress => CallInProgress,
         Refusal::ResendCooldown { .. } => ResendCooldown,
         Refusal::MaxAttempts => MaxAttempts,

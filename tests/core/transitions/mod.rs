@@ -141,6 +141,7 @@ fn refusal_name(refusal: Refusal) -> String {
         Refusal::LostInFailover => "lost".into(),
         Refusal::CodeLength(length) => format!("has {length} digits"),
         Refusal::CodeConflict => "another code".into(),
+        Refusal::TooManySessions { retry_after } => format!("too many sessions, {} s", retry_after.as_secs_f64()),
         Refusal::CallInProgress => "call in progress".into(),
         Refusal::ResendCooldown { retry_after } => format!("cooldown {} s", retry_after.as_secs_f64()),
         Refusal::MaxAttempts => "max attempts".into(),

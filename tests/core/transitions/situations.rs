@@ -89,6 +89,7 @@ fn by_timer(rules: &Rules) -> Vec<Row> {
     let auto = |events: Events| play(Mode::Auto, "fixed+fail:45", events);
     let (sent, lost) = (sent(), lost());
     let called = |rest: &[(u64, Event)]| auto(&[&lost[..], &[(6, accepted(1))], rest].concat());
+    let sixteen: Vec<_> = (1..16).map(|id| (1, Event::Joined(join(id + 100, Channel::Sms, false)))).collect();
     let five = [1, 2, 3, 4, 5].map(|second| (second, submit("000000")));
     let busy = (9, ended(1, CallEnd::Busy));
     vec![
@@ -109,6 +110,7 @@ fn by_timer(rules: &Rules) -> Vec<Row> {
             auto(&[&sent[..], &[(44, Event::Activity(Activity::Received))]].concat()),
             45,
         ),
+        ("pending, shared by sixteen sessions", auto(&[&[(1, accepted(0))], &sixteen[..]].concat()), 10),
         ("pending, four wrong codes", auto(&five[..4]), 10),
         ("pending, call triggering", auto(&lost), 6),
         ("pending, call triggered", called(&[]), 7),

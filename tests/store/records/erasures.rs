@@ -119,7 +119,7 @@ pub(crate) async fn a_verified_number_is_known_until_its_ttl_or_an_erasure(store
     while store.is_verified(brief.number).await.unwrap() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    erase(store, &erasure_of(&after(&erased, b"verified"))).await;
+    store.forget_verified(&[number(), erased.number]).await.unwrap();
     assert!(!store.is_verified(erased.number).await.unwrap());
 }
 

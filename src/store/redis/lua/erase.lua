@@ -1,7 +1,6 @@
 -- Removes what commit.lua has written of one verification. Safe to run twice, and late.
 --
--- KEYS  record, due times, the number's index under every live key, the aliases of the sessions that joined, the
---       marks that the number has been verified
+-- KEYS  record, due times, the number's index under every live key, the aliases of the sessions that joined
 -- ARGV  expected revision (4 bytes), member, id (17 bytes), number of indexes,
 --       tombstone (17 bytes) for an entry that names the id, TTL of its index in milliseconds without wrong codes and with
 -- Returns 1 if the record was removed, 0 if there was none, -1 if it has another revision; then nothing is removed.
