@@ -150,7 +150,7 @@ impl Engine {
                 None if batch.is_of_only_session => return Err(EngineError::Ambiguous),
                 None => return Err(EngineError::NotFound),
             };
-            let insight = self.insight_for(&before, &events).await;
+            let insight = self.insight_for(&mut known, &events).await;
             let context = Context { now, insight: &insight, barred: &limits.barred, session };
             let Decision { after, effects, lessons, answer } = decide(&before, &events, &self.parts.rules, &context);
             let is_unchanged = after == *before;
@@ -193,7 +193,7 @@ impl Engine {
             let increments = self.increments_of(&charges, number);
             let depends_on_guesses = before.guesses != after.guesses || events.iter().any(Event::is_check);
             let guesses = depends_on_guesses.then(|| before.guesses.to_bytes());
-            let write = Write { mode, guesses, number, increments, links: links.clone(), now };
+            let write = Write { mode, guesses, number, teacher: known.teacher, increments, links: links.clone(), now };
             let (outcome, committed) = self.commit(Some(&before), &after, write).await?;
             match outcome {
                 CommitOutcome::Committed => {
@@ -263,13 +263,15 @@ impl Engine {
     }
 
     /// What is known of the route, as far as the decision needs it.
-    async fn insight_for(&self, before: &Verification, events: &[Event]) -> Insight {
-        if before.observer().is_none() {
+    async fn insight_for(&self, known: &mut Known, events: &[Event]) -> Insight {
+        let Known { verification: v, teacher, .. } = known;
+        if v.observer().is_none() {
             return Insight::default();
         }
+        let learner = &self.parts.learner;
         let reported = events.iter().find_map(Event::carrier);
-        let teacher = self.parts.learner.teacher(&before.app, &before.to, before.details.client_ip);
-        self.parts.learner.insight(teacher, before.to.country(), reported.or(before.carrier())).await
+        let teacher = *teacher.get_or_insert_with(|| learner.teacher(&v.app, &v.to, v.details.client_ip));
+        learner.insight(teacher, v.to.country(), reported.or(v.carrier())).await
     }
 }
 

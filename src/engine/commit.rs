@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Engine, Known};
 use crate::guard::guesses;
+use crate::route_model::Teacher;
 use crate::store::{
     Commit, CommitMode, CommitOutcome, Cursor, GuessesChange, Increment, NewLink, NumberKey, PurposeKey, StoreError,
     record,
@@ -22,6 +23,8 @@ pub(super) struct Write {
     /// The wrong codes that the number's index must hold, if the decision depends on them.
     pub(super) guesses: Option<Vec<u8>>,
     pub(super) number: NumberKey,
+    /// Whom its lessons come from, where that is known.
+    pub(super) teacher: Option<Teacher>,
     pub(super) increments: Vec<Increment>,
     pub(super) links: Vec<NewLink>,
     pub(super) now: Timestamp,
@@ -35,7 +38,7 @@ impl Engine {
         after: &Arc<Verification>,
         write: Write,
     ) -> Result<(CommitOutcome, Known), StoreError> {
-        let Write { mode, guesses, number, increments, links, now } = write;
+        let Write { mode, guesses, number, teacher, increments, links, now } = write;
         let keys = self.parts.keys.generation();
         let kept_until = self.kept_until(after);
         let ttl = kept_until.since(now).max(Duration::from_secs(1));
@@ -65,7 +68,8 @@ impl Engine {
             longest_ttl: self.parts.retention + LIFETIME_MAX,
             now,
         };
-        let known = Known { verification: Arc::clone(after), version: commit.version(), number: Some(number), keys };
+        let known =
+            Known { verification: Arc::clone(after), version: commit.version(), number: Some(number), teacher, keys };
         let outcome = self.parts.store.commit(&commit).await?;
         if outcome == CommitOutcome::Committed {
             self.remember(&known);

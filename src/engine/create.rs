@@ -125,7 +125,7 @@ impl Engine {
             let increments = self.increments_of(&charges, number);
             let mode = CommitMode::Create { previous: index.newest_for(purpose) };
             let guesses = Some(index.guesses.clone());
-            let write = Write { mode, guesses, number, increments, links: Vec::new(), now };
+            let write = Write { mode, guesses, number, teacher: Some(teacher), increments, links: Vec::new(), now };
             match self.commit(None, &after, write).await?.0 {
                 CommitOutcome::Committed => {
                     self.publish(None, &after, now);

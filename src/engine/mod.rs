@@ -166,7 +166,7 @@ impl Engine {
     fn open_record(&self, id: VerificationId, stored: &StoredRecord) -> Result<Known, StoreError> {
         let keys = self.parts.keys.generation();
         let verification = Arc::new(record::decode(id, stored, &self.parts.keys)?);
-        Ok(Known { verification, version: stored.version(), number: None, keys })
+        Ok(Known { verification, version: stored.version(), number: None, teacher: None, keys })
     }
 
     /// The key of the number under which the verification was created.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use super::Engine;
+use crate::route_model::Teacher;
 use crate::store::{NumberKey, Version};
 use crate::verification::{Verification, VerificationId};
 
@@ -22,6 +23,8 @@ pub(super) struct Known {
     pub(super) version: Version,
     /// The key of the number's index, once a change has needed it.
     pub(super) number: Option<NumberKey>,
+    /// Whom its lessons come from, once a change has needed it: a hash of personal data is costly.
+    pub(super) teacher: Option<Teacher>,
     /// The keys under which it was read: a removed key makes it unreadable.
     pub(super) keys: u64,
 }
