@@ -139,8 +139,8 @@ impl Engine {
             let number = *known.number.get_or_insert_with(|| self.number_key(&before));
             let now = self.now().await?;
             let events = if must_end { Cow::Borrowed(&[Event::FailedOver][..]) } else { batch.all() };
-            let session = match if batch.is_of_only_session { before.only_session() } else { before.session_of(asked) }
-            {
+            let meant = if batch.is_of_only_session { before.only_session() } else { before.session_of(asked) };
+            let session = match meant {
                 Some(session) => session,
                 None if is_from_memory => {
                     is_from_memory = false;

@@ -27,7 +27,7 @@ impl ObservedCall {
 
         let is_call = |attempt: AttemptIndex| calls().any(|(nth, _)| nth == attempt.position());
         let answered = |note: &Note| matches!(note, Note::CallReported { attempt, report: CallReport::Answered } if is_call(*attempt));
-        let answered_ms = first_noted(v, answered).map(age);
+        let answered_ms = v.first_noted(answered).map(age);
         let is_answered_before_end = answered_ms.is_none_or(|at| at < end_ms);
         let has_verified = status == Status::Verified && v.verified_by() == Channel::Call && is_answered_before_end;
         if has_verified || (is_answered_before_end && calls().any(|(_, a)| a.answered)) {
@@ -51,16 +51,11 @@ impl ObservedCall {
             }
             _ => false,
         };
-        let known_ms = first_noted(v, known).map(age);
+        let known_ms = v.first_noted(known).map(age);
         // The code was entered while the phone still rang: the result without that code is unknown.
         if status == Status::Verified && known_ms.is_some_and(|at| at >= end_ms) {
             return without_result;
         }
         Self { result: Some(result), ring_ms: known_ms.map(ring_ms), ..without_result }
     }
-}
-
-/// The time of the first such note in the timeline.
-pub(super) fn first_noted(v: &Verification, is_wanted: impl Fn(&Note) -> bool) -> Option<Timestamp> {
-    v.timeline.iter().find(|entry| is_wanted(&entry.note)).map(|entry| entry.at)
 }

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use strum::Display;
 
-use super::call::{ObservedCall, first_noted};
+use super::call::ObservedCall;
 use crate::replay::TraceColumn;
 use crate::time::Timestamp;
 use crate::verification::timeline::Note;
@@ -101,14 +101,14 @@ impl ExportRow {
             |note: &Note| matches!(note, Note::TextReported { attempt: AttemptIndex::FIRST, report: TextReport::Sent });
         let resent = |note: &Note| matches!(note, Note::AttemptDecided { attempt, channel: Channel::Sms, .. } if *attempt != AttemptIndex::FIRST);
         // A replay has no resend after the call.
-        let resend_ms = first_noted(v, resent).map(&age).filter(|at| call.placed_ms.is_none_or(|call| *at < call));
+        let resend_ms = v.first_noted(resent).map(&age).filter(|at| call.placed_ms.is_none_or(|call| *at < call));
         let call_price_u = v.attempts.iter().filter(|a| a.channel == Channel::Call).find_map(|a| a.facts.cost_u);
         let fields = ExportFields {
             cc: Some(v.to.country().as_str()).filter(|code| code.len() == 2).unwrap_or("ZZ").to_owned(),
             route: v.carrier().map(|carrier| carrier.code()),
             sms_price_u: first.facts.cost_u.filter(|cost| *cost > 0),
             call_price_u: call_price_u.filter(|cost| *cost > 0),
-            sent_ms: first_noted(v, sent).map(&age),
+            sent_ms: v.first_noted(sent).map(&age),
             dlr_ms,
             dlr_status,
             dlr_code: first.error_code.clone().filter(|code| is_error_code(code)),

@@ -110,25 +110,11 @@ impl CreateBody {
         }
         let mode = mode.unwrap_or_default();
         let policy = policy.or_else(|| shared.apps.get(&app)?.escalation);
-        if let Some(code) = test_code {
-            let (code, code_length, calls_allowed) = (Some(code), None, true);
-            let (is_resend, seed) = (false, None);
-            return Ok(Creation {
-                app,
-                code,
-                code_length,
-                to,
-                mode,
-                policy,
-                ttl,
-                calls_allowed,
-                details,
-                metadata,
-                is_resend,
-                seed,
-            });
-        }
-        let (calls_allowed, is_resend, seed) = (reachable(&app, &to, mode, shared)?, false, None);
+        // Nothing is sent to a test number, so it may be in any country.
+        let (code, code_length, calls_allowed) = match test_code {
+            Some(code) => (Some(code), None, true),
+            None => (code, code_length, reachable(&app, &to, mode, shared)?),
+        };
         Ok(Creation {
             app,
             code,
@@ -140,8 +126,8 @@ impl CreateBody {
             calls_allowed,
             details,
             metadata,
-            is_resend,
-            seed,
+            is_resend: false,
+            seed: None,
         })
     }
 }

@@ -76,7 +76,10 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
         return Ok(HttpResponse::NoContent().insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*")).finish());
     }
     let slot = shared.streams.follow(&v.app, v.id_of(session));
-    let slot = slot.ok_or_else(|| ApiError::rate_limited("streams", "concurrent streams", RETRY_WHEN_FULL))?;
+    let slot = slot.ok_or_else(|| {
+        shared.metrics.refusal("streams");
+        ApiError::rate_limited("streams", "concurrent streams", RETRY_WHEN_FULL)
+    })?;
     let follower = Follower {
         shared,
         slot,

@@ -71,7 +71,7 @@ pub async fn create(
     body: Json<CreateBody>,
 ) -> Result<HttpResponse, ApiError> {
     let mut creation = body.0.checked(caller.app, &shared)?;
-    creation.seed = idempotency::seed(&request, &creation.app, &creation.to, &shared.keyring);
+    creation.seed = idempotency::seed(&request, &creation, &shared.keyring);
     let Created { applied, joined } = shared.engine.create(creation).await?;
     let found = triggered(&shared, accepted(applied)?, prefers_async(&request)).await?;
     let id = found.verification.id_of(found.session);

@@ -5,7 +5,6 @@
 
 use super::decide::Transition;
 use super::report::TextReport;
-use super::state::Verification;
 use super::timeline::Note;
 use super::words::{Channel, Feedback};
 use crate::route_model::{self, Observation, TTL_MS};
@@ -40,8 +39,8 @@ impl Transition<'_> {
         let (start, costs) = (first.at, self.costs());
         let age_ms = |at: Timestamp| u32::try_from(at.since(start).as_millis()).unwrap_or(TTL_MS).min(TTL_MS);
         let delivered =
-            first_noted(&self.v, |note| matches!(note, Note::TextReported { report: TextReport::Delivered, .. }));
-        let called = first_noted(&self.v, |note| matches!(note, Note::AttemptDecided { channel: Channel::Call, .. }));
+            self.v.first_noted(|note| matches!(note, Note::TextReported { report: TextReport::Delivered, .. }));
+        let called = self.v.first_noted(|note| matches!(note, Note::AttemptDecided { channel: Channel::Call, .. }));
         let end = match feedback {
             Feedback::Converted => (age_ms(self.now), Observation::Verified),
             Feedback::NotConverted => (TTL_MS, Observation::Expired),
@@ -64,9 +63,4 @@ impl Transition<'_> {
             }
         }
     }
-}
-
-/// When something was first noted.
-fn first_noted(v: &Verification, is_meant: impl Fn(&Note) -> bool) -> Option<Timestamp> {
-    v.timeline.iter().find(|entry| is_meant(&entry.note)).map(|entry| entry.at)
 }

@@ -9,7 +9,7 @@ use super::effect::Owed;
 use super::id::{AttemptIndex, VerificationId};
 use super::nonces::UsedNonces;
 use super::session::{self, Session};
-use super::timeline::Entry;
+use super::timeline::{Entry, Note};
 use super::words::{Channel, Ending, Feedback, Mode, Status};
 use crate::escalation::{Policy, Reason};
 use crate::guard::Guesses;
@@ -174,6 +174,11 @@ impl Verification {
             State::Pending(_) => None,
             State::Ended(ended) => Some(ended),
         }
+    }
+
+    /// When the timeline first says so.
+    pub fn first_noted(&self, is_meant: impl Fn(&Note) -> bool) -> Option<Timestamp> {
+        self.timeline.iter().find(|entry| is_meant(&entry.note)).map(|entry| entry.at)
     }
 
     /// When it ended.

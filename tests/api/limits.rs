@@ -7,6 +7,7 @@ use phlo_2fa::engine::Target;
 use phlo_2fa::verification::{AttemptIndex, Event, ReportFacts, TextReport};
 use serde_json::{Value, json};
 
+use crate::silent::Silent;
 use crate::support::{Answer, Setup, TestApp, wrong};
 
 async fn app(env: &[(&'static str, &str)]) -> TestApp {
@@ -55,6 +56,7 @@ async fn the_limit_of_a_number_spans_its_verifications() {
     app.advance(wait).await;
     // At most that step is left.
     let late = app.create("0100").await;
+    let refusals = if late.status == 201 { 2 } else { 3 };
     if late.status != 201 {
         let rest: f64 = late.header("retry-after").parse().unwrap();
         assert!(rest <= 30.0, "{late:?}");
@@ -62,7 +64,7 @@ async fn the_limit_of_a_number_spans_its_verifications() {
         assert_eq!(app.create("0100").await.status, 201);
     }
     let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("phlo2fa_guard_refusals_total{scope=\"number\"} "), "{metrics}");
+    assert!(metrics.contains(&format!("phlo2fa_guard_refusals_total{{scope=\"number\"}} {refusals}\n")), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,16 +219,23 @@ async fn a_number_that_was_verified_passes_the_limits_of_its_prefix() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_cannot_use_up_the_budget_with_one_sum() {
-    let app = app(&[("DAILY_BUDGET", "50")]).await;
-    let first = create(&app, "+14155550103", json!({ "channel": "sms" })).await;
+    // A Plivo that reports nothing by itself: a later report would correct the sum.
+    let app = Silent::spawn_with(vec![("DAILY_BUDGET", "50".into())]).await;
+    let first = app.open(json!({ "channel": "sms" })).await;
     let facts = ReportFacts { carrier: None, cost_u: Some(99_900_000) };
     let report =
         Event::TextReported { attempt: AttemptIndex::FIRST, report: TextReport::Delivered, provider_id: None, facts };
+    // The request to Plivo stays under way.
+    let under_way = app.tasks.len();
     app.engine.apply(Target::Proved(first.id().parse().unwrap()), vec![report]).await.unwrap();
-    app.settled().await;
-    assert_eq!(create(&app, "+14155550104", json!({})).await.status, 201, "other verifications go on");
+    // The sum is added to the budget with the next batch, which is a task.
+    while app.tasks.len() > under_way {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let other = app.post("/v1/verifications", json!({ "to": "+14155550104" })).await;
+    assert_eq!(other.status, 201, "other verifications go on: {other:?}");
     let metrics = app.keyless("GET", "/metrics").send().await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("phlo2fa_costs_implausible_total 1"), "{metrics}");
+    assert!(metrics.contains("phlo2fa_costs_implausible_total 1\n"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

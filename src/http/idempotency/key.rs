@@ -3,9 +3,9 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
 
+use crate::engine::Creation;
 use crate::http::error::ApiError;
 use crate::keyring::Keyring;
-use crate::phone::PhoneNumber;
 
 /// The header, as documented.
 pub const HEADER: &str = "Idempotency-Key";
@@ -25,7 +25,11 @@ pub(super) fn key(headers: &HeaderMap) -> Result<String, ApiError> {
 }
 
 /// What the id of a creation with a key is made of: if its answer is lost, a repetition finds what it has created.
-pub fn seed(request: &HttpRequest, app: &str, to: &PhoneNumber, keyring: &Keyring) -> Option<u128> {
+pub fn seed(request: &HttpRequest, creation: &Creation, keyring: &Keyring) -> Option<u128> {
     let key = request.headers().get(HEADER_NAME)?;
-    Some(u128::from_be_bytes(keyring.sign(&[b"creation", app.as_bytes(), to.identity().as_bytes(), key.as_bytes()])))
+    let Creation { app, to, details, .. } = creation;
+    // With what decides which verification is shared: a key that is used again for another one names no record of this.
+    let (to, purpose) = (to.identity(), &details.purpose);
+    let parts = [&b"creation"[..], app.as_bytes(), to.as_bytes(), purpose.as_bytes(), key.as_bytes()];
+    Some(u128::from_be_bytes(keyring.sign(&parts)))
 }

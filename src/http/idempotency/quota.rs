@@ -53,7 +53,10 @@ impl AnswerQuota {
             Ok(IncrementOutcome::Added) => {}
             Ok(IncrementOutcome::OverLimit { wait, .. }) => {
                 warn!(event = "limit_reached", scope = "idempotency", app, "no more answers are kept for this app");
-                self.apps().entry(app.to_owned()).or_default().full_until = Some(Instant::now() + wait);
+                // Room may appear one step after the end of the window. What a client is told is never longer than that.
+                let window = self.count.0.iter().map(|limit| limit.window).max().unwrap_or(wait);
+                let until = Instant::now() + wait.min(window);
+                self.apps().entry(app.to_owned()).or_default().full_until = Some(until);
             }
             Err(error) => debug!(%error, "the answers that an app has kept could not be counted"),
         }
