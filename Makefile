@@ -1,15 +1,18 @@
-.PHONY: help demo test check goals bench instructions test-attacks test-schema deny sbom
+.PHONY: help demo test check goals bench instructions test-attacks test-faults test-cluster test-schema test-openapi test-axe test-examples deny sbom
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 demo: ## the service and a local Plivo in one process: no Redis, no Plivo account
+	@command -v cargo >/dev/null || { echo "make demo needs Rust: install it from https://rustup.rs, then try again" >&2; exit 1; }
 	@scripts/need cc
+	@echo "Builds the service (the first time about four minutes on two cores), runs it with a local Plivo, and prints the page to open."
 	cargo run --locked -- demo
 
-test: ## all tests; installs redis-server if it is missing; uses Plivo's SDK if there is python3; SEED=2 for other random inputs
+test: ## all tests; installs redis-server if it is missing; uses the SDKs of Plivo and Twilio if there are python3, node and npm; SEED=2 for other random inputs
 	@scripts/need cc redis-server
 	@scripts/sdk >/dev/null || true
+	@scripts/sdk-node >/dev/null || true
 	PROPTEST_RNG_SEED=$(or $(SEED),1) cargo test --locked
 
 check: test ## the checks of CI before it builds the image (.ci/run)
@@ -30,11 +33,31 @@ instructions: ## instructions of a creation and of a check, compared with tests/
 
 test-attacks: ## the attacks in tests/attacks at full size, with figures; PROFILE=fast for comparable figures, ATTACKED=cluster for a Redis Cluster
 	@scripts/need cc redis-server
-	cargo test --locked --profile $(or $(PROFILE),dev) --test attacks -- --ignored --nocapture --test-threads=1
+	cargo test --locked --profile $(or $(PROFILE),dev) --test attacks -- --ignored --skip failovers:: --nocapture --test-threads=1
+
+test-faults: ## twenty failovers of Sentinel and of a Cluster, planned, killed and frozen, under load, with figures; FAILOVERS=3 for fewer
+	@scripts/need cc redis-server
+	cargo test --locked --profile $(or $(PROFILE),dev) --test attacks failovers:: -- --ignored --nocapture --test-threads=1
+
+test-cluster: ## deploy/cluster.yml and deploy/sentinel.yml under load, with a Redis primary and a replica of the service killed; needs Docker
+	@scripts/need python3
+	scripts/cluster
 
 test-schema: ## valid and invalid requests generated from the OpenAPI document by schemathesis; EXAMPLES=1000 for more
 	@scripts/need cc python3 python3-venv
 	scripts/schema $(EXAMPLES)
+
+test-openapi: ## validates and lints the OpenAPI documents; generated clients for TypeScript and Python drive a verification
+	@scripts/need cc node npm python3 python3-venv
+	scripts/openapi
+
+test-axe: ## axe on the pages in tests/axe/pages.txt, in light, dark and on a phone; needs Chromium (CHROMIUM=… names one), Node and npm
+	@scripts/need cc node npm
+	scripts/axe
+
+test-examples: ## starts each of examples/ against a demo, and signs up and in with it
+	@scripts/need cc curl node npm python3 python3-venv
+	scripts/examples
 
 deny: ## checks licences, sources, bans and security advisories of all dependencies (deny.toml)
 	@scripts/need cc

@@ -123,6 +123,7 @@ fn opened(rules: &Rules, insight: &Insight) -> Verification {
         guesses: Default::default(),
         details: Details::default(),
         metadata: Default::default(),
+        is_told: false,
     };
     open(request, rules, &Context { now: START, insight, barred: &[], session: SessionIndex::FIRST }).after
 }

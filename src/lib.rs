@@ -18,8 +18,10 @@
 //! | [`guard`] | pure: limits, guesses, quiet hours |
 //! | [`engine`] | loads, decides, commits, and then performs the effects; timers |
 //! | [`learner`] | shares what routes have done between replicas, through the store |
-//! | [`store`] | memory and Redis behind four small traits |
+//! | [`pacing`] | when a request to Plivo may be made: the account's rate, shared by replicas through the store |
+//! | [`store`] | memory and Redis behind five small traits |
 //! | [`plivo`] | Plivo's HTTP in both directions |
+//! | [`webhook`] | signs what an app is told of, and posts it |
 //! | [`http`] | our own API and its pages |
 //! | [`sandbox`] | a local Plivo for tests and the demo, spoken to over HTTP like the real one |
 //! | [`replay`] · [`export`] | recorded verifications under another policy · finished verifications as a trace for it |
@@ -30,7 +32,8 @@
 //!
 //! `http::callback_proof` verifies the signature. `http::direct` turns the callback into events and hands them to
 //! [`engine::Engine::apply`], which loads the record, asks `verification::decide`, and commits the result at the revision
-//! that it has read. After a conflict it decides again. Effects follow the commit as detached tasks.
+//! that it has read. After a conflict it decides again. Effects follow the commit, in the task of the request that waits
+//! for them or in one of their own.
 //!
 //! # Invariants
 //!
@@ -52,6 +55,8 @@ pub mod http;
 pub mod keyring;
 pub mod learner;
 pub mod metrics;
+pub mod pacing;
+pub mod per_thread;
 pub mod phone;
 pub mod plivo;
 pub mod prices;
@@ -62,3 +67,4 @@ pub mod store;
 pub mod telemetry;
 pub mod time;
 pub mod verification;
+pub mod webhook;

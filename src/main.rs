@@ -13,9 +13,11 @@ use phlo_2fa::telemetry::LogWriter;
 use cli::doctor::DoctorArgs;
 use cli::env_file::EnvFile;
 use cli::export::ExportArgs;
+use cli::init::InitArgs;
 use cli::local_plivo::LocalPlivoArgs;
 use cli::output::{print_error, print_line};
 use cli::replay::ReplayArgs;
+use cli::serve::ServeArgs;
 
 /// Phone verification through Plivo that decides by itself when a call should read the code out.
 #[derive(Parser)]
@@ -27,8 +29,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write a complete .env with fresh secrets; ask for what only you know.
+    Init(InitArgs),
     /// Run the service (the default).
-    Serve,
+    Serve(ServeArgs),
     /// Run everything in one process: embedded store, local Plivo, and a page with a simulated phone.
     Demo(LocalPlivoArgs),
     /// Run the local Plivo alone.
@@ -40,7 +44,11 @@ enum Command {
     /// Check settings, Redis, Plivo, the PHLO, the public URL and signatures, and show a remedy for each fault.
     Doctor(DoctorArgs),
     /// Print the OpenAPI document.
-    Openapi,
+    Openapi {
+        /// Of Plivo's callbacks, instead of the API.
+        #[arg(long)]
+        callbacks: bool,
+    },
     /// Exit with 0 when the service on BIND is ready.
     Health,
 }
@@ -70,15 +78,17 @@ fn main() -> ExitCode {
 
 /// Runs one command. A command that logs leaves the writer in `log`, which outlives the runtime and all that it runs.
 async fn run(cli: Cli, env_file: EnvFile, log: &mut Option<LogWriter>) -> anyhow::Result<()> {
-    match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => cli::serve::run(env_file, log).await,
+    match cli.command.unwrap_or(Command::Serve(ServeArgs::default())) {
+        Command::Init(args) => cli::init::run(args).await,
+        Command::Serve(args) => cli::serve::run(&args, env_file, log).await,
         Command::Demo(args) => cli::local_plivo::demo(args, env_file, log).await,
         Command::SimulatePlivo(args) => cli::local_plivo::simulate(args, env_file, log).await,
         Command::Replay(args) => cli::replay::run(args),
         Command::Export(args) => cli::export::run(args).await,
         Command::Doctor(args) => cli::doctor::run(&args, env_file).await,
-        Command::Openapi => {
-            print_line(&http::openapi::document().to_pretty_json()?);
+        Command::Openapi { callbacks } => {
+            let document = if callbacks { http::openapi::callbacks() } else { http::openapi::document() };
+            print_line(&String::from_utf8_lossy(&http::openapi::text(&document)));
             Ok(())
         }
         Command::Health => cli::health::run().await,

@@ -1,21 +1,23 @@
 //! Every metric, with its labels and help text. No number, no id, and only labels with a short list of values.
 
-use std::fmt;
+mod log_lines;
+mod webhooks;
+
 use std::time::Duration;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use strum::VariantNames;
 
+use self::log_lines::DroppedLogLines;
+pub use self::webhooks::WebhookMetrics;
 use crate::escalation::Reason;
 use crate::guard::Scope;
 use crate::plivo::Reply;
-use crate::telemetry;
 use crate::time::Timestamp;
 use crate::verification::timeline::{Entry, Note};
 use crate::verification::{Channel, Ending, Status, TextReport, Verification, Via};
@@ -57,18 +59,6 @@ pub fn method(sent: &str) -> &'static str {
     known.into_iter().find(|known| *known == sent).unwrap_or("other")
 }
 
-/// The lines that the process' log has dropped; the log counts them itself.
-#[derive(Debug)]
-struct DroppedLogLines;
-
-impl Collector for DroppedLogLines {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let lines = ConstCounter::new(telemetry::dropped_lines());
-        let help = "Log lines dropped because the log was read too slowly or could not be written";
-        lines.encode(encoder.encode_descriptor("log_lines_dropped", help, None, lines.metric_type())?)
-    }
-}
-
 /// The registry and its metrics.
 pub struct Metrics {
     registry: Registry,
@@ -87,6 +77,8 @@ pub struct Metrics {
     distrust_capped: Counter,
     pool_connections: Gauge,
     pool_idle: Gauge,
+    /// Requests to receivers of webhooks.
+    pub webhooks: WebhookMetrics,
 }
 
 impl Default for Metrics {
@@ -110,6 +102,7 @@ impl Default for Metrics {
             distrust_capped: Counter::default(),
             pool_connections: Gauge::default(),
             pool_idle: Gauge::default(),
+            webhooks: WebhookMetrics::default(),
         };
         metrics.registered()
     }
@@ -149,6 +142,7 @@ impl Metrics {
         );
         r.register("redis_pool_connections", "Open connections to Redis", self.pool_connections.clone());
         r.register("redis_pool_idle_connections", "Open connections to Redis that are idle", self.pool_idle.clone());
+        self.webhooks.register(r);
         r.register_collector(Box::new(DroppedLogLines));
         // Alerts need these series from the start, at zero.
         for reason in Reason::ALL.iter().copied().filter(|reason| *reason != Reason::Requested) {
@@ -265,6 +259,7 @@ impl Metrics {
             | Note::Accepted { .. }
             | Note::Refused { .. }
             | Note::TimedOut { .. }
+            | Note::NotSent { .. }
             | Note::CallSilent { .. }
             | Note::Deferred { .. }
             | Note::PassedOn { .. }

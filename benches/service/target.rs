@@ -121,6 +121,8 @@ fn service(address: &str, redis_url: &str, plivo_url: &str) -> Command {
         ("API_KEYS", &format!("shop:{API_KEY}")),
         ("SECRET_KEY", "bm90LWEtc2VjcmV0LW9mLWFueWJvZHktYnV0LXRlc3Q="),
         ("DAILY_BUDGET", "1000000"),
+        ("PLIVO_RATE", "1000000/1s"),
+        ("DRAIN_SECONDS", "0"),
     ]);
     command.envs(LIMITS.map(|limit| (limit, WIDE)));
     command

@@ -12,15 +12,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{AppConfig, Config};
 use crate::engine::{Clock, Engine, Parts};
-use crate::http::{AnswerQuota, ApiKeys, CallbackSecrets, Places, Readiness, Shared, StreamPlaces, WriteCheck};
+use crate::http::{self, AnswerQuota, ApiKeys, CallbackSecrets, Places, Readiness, Shared, StreamPlaces, WriteCheck};
 use crate::keyring::Keyring;
 use crate::learner::Learner;
 use crate::metrics::Metrics;
+use crate::pacing::Pacer;
 use crate::plivo::signature::Tokens;
 use crate::plivo::{self, Plivo};
 use crate::store::redis::Redis;
 use crate::store::{Memory, Store};
 use crate::verification::Rules;
+use crate::webhook::{WebhookSettings, Webhooks};
 
 /// How long the lease of an effect outlasts the timeout of its request to Plivo.
 const LEASE_MARGIN: Duration = Duration::from_secs(3);
@@ -29,6 +31,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(3);
 pub(super) struct Wired {
     pub(super) shared: Shared,
     pub(super) tasks: TaskTracker,
+    pub(super) rests: TaskTracker,
     pub(super) closing: CancellationToken,
 }
 
@@ -45,12 +48,17 @@ impl Wired {
         let clock = clock.unwrap_or_else(|| Clock::of(Arc::clone(&store)));
         let keyring = Arc::new(Keyring::new(&config.secret_key, config.secret_key_previous.as_slice()));
         let plivo = Arc::new(Plivo::new(plivo_settings(config)?, Arc::clone(&keyring)).context("the HTTP client")?);
+        let webhooks = Arc::new(Webhooks::new(webhook_settings(config)).context("the HTTP client of webhooks")?);
+        let pacer = Arc::new(Pacer::new(store.clone(), &config.plivo_auth_id, config.plivo_rate));
         let learner = Arc::new(Learner::new(store.clone(), Arc::clone(&keyring)));
         let (metrics, rules) = (Arc::new(Metrics::default()), Arc::new(rules(config)?));
-        let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
+        let (tasks, rests, closing) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let engine = Engine::new(Parts {
             store: Arc::clone(&store),
             plivo: Arc::clone(&plivo),
+            webhooks: Arc::clone(&webhooks),
+            render: http::renderer(Arc::clone(&rules)),
+            pacer,
             clock: clock.clone(),
             keys: Arc::clone(&keyring),
             rules: Arc::clone(&rules),
@@ -59,6 +67,7 @@ impl Wired {
             metrics: Arc::clone(&metrics),
             runtime: Handle::current(),
             tasks: tasks.clone(),
+            rests: rests.clone(),
             closing: closing.clone(),
             learner: Arc::clone(&learner),
         });
@@ -71,6 +80,7 @@ impl Wired {
             rules,
             learner,
             plivo,
+            webhooks,
             api_keys: ApiKeys::new(&config.api_keys),
             apps: config.apps.clone(),
             countries: config.countries.clone(),
@@ -88,7 +98,7 @@ impl Wired {
             streams: StreamPlaces::default(),
             lists: Places::for_lists(),
         };
-        Ok(Self { shared, tasks, closing })
+        Ok(Self { shared, tasks, rests, closing })
     }
 }
 
@@ -128,6 +138,15 @@ fn plivo_settings(config: &Config) -> anyhow::Result<plivo::Settings> {
 
 fn of_app(own: &AppConfig) -> plivo::AppSettings {
     plivo::AppSettings { brand: own.brand.clone(), phlo_id: own.phlo_id.clone() }
+}
+
+fn webhook_settings(config: &Config) -> WebhookSettings {
+    let url = |own: &AppConfig| own.webhook_url.clone().or_else(|| config.webhook_url.clone());
+    WebhookSettings {
+        urls: config.apps.iter().filter_map(|(app, own)| Some((app.clone(), url(own)?))).collect(),
+        secrets: config.webhook_secrets.clone(),
+        allow_private: config.webhook_allow_private,
+    }
 }
 
 fn rules(config: &Config) -> anyhow::Result<Rules> {

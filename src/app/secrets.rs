@@ -73,6 +73,11 @@ impl Secrets {
                 self.shared.plivo.replace_token(token.clone());
             }
         }
+        let (webhook, new_webhook) = (&old.webhook_secrets, &new.webhook_secrets);
+        let is_same = webhook.len() == new_webhook.len() && webhook.iter().zip(new_webhook).all(|(a, b)| a.is_same(b));
+        if note("WEBHOOK_SECRETS", is_same) {
+            self.shared.webhooks.replace_secrets(new.webhook_secrets.clone());
+        }
         if old.redis_url.expose_secret() != new.redis_url.expose_secret() {
             warn!(event = "secret_waits", variable = "REDIS_URL", "the new value counts after the next start");
         }

@@ -14,7 +14,7 @@ use tracing::warn;
 use super::env;
 use super::env_file::EnvFile;
 use super::output::print_line;
-use super::process::{listen, stop_signal};
+use super::process::{listen, stop_signals};
 
 /// Options of the local Plivo.
 #[derive(Args)]
@@ -56,7 +56,7 @@ pub async fn demo(args: LocalPlivoArgs, env_file: EnvFile, log: &mut Option<LogW
     let mut config = Config::demo(env())?;
     *log = Some(telemetry::init(config.log_format));
     env_file.log();
-    let stopped = stop_signal();
+    let (stopped, hurried) = stop_signals();
     let listener = listen(config.bind)?;
     if config.bind.port() == 0 && config.public_url == local_url(config.bind) {
         config.public_url = local_url(listener.local_addr()?);
@@ -80,7 +80,7 @@ pub async fn demo(args: LocalPlivoArgs, env_file: EnvFile, log: &mut Option<LogW
     let has_page = options.sandbox.is_some();
     let app = Application::start(&config, listener, options)?;
     print_line(&welcome(&config, &local_url(app.address()), has_page));
-    let ran = app.run_until(stopped).await;
+    let ran = app.run_until(stopped, hurried).await;
     if let Some((handle, _)) = plivo {
         handle.stop(true).await;
     }
@@ -92,8 +92,10 @@ fn welcome(config: &Config, url: &str, has_page: bool) -> String {
     let secret = config.api_keys.last().map_or("", |key| key.secret.expose_secret());
     let page = if has_page { format!("\n  The demo       {url}/demo") } else { String::new() };
     let phone = if has_page { format!("\n  curl -s {url}/handset/14155550101") } else { String::new() };
+    // It listens on this machine's own address even if the service does not: in a container only the container reaches it.
+    let inside = if has_page && !config.bind.ip().is_loopback() { "  (inside)" } else { "" };
     format!(
-        "{page}\n  API reference  {url}/docs/\n  Plivo          {}\n\n  Try it:\n  \
+        "{page}\n  API reference  {url}/docs/\n  Plivo          {}{inside}\n\n  Try it:\n  \
          curl -s {url}/v1/verifications -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' \
          -d '{{\"to\":\"+14155550101\"}}'{phone}\n",
         config.plivo_phlo_url,
@@ -105,7 +107,7 @@ pub async fn simulate(args: LocalPlivoArgs, env_file: EnvFile, log: &mut Option<
     let config = SimulatorConfig::read(env())?;
     *log = Some(telemetry::init(config.log_format));
     env_file.log();
-    let stopped = stop_signal();
+    let (stopped, _) = stop_signals();
     let listener = listen(config.bind)?;
     let url = local_url(listener.local_addr()?);
     let sandbox = args.sandbox(config.auth_id, &config.auth_tokens, config.public_url, &config.callback_secrets)?;

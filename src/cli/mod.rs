@@ -4,11 +4,13 @@ pub mod doctor;
 pub mod env_file;
 pub mod export;
 pub mod health;
+pub mod init;
 pub mod local_plivo;
 pub mod output;
 mod process;
 pub mod replay;
 pub mod serve;
+mod terminal;
 
 /// The environment, without names and values that are not UTF-8.
 pub fn env() -> impl Iterator<Item = (String, String)> {

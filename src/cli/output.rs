@@ -8,6 +8,17 @@ pub fn print_error(error: &anyhow::Error) {
     eprintln!("{error:#}");
 }
 
+/// Prints a line for a person to standard error, where it stays apart from results.
+#[expect(clippy::print_stderr, reason = "a person reads this")]
+pub fn print_note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Prints a question to standard error; the answer follows on the same line.
+pub fn print_question(text: &str) {
+    let _ = write!(std::io::stderr(), "{text}: ");
+}
+
 /// Prints a line to standard output. A reader that closes the pipe early is no error.
 pub fn print_line(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");

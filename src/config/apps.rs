@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::check;
 use super::faults::{Checked, Faults};
 use super::limits::{budget_u, limits};
 use super::types::{ApiKey, Countries};
 use super::variables::APP_PREFIX as PREFIX;
+use super::{check, fresh};
 use crate::escalation::Policy;
 use crate::guard::{AppLimits, LimitPair, Limits};
 
@@ -14,7 +14,7 @@ use crate::guard::{AppLimits, LimitPair, Limits};
 const LEGACY_APP: &str = "legacy";
 
 /// What follows the app's name.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "BRAND",
     "CHECKS",
     "COUNTRIES",
@@ -24,6 +24,7 @@ const SETTINGS: [&str; 9] = [
     "LIMIT_APP",
     "LIMIT_APP_CALL",
     "PHLO_ID",
+    "WEBHOOK_URL",
 ];
 
 /// What one app has of its own; `None` where the common setting holds.
@@ -41,6 +42,8 @@ pub struct AppConfig {
     pub escalation: Option<Policy>,
     /// `APP_<NAME>_PHLO_ID`.
     pub phlo_id: Option<String>,
+    /// `APP_<NAME>_WEBHOOK_URL`.
+    pub webhook_url: Option<String>,
     /// `APP_<NAME>_LIMIT_APP`, `APP_<NAME>_LIMIT_APP_CALL`.
     pub(super) limits: (Option<Limits>, Option<Limits>),
     /// `APP_<NAME>_DAILY_BUDGET`, in micro-dollars: within that of all apps.
@@ -54,7 +57,7 @@ impl AppConfig {
         if any.is_none() && call.is_none() && budget_u.is_none() {
             return None;
         }
-        let usual_call = any.clone().map_or(common.call.clone(), |any| any.divided_by(super::limits::CALLS_DIVISOR));
+        let usual_call = any.as_ref().map_or(common.call.clone(), |any| any.divided_by(super::limits::CALLS_DIVISOR));
         let pair = LimitPair {
             any: any.clone().unwrap_or_else(|| common.any.clone()),
             call: call.clone().unwrap_or(usual_call),
@@ -89,7 +92,8 @@ pub(super) fn read(
         let is_used = given.keys().any(|name| name.starts_with(&prefix));
         if let Some(other) = names.insert(prefix.clone(), app).filter(|_| is_used) {
             let wrong = format!("has the apps {other} and {app}, for which {prefix} would be the same");
-            faults.add("API_KEYS", &wrong, "shop:…,bank:…");
+            let example = format!("shop:{},bank:{}", fresh::token(), fresh::token());
+            faults.add("API_KEYS", &wrong, &example);
         }
     }
     for app in apps.keys() {
@@ -126,6 +130,7 @@ impl AppSettings<'_> {
             countries_call: self.optional("COUNTRIES_CALL", check::countries, "US,CA"),
             escalation: self.optional("ESCALATION", check::escalation, "adaptive:thrifty"),
             phlo_id: self.optional("PHLO_ID", check::word, check::PHLO_ID_EXAMPLE),
+            webhook_url: self.optional("WEBHOOK_URL", check::webhook_url, check::WEBHOOK_URL_EXAMPLE),
             limits: (self.optional("LIMIT_APP", limits, "150/1m"), self.optional("LIMIT_APP_CALL", limits, "30/1m")),
             budget_u: self.optional("DAILY_BUDGET", budget_u, "20").flatten(),
         }

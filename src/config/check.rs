@@ -19,8 +19,11 @@ use crate::phone::{Country, PhoneNumber};
 use crate::plivo::Proxy;
 use crate::plivo::fold::to_gsm7;
 use crate::store::redis::{CaCertificates, Redis};
+use crate::webhook::WebhookSecret;
 
 pub(super) const PHLO_ID_EXAMPLE: &str = "2b1c7f0e-0000-4000-8000-000000000000";
+
+pub(super) const WEBHOOK_URL_EXAMPLE: &str = "https://shop.example/webhooks/2fa";
 
 /// A text that is one segment of a URL path.
 pub(super) fn word(text: &str) -> Checked<String> {
@@ -122,6 +125,26 @@ fn web_url(text: &str) -> Checked<Url> {
         return Err("must not contain a query or a fragment".into());
     }
     Ok(url)
+}
+
+/// The URL of a receiver. It may have a query, but no credentials: signatures authenticate a message.
+pub(super) fn webhook_url(text: &str) -> Checked<String> {
+    let parsed = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = parsed.ok_or("must be an absolute http or https URL")?;
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err("must not contain a user name, a password or a fragment".into());
+    }
+    Ok(url.into())
+}
+
+/// A list of secrets for webhooks. A fault names an entry by its position.
+pub(super) fn webhook_secrets(text: &str) -> Checked<Vec<WebhookSecret>> {
+    let parse = |(i, entry): (usize, &str)| {
+        let wrong = || format!("entry {} is not whsec_ and the base64 of 24 to 64 bytes", i + 1);
+        WebhookSecret::parse(entry).ok_or_else(wrong)
+    };
+    let secrets: Vec<_> = listed(text).enumerate().map(parse).collect::<Result<_, _>>()?;
+    if secrets.is_empty() { Err("is an empty list".into()) } else { Ok(secrets) }
 }
 
 /// Whether a URL's host is this machine.

@@ -2,11 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-use super::check;
 use super::read::RawSettings;
+use super::{check, fresh};
 
 pub(super) const AUTH_ID: &str = "MADEMO00000000000000";
 /// Not a secret: a demo hides nothing from those who reach it.
@@ -42,23 +39,20 @@ impl RawSettings {
         let local = check::is_loopback(&api) && check::is_loopback(&phlo);
         if local {
             self.limits_factor = 100;
+            self.plivo_rate.get_or_insert_with(|| "30000/5s".into());
             self.countries.get_or_insert_with(|| "*".into());
         }
+        // No proxy has to notice that a demo stops.
+        self.drain_seconds.get_or_insert_with(|| "0".into());
         let bind = self.bind.get_or_insert_with(|| "127.0.0.1:8080".into()).parse();
         // An invalid address is one fault already; this avoids a second one for PUBLIC_URL.
         let own = bind.map_or_else(|_| "http://127.0.0.1:8080".into(), local_url);
         self.public_url.get_or_insert(own);
         // In Redis the verifications outlive this demo, and the next one must be able to read them.
-        self.secret_key.get_or_insert_with(|| if self.redis_url.is_some() { DEMO_KEY.into() } else { random_text() });
+        self.secret_key.get_or_insert_with(|| if self.redis_url.is_some() { DEMO_KEY.into() } else { fresh::key() });
         self.redis_url.get_or_insert_with(|| "memory://".into());
-        self.callback_secret.get_or_insert_with(random_text);
-        let demo = if local { "demo:demo".into() } else { format!("demo:{}", random_text()) };
+        self.callback_secret.get_or_insert_with(fresh::token);
+        let demo = if local { "demo:demo".into() } else { format!("demo:{}", fresh::token()) };
         self.api_keys = Some(self.api_keys.take().map_or(demo.clone(), |given| format!("{given},{demo}")));
     }
-}
-
-/// 256 random bits.
-#[expect(clippy::disallowed_methods, reason = "a demo's own secrets")]
-fn random_text() -> String {
-    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }

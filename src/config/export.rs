@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::check;
 use super::faults::{Checked, ConfigErrors, Faults};
 use super::read::RawSettings;
+use super::{check, fresh};
 use crate::store::redis::CaCertificates;
 
 /// `export` reads these alone: any other setting may be missing or wrong.
@@ -40,15 +40,13 @@ impl ExportConfig {
         let is_needed =
             |name: &str| NEEDED.contains(&name) || NEEDED.contains(&name.strip_suffix("_FILE").unwrap_or(name));
         let raw = RawSettings::read(env.into_iter().filter(|(name, _)| is_needed(name)), &mut faults);
-        let key_example = "$(openssl rand -base64 32)";
         let redis_url = faults.defaulted("REDIS_URL", raw.redis_url, reachable_url);
-        let redis_ca = faults.optional("REDIS_CA_FILE", raw.redis_ca_file, check::ca_file, "/etc/ssl/redis-ca.pem");
-        let secret_key = faults.required("SECRET_KEY", raw.secret_key, check::key, key_example);
-        let secret_key_previous =
-            faults.optional("SECRET_KEY_PREVIOUS", raw.secret_key_previous, check::key, key_example);
+        let redis_ca = faults.optional("REDIS_CA_FILE", raw.redis_ca_file, check::ca_file, "");
+        let secret_key = faults.required("SECRET_KEY", raw.secret_key, check::key, &fresh::key());
+        let secret_key_previous = faults.optional("SECRET_KEY_PREVIOUS", raw.secret_key_previous, check::key, "");
         let apps = match app {
             Some(app) => Some(vec![app.to_owned()]),
-            None => faults.required("API_KEYS", raw.api_keys, apps, "shop:$(openssl rand -hex 24)"),
+            None => faults.required("API_KEYS", raw.api_keys, apps, &format!("shop:{}", fresh::token())),
         };
         let config = redis_url.zip(secret_key).zip(apps);
         let config = config.map(|((redis_url, secret_key), apps)| Self {

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::VARIABLES;
+use super::assignment::assignment;
 
 /// A fault in one variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,13 +14,21 @@ pub struct Fault {
     pub variable: String,
     /// The fault, worded to follow the variable's name. Never contains the value.
     pub problem: String,
-    /// A valid value.
+    /// A valid value; empty if the variable is better unset.
     pub example: String,
+}
+
+impl Fault {
+    /// What to do about it; ends in a line that removes the fault when it is pasted into a shell or a `.env` file.
+    pub fn remedy(&self) -> String {
+        let line = assignment(&self.variable, &self.example);
+        if self.example.is_empty() { format!("for example unset it: {line}") } else { format!("for example {line}") }
+    }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{0} {1}; for example {0}={2}", self.variable, self.problem, self.example)
+        write!(f, "{} {}; {}", self.variable, self.problem, self.remedy())
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::faults::{Checked, Faults};
 use super::read::RawSettings;
-use crate::guard::{Guard, GuessRules, LimitPair, Limits};
+use crate::guard::{Guard, GuessRules, Limit, LimitPair, Limits};
+use crate::plivo::{InvalidRate, Rate};
 
 /// By default the limit on calls is this fraction of the limit on attempts.
 pub(super) const CALLS_DIVISOR: u64 = 5;
@@ -25,7 +26,7 @@ impl RawSettings {
             let is_own = any.is_some();
             let any = faults.defaulted(name, any, limits).map(|any| if is_own { any } else { any.times(factor) });
             let call = match (call, call_default) {
-                (None, None) => any.clone().map(|any| any.divided_by(CALLS_DIVISOR)),
+                (None, None) => any.as_ref().map(|any| any.divided_by(CALLS_DIVISOR)),
                 (None, Some(default)) => default.parse::<Limits>().ok().map(|call| call.times(factor)),
                 (Some(text), _) => faults.optional(&format!("{name}_CALL"), Some(text), limits, "3/10m,6/1d"),
             };
@@ -86,13 +87,17 @@ pub(super) fn limits(text: &str) -> Checked<Limits> {
     text.parse().map_err(|wrong: crate::guard::limit::InvalidLimits| wrong.to_string())
 }
 
+/// A rate of requests to Plivo.
+pub(super) fn rate(text: &str) -> Checked<Rate> {
+    text.parse().map_err(|wrong: InvalidRate| wrong.to_string())
+}
+
 fn widened(prefix: &Limits) -> Limits {
-    let mut limits = Limits(prefix.0.iter().take(1).copied().collect());
-    for limit in &mut limits.0 {
-        limit.max = limit.max.saturating_mul(UNVERIFIED_FACTORS.0);
-        limit.window = (limit.window * UNVERIFIED_FACTORS.1).min(crate::guard::limit::WINDOW_MAX);
-    }
-    limits
+    let widened = |limit: &Limit| Limit {
+        max: limit.max.saturating_mul(UNVERIFIED_FACTORS.0),
+        window: (limit.window * UNVERIFIED_FACTORS.1).min(crate::guard::limit::WINDOW_MAX),
+    };
+    Limits(prefix.0.iter().take(1).map(widened).collect())
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub(super) struct RawSettings {
     pub(super) plivo_phlo_url: Option<String>,
     pub(super) plivo_timeout: Option<String>,
     pub(super) plivo_wait: Option<String>,
+    pub(super) plivo_rate: Option<String>,
     pub(super) plivo_proxy: Option<String>,
     pub(super) public_url: Option<String>,
     pub(super) callback_secret: Option<String>,
@@ -35,6 +36,7 @@ pub(super) struct RawSettings {
     pub(super) bind: Option<String>,
     pub(super) trusted_proxies: Option<String>,
     pub(super) connections_per_peer: Option<String>,
+    pub(super) drain_seconds: Option<String>,
     pub(super) code_length: Option<String>,
     pub(super) code_ttl: Option<String>,
     pub(super) max_checks: Option<String>,
@@ -74,6 +76,9 @@ pub(super) struct RawSettings {
     pub(super) dlt_template_id: Option<String>,
     pub(super) voice_confirm: Option<String>,
     pub(super) test_numbers: Option<String>,
+    pub(super) webhook_url: Option<String>,
+    pub(super) webhook_secrets: Option<String>,
+    pub(super) webhook_allow_private: Option<String>,
     pub(super) legacy_routes: Option<String>,
     pub(super) log_format: Option<String>,
     /// Warnings about variables that are set and look like settings, but are not read.
@@ -107,23 +112,19 @@ impl RawSettings {
             let file = format!("{name}_FILE");
             let Some(path) = given.get(&file) else { continue };
             if known.contains_key(*name) {
-                faults.add(&file, &format!("is set together with {name}: set only one of them"), "/run/secrets/…");
+                faults.add(&file, &format!("is set together with {name}: set only one of them"), "");
                 continue;
             }
             // The path is not shown: it may be a secret that was set here by mistake.
             match std::fs::read_to_string(path).map(|text| text.trim().to_owned()) {
                 // Between rotations this file is empty.
                 Ok(text) if text.is_empty() && *name == "SECRET_KEY_PREVIOUS" => {}
-                Ok(text) if text.is_empty() => faults.add(&file, "is the path of an empty file", "/run/secrets/…"),
+                Ok(text) if text.is_empty() => faults.add(&file, "is the path of an empty file", ""),
                 Ok(text) => {
                     known.insert((*name).to_owned(), text);
                 }
                 Err(error) => {
-                    faults.add(
-                        &file,
-                        &format!("is the path of a file that cannot be read ({})", error.kind()),
-                        "/run/secrets/…",
-                    );
+                    faults.add(&file, &format!("is the path of a file that cannot be read ({})", error.kind()), "");
                 }
             }
         }

@@ -13,6 +13,10 @@ impl Config {
         self.phlo_id.is_some() || self.apps.values().any(|app| app.phlo_id.is_some())
     }
 
+    fn webhook_urls(&self) -> impl Iterator<Item = &String> {
+        self.webhook_url.iter().chain(self.apps.values().filter_map(|app| app.webhook_url.as_ref()))
+    }
+
     /// A warning about a brand that cannot be folded to GSM-7, with the characters.
     pub(super) fn brand_warning(&self) -> Option<String> {
         let brand = self.brand.as_deref().filter(|brand| septets(brand).is_none())?;
@@ -58,6 +62,10 @@ impl Config {
             (
                 real && reachable && self.public_url.starts_with("http:"),
                 "PUBLIC_URL is http: refs and the callback secret are sent unencrypted",
+            ),
+            (
+                self.webhook_urls().any(|url| url.starts_with("http:") && !check::is_loopback(url)),
+                "WEBHOOK_URL is http: events are sent unencrypted",
             ),
             (
                 self.legacy_routes,

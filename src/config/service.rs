@@ -16,9 +16,10 @@ use crate::escalation::Policy;
 use crate::guard::{Guard, GuessRules, Limits, QuietHours};
 use crate::phone::PhoneNumber;
 use crate::plivo::language::Languages;
-use crate::plivo::{Proxy, Senders};
+use crate::plivo::{Proxy, Rate, Senders};
 use crate::store::redis::CaCertificates;
 use crate::verification::CostOverrides;
+use crate::webhook::WebhookSecret;
 
 /// The settings of `serve` and `demo`.
 ///
@@ -43,6 +44,8 @@ pub struct Config {
     pub plivo_timeout: Duration,
     /// `PLIVO_WAIT`. 5 s: about as long as a user watches a spinner.
     pub plivo_wait: Duration,
+    /// `PLIVO_RATE`. 300 in 5 s: what Plivo allows an account (plivo.com/docs/voice/concepts/account-limits).
+    pub plivo_rate: Rate,
     /// Whether a demo has to run a local Plivo, because neither origin is set.
     pub plivo_embedded: bool,
     /// `PLIVO_PROXY`. None by default, whatever the environment says: codes and credentials pass through a proxy.
@@ -69,6 +72,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// `CONNECTIONS_PER_PEER`. 1024: a quarter of all, and more than a client behind a shared address needs.
     pub connections_per_peer: usize,
+    /// `DRAIN_SECONDS`. 5 s: two periods of a usual readiness probe.
+    pub drain: Duration,
     /// `CODE_LENGTH`. 6 (6 to 9): the minimum of NIST SP 800-63B.
     pub code_length: u8,
     /// `CODE_TTL`. 300 s (at most 600, the same standard's limit).
@@ -116,6 +121,12 @@ pub struct Config {
     pub voice_confirm: bool,
     /// `TEST_NUMBERS`. None by default.
     pub test_numbers: TestNumbers,
+    /// `WEBHOOK_URL`. None by default: back ends can also ask for the state.
+    pub webhook_url: Option<String>,
+    /// `WEBHOOK_SECRETS`. Required once a URL is set: an unsigned message proves nothing.
+    pub webhook_secrets: Vec<WebhookSecret>,
+    /// `WEBHOOK_ALLOW_PRIVATE`. Off: a URL must not reach what only this machine can reach.
+    pub webhook_allow_private: bool,
     /// `LEGACY_ROUTES`. Off: these routes need no key, and their URLs contain numbers and codes.
     pub legacy_routes: bool,
     /// `LOG_FORMAT`. `None`: pretty on a terminal, else JSON.

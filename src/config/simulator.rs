@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use super::faults::{ConfigErrors, Faults};
 use super::read::RawSettings;
 use super::types::LogFormat;
-use super::{check, demo};
+use super::{check, demo, fresh};
 
 /// The settings of `simulate-plivo`.
 ///
@@ -49,7 +49,7 @@ impl SimulatorConfig {
         let auth_tokens = faults.required("PLIVO_AUTH_TOKEN", raw.plivo_auth_token, check::secrets, "demo");
         let public_url = faults.required("PUBLIC_URL", raw.public_url, check::public_url, "http://127.0.0.1:8080");
         let callback_secrets =
-            faults.optional("CALLBACK_SECRET", raw.callback_secret, check::path_secrets, "$(openssl rand -hex 24)");
+            faults.optional("CALLBACK_SECRET", raw.callback_secret, check::path_secrets, &fresh::token());
         let log_format = faults.optional("LOG_FORMAT", raw.log_format, check::log_format, "json");
         Some(Self {
             bind: bind?,

@@ -8,7 +8,7 @@ use super::variables::{IN_FILES, VARIABLES};
 const NOT_READ_YET: &[&str] = &["CONSOLE_KEY"];
 
 /// Prefixes that only this service uses: an unknown variable is misspelt, or planned.
-const OUR_PREFIXES: &[&str] = &["PLIVO_", "PHLO_", "LIMIT_", "COST_", "WEBHOOK_URL", "WEBHOOK_SECRETS"];
+const OUR_PREFIXES: &[&str] = &["PLIVO_", "PHLO_", "LIMIT_", "COST_", "WEBHOOK_"];
 
 /// One warning for each name that is not read, but looks like a setting. Values are never shown.
 pub(super) fn warnings<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! The table of all settings.
 
-/// Every variable that is read: name, default, description. A test compares the README with it.
+/// Every variable that is read: name, default, description. A test compares `docs/settings.md` with it.
 pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("PLIVO_AUTH_ID", "required", "auth id of the Plivo account or subaccount"),
     (
@@ -15,6 +15,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("PLIVO_PHLO_URL", "https://phlorunner.plivo.com", "origin of Plivo's PHLO runner"),
     ("PLIVO_TIMEOUT", "12", "time limit of one request to Plivo, in seconds"),
     ("PLIVO_WAIT", "5", "seconds that a creation waits for Plivo before it answers"),
+    ("PLIVO_RATE", "300/5s", "requests to Plivo by all replicas of the account together; others wait"),
     (
         "PLIVO_PROXY",
         "",
@@ -39,6 +40,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "1024",
         "connections from one address at once, and at most half of all; not for TRUSTED_PROXIES",
     ),
+    ("DRAIN_SECONDS", "5", "seconds for which a stopping process still serves, after /readyz has failed; 0 to 60"),
     ("CODE_LENGTH", "6", "digits of a code, 6 to 9"),
     ("CODE_TTL", "300", "seconds until a code expires, at most 600"),
     ("MAX_CHECKS", "5", "checks allowed per verification, at most 10"),
@@ -94,6 +96,13 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("DLT_TEMPLATE_ID", "", "India: the id of the registered template"),
     ("VOICE_CONFIRM", "false", "true: a key must be pressed before a call speaks the code"),
     ("TEST_NUMBERS", "", "number:code,number:code: numbers that are never sent to, with their fixed codes"),
+    ("WEBHOOK_URL", "", "http or https URL that is told of events; APP_<NAME>_WEBHOOK_URL for one app"),
+    (
+        "WEBHOOK_SECRETS",
+        "",
+        "whsec_ and 24 to 64 bytes in base64: signs webhooks; a list during a rotation, each signs",
+    ),
+    ("WEBHOOK_ALLOW_PRIVATE", "false", "true: WEBHOOK_URL may have a private address"),
     ("LEGACY_ROUTES", "false", "true: enables the seed demo's unauthenticated GET routes"),
     ("LOG_FORMAT", "json; pretty on a terminal", "json or pretty"),
 ];
@@ -113,4 +122,5 @@ pub(super) const IN_FILES: &[&str] = &[
     "REDIS_URL",
     "TEMPLATES",
     "TEST_NUMBERS",
+    "WEBHOOK_SECRETS",
 ];

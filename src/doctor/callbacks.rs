@@ -1,7 +1,7 @@
 //! Sends callbacks to the service: correctly signed ones, which it must accept, and forged ones, which it must refuse.
 //!
-//! Each names a message and a status that do not exist, so the service stores nothing and takes no action. It logs those
-//! that it refuses.
+//! Each names a message and a status that do not exist, so the service stores nothing and takes no action. The forged ones are
+//! marked, so that their refusal is no alarm.
 
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::finding::Reporter;
 use super::web::{ConnectionFault, WebClient, fetch};
 use crate::config::{Config, is_loopback};
-use crate::plivo::signature;
+use crate::plivo::{probe, signature};
 
 const NAME: &str = "signature";
 const MAIN: &str = "main signature";
@@ -65,7 +65,8 @@ async fn examine_signatures(config: &Config, web: &WebClient, report: &mut Repor
             }
         }
     }
-    match status_of(signed(web, &url, &random(), "X-Plivo-Signature-V3")).await {
+    let forged = signed(web, &url, &random(), "X-Plivo-Signature-V3");
+    match status_of(marked(config, forged)).await {
         Ok(401) => {
             report.ok(NAME, "PUBLIC_URL accepts a callback with our signature and refuses one with another");
             true
@@ -118,7 +119,8 @@ async fn examine_secrets(config: &Config, web: &WebClient, report: &mut Reporter
             other => return unexpected(SECRET, "a callback with CALLBACK_SECRET in its path", other, report),
         }
     }
-    match status_of(web.http.post(url(&random())).form(&without_effect())).await {
+    let forged = web.http.post(url(&random())).form(&without_effect());
+    match status_of(marked(config, forged)).await {
         Ok(401) => report.ok(SECRET, "in the path it is accepted, another is refused"),
         Ok(200) => {
             let remedy = "check which server answers at PUBLIC_URL: it is not this service alone";
@@ -132,6 +134,12 @@ fn signed(web: &WebClient, url: &str, token: &SecretString, header: &'static str
     let (params, nonce) = (without_effect(), Uuid::new_v4().simple().to_string());
     let signature = signature::sign(token.expose_secret(), &signature::v3_payload("POST", url, &params, &nonce));
     web.http.post(url).form(&params).header(header, signature).header("X-Plivo-Signature-V3-Nonce", nonce)
+}
+
+/// A forged callback that the service refuses without an alarm in its log.
+fn marked(config: &Config, forged: RequestBuilder) -> RequestBuilder {
+    let token = config.plivo_auth_tokens.first().map_or("", |token| token.expose_secret());
+    forged.header(probe::HEADER, probe::mark(token))
 }
 
 /// The parameters of a callback without effect: a message and a status that do not exist.

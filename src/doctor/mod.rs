@@ -1,8 +1,8 @@
 //! `doctor`: checks a deployment from outside, and prints one line per check, with a remedy where one is needed.
 //!
 //! It runs beside the service, with the same settings, and sends Redis, Plivo and `PUBLIC_URL` the requests that the
-//! service will exchange with them. It repairs nothing. It sends a text only with `--send`, runs the PHLO only with
-//! `--run`, and its records in Redis expire within seconds.
+//! service will exchange with them. It repairs nothing. It sends a text only with `--send`, calls only with `--call`, runs the
+//! PHLO only with `--run`, and its records in Redis expire within seconds.
 //!
 //! Only a server that accepts a signed callback and refuses a forged one gets the callback secret and an API key: it has
 //! proved that it knows the auth token.
@@ -24,7 +24,9 @@ use std::time::Duration;
 pub use finding::{Finding, FindingCounts, Verdict};
 
 use crate::plivo::client::Client;
+use crate::verification::Channel;
 use finding::Reporter;
+use trial::Trial;
 
 /// The checks that go beyond reading.
 #[derive(Clone)]
@@ -33,6 +35,8 @@ pub struct DoctorOptions {
     pub run: bool,
     /// Verifies this number by a real text.
     pub send: Option<String>,
+    /// Verifies this number by a real call.
+    pub call: Option<String>,
     /// How long to watch that verification.
     pub watch: Duration,
 }
@@ -71,8 +75,11 @@ pub async fn examine(
     public::examine_address(&config, report).await;
     let is_there = public::examine_service(&config, &web, report).await;
     let is_ours = callbacks::examine(&config, &web, is_there, report).await;
-    if let Some(to) = &options.send {
-        trial::examine(&config, &web, to, options.watch, is_ours, report).await;
+    for (channel, to) in [(Channel::Sms, &options.send), (Channel::Call, &options.call)] {
+        if let Some(to) = to {
+            let trial = Trial { channel, to, watch: options.watch };
+            trial::examine(&config, &web, &trial, is_ours, report).await;
+        }
     }
     report.counts()
 }

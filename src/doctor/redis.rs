@@ -14,11 +14,11 @@ use crate::guard::{Limit, Limits};
 use crate::plivo::outcome;
 use crate::store::redis::{Redis, Setup};
 use crate::store::{
-    AttemptRef, Commit, CommitMode, CommitOutcome, Increment, IncrementOutcome, NumberKey, OutageCause, PendingReport,
-    PurposeKey, ServerRefusal, Store, StoreError,
+    AttemptRef, Commit, CommitMode, CommitOutcome, Increment, IncrementOutcome, NumberKey, OutageCause, PageRequest,
+    PendingReport, PurposeKey, ServerRefusal, Store, StoreError,
 };
 use crate::time::Timestamp;
-use crate::verification::{ReportFacts, VerificationId};
+use crate::verification::{ReportFacts, Status, VerificationId};
 
 const NAME: &str = "redis";
 const SETUP: &str = "redis setup";
@@ -26,10 +26,12 @@ const SCRIPTS: &str = "redis scripts";
 
 /// The commands of the store and its scripts, for the ACL of a user with no other rights.
 const COMMANDS: &str = "+ping +time +get +set +mget +del +pexpire +pttl +zadd +zrem +zremrangebyscore +zrange +zrangebyscore \
-                        +zrevrangebyscore +rpush +lrange +evalsha +script|load +info (and +cluster|slots in a \
-                        cluster), keys ~phlo2fa:*";
+                        +zrevrangebyscore +rpush +lrange +evalsha +script|load +info (and +wait with \
+                        replicas, +cluster|slots in a cluster), keys ~phlo2fa:*";
 /// How long the records are kept.
 const KEEP: Duration = Duration::from_secs(5);
+/// When the test record is due: later than any run works on it. If a run is cut off, the service finds the record gone.
+const DUE: Duration = Duration::from_secs(30);
 /// A timeout may be a moment's load, so it is retried. A refusal is not: a script that was refused half-way would find its
 /// own partial writes.
 const RETRIES_MAX: usize = 2;
@@ -125,18 +127,16 @@ enum ExerciseError {
     Unexpected(&'static str),
 }
 
-/// Commits, claims, finds, lists, links and counts a test record, all through the store.
+/// Commits, finds, lists, links and counts a test record, all through the store, and claims what is due: nothing.
 async fn exercise(store: &dyn Store) -> Result<(), ExerciseError> {
     let failed = |step| move |error| ExerciseError::Store(step, error);
-    let created = draft();
+    let created = draft(with_retries(|| store.now()).await.map_err(failed("time"))?);
     let outcome = with_retries(|| store.commit(&created)).await.map_err(failed("commit"))?;
     if outcome != CommitOutcome::Committed {
         return Err(ExerciseError::Unexpected("commit"));
     }
-    // Due and claimed long before any real timer, with a lease far into the future. A running service may claim the record
-    // in the moment between; it then logs a record that it cannot read.
-    let (now, lease) = (Timestamp::from_millis(2), Duration::from_secs(200 * 365 * 86_400));
-    with_retries(|| store.claim_due(now, lease, 256)).await.map_err(failed("claim"))?;
+    // Nothing is due as early as this: what is, belongs to the running service or to another run.
+    with_retries(|| store.claim_due(Timestamp::from_millis(1), KEEP, 1)).await.map_err(failed("claim"))?;
     let mode = CommitMode::Update { expected: created.version(), accept_stale: false };
     let settled = Commit { mode, due: None, increments: Vec::new(), links: Vec::new(), ..created.clone() };
     let outcome = with_retries(|| store.commit(&settled)).await.map_err(failed("commit"))?;
@@ -145,8 +145,8 @@ async fn exercise(store: &dyn Store) -> Result<(), ExerciseError> {
         return Err(ExerciseError::Unexpected("load"));
     }
     let index = with_retries(|| store.number_index(created.number)).await.map_err(failed("find"))?;
-    let shard = Some(created.id.shard());
-    let listed = with_retries(|| store.list(&created.app, shard, None, 1)).await.map_err(failed("list"))?;
+    let query = PageRequest { shards: &[created.id.shard()], ..PageRequest::newest(&created.app, 1) };
+    let listed = with_retries(|| store.list(&query)).await.map_err(failed("list"))?.entries;
     let ids = [created.id];
     with_retries(|| store.load_many(&ids)).await.map_err(failed("load"))?;
     if index.newest_for(created.purpose) != Some(created.id) || !listed.iter().any(|cursor| cursor.id == created.id) {
@@ -164,7 +164,7 @@ async fn exercise(store: &dyn Store) -> Result<(), ExerciseError> {
             return Err(ExerciseError::Unexpected("link"));
         }
     }
-    let limits = Limits(vec![Limit { max: 1, window: KEEP }]);
+    let limits = Limits([Limit { max: 1, window: KEEP }].into());
     let count = Increment { counter: format!("doctor:{uuid}"), amount: 1, limits, ignores_limits: false };
     // The second time is later than the window, so that the script removes the first count.
     for now in [Timestamp::from_millis(2), Timestamp::from_millis(2) + KEEP * 2] {
@@ -179,7 +179,7 @@ async fn exercise(store: &dyn Store) -> Result<(), ExerciseError> {
 
 /// A test record, of an app that no API key can name: app names are in lower case. Each run has an app of its own, so that
 /// its list holds only this record.
-fn draft() -> Commit {
+fn draft(now: Timestamp) -> Commit {
     let random = uuid::Uuid::new_v4();
     let number = NumberKey(random.into_bytes());
     Commit {
@@ -190,11 +190,13 @@ fn draft() -> Commit {
         mode: CommitMode::Create { previous: None },
         sealed: b"a test record of doctor".to_vec(),
         created_at: Timestamp::from_millis(1),
-        due: Some(Timestamp::from_millis(1)),
+        due: Some(now + DUE),
         ttl: KEEP,
         guesses: None,
         index_ttl: Some(KEEP),
         session: None,
+        status: Status::Pending,
+        ended: Vec::new(),
         verified_ttl: None,
         increments: Vec::new(),
         links: Vec::new(),

@@ -1,7 +1,7 @@
 //! The settings, as `serve` reads them. All other checks need valid ones.
 
 use super::finding::Reporter;
-use crate::config::{Config, Fault};
+use crate::config::Config;
 
 /// Warnings of `serve` that another check covers in more detail.
 const CHECKED_LATER: &[&str] = &["REDIS_URL is memory", "PUBLIC_URL is"];
@@ -10,8 +10,8 @@ pub(super) fn examine(env: impl IntoIterator<Item = (String, String)>, report: &
     let config = match Config::serve(env) {
         Ok(config) => config,
         Err(faults) => {
-            for Fault { variable, problem, example } in faults.0 {
-                report.wrong("settings", format!("{variable} {problem}"), format!("for example {variable}={example}"));
+            for fault in faults.0 {
+                report.wrong("settings", format!("{} {}", fault.variable, fault.problem), fault.remedy());
             }
             report.skip("everything else", "all other checks need valid settings");
             return None;
@@ -23,8 +23,8 @@ pub(super) fn examine(env: impl IntoIterator<Item = (String, String)>, report: &
         report.ok("settings", "complete");
     }
     for warning in warnings {
-        // A warning names its consequence; the README lists the allowed values.
-        report.warn("settings", warning, "see the table of settings in README.md");
+        // A warning names its consequence; `docs/settings.md` lists the allowed values.
+        report.warn("settings", warning, "see docs/settings.md");
     }
     Some(config)
 }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::base::{Base, Lock, Source, is_of};
 use super::batch::Batch;
 use super::commit::Write;
 use super::key_lock::StoreFailed;
@@ -95,12 +97,10 @@ impl Engine {
                 Err(StoreFailed) if batch.events.iter().all(Event::is_internal) => None,
                 Err(StoreFailed) => return Err(StoreFailed.into()),
             };
-            let change = match self.remembered_or_loaded(shared, app).await {
+            let change = match self.base(shared, lock.as_ref(), app).await {
                 // Another verification's lock is needed: now it is known which.
-                Ok((known, _)) if known.verification.id != shared => continue,
-                Ok((known, is_from_memory)) => {
-                    self.change_locked(id, known, is_from_memory, &mut batch, app, progress).await
-                }
+                Ok(base) if base.known.verification.id != shared => continue,
+                Ok(base) => self.change_locked(id, base, lock.as_ref(), &mut batch, app, progress).await,
                 Err(error) => Err(error),
             };
             match (&change, &lock) {
@@ -112,23 +112,16 @@ impl Engine {
         }
     }
 
-    /// The verification, and whether it comes from this process's memory.
-    async fn remembered_or_loaded(&self, id: VerificationId, app: Option<&str>) -> Result<(Known, bool), EngineError> {
-        match self.remembered(id).filter(|known| is_of(app, &known.verification)) {
-            Some(known) => Ok((known, true)),
-            None => Ok((self.load_for(id, app).await?, false)),
-        }
-    }
-
     async fn change_locked(
         &self,
         asked: VerificationId,
-        mut known: Known,
-        mut is_from_memory: bool,
+        base: Base,
+        lock: Option<&Lock<'_>>,
         batch: &mut Batch,
         app: Option<&str>,
         progress: Option<&Progress>,
     ) -> Result<Change, EngineError> {
+        let Base { mut known, mut source, mut asked_at } = base;
         let id = known.verification.id;
         let (mut limits, mut is_settled) = (LimitAnswers::default(), false);
         // After a failover the record may lack acknowledged changes. It is ended first; then the events are applied to
@@ -142,9 +135,8 @@ impl Engine {
             let meant = if batch.is_of_only_session { before.only_session() } else { before.session_of(asked) };
             let session = match meant {
                 Some(session) => session,
-                None if is_from_memory => {
-                    is_from_memory = false;
-                    known = self.load_for(id, app).await?;
+                None if source != Source::Store => {
+                    Base { known, source, asked_at } = self.loaded_base(id, app).await?;
                     continue;
                 }
                 None if batch.is_of_only_session => return Err(EngineError::Ambiguous),
@@ -161,13 +153,14 @@ impl Engine {
             }
             // A tick is committed even if nothing changed: the commit ends the lease under which the timer was claimed.
             if is_unchanged && !events.contains(&Event::Tick) {
-                if is_from_memory {
+                if source == Source::Memory {
                     // The answer is not given from memory: another replica may have changed the record.
-                    is_from_memory = false;
-                    known = self.load_for(id, app).await?;
+                    Base { known, source, asked_at } = self.loaded_base(id, app).await?;
                     continue;
                 }
-                if let Answer::Refused(Refusal::RateLimited { scope: Scope::Guesses, .. }) = answer {
+                if let Answer::Refused(Refusal::RateLimited { scope: Scope::Guesses, .. }) = answer
+                    && source == Source::Store
+                {
                     // A success in another verification of the number may have cleared them.
                     let index = self.parts.store.number_index(number).await?;
                     if self.take_guesses(&mut known, &index.guesses) {
@@ -178,11 +171,14 @@ impl Engine {
                 if let Answer::Refused(Refusal::TooManySessions { .. }) = answer {
                     self.report_limit(Scope::Number, &after, None);
                 }
+                if source == Source::Store {
+                    lock.into_iter().for_each(|lock| lock.share(asked_at, known.clone()));
+                }
                 return Ok(Change { after: before, session, effects, answer });
             }
             let after = Arc::new(after);
             if let Some(progress) = progress.filter(|_| !must_end) {
-                progress.decided(&after, effects.len());
+                progress.decided(&after, effects.iter().filter(|effect| effect.is_awaited()).count());
             }
             let charges = self.charges_of_change(&before, &after, &limits);
             let links = if must_end { Vec::new() } else { batch.links_beyond(&before) };
@@ -194,9 +190,11 @@ impl Engine {
             let depends_on_guesses = before.guesses != after.guesses || events.iter().any(Event::is_check);
             let guesses = depends_on_guesses.then(|| before.guesses.to_bytes());
             let write = Write { mode, guesses, number, teacher: known.teacher, increments, links: links.clone(), now };
+            let committing_at = Instant::now();
             let (outcome, committed) = self.commit(Some(&before), &after, write).await?;
             match outcome {
                 CommitOutcome::Committed => {
+                    lock.into_iter().for_each(|lock| lock.share(committing_at, committed.clone()));
                     self.publish(Some(&before), &after, now);
                     if self.parts.learner.learn(Some(&before), &after, &lessons) {
                         self.parts.metrics.count_distrust_capped();
@@ -212,7 +210,7 @@ impl Engine {
                 }
                 CommitOutcome::Changed(current) => {
                     self.forget(id);
-                    is_from_memory = false;
+                    (source, asked_at) = (Source::Store, committing_at);
                     let current = current.ok_or(EngineError::NotFound)?;
                     known = self.open_record(id, &current)?;
                     if !is_of(app, &known.verification) {
@@ -251,17 +249,6 @@ impl Engine {
         are_new
     }
 
-    /// Loads a verification of the app, by the id of one of its sessions.
-    pub(super) async fn load_for(&self, id: VerificationId, app: Option<&str>) -> Result<Known, EngineError> {
-        let found = self.load(id).await?;
-        if found.is_none() && app.is_some() {
-            self.spend_one_decryption();
-        }
-        let found = found.filter(|known| is_of(app, &known.verification)).ok_or(EngineError::NotFound)?;
-        self.remember_shared(id, found.verification.id);
-        Ok(found)
-    }
-
     /// What is known of the route, as far as the decision needs it.
     async fn insight_for(&self, known: &mut Known, events: &[Event]) -> Insight {
         let Known { verification: v, teacher, .. } = known;
@@ -270,12 +257,8 @@ impl Engine {
         }
         let learner = &self.parts.learner;
         let reported = events.iter().find_map(Event::carrier);
-        let teacher = *teacher.get_or_insert_with(|| learner.teacher(&v.app, &v.to, v.details.client_ip));
+        let teacher =
+            *teacher.get_or_insert_with(|| learner.teacher(&v.app, learner.prefix_hash(&v.to), v.details.client_ip));
         learner.insight(teacher, v.to.country(), reported.or(v.carrier())).await
     }
-}
-
-/// Whether the caller may see it: it belongs to the caller's app, or the caller has proved its right.
-fn is_of(app: Option<&str>, v: &Verification) -> bool {
-    app.is_none_or(|app| v.app == app)
 }

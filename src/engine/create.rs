@@ -14,7 +14,7 @@ use super::limits::LimitAnswers;
 use super::{COMMIT_TRIES, Engine, EngineError};
 use crate::escalation::Policy;
 use crate::guard::Guesses;
-use crate::phone::PhoneNumber;
+use crate::phone::{Carrier, PhoneNumber};
 use crate::store::{CommitMode, CommitOutcome, NumberIndex, NumberKey, PurposeKey, StoreError};
 use crate::time::Timestamp;
 use crate::verification::rules::LIFETIME_MAX;
@@ -74,7 +74,12 @@ impl Engine {
     /// As for [`Engine::apply`]; [`EngineError::Refused`] if a limit is reached.
     pub async fn create(&self, creation: Creation) -> Result<Created, EngineError> {
         let engine = self.clone();
-        self.run_detached(async move { engine.create_or_join(creation).await }).await
+        let app = creation.app.clone();
+        let created = self.run_detached(async move { engine.create_or_join(creation).await }).await;
+        if let Err(EngineError::Refused(Refusal::RateLimited { scope, .. })) = &created {
+            self.report_trip(&app, scope.as_str(), "rate_limited");
+        }
+        created
     }
 
     /// Serializes concurrent creations for one number within this process: the first sends, the others join it and are
@@ -110,8 +115,10 @@ impl Engine {
             older_guesses.merge(&Guesses::from_bytes(&index.guesses));
         }
         let purpose = PurposeKey::new(number, &creation.details.purpose);
-        let mut request = self.request(&creation, number, older_guesses.clone()).await;
-        let teacher = parts.learner.teacher(&request.app, &request.to, request.details.client_ip);
+        let prefix = parts.learner.prefix_hash(&creation.to);
+        let carrier_guess = parts.learner.guess(&creation.to, prefix).await;
+        let mut request = self.request(&creation, number, carrier_guess, older_guesses.clone());
+        let teacher = parts.learner.teacher(&request.app, prefix, request.details.client_ip);
         let insight = parts.learner.insight(teacher, request.to.country(), request.carrier_guess).await;
         // Most numbers are new, so the first commit assumes that the index is empty, and costs no extra exchange.
         let mut index = NumberIndex::default();
@@ -173,11 +180,16 @@ impl Engine {
         Err(EngineError::Contention)
     }
 
-    async fn request(&self, creation: &Creation, number: NumberKey, guesses: Guesses) -> Request {
+    fn request(
+        &self,
+        creation: &Creation,
+        number: NumberKey,
+        carrier_guess: Option<Carrier>,
+        guesses: Guesses,
+    ) -> Request {
         let length = creation.code_length.unwrap_or(self.parts.rules.code_length);
         let (drawn_id, drawn) = draw(length);
         let random = creation.seed.unwrap_or(drawn_id);
-        let carrier_guess = self.parts.learner.guess(&creation.to).await;
         Request {
             id: VerificationId::new(number.shard(), random),
             app: creation.app.clone(),
@@ -191,6 +203,7 @@ impl Engine {
             guesses,
             details: creation.details.clone(),
             metadata: creation.metadata.clone(),
+            is_told: self.parts.webhooks.has_url(&creation.app),
         }
     }
 

@@ -18,7 +18,6 @@ use tracing::info;
 
 use super::batch::Batch;
 use super::{COMMIT_TRIES, Engine, EngineError, Known};
-use crate::guard::guesses;
 use crate::phone::PhoneNumber;
 use crate::store::{Cursor, Erasure, ErasureOutcome};
 use crate::verification::rules::LIFETIME_MAX;
@@ -109,7 +108,7 @@ impl Engine {
                 joined: v.session_indexes().skip(1).map(|session| v.id_of(session)).collect(),
                 expected: version.revision,
                 index_ttl: LIFETIME_MAX,
-                guesses_ttl: guesses::REMEMBERED,
+                guesses_ttl: self.parts.rules.guesses.remembered(),
             };
             match self.parts.store.erase(&erasure).await? {
                 ErasureOutcome::Erased => return Ok(true),
@@ -126,7 +125,11 @@ fn provider_ids(v: &Verification) -> impl Iterator<Item = &str> {
     let known = v.attempts.iter().flat_map(|a| a.provider_id.iter().chain(&a.other_ids)).map(String::as_str);
     let owed = v.owed.iter().filter_map(|owed| match &owed.effect {
         Effect::Link { provider_id, .. } => Some(provider_id.as_str()),
-        Effect::Trigger { .. } | Effect::HangUp { .. } | Effect::Identify { .. } => None,
+        Effect::Trigger { .. }
+        | Effect::HangUp { .. }
+        | Effect::Identify { .. }
+        | Effect::LookUp { .. }
+        | Effect::Tell { .. } => None,
     });
     known.chain(owed)
 }

@@ -141,7 +141,8 @@ impl Engine {
     pub(super) fn adjust_counters(&self, before: &Verification, after: &Verification) {
         let guard = &self.parts.guard;
         let is_new = before.status() != Status::Verified && after.status() == Status::Verified;
-        let verified = guard.credit_of_success(&after.app, &after.to).filter(|_| is_new && !after.details.is_test);
+        let is_credited = is_new && !after.details.is_test;
+        let verified = is_credited.then(|| guard.credit_of_success(&after.app, &after.to)).flatten();
         let spent = guard.cost_corrections(&after.app, unexpected_cost_u(before, after));
         self.report_implausible_costs(before, after);
         let charges = verified.into_iter().chain(spent);
@@ -179,7 +180,7 @@ fn increment(charge: &Charge, subject_hash: u128) -> Increment {
     let counter = if scope.is_personal() {
         format!("{}:{subject_hash:032x}", scope.as_str())
     } else {
-        format!("{}:{subject}", scope.as_str())
+        [scope.as_str(), ":", subject].concat()
     };
     Increment { counter, amount: *amount, limits: limits.clone(), ignores_limits: *ignores_limits }
 }

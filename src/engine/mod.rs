@@ -14,21 +14,28 @@
 
 mod adjustments;
 mod apply;
+mod base;
 mod batch;
 mod clock;
 mod commit;
 mod create;
+mod deliveries;
 mod detached;
 mod erase;
+mod failpoint;
 mod key_lock;
 mod limits;
+mod look_up;
 mod outbox;
 mod performance;
 mod read;
 mod remembered;
 mod report;
+pub mod room;
 mod target;
+mod tell;
 pub mod timers;
+mod trip;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,25 +48,30 @@ use tracing::Instrument;
 pub use apply::Applied;
 pub use clock::Clock;
 pub use create::{Created, Creation};
+pub use deliveries::{FailedDeliveries, FailedDelivery};
 pub use erase::Erasures;
 pub use performance::Performance;
 pub use read::Page;
 pub use report::Reported;
 pub use target::{Found, Target};
+pub use tell::Renderer;
 
 use crate::guard::Guard;
 use crate::keyring::Keyring;
 use crate::learner::Learner;
 use crate::metrics::Metrics;
+use crate::pacing::Pacer;
 use crate::plivo::Plivo;
 use crate::store::{NumberKey, Store, StoreError, StoredRecord, record};
 use crate::time::Timestamp;
 use crate::verification::{Refusal, Rules, Verification, VerificationId};
+use crate::webhook::Webhooks;
 use adjustments::Adjustments;
 use detached::Detached;
 use key_lock::KeyLock;
 use remembered::{Known, Remembered};
 use timers::Alarm;
+use trip::Trips;
 
 /// Applies events to verifications. Cheap to clone.
 #[derive(Clone)]
@@ -74,6 +86,12 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The client for Plivo.
     pub plivo: Arc<Plivo>,
+    /// The receivers of apps.
+    pub webhooks: Arc<Webhooks>,
+    /// Shows a verification to a receiver.
+    pub render: Renderer,
+    /// Shares out the requests to Plivo.
+    pub pacer: Arc<Pacer>,
     /// The store's time.
     pub clock: Clock,
     /// Seals records, signs refs, hashes numbers.
@@ -92,6 +110,8 @@ pub struct Parts {
     pub runtime: Handle,
     /// Detached work under way, for a stop to wait for.
     pub tasks: TaskTracker,
+    /// Work that has outlasted its request in the request's runtime. Once it is closed, requests end with their work.
+    pub rests: TaskTracker,
     /// Cancels requests to Plivo when a stop can no longer wait for them.
     pub closing: CancellationToken,
 }
@@ -102,11 +122,13 @@ struct Inner {
     /// Wakes the timers when something is due earlier than they know.
     alarm: Alarm,
     /// Serializes changes of one verification.
-    locks: KeyLock,
+    locks: KeyLock<Known>,
     /// Open verifications as they were last committed or loaded here.
     remembered: Remembered,
     /// Adjustments of counters that are not in the store yet.
     adjustments: Adjustments,
+    /// When an app was last told of a tripped guard.
+    trips: Trips,
 }
 
 /// Why an event was not applied.
@@ -141,10 +163,7 @@ impl Engine {
     }
 
     /// Runs `work` so that a client's disconnect cannot cancel it between commit and effects.
-    fn run_detached<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> impl Future<Output = T> {
+    fn run_detached<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Detached<T> {
         Detached::new(work, &self.parts.runtime, &self.parts.tasks)
     }
 

@@ -9,16 +9,17 @@ use super::target::{Found, Target};
 use super::{Engine, EngineError};
 use crate::phone::PhoneNumber;
 use crate::route_model::Insight;
-use crate::store::{Cursor, Loaded, NumberKey, record};
+use crate::store::{Cursor, Listed, Loaded, NumberKey, PageRequest, Version, record};
 use crate::time::Timestamp;
+use crate::verification::rules::LIFETIME_MAX;
 use crate::verification::{
     AttemptIndex, Code, Context, Event, ReportFacts, Request, SessionIndex, Status, TextReport, VerificationId, decide,
     open,
 };
 
-/// Records read from the store for one page of a filtered list. The page may then be short, with a cursor to go on.
+/// Records read from the store for one page of a number's list. The page may then be short, with a cursor to go on.
 const SCAN_MAX: usize = 500;
-/// The smallest batch of records for a filtered list, because every batch asks every list of the app.
+/// The smallest batch of records for a number's list, which reads all of the number's shard.
 const SCAN_MIN: usize = 100;
 
 /// One page of a list, newest first.
@@ -48,6 +49,26 @@ impl Engine {
             Target::OfNumber(..) => verification.only_session().ok_or(EngineError::Ambiguous)?,
         };
         Ok(Found { verification, session })
+    }
+
+    /// Reads a verification again. `None` if it has the version that was `seen`: then nothing is opened.
+    ///
+    /// # Errors
+    /// As for [`Engine::read`].
+    pub async fn read_news(
+        &self,
+        id: VerificationId,
+        seen: Option<Version>,
+    ) -> Result<Option<(Found, Version)>, EngineError> {
+        let loaded = self.parts.store.load(id).await?.ok_or(EngineError::NotFound)?;
+        let version = loaded.stored.version();
+        if seen == Some(version) {
+            return Ok(None);
+        }
+        let verification = self.open_record(loaded.id, &loaded.stored)?.verification;
+        self.remember_shared(id, verification.id);
+        let session = verification.session_of(id).ok_or(EngineError::NotFound)?;
+        Ok(Some((Found { verification, session }, version)))
     }
 
     /// Spends one decryption's time, so that timing does not reveal another tenant's ids.
@@ -91,25 +112,24 @@ impl Engine {
         limit: usize,
     ) -> Result<Page, EngineError> {
         let now = self.now().await?;
-        let shards: Option<BTreeSet<u8>> =
-            to.map(|to| self.parts.keys.number_keys(app, to).into_iter().map(NumberKey::shard).collect());
-        let at_a_time = if status.is_some() || to.is_some() { limit.max(SCAN_MIN) } else { limit };
-        let (mut found, mut next, mut scanned) = (Vec::new(), before, 0);
+        let shards: BTreeSet<u8> =
+            to.into_iter().flat_map(|to| self.parts.keys.number_keys(app, to)).map(NumberKey::shard).collect();
+        let shards = Vec::from_iter(shards);
+        let (statuses, since) = match status {
+            None => (Status::ALL, None),
+            // None is open for longer, whatever RETENTION is.
+            Some(Status::Pending) => (&[Status::Pending][..], Some(now - LIFETIME_MAX)),
+            // One whose time is over is pending in the list until a tick ends it.
+            Some(Status::Expired) => (&[Status::Expired, Status::Pending][..], None),
+            Some(ref ended) => (std::slice::from_ref(ended), None),
+        };
+        let at_a_time = if to.is_some() { limit.max(SCAN_MIN) } else { limit };
+        let mut query = PageRequest { app, shards: &shards, statuses, before, since, limit: at_a_time };
+        let (mut found, mut scanned) = (Vec::new(), 0);
         loop {
-            let mut cursors = Vec::new();
-            match &shards {
-                None => cursors = self.parts.store.list(app, None, next, at_a_time).await?,
-                Some(shards) => {
-                    for shard in shards {
-                        cursors.extend(self.parts.store.list(app, Some(*shard), next, at_a_time).await?);
-                    }
-                    cursors.sort_unstable_by(|a, b| b.cmp(a));
-                    cursors.truncate(at_a_time);
-                }
-            }
-            let is_last = cursors.len() < at_a_time;
-            scanned += cursors.len();
-            let ids: Vec<_> = cursors.iter().map(|c| c.id).collect();
+            let Listed { entries, next } = self.parts.store.list(&query).await?;
+            scanned += entries.len();
+            let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
             for Loaded { session: asked, id, stored } in self.parts.store.load_many(&ids).await? {
                 // An unreadable record, of another key or version, does not fail the list.
                 let v = match self.open_record(id, &stored) {
@@ -120,23 +140,21 @@ impl Engine {
                     }
                 };
                 let Some(session) = v.session_of(asked) else { continue };
-                next = Some(Cursor { created_at: v.created_at_of(session), id: asked });
+                let last = Cursor { created_at: v.created_at_of(session), id: asked };
                 let matches = status.is_none_or(|s| v.status_at(session, now) == s)
                     && to.is_none_or(|to| v.to.identity() == to.identity());
                 if matches {
                     found.push(Found { verification: v, session });
                 }
                 if found.len() == limit {
-                    return Ok(Page { found, next });
+                    return Ok(Page { found, next: Some(last) });
                 }
             }
-            if is_last {
-                return Ok(Page { found, next: None });
-            }
-            next = cursors.last().copied();
-            if scanned >= SCAN_MAX {
+            // The store looks at a bounded number of entries too: a page that is not full ends there.
+            if next.is_none() || scanned >= SCAN_MAX || entries.len() < at_a_time {
                 return Ok(Page { found, next });
             }
+            query.before = next;
         }
     }
 }

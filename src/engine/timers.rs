@@ -5,14 +5,15 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::batch::Batch;
+use super::failpoint::Failpoint;
 use super::{Engine, EngineError};
 use crate::store::{StoreError, StoredRecord};
 use crate::time::Timestamp;
@@ -53,19 +54,28 @@ impl Alarm {
 
 /// Applies ticks to due verifications until `stop` is cancelled.
 pub async fn run(engine: Engine, stop: CancellationToken) {
-    let mut pause = POLL;
+    let (mut pause, mut failing_since) = (POLL, None);
     loop {
-        let next = tokio::select! {
-            () = stop.cancelled() => return,
-            next = engine.wake_due() => next,
-        };
+        // Not interrupted: what is claimed would wait for the end of its lease.
+        let next = engine.wake_due_until(&stop).await;
+        if stop.is_cancelled() {
+            return;
+        }
         match next {
             Ok(until) => {
                 pause = POLL;
+                if let Some(since) = failing_since.take().map(|since: Instant| since.elapsed()) {
+                    info!(
+                        event = "store_available",
+                        seconds = since.as_secs_f64(),
+                        "the store answers the timers again"
+                    );
+                }
                 sleep(&engine, until, &stop).await;
             }
             Err(error) => {
-                warn!(%error, "the timers cannot reach the store; they try again");
+                failing_since.get_or_insert_with(Instant::now);
+                warn!(event = "store_unavailable", %error, "the timers cannot reach the store; they try again");
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
@@ -92,14 +102,22 @@ impl Engine {
     /// # Errors
     /// When the store failed.
     pub async fn wake_due(&self) -> Result<Timestamp, StoreError> {
+        self.wake_due_until(&CancellationToken::new()).await
+    }
+
+    async fn wake_due_until(&self, stop: &CancellationToken) -> Result<Timestamp, StoreError> {
         loop {
             self.inner.alarm.reset();
             let now = self.now().await?;
+            if stop.is_cancelled() {
+                return Ok(now);
+            }
             let claimed = self.parts.store.claim_due(now, CLAIM_LEASE, CLAIM_MAX).await?;
             if claimed.records.is_empty() {
                 let next = claimed.next.map_or(now + POLL, |next| next.min(now + POLL));
                 return Ok(next.min(self.inner.alarm.earliest()));
             }
+            Failpoint::Claimed.reached();
             stream::iter(claimed.records)
                 .for_each_concurrent(TICKS_MAX, |(id, stored)| async move {
                     self.remember_claimed(id, &stored);

@@ -17,7 +17,7 @@ use self::row::{Exclusion, ExportRow};
 use crate::config::{ConfigErrors, ExportConfig};
 use crate::keyring::Keyring;
 use crate::store::redis::{InvalidUrl, Redis};
-use crate::store::{Cursor, Store, StoreError, StoredRecord, record};
+use crate::store::{Cursor, Listed, PageRequest, Store, StoreError, StoredRecord, record};
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
 
@@ -122,20 +122,20 @@ async fn collect(
 ) -> Result<(), StoreError> {
     let mut before: Option<Cursor> = None;
     loop {
-        let page = retrying(|| store.list(app, None, before, PAGE)).await?;
+        let query = PageRequest { before, since: options.since, ..PageRequest::newest(app, PAGE) };
+        let Listed { entries, next } = retrying(|| store.list(&query)).await?;
         let is_early_enough = |cursor: &&Cursor| options.until.is_none_or(|until| cursor.created_at < until);
-        let is_late_enough = |cursor: &&Cursor| options.since.is_none_or(|since| cursor.created_at >= since);
-        let ids: Vec<_> = page.iter().filter(is_early_enough).filter(is_late_enough).map(|cursor| cursor.id).collect();
+        let ids: Vec<_> = entries.iter().filter(is_early_enough).map(|cursor| cursor.id).collect();
         for loaded in retrying(|| store.load_many(&ids)).await? {
             // What was sent is one row, however many sessions share it.
             if loaded.session == loaded.id {
                 collected.add(loaded.id, &loaded.stored, keys, now);
             }
         }
-        before = page.last().copied();
-        if page.len() < PAGE || !page.last().is_some_and(|oldest| is_late_enough(&oldest)) {
+        if next.is_none() {
             return Ok(());
         }
+        before = next;
     }
 }
 

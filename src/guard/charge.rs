@@ -100,13 +100,12 @@ impl Guard {
         let in_app = |subject: &str| format!("{app}|{subject}");
         let (number, prefix) = (in_app(&to.identity()), in_app(&prefix(to)));
         let address = client_ip.map(|ip| in_app(&subscriber_network(ip)));
-        let country = to.country().to_string();
         let pairs = [
             (Scope::Number, Scope::NumberCall, &self.number, Some(number.as_str())),
             (Scope::Ip, Scope::IpCall, &self.ip, address.as_deref()),
             (Scope::Prefix, Scope::PrefixCall, &self.prefix, Some(prefix.as_str())),
             (Scope::App, Scope::AppCall, self.apps.get(*app).map_or(&self.app, |own| &own.pair), Some(*app)),
-            (Scope::Country, Scope::CountryCall, &self.country, Some(country.as_str())),
+            (Scope::Country, Scope::CountryCall, &self.country, Some(to.country().as_str())),
             (Scope::Total, Scope::TotalCall, &self.total, Some("")),
         ];
         let mut charges = Vec::with_capacity(14);
@@ -146,7 +145,7 @@ impl Guard {
         let budgets = [own_u.map(|max| (app, max)), self.budget_u.map(|max| ("", max))];
         let charges = budgets.map(|budget| {
             let (subject, max) = budget?;
-            let limits = Limits(vec![Limit { max, window: Duration::from_secs(86_400) }]);
+            let limits = Limits([Limit { max, window: Duration::from_secs(86_400) }].into());
             Some(Charge::new(Scope::Budget, subject, amount_u, &limits))
         });
         charges.into_iter().flatten()

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::time::Timestamp;
@@ -25,11 +26,11 @@ pub struct Limit {
 /// The longest window that is accepted.
 pub const WINDOW_MAX: Duration = Duration::from_secs(31 * 86_400);
 
-/// Limits that all apply at once; an empty list is no limit.
+/// Limits that all apply at once; an empty list is no limit. Each attempt copies several, so a copy allocates nothing.
 ///
 /// Written as `5/10m,20/1d`, or `none`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Limits(pub Vec<Limit>);
+pub struct Limits(pub Arc<[Limit]>);
 
 /// A text that does not describe limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,15 +89,17 @@ impl Limits {
     }
 
     /// The same windows, each with `factor` times the maximum.
-    pub fn times(mut self, factor: u64) -> Self {
-        self.0.iter_mut().for_each(|limit| limit.max = limit.max.saturating_mul(factor));
-        self
+    pub fn times(&self, factor: u64) -> Self {
+        self.with_max(|max| max.saturating_mul(factor))
     }
 
     /// The same windows, each maximum divided; only a zero becomes zero.
-    pub fn divided_by(mut self, divisor: u64) -> Self {
-        self.0.iter_mut().for_each(|limit| limit.max = (limit.max / divisor).max(limit.max.min(1)));
-        self
+    pub fn divided_by(&self, divisor: u64) -> Self {
+        self.with_max(|max| (max / divisor).max(max.min(1)))
+    }
+
+    fn with_max(&self, max: impl Fn(u64) -> u64) -> Self {
+        Self(self.0.iter().map(|limit| Limit { max: max(limit.max), ..*limit }).collect())
     }
 }
 
@@ -115,7 +118,7 @@ impl FromStr for Limits {
             .iter()
             .enumerate()
             .all(|(i, limit)| is_new(i, limit))
-            .then_some(Self(limits.clone()))
+            .then(|| Self(limits.as_slice().into()))
             .ok_or(InvalidLimits)
     }
 }

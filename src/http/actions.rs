@@ -7,13 +7,16 @@ use utoipa::ToSchema;
 
 use super::auth::Caller;
 use super::body::Json;
-use super::error::{ApiError, Problem};
+use super::error::ApiError;
+use super::openapi::words;
 use super::outcome::{accepted, triggered, view};
 use super::parameters::{self, verification_id};
+use super::speaker::Speaker;
 use super::state::Shared;
+use super::user_message::{UserMessage, Wording};
 use super::view::{CheckView, VerificationView};
-use crate::engine::{Applied, Target};
-use crate::verification::{Activity, Answer, Channel, Event, Feedback};
+use crate::engine::{Applied, Found, Target};
+use crate::verification::{Activity, Answer, Channel, Code, Event, Feedback};
 
 /// A code that was typed in.
 #[derive(Deserialize, ToSchema)]
@@ -44,7 +47,7 @@ pub struct CheckByNumberBody {
 #[serde(deny_unknown_fields)]
 pub struct AttemptBody {
     /// `sms` or `call` (`voice` is accepted for it).
-    #[schema(example = "call", value_type = String, pattern = "^(sms|call|voice)$")]
+    #[schema(value_type = words::RequestedChannel, example = "call")]
     channel: Option<String>,
 }
 
@@ -53,7 +56,7 @@ pub struct AttemptBody {
 #[serde(deny_unknown_fields)]
 pub struct ActivityBody {
     /// `typing`, `received` or `not_received`.
-    #[schema(example = "typing", value_type = String, pattern = "^(typing|received|not_received)$")]
+    #[schema(value_type = words::ActivityKind, example = "typing")]
     kind: Option<String>,
 }
 
@@ -62,14 +65,16 @@ pub struct ActivityBody {
 #[serde(deny_unknown_fields)]
 pub struct FeedbackBody {
     /// `converted` or `not_converted`.
-    #[schema(example = "converted", value_type = String, pattern = "^(converted|not_converted)$")]
+    #[schema(value_type = words::FeedbackOutcome, example = "converted")]
     outcome: Option<String>,
 }
 
-/// Checks a code. A wrong code is a normal answer; a final state is a problem.
-#[utoipa::path(post, path = "/v1/verifications/{id}/checks", tag = "checks", params(("id" = String, Path)),
+/// Checks a code.
+///
+/// A wrong code is a normal answer; a final state is a problem.
+#[utoipa::path(post, path = "/v1/verifications/{id}/checks", operation_id = "check_code", tag = "checks", params(("id" = String, Path, description = "The id of the verification")),
     request_body = CheckBody,
-    responses((status = 200, body = CheckView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+    responses((status = 200, description = "The result of the check; a wrong code is one too", body = CheckView)),
     security(("api_key" = [])))]
 pub async fn check(
     caller: Caller,
@@ -77,17 +82,17 @@ pub async fn check(
     id: Path<String>,
     body: Json<CheckBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = verification_id(&id)?;
-    let event = Event::CodeSubmitted(parameters::code(body.0.code)?);
-    respond_to_check(shared.engine.apply(Target::OfApp(&caller.app, id), vec![event]).await?)
+    let target = Target::OfApp(&caller.app, verification_id(&id)?);
+    let code = typed_code(&shared, target, body.0.code).await?;
+    respond_to_check(shared.engine.apply(target, vec![Event::CodeSubmitted(code)]).await?)
 }
 
 /// Checks a code against the open verification of a number.
 ///
 /// If several creations are open for the number and purpose, only the id of one of them says whose code it is: 409
 /// `ambiguous_check`.
-#[utoipa::path(post, path = "/v1/checks", tag = "checks", request_body = CheckByNumberBody,
-    responses((status = 200, body = CheckView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+#[utoipa::path(post, path = "/v1/checks", operation_id = "check_code_by_number", tag = "checks", request_body = CheckByNumberBody,
+    responses((status = 200, description = "The result of the check; a wrong code is one too", body = CheckView)),
     security(("api_key" = [])))]
 pub async fn check_by_number(
     caller: Caller,
@@ -95,18 +100,24 @@ pub async fn check_by_number(
     body: Json<CheckByNumberBody>,
 ) -> Result<HttpResponse, ApiError> {
     let CheckByNumberBody { to, code, purpose } = body.0;
-    let (to, event) = (parameters::number(&shared, to)?, Event::CodeSubmitted(parameters::code(code)?));
+    let to = parameters::number(&shared, to)?;
     let purpose = purpose.map(parameters::purpose).transpose()?;
-    respond_to_check(shared.engine.apply(Target::OfNumber(&caller.app, &to, purpose.as_deref()), vec![event]).await?)
+    let target = Target::OfNumber(&caller.app, &to, purpose.as_deref());
+    let code = typed_code(&shared, target, code).await?;
+    let applied = shared.engine.apply(target, vec![Event::CodeSubmitted(code)]).await;
+    let of_country = Wording::of_person("", to.country());
+    respond_to_check(applied.map_err(|error| ApiError::from(error).worded(of_country))?)
 }
 
 /// Sends the code again, or calls now.
-#[utoipa::path(post, path = "/v1/verifications/{id}/attempts", tag = "verifications", params(("id" = String, Path)),
+///
+/// The `client_token` of the creation opens it too, and then the answer shows states only.
+#[utoipa::path(post, path = "/v1/verifications/{id}/attempts", operation_id = "request_attempt", tag = "verifications", params(("id" = String, Path, description = "The id of the verification")),
     request_body = AttemptBody,
-    responses((status = 201, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
-    security(("api_key" = [])))]
+    responses((status = 201, description = "The code is being sent again", body = VerificationView)),
+    security(("api_key" = []), ("client_token" = [])))]
 pub async fn attempt(
-    caller: Caller,
+    speaker: Speaker,
     shared: Data<Shared>,
     id: Path<String>,
     body: Json<AttemptBody>,
@@ -117,14 +128,16 @@ pub async fn attempt(
         Some("call" | "voice") => Channel::Call,
         _ => return Err(ApiError::parameter("channel", "must be sms or call")),
     };
-    let applied = shared.engine.apply(Target::OfApp(&caller.app, id), vec![Event::AttemptRequested(channel)]).await?;
+    let applied = shared.engine.apply(speaker.target(id)?, vec![Event::AttemptRequested(channel)]).await?;
     let found = triggered(&shared, accepted(applied)?, false).await?;
-    Ok(HttpResponse::Created().json(view(&shared, &found).await?))
+    Ok(HttpResponse::Created().json(speaker.shown(view(&shared, &found).await?)))
 }
 
-/// Cancels a verification. Others that share its code stay open.
-#[utoipa::path(post, path = "/v1/verifications/{id}/cancel", tag = "verifications", params(("id" = String, Path)),
-    responses((status = 200, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+/// Cancels a verification.
+///
+/// Others that share its code stay open.
+#[utoipa::path(post, path = "/v1/verifications/{id}/cancel", operation_id = "cancel_verification", tag = "verifications", params(("id" = String, Path, description = "The id of the verification")),
+    responses((status = 200, description = "The canceled verification", body = VerificationView)),
     security(("api_key" = [])))]
 pub async fn cancel(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let target = Target::OfApp(&caller.app, verification_id(&id)?);
@@ -132,13 +145,16 @@ pub async fn cancel(caller: Caller, shared: Data<Shared>, id: Path<String>) -> R
     Ok(HttpResponse::Ok().json(view(&shared, &applied.into()).await?))
 }
 
-/// Reports what the person does: no call is made within 10 s of typing, and one is made now if no text came.
-#[utoipa::path(post, path = "/v1/verifications/{id}/activity", tag = "verifications", params(("id" = String, Path)),
+/// Reports what the person does.
+///
+/// No call is made within 10 s of typing, and one is made now if no text came. The `client_token` of the creation opens it too,
+/// and then the answer shows states only.
+#[utoipa::path(post, path = "/v1/verifications/{id}/activity", operation_id = "report_activity", tag = "verifications", params(("id" = String, Path, description = "The id of the verification")),
     request_body = ActivityBody,
-    responses((status = 200, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
-    security(("api_key" = [])))]
+    responses((status = 200, description = "The verification", body = VerificationView)),
+    security(("api_key" = []), ("client_token" = [])))]
 pub async fn activity(
-    caller: Caller,
+    speaker: Speaker,
     shared: Data<Shared>,
     id: Path<String>,
     body: Json<ActivityBody>,
@@ -150,17 +166,18 @@ pub async fn activity(
         Some("not_received") => Activity::NotReceived,
         _ => return Err(ApiError::parameter("kind", "must be typing, received or not_received")),
     };
-    let target = Target::OfApp(&caller.app, id);
-    let applied = accepted(shared.engine.apply(target, vec![Event::Activity(activity)]).await?)?;
-    Ok(HttpResponse::Ok().json(view(&shared, &applied.into()).await?))
+    let applied = accepted(shared.engine.apply(speaker.target(id)?, vec![Event::Activity(activity)]).await?)?;
+    Ok(HttpResponse::Ok().json(speaker.shown(view(&shared, &applied.into()).await?)))
 }
 
-/// Says what became of a code that the customer checks itself, so that its route learns from it.
+/// Says what became of a code that is checked elsewhere.
+///
+/// Its route learns from it.
 ///
 /// The first word counts, also after the end. `converted` is worth most when it is sent as it happens. It does not verify.
-#[utoipa::path(post, path = "/v1/verifications/{id}/feedback", tag = "verifications", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/verifications/{id}/feedback", operation_id = "report_feedback", tag = "verifications", params(("id" = String, Path, description = "The id of the verification")),
     request_body = FeedbackBody,
-    responses((status = 200, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+    responses((status = 200, description = "The verification", body = VerificationView)),
     security(("api_key" = [])))]
 pub async fn feedback(
     caller: Caller,
@@ -179,16 +196,36 @@ pub async fn feedback(
     Ok(HttpResponse::Ok().json(view(&shared, &applied.into()).await?))
 }
 
+/// The code that a person typed in.
+///
+/// # Errors
+/// 422 in the language of the verification. It is English if the verification cannot be read: that the code is none is
+/// certain all the same.
+async fn typed_code(shared: &Shared, target: Target<'_>, code: Option<String>) -> Result<Code, ApiError> {
+    let code = code.ok_or_else(|| ApiError::parameter("code", "is required; this check is not counted"))?;
+    if let Some(code) = parameters::typed_code(&code) {
+        return Ok(code);
+    }
+    Err(match shared.engine.read(target).await {
+        Ok(Found { verification: v, .. }) => {
+            ApiError::invalid_code(Some(v.code_length)).worded(Wording::of_verification(&v))
+        }
+        Err(_) => ApiError::invalid_code(None),
+    })
+}
+
 fn respond_to_check(applied: Applied) -> Result<HttpResponse, ApiError> {
     let applied = accepted(applied)?;
     let (v, session) = (&applied.verification, applied.session);
     let is_correct = applied.answer == Answer::Correct;
+    let left = v.checks_remaining(session);
     Ok(HttpResponse::Ok().json(CheckView {
         id: v.id_of(session).to_string(),
         result: if is_correct { "verified" } else { "incorrect" },
         status: v.status_of(session).as_str(),
         verified_at: v.ended_at().filter(|_| is_correct).map(|at| at.to_string()),
         channel: is_correct.then(|| v.verified_by().as_str()),
-        checks_remaining: (!is_correct).then(|| v.checks_remaining(session)),
+        checks_remaining: (!is_correct).then_some(left),
+        user_message: (!is_correct).then(|| Wording::of_verification(v).say(UserMessage::of_wrong_code(left))),
     }))
 }

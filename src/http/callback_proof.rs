@@ -11,7 +11,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::auth::{bearer, peer};
 use super::body::{BodySource, RawBody};
@@ -19,6 +19,7 @@ use super::callback_bounds::{check_form, check_json, check_query, has_few_signat
 use super::error::{ApiError, ErrorCode};
 use super::state::Shared;
 use crate::plivo::callback::Params;
+use crate::plivo::probe;
 use crate::plivo::reference::{self, Purpose};
 use crate::plivo::signature::{self, Proof, SignatureHeaders, SignedRequest};
 use crate::verification::{AttemptRef, CallbackNonce};
@@ -36,8 +37,7 @@ pub struct Callback {
     pub credentials: CallbackCredentials,
     /// The signature that holds, and the hashes that recognise the callback if it is repeated.
     pub signature: Option<(Proof, CallbackNonce)>,
-    /// The address of its sender, for the log.
-    peer: Option<IpAddr>,
+    sender: Sender,
 }
 
 impl Callback {
@@ -48,7 +48,7 @@ impl Callback {
 
     /// 401 for a callback whose body proves nothing either, with a log line for the operator.
     pub fn reject_unproved(&self, shared: &Shared) -> ApiError {
-        reject_unproved(shared, self.credentials.kind, self.peer)
+        reject_unproved(shared, self.credentials.kind, self.sender)
     }
 
     /// The hashes that recognise a repetition, if it is signed.
@@ -74,7 +74,7 @@ impl FromRequest for Callback {
             let body = RawBody::read(&request, &mut payload, source).await?;
             let params = params(&request, &body)?;
             let signature = params.as_ref().and_then(|params| verify(shared, &request, &body, params));
-            Ok(Self { params, credentials, signature, peer: peer(&request) })
+            Ok(Self { params, credentials, signature, sender: Sender::of(&request, shared) })
         })
     }
 }
@@ -106,7 +106,7 @@ impl CallbackCredentials {
     fn check(request: &HttpRequest, shared: &Shared) -> Result<Self, ApiError> {
         let pattern = request.match_pattern().unwrap_or_default();
         let is_in_path = |(kind, _): &(&str, Purpose)| pattern.split('/').any(|part| part == *kind);
-        let reject = |kind| reject_unproved(shared, kind, peer(request));
+        let reject = |kind| reject_unproved(shared, kind, Sender::of(request, shared));
         let (kind, purpose) = KINDS.into_iter().find(is_in_path).ok_or_else(|| reject("unknown"))?;
         let PathParams { secret, reference } = request.match_info().load().map_err(|_| reject(kind))?;
         // Only the nodes of a flow can send headers of their own.
@@ -136,15 +136,37 @@ impl CallbackCredentials {
     }
 }
 
+/// Where a callback comes from, for the log.
+#[derive(Clone, Copy)]
+struct Sender {
+    peer: Option<IpAddr>,
+    /// Whether `doctor` has forged it, to see it refused.
+    is_doctor: bool,
+}
+
+impl Sender {
+    fn of(request: &HttpRequest, shared: &Shared) -> Self {
+        let mark = request.headers().get(probe::HEADER).and_then(|mark| mark.to_str().ok());
+        let is_doctor = mark.is_some_and(|mark| probe::is_mark(&shared.signing_tokens.load(), mark));
+        Self { peer: peer(request), is_doctor }
+    }
+}
+
 /// 401, with a log line for the operator.
-fn reject_unproved(shared: &Shared, kind: &'static str, peer: Option<IpAddr>) -> ApiError {
-    warn!(
-        event = "callback_unproved",
-        kind,
-        peer = peer.map(display),
-        "callback without proof of its origin; check that PUBLIC_URL equals the callback URL configured at Plivo"
-    );
-    shared.metrics.callback(kind, "unproved");
+fn reject_unproved(shared: &Shared, kind: &'static str, sender: Sender) -> ApiError {
+    if sender.is_doctor {
+        let peer = sender.peer;
+        info!(event = "callback_forged_by_doctor", kind, peer = peer.map(display), "refused, as doctor expects");
+        shared.metrics.callback(kind, "probe");
+    } else {
+        warn!(
+            event = "callback_unproved",
+            kind,
+            peer = sender.peer.map(display),
+            "callback without proof of its origin; check that PUBLIC_URL equals the callback URL configured at Plivo"
+        );
+        shared.metrics.callback(kind, "unproved");
+    }
     ApiError::new(ErrorCode::InvalidSignature, "The callback has no valid signature, ref or callback secret.")
 }
 

@@ -8,7 +8,8 @@ use actix_web::web::Data;
 use tracing::warn;
 
 use super::callback_proof::Callback;
-use super::error::{ApiError, ErrorCode, Problem};
+use super::error::{ApiError, ErrorCode};
+use super::openapi::callback_bodies::{Accepted, CallStatus, FlowReport, TextStatus};
 use super::state::Shared;
 use crate::engine::{Applied, EngineError, Reported, Target};
 use crate::plivo::callback::{CallCallback, Params, PhloCallback, PhloEvent, TextCallback};
@@ -20,70 +21,70 @@ use crate::verification::{AttemptRef, Event, ProviderId, Refusal, ReportFacts, T
 pub(super) type CallbackResult = Result<HttpResponse, ApiError>;
 
 /// Receives delivery reports of the flow's texts.
-#[utoipa::path(post, path = "/plivo/message", tag = "callbacks",
-    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
+#[utoipa::path(post, path = "/plivo/message", operation_id = "take_flow_message", tag = "callbacks",
+    request_body(content = TextStatus, content_type = "application/x-www-form-urlencoded", description = "As a form; JSON is read too"),
+    responses((status = 200, description = "Accepted", body = Accepted)))]
 pub async fn message(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     prove_fixed(&shared, &callback)?;
     take_message(&shared, &callback).await
 }
 
 /// Receives delivery reports of the flow's texts; the callback secret is in the path.
-#[utoipa::path(post, path = "/plivo/{secret}/message", tag = "callbacks", params(("secret" = String, Path)),
-    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
+#[utoipa::path(post, path = "/plivo/{secret}/message", operation_id = "take_flow_message_by_secret", tag = "callbacks", params(("secret" = String, Path, description = "One of the callback secrets")),
+    request_body(content = TextStatus, content_type = "application/x-www-form-urlencoded", description = "As a form; JSON is read too"),
+    responses((status = 200, description = "Accepted", body = Accepted)))]
 pub async fn message_by_secret(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     prove_fixed(&shared, &callback)?;
     take_message(&shared, &callback).await
 }
 
 /// Receives reports of the flow's calls.
-#[utoipa::path(post, path = "/plivo/call", tag = "callbacks",
-    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
+#[utoipa::path(post, path = "/plivo/call", operation_id = "take_flow_call", tag = "callbacks",
+    request_body(content = CallStatus, content_type = "application/x-www-form-urlencoded", description = "As a form; JSON is read too"),
+    responses((status = 200, description = "Accepted", body = Accepted)))]
 pub async fn call(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     prove_fixed(&shared, &callback)?;
     take_call(&shared, &callback).await
 }
 
 /// Receives reports of the flow's calls; the callback secret is in the path.
-#[utoipa::path(post, path = "/plivo/{secret}/call", tag = "callbacks", params(("secret" = String, Path)),
-    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
+#[utoipa::path(post, path = "/plivo/{secret}/call", operation_id = "take_flow_call_by_secret", tag = "callbacks", params(("secret" = String, Path, description = "One of the callback secrets")),
+    request_body(content = CallStatus, content_type = "application/x-www-form-urlencoded", description = "As a form; JSON is read too"),
+    responses((status = 200, description = "Accepted", body = Accepted)))]
 pub async fn call_by_secret(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     prove_fixed(&shared, &callback)?;
     take_call(&shared, &callback).await
 }
 
 /// Receives reports of the flow's HTTP Request nodes; the ref is in the body.
-#[utoipa::path(post, path = "/plivo/phlo", tag = "callbacks",
-    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
+#[utoipa::path(post, path = "/plivo/phlo", operation_id = "take_phlo", tag = "callbacks",
+    request_body(content = FlowReport, description = "As JSON; a form is read too"),
+    responses((status = 200, description = "Accepted", body = Accepted)))]
 pub async fn phlo(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     take_phlo(&shared, &callback).await
 }
 
 /// Receives reports of the flow's HTTP Request nodes; the ref is in the path.
-#[utoipa::path(post, path = "/plivo/phlo/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
+#[utoipa::path(post, path = "/plivo/phlo/{ref}", operation_id = "take_phlo_by_ref", tag = "callbacks", params(("ref" = String, Path, description = "Our signed reference to the attempt")),
+    request_body(content = FlowReport, description = "As JSON; a form is read too"),
+    responses((status = 200, description = "Accepted", body = Accepted)))]
 pub async fn phlo_by_ref(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     take_phlo(&shared, &callback).await
 }
 
 /// Receives reports of the flow's HTTP Request nodes; the callback secret is in the path, the ref in the body.
-#[utoipa::path(post, path = "/plivo/{secret}/phlo", tag = "callbacks", params(("secret" = String, Path)),
-    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
+#[utoipa::path(post, path = "/plivo/{secret}/phlo", operation_id = "take_phlo_by_secret", tag = "callbacks", params(("secret" = String, Path, description = "One of the callback secrets")),
+    request_body(content = FlowReport, description = "As JSON; a form is read too"),
+    responses((status = 200, description = "Accepted", body = Accepted)))]
 pub async fn phlo_by_secret(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     take_phlo(&shared, &callback).await
 }
 
 /// Receives reports of the flow's HTTP Request nodes; the callback secret and the ref are in the path.
-#[utoipa::path(post, path = "/plivo/{secret}/phlo/{ref}", tag = "callbacks",
-    params(("secret" = String, Path), ("ref" = String, Path)),
-    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
+#[utoipa::path(post, path = "/plivo/{secret}/phlo/{ref}", operation_id = "take_phlo_by_secret_and_ref", tag = "callbacks",
+    params(("secret" = String, Path, description = "One of the callback secrets"), ("ref" = String, Path, description = "Our signed reference to the attempt")),
+    request_body(content = FlowReport, description = "As JSON; a form is read too"),
+    responses((status = 200, description = "Accepted", body = Accepted)))]
 pub async fn phlo_by_secret_and_ref(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     take_phlo(&shared, &callback).await
 }
@@ -187,5 +188,5 @@ pub(super) fn committed<T>(
 /// Counts a callback and answers 200.
 pub(super) fn count_and_accept(shared: &Shared, kind: &'static str, result: &'static str) -> HttpResponse {
     shared.metrics.callback(kind, result);
-    HttpResponse::Ok().finish()
+    HttpResponse::Ok().json(Accepted {})
 }

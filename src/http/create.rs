@@ -10,8 +10,10 @@ use utoipa::ToSchema;
 
 use super::client_ip::address;
 use super::error::{ApiError, ErrorCode, ParameterError};
+use super::openapi::words;
 use super::parameters;
 use super::state::Shared;
+use super::user_message::Wording;
 use crate::engine::Creation;
 use crate::escalation::Policy;
 use crate::phone::PhoneNumber;
@@ -31,7 +33,7 @@ pub struct CreateBody {
     #[schema(example = "+14155550112", value_type = String, pattern = r"^\+[1-9][0-9]{6,14}$")]
     to: Option<String>,
     /// `auto` (a text, then a call if the text fails), `sms` (never escalates) or `call` (`voice` is accepted for it).
-    #[schema(example = "auto")]
+    #[schema(value_type = Option<words::RequestedMode>, example = "auto")]
     channel: Option<String>,
     /// BCP 47; without one the main language of the number's country.
     #[schema(example = "en-US")]
@@ -101,7 +103,9 @@ impl CreateBody {
         let metadata = faults.check("metadata", self.metadata, bounded).unwrap_or_default();
         let (to, test_code) = match number {
             Some(Ok(number)) => number,
-            Some(Err(why)) if faults.0.is_empty() => return Err(ApiError::number("to", why)),
+            Some(Err(why)) if faults.0.is_empty() => {
+                return Err(ApiError::number("to", why).worded(Wording::of(&details.locale)));
+            }
             Some(Err(why)) => return Err(faults.with("to", &why.to_string())),
             None => return Err(faults.with("to", "is required")),
         };
@@ -113,7 +117,10 @@ impl CreateBody {
         // Nothing is sent to a test number, so it may be in any country.
         let (code, code_length, calls_allowed) = match test_code {
             Some(code) => (Some(code), None, true),
-            None => (code, code_length, reachable(&app, &to, mode, shared)?),
+            None => {
+                let in_language = |problem: ApiError| problem.worded(Wording::of_person(&details.locale, to.country()));
+                (code, code_length, reachable(&app, &to, mode, shared).map_err(in_language)?)
+            }
         };
         Ok(Creation {
             app,
@@ -137,8 +144,9 @@ impl CreateBody {
 /// # Errors
 /// 403 when the number may not be reached in this mode. Only the log names the settings behind it.
 fn reachable(app: &str, to: &PhoneNumber, mode: Mode, shared: &Shared) -> Result<bool, ApiError> {
-    let refused = |scope, setting, code, detail: String| {
+    let refused = |scope, setting, code: ErrorCode, detail: String| {
         shared.metrics.refusal(scope);
+        shared.engine.report_trip(app, scope, code.into());
         debug!(event = "creation_refused", scope, setting, "the settings exclude this number");
         ApiError::new(code, detail)
     };

@@ -8,16 +8,17 @@ use actix_web::web::Data;
 
 use super::callback_proof::Callback;
 use super::callbacks::{self, CallbackResult, committed, count_and_accept, params};
-use super::error::{ApiError, Problem};
+use super::error::ApiError;
+use super::openapi::callback_bodies::{Accepted, CallStatus, TextStatus};
 use super::state::Shared;
 use crate::engine::{Applied, Reported, Target};
 use crate::plivo::callback::{AnswerCallback, CallCallback, TextCallback};
 use crate::verification::{AttemptRef, CallSpeech, CallbackNonce, Event, Listener, ProviderId, VerificationId, speech};
 
 /// Receives the status callbacks of a text.
-#[utoipa::path(post, path = "/plivo/message/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
+#[utoipa::path(post, path = "/plivo/message/{ref}", operation_id = "take_message", tag = "callbacks", params(("ref" = String, Path, description = "Our signed reference to the attempt")),
+    request_body(content = TextStatus, content_type = "application/x-www-form-urlencoded", description = "As a form; JSON is read too"),
+    responses((status = 200, description = "Accepted", body = Accepted)))]
 pub async fn message(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     let (target, nonce) = proof(&shared, &callback)?;
     let TextCallback { message_uuid, report, facts } = TextCallback::read(params(&callback)?);
@@ -27,9 +28,9 @@ pub async fn message(shared: Data<Shared>, callback: Callback) -> CallbackResult
 }
 
 /// Receives the reports of a call: that it rings, and how it ended.
-#[utoipa::path(post, path = "/plivo/call/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "Accepted"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Not recorded; send it again", body = Problem)))]
+#[utoipa::path(post, path = "/plivo/call/{ref}", operation_id = "take_call", tag = "callbacks", params(("ref" = String, Path, description = "Our signed reference to the attempt")),
+    request_body(content = CallStatus, content_type = "application/x-www-form-urlencoded", description = "As a form; JSON is read too"),
+    responses((status = 200, description = "Accepted", body = Accepted)))]
 pub async fn call(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     let (target, nonce) = proof(&shared, &callback)?;
     let CallCallback { uuids, request_uuid, report, facts } = CallCallback::read(params(&callback)?);
@@ -42,9 +43,9 @@ pub async fn call(shared: Data<Shared>, callback: Callback) -> CallbackResult {
 ///
 /// The code is in it only while the verification is pending and the call lasts. An identical request is answered the
 /// same for 15 s, in case the first answer was lost, and then without the code.
-#[utoipa::path(post, path = "/plivo/answer/{ref}", tag = "callbacks", params(("ref" = String, Path)),
-    responses((status = 200, description = "The XML to speak", content_type = "application/xml"), (status = 401, description = "Without proof of its origin", body = Problem),
-        (status = "4XX", description = "Unreadable", body = Problem), (status = 503, description = "Ask again", body = Problem)))]
+#[utoipa::path(post, path = "/plivo/answer/{ref}", operation_id = "answer_call", tag = "callbacks", params(("ref" = String, Path, description = "Our signed reference to the attempt")),
+    request_body(content = CallStatus, content_type = "application/x-www-form-urlencoded", description = "As a form; JSON is read too"),
+    responses((status = 200, description = "The XML to speak", content_type = "application/xml")))]
 pub async fn answer(shared: Data<Shared>, callback: Callback) -> CallbackResult {
     let (target, nonce) = proof(&shared, &callback)?;
     let AnswerCallback { call_uuid, is_machine, has_pressed } = AnswerCallback::read(params(&callback)?);

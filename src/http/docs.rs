@@ -1,40 +1,33 @@
-//! `/docs`: the API document as a page. Every part of it is served from here.
+//! `/docs/` and the OpenAPI documents. Every part of the page is served from here.
 
-use std::sync::Arc;
+use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType, LOCATION};
-use actix_web::web::Path;
-use utoipa_swagger_ui::Config;
+use actix_web::http::header::{ContentType, LOCATION};
 
-use super::error::ApiError;
-use super::{not_found, openapi};
-
-const DOCUMENT: &str = "/openapi.json";
-
-/// The page loads its scripts as files, but creates some styles while it runs.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+use super::page::HtmlPage;
+use super::{openapi, reference};
 
 /// The OpenAPI document. It names only what is served.
 pub fn document(with_legacy: bool) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(openapi::json(with_legacy))
 }
 
-/// Redirects to the directory: the links of the page are relative to it.
+/// The OpenAPI document of what Plivo sends.
+pub async fn callbacks() -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(openapi::callbacks_json())
+}
+
+/// Redirects to the page.
 pub async fn to_page() -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, "/docs/")).finish()
 }
 
-/// The page and its files.
-pub async fn file(path: Path<String>) -> Result<HttpResponse, ApiError> {
-    match utoipa_swagger_ui::serve(&path, Arc::new(Config::from(DOCUMENT))) {
-        Ok(Some(file)) => Ok(HttpResponse::Ok()
-            .content_type(file.content_type)
-            .insert_header((CONTENT_SECURITY_POLICY, POLICY))
-            .body(file.bytes.into_owned())),
-        Ok(None) | Err(_) => not_found().await,
-    }
+/// The page, with the demo's API key filled in if this is the demo.
+pub fn page(is_demo: bool) -> HttpResponse {
+    static OF_DEMO: LazyLock<HtmlPage> = LazyLock::new(|| reference::page(&openapi::without_legacy(), true));
+    static OF_SERVICE: LazyLock<HtmlPage> = LazyLock::new(|| reference::page(&openapi::without_legacy(), false));
+    if is_demo { OF_DEMO.response() } else { OF_SERVICE.response() }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::auth::Caller;
 use super::body::Json;
-use super::error::{ApiError, Problem};
+use super::error::ApiError;
 use super::parameters::{self, write_cursor};
 use super::state::Shared;
 use crate::engine::Erasures;
@@ -38,9 +38,8 @@ pub struct ErasureView {
 ///
 /// Open verifications are canceled first. Two things stay: the times of wrong codes, without the number, for a day; and
 /// answers to idempotency keys, sealed and with the number masked, for 24 hours.
-#[utoipa::path(post, path = "/v1/erasures", tag = "verifications", request_body = ErasureBody,
-    responses((status = 200, description = "Erased; `erased` is 0 if there was none", body = ErasureView),
-        (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+#[utoipa::path(post, path = "/v1/erasures", operation_id = "erase_number", tag = "verifications", request_body = ErasureBody,
+    responses((status = 200, description = "Erased; `erased` is 0 if there was none", body = ErasureView)),
     security(("api_key" = [])))]
 pub async fn erase(caller: Caller, shared: Data<Shared>, body: Json<ErasureBody>) -> Result<HttpResponse, ApiError> {
     let ErasureBody { to, cursor } = body.0;

@@ -12,12 +12,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use super::error_code::ErrorCode;
+use super::openapi::words;
 use super::request_id::request_id;
-use crate::engine::EngineError;
-use crate::guard::Scope;
+use super::user_message::{UserMessage, Wording};
 use crate::phone::InvalidNumber;
-use crate::store::StoreError;
-use crate::verification::{Refusal, Status, VerificationId};
+use crate::verification::VerificationId;
 
 /// The media type of problems.
 pub const PROBLEM: &str = "application/problem+json";
@@ -41,17 +40,18 @@ impl ParameterError {
 
 /// A refusal, for a person and for a program.
 #[derive(Debug)]
-pub struct ApiError(Box<Content>);
+pub struct ApiError(pub(super) Box<Content>);
 
 #[derive(Debug)]
-struct Content {
+pub(super) struct Content {
     code: ErrorCode,
-    detail: String,
-    retry_after: Option<Duration>,
-    errors: Vec<ParameterError>,
+    pub(super) detail: String,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) errors: Vec<ParameterError>,
     id: Option<VerificationId>,
     provider_status: Option<u16>,
-    scope: Option<&'static str>,
+    pub(super) scope: Option<&'static str>,
+    wording: Wording,
 }
 
 /// A problem as it is sent.
@@ -66,10 +66,14 @@ pub struct Problem {
     /// The HTTP status.
     status: u16,
     /// Stable; programs look at this field.
-    #[schema(example = "verification_not_found")]
+    #[schema(value_type = words::ErrorCode, example = "verification_not_found")]
     code: &'static str,
     /// What happened and what to do next, for the developer.
     detail: String,
+    /// What the person who enters the code may be told, in the person's language; absent if only a developer can act.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "This code is no longer valid. Request a new one.")]
+    user_message: Option<String>,
     /// As in `X-Request-Id`.
     request_id: String,
     /// The parameters that are wrong.
@@ -84,6 +88,7 @@ pub struct Problem {
     provider_status: Option<u16>,
     /// The limit that is reached.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<words::LimitScope>)]
     scope: Option<&'static str>,
 }
 
@@ -98,16 +103,13 @@ impl ApiError {
             id: None,
             provider_status: None,
             scope: None,
+            wording: Wording::default(),
         }))
     }
 
     /// 422 for several parameters.
     pub fn parameters(errors: Vec<ParameterError>) -> Self {
-        let described = errors.iter().map(|error| format!("{} {}", error.pointer, error.detail)).collect::<Vec<_>>();
-        // The pointer of the whole body is empty.
-        let mut problem = Self::new(ErrorCode::InvalidParameter, described.join("; ").trim_start());
-        problem.0.errors = errors;
-        problem
+        Self::unprocessable(ErrorCode::InvalidParameter, errors)
     }
 
     /// 422 for one parameter.
@@ -117,16 +119,25 @@ impl ApiError {
 
     /// 422 for a number.
     pub fn number(name: &str, why: InvalidNumber) -> Self {
-        let mut problem = Self::new(ErrorCode::InvalidNumber, format!("/{name} {why}"));
-        problem.0.errors = vec![ParameterError::new(name, why.to_string())];
-        problem
+        Self::unprocessable(ErrorCode::InvalidNumber, vec![ParameterError::new(name, why.to_string())])
     }
 
-    /// 422 for a code that is not counted; `expected` is what the code consists of.
-    pub fn invalid_code(expected: &str) -> Self {
+    /// 422 for a code that is not counted; `length` is how many digits the right one has, if that is known.
+    pub fn invalid_code(length: Option<u8>) -> Self {
+        let expected =
+            length.map_or("the ASCII digits of the code".to_owned(), |length| format!("{length} ASCII digits"));
         let why = format!("must be {expected}; blanks and hyphens between them are ignored. This check is not counted");
-        let mut problem = Self::new(ErrorCode::InvalidCode, format!("/code {why}"));
-        problem.0.errors = vec![ParameterError::new("code", why)];
+        Self::unprocessable(ErrorCode::InvalidCode, vec![ParameterError::new("code", why)])
+    }
+
+    /// 422. What is wrong stands in `errors` alone; the detail says which parameters to correct.
+    fn unprocessable(code: ErrorCode, errors: Vec<ParameterError>) -> Self {
+        // The pointer of the whole body is empty.
+        let named: Vec<&str> =
+            errors.iter().map(|error| error.pointer.as_str()).filter(|name| !name.is_empty()).collect();
+        let what = if named.is_empty() { "the request".to_owned() } else { named.join(", ") };
+        let mut problem = Self::new(code, format!("Correct {what}: the field errors says what is wrong."));
+        problem.0.errors = errors;
         problem
     }
 
@@ -154,113 +165,29 @@ impl ApiError {
         self
     }
 
+    /// Tells the person in this language.
+    pub fn worded(mut self, wording: Wording) -> Self {
+        self.0.wording = wording;
+        self
+    }
+
+    /// What the person may be told. Refused credentials say nothing about the person's number.
+    fn user_message(&self) -> Option<UserMessage> {
+        match self.0.provider_status {
+            Some(401) => Some(UserMessage::TryAgain),
+            _ => UserMessage::of(self.0.code, self.0.retry_after),
+        }
+    }
+
     /// Its code.
     pub fn code(&self) -> ErrorCode {
         self.0.code
     }
 }
 
-impl From<EngineError> for ApiError {
-    fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::NotFound => Self::new(
-                ErrorCode::VerificationNotFound,
-                "This id is unknown to your app, or its verification is no longer kept. Create a new verification.",
-            ),
-            EngineError::Store(error) => error.into(),
-            EngineError::Refused(refusal) => refusal.into(),
-            EngineError::Ambiguous => Self::new(
-                ErrorCode::AmbiguousCheck,
-                "Several creations are open for this number. Check the code under the id of one, or name its purpose.",
-            ),
-            EngineError::Contention => {
-                tracing::warn!("too many concurrent changes of one verification");
-                let detail = "Too many requests change this verification at once. Try again.";
-                Self::new(ErrorCode::StorageUnavailable, detail).retry_after(Duration::from_secs(1))
-            }
-        }
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unreadable(why) => {
-                tracing::error!(why, "a record cannot be read");
-                let detail = "The stored record cannot be read. If this persists, report it to the service's operator.";
-                Self::new(ErrorCode::StorageUnavailable, detail).retry_after(Duration::from_secs(5))
-            }
-            StoreError::Unavailable(_) => {
-                tracing::warn!(%error, "the store did not answer a request");
-                let detail = "The store did not answer; the outcome is unknown. Read the verification, or try again.";
-                Self::new(ErrorCode::StorageUnavailable, detail).retry_after(Duration::from_secs(1))
-            }
-        }
-    }
-}
-
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        use ErrorCode as C;
-        match refusal {
-            Refusal::Final(Status::Verified) => {
-                Self::new(C::AlreadyVerified, "This verification has succeeded already; its code works only once.")
-            }
-            Refusal::Final(Status::Canceled) => {
-                Self::new(C::VerificationCanceled, "This verification was canceled. Create a new one.")
-            }
-            Refusal::Final(Status::Undeliverable) => Self::new(
-                C::VerificationUndeliverable,
-                "Neither a text nor a call can reach this number. Ask for another number.",
-            ),
-            Refusal::Final(Status::MaxChecksReached) => {
-                Self::new(C::MaxChecksReached, "Too many wrong codes were entered. Create a new verification.")
-                    .retry_after(Duration::from_secs(1))
-            }
-            Refusal::Final(Status::Expired | Status::Pending) => {
-                Self::new(C::VerificationExpired, "The code has expired. Create a new verification.")
-            }
-            Refusal::LostInFailover => Self::new(
-                C::VerificationLost,
-                "The database failed over while this verification was open. Create a new verification.",
-            ),
-            Refusal::CodeLength(length) => Self::invalid_code(&format!("{length} ASCII digits")),
-            Refusal::CodeConflict => Self::new(
-                C::CodeConflict,
-                "A verification of this number and purpose is open with another code. Leave code out to share it.",
-            ),
-            Refusal::TooManySessions { retry_after } => {
-                Self::rate_limited(Scope::Number.as_str(), "creations that share one code for this number", retry_after)
-            }
-            Refusal::CallInProgress => {
-                Self::new(C::CallInProgress, "A call to this number is already in progress. Wait until it has ended.")
-            }
-            Refusal::ResendCooldown { retry_after } => Self::new(
-                C::ResendCooldown,
-                "The last attempt on this channel may still arrive. Try again after the seconds in Retry-After.",
-            )
-            .retry_after(retry_after),
-            Refusal::MaxAttempts => Self::new(
-                C::MaxAttemptsReached,
-                "This verification has used all its attempts. Create a new one after it has ended.",
-            )
-            .retry_after(Duration::from_secs(60)),
-            Refusal::Replayed => {
-                Self::new(C::InvalidSignature, "The nonce of this callback was used with another body before.")
-            }
-            Refusal::ChannelNotAllowed => {
-                Self::new(C::ChannelNotAllowed, "This verification does not allow calls to this number. Use a text.")
-            }
-            Refusal::RateLimited { scope, retry_after } => {
-                Self::rate_limited(scope.as_str(), scope.in_words(), retry_after)
-            }
-        }
-    }
-}
-
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.code.into())
+        f.write_str(self.0.code.as_str())
     }
 }
 
@@ -270,8 +197,8 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let Content { code, detail, retry_after, errors, id, provider_status, scope } = &*self.0;
-        let (status, name): (_, &'static str) = (code.status(), code.into());
+        let Content { code, detail, retry_after, errors, id, provider_status, scope, wording } = &*self.0;
+        let status = code.status();
         let mut response = HttpResponse::build(status);
         if let Some(after) = retry_after {
             // Whole seconds, rounded up: a retry a moment too early would be refused again.
@@ -282,11 +209,12 @@ impl ResponseError for ApiError {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
         response.content_type(PROBLEM).json(Problem {
-            kind: format!("/problems/{}", name.replace('_', "-")),
+            kind: code.path(),
             title: code.title(),
             status: status.as_u16(),
-            code: name,
+            code: code.as_str(),
             detail: detail.clone(),
+            user_message: self.user_message().map(|message| wording.say(message)),
             request_id: request_id(),
             errors: errors.clone(),
             id: *id,

@@ -1,10 +1,10 @@
 //! [`ErrorCode`]: every problem the API answers with, one row each.
 
 use actix_web::http::StatusCode;
-use strum::IntoStaticStr;
+use strum::{IntoStaticStr, VariantArray};
 
 /// The `code` of a problem, which programs look at. A code never changes its status or its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 #[expect(missing_docs, reason = "the titles below explain them")]
 pub enum ErrorCode {
@@ -42,6 +42,19 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Every code.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// The name that programs look at.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// The path that explains it, which is the `type` of its problems.
+    pub fn path(self) -> String {
+        format!("/problems/{}", self.as_str().replace('_', "-"))
+    }
+
     /// The HTTP status.
     pub fn status(self) -> StatusCode {
         self.contract().0

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::auth::Caller;
-use super::error::{ApiError, Problem};
+use super::error::ApiError;
 use crate::engine::EngineError;
 use crate::escalation::Policy;
 use crate::learner::app_hash;
@@ -65,8 +65,8 @@ pub struct RouteView {
 }
 
 /// Shows what has been learned of each route.
-#[utoipa::path(get, path = "/v1/routes", tag = "operations",
-    responses((status = 200, body = RoutesView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+#[utoipa::path(get, path = "/v1/routes", operation_id = "list_routes", tag = "operations",
+    responses((status = 200, description = "What has been learned", body = RoutesView)),
     security(("api_key" = [])))]
 pub async fn list(caller: Caller, shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
     let all = shared.learner.all_stats().await.map_err(EngineError::Store)?;

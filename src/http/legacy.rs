@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::client_ip::client_ip;
 use super::create::CreateBody;
-use super::error::{ApiError, ErrorCode, Problem};
+use super::error::{ApiError, ErrorCode};
 use super::outcome::{accepted, triggered};
 use super::page::HtmlPage;
 use super::parameters::typed_code;
@@ -73,8 +73,7 @@ pub async fn verify_voice(request: HttpRequest, shared: Data<Shared>, number: Pa
     responses((status = 200, description = "The code is right; it works once", body = LegacyBody),
         (status = 404, description = "The code is wrong, or too many were entered", body = LegacyBody),
         (status = 500, description = "The number has no open verification", body = LegacyBody),
-        (status = 400, description = "`Error encountered`, for a prefetch or another site's page", body = String, content_type = "text/plain"),
-        (status = 503, description = "The store does not answer", body = Problem)))]
+        (status = 400, description = "`Error encountered`, for a prefetch or another site's page", body = String, content_type = "text/plain")))]
 pub async fn check(
     request: HttpRequest,
     shared: Data<Shared>,

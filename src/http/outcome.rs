@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::error::ApiError;
 use super::state::Shared;
+use super::user_message::Wording;
 use super::view::VerificationView;
 use crate::engine::{Applied, Found, Target};
 use crate::verification::{Answer, AttemptStatus, Status, Verification};
@@ -15,7 +16,9 @@ const WAIT_IN_OUTAGE: Duration = Duration::from_millis(500);
 /// Turns a refusal of the event into a problem.
 pub fn accepted(applied: Applied) -> Result<Applied, ApiError> {
     match applied.answer {
-        Answer::Refused(refusal) => Err(refusal.into()),
+        Answer::Refused(refusal) => {
+            Err(ApiError::from(refusal).worded(Wording::of_verification(&applied.verification)))
+        }
         Answer::Noted | Answer::Correct | Answer::Incorrect | Answer::Repeated { .. } => Ok(applied),
     }
 }
@@ -29,16 +32,12 @@ pub async fn triggered(shared: &Shared, applied: Applied, is_async: bool) -> Res
     let is_failing = shared.plivo.is_failing(&verification.app, verification.mode.first_channel());
     let wait = if is_failing { shared.plivo_wait.min(WAIT_IN_OUTAGE) } else { shared.plivo_wait };
     let v = match performance {
-        Some(performance) if !is_async => tokio::select! {
-            v = performance.settled(wait) => with_reports(shared, v).await,
-            // A stopping process does not wait; the effect itself goes on and is recorded.
-            () = shared.readiness.withdrawn() => verification,
-        },
+        Some(performance) if !is_async => with_reports(shared, performance.settled(wait).await).await,
         _ => verification,
     };
     match v.attempts.iter().rev().find_map(|a| a.refused) {
         Some(status) if v.status() == Status::Undeliverable => {
-            Err(ApiError::rejected_by_plivo(v.id_of(session), status))
+            Err(ApiError::rejected_by_plivo(v.id_of(session), status).worded(Wording::of_verification(&v)))
         }
         _ => Ok(Found { verification: v, session }),
     }

@@ -21,15 +21,6 @@ pub fn number(shared: &Shared, to: Option<String>) -> Result<PhoneNumber, ApiErr
     shared.test_numbers.read(&to).map(|(to, _)| to).map_err(|why| ApiError::number("to", why))
 }
 
-/// Reads the required parameter `code`.
-///
-/// # Errors
-/// 422 when it is missing, or cannot be a code.
-pub fn code(code: Option<String>) -> Result<Code, ApiError> {
-    let code = code.ok_or_else(|| ApiError::parameter("code", "is required; this check is not counted"))?;
-    typed_code(&code).ok_or_else(|| ApiError::invalid_code("the ASCII digits of the code"))
-}
-
 /// Parses a code as people type it: ASCII digits, with blanks and hyphens between them.
 pub fn typed_code(text: &str) -> Option<Code> {
     let is_separator = |c: char| c == ' ' || c == '-';

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::verification::VerificationId;
 
 /// How many streams one process serves: each reads the store twice a second.
-const STREAMS_MAX: usize = 1000;
-/// How many of them may be of one app.
-const STREAMS_PER_APP_MAX: usize = STREAMS_MAX / 4;
+const STREAMS_MAX: usize = 4000;
+/// How many of them may be of one app, so that others have room.
+const STREAMS_PER_APP_MAX: usize = STREAMS_MAX / 2;
 /// How many of them may follow one verification, so that one `client_token` cannot use up all of them.
 const STREAMS_PER_VERIFICATION_MAX: usize = 8;
 /// How many lists an app may read at a time: each asks Redis for up to a hundred records, and a search for more.

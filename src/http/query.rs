@@ -11,8 +11,11 @@ use super::body::has_a_code;
 use super::error::{ApiError, ParameterError};
 
 /// The routes under `/v1` that take query parameters, and their names. A test compares them with the OpenAPI document.
-const KNOWN: [(&str, &[&str]); 2] =
-    [("/v1/verifications", &["status", "cursor", "limit"]), ("/v1/verifications/{id}/stream", &["client_token"])];
+const KNOWN: [(&str, &[&str]); 3] = [
+    ("/v1/verifications", &["status", "cursor", "limit"]),
+    ("/v1/verifications/{id}/stream", &["client_token"]),
+    ("/v1/webhooks/deliveries", &["status", "cursor", "limit"]),
+];
 
 /// The longest name that an answer repeats.
 const NAME_MAX: usize = 64;

@@ -26,6 +26,7 @@ use crate::plivo::Plivo;
 use crate::plivo::signature::Tokens;
 use crate::store::Store;
 use crate::verification::Rules;
+use crate::webhook::Webhooks;
 
 /// What handlers share.
 pub struct Shared {
@@ -45,6 +46,8 @@ pub struct Shared {
     pub learner: Arc<Learner>,
     /// What a call says, and whether Plivo answers at the moment.
     pub plivo: Arc<Plivo>,
+    /// The receivers of apps.
+    pub webhooks: Arc<Webhooks>,
     /// The API keys in force.
     pub api_keys: ApiKeys,
     /// What single apps have of their own.
@@ -141,24 +144,40 @@ impl CallbackSecrets {
     }
 }
 
-/// Whether a load balancer should send requests here: yes until a graceful stop begins.
+/// Whether a load balancer should send requests here, and whether the process still serves those that come.
+///
+/// A stop has two steps, because a load balancer notices only at its next probe that a replica is going away.
 #[derive(Default)]
-pub struct Readiness(CancellationToken);
+pub struct Readiness {
+    withdrawn: CancellationToken,
+    stopping: CancellationToken,
+}
 
 impl Readiness {
-    /// From here on `/readyz` answers 503, and streams end.
+    /// From here on `/readyz` answers 503, and every answer closes its connection.
     pub fn withdraw(&self) {
-        self.0.cancel();
+        self.withdrawn.cancel();
+    }
+
+    /// From here on no request waits any more, and streams end.
+    pub fn stop(&self) {
+        self.withdraw();
+        self.stopping.cancel();
     }
 
     /// Whether a stop has begun.
     pub fn is_withdrawn(&self) -> bool {
-        self.0.is_cancelled()
+        self.withdrawn.is_cancelled()
     }
 
-    /// Resolves once a stop has begun.
-    pub async fn withdrawn(&self) {
-        self.0.cancelled().await;
+    /// Whether the process is about to close its socket.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
+    /// Resolves once the process is about to close its socket.
+    pub async fn stopping(&self) {
+        self.stopping.cancelled().await;
     }
 }
 

@@ -1,11 +1,12 @@
 //! A verification's timeline, live, as Server-Sent Events.
 //!
 //! Each stream reads the store twice a second: events may be committed by any replica, and a verification lives for
-//! minutes only. A browser may follow with the `client_token` of the creation instead of an API key.
+//! minutes only. A record that has not changed is not opened. A browser may follow with the `client_token` of the creation
+//! instead of an API key.
 
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
+use actix_web::http::header::{ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
 use futures_util::{StreamExt, stream};
@@ -13,7 +14,7 @@ use utoipa::IntoParams;
 
 use super::auth::{Caller, bearer};
 use super::browser::{self, BrowserEntryView};
-use super::error::{ApiError, Problem};
+use super::error::ApiError;
 use super::parameters::verification_id;
 use super::places::StreamPlace;
 use super::query;
@@ -22,6 +23,8 @@ use super::timeline::EntryView;
 use super::view::VerificationView;
 use crate::engine::{EngineError, Found, Target};
 use crate::plivo::reference::{self, Purpose};
+use crate::store::Version;
+use crate::time::Timestamp;
 
 const POLL_EVERY: Duration = Duration::from_millis(500);
 /// Polls without news after which a comment keeps proxies from closing the connection.
@@ -45,11 +48,12 @@ pub struct StreamQuery {
 ///
 /// Each line of the timeline is an `entry` event. After new entries a `verification` event shows the state. With the
 /// `client_token` both show states only: no sentences, figures, metadata or ids of Plivo. `Last-Event-ID` resumes a stream.
-#[utoipa::path(get, path = "/v1/verifications/{id}/stream", tag = "verifications",
-    params(("id" = String, Path), StreamQuery),
-    responses((status = 200, description = "Server-Sent Events", content_type = "text/event-stream"),
-        (status = 204, description = "All events of a final status were received: do not connect again"),
-        (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+/// With `Accept: application/json` the answer is the state alone, for a browser that a proxy allows no stream.
+#[utoipa::path(get, path = "/v1/verifications/{id}/stream", operation_id = "follow_verification", tag = "verifications",
+    params(("id" = String, Path, description = "The id of the verification"), StreamQuery),
+    responses((status = 200, description = "Server-Sent Events, or the state", content(
+            (VerificationView = "application/json"), ("text/event-stream"))),
+        (status = 204, description = "All events of a final status were received: do not connect again")),
     security(("api_key" = []), ()))]
 pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let read_token = |token: &str| reference::read(&shared.keyring, token, Purpose::Client);
@@ -68,6 +72,11 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
             shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?
         }
     };
+    if wants_state_alone(&request) {
+        let now = shared.clock.now().await?;
+        let state = state(&shared, &found, now, token.is_some());
+        return Ok(HttpResponse::Ok().insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*")).json(state));
+    }
     let received = last_event_id(&request);
     let (v, session) = (&found.verification, found.session);
     let shown = v.timeline.iter().filter(|entry| entry.is_shown_to(session)).count();
@@ -85,6 +94,7 @@ pub async fn follow(request: HttpRequest, shared: Data<Shared>, id: Path<String>
         slot,
         is_browser: token.is_some(),
         until: Instant::now() + STREAM_MAX,
+        seen: None,
         entries_seen: 0,
         entries_sent: received.min(shown),
         polls_without_news: 0,
@@ -111,6 +121,8 @@ struct Follower {
     /// A browser sees states only.
     is_browser: bool,
     until: Instant,
+    /// The version that was read last.
+    seen: Option<Version>,
     /// Entries of the timeline that were looked at, those of other sessions among them.
     entries_seen: usize,
     /// Entries that the client has received or is not shown, without those of other sessions: the id of the last event.
@@ -126,10 +138,13 @@ impl Follower {
             if known.is_none() {
                 tokio::select! {
                     () = tokio::time::sleep(POLL_EVERY) => {}
-                    () = self.shared.readiness.withdrawn() => return None,
+                    () = self.shared.readiness.stopping() => return None,
                 }
-                known = match self.shared.engine.read(Target::Proved(self.slot.id())).await {
-                    Ok(found) => Some(found),
+                known = match self.shared.engine.read_news(self.slot.id(), self.seen).await {
+                    Ok(news) => news.map(|(found, version)| {
+                        self.seen = Some(version);
+                        found
+                    }),
                     Err(EngineError::NotFound) => return None,
                     // The store may answer the next poll.
                     Err(_) => None,
@@ -172,12 +187,22 @@ impl Follower {
             // Only another session has news, which this one must not even notice.
             return None;
         }
-        let view = VerificationView::of(found, &self.shared.rules, now);
-        let view = if self.is_browser { browser::verification(view) } else { view };
-        out.push_str(&event(self.entries_sent, "verification", &view));
+        out.push_str(&event(self.entries_sent, "verification", &state(&self.shared, found, now, self.is_browser)));
         self.is_over = v.end_of(session).is_some();
         Some(out)
     }
+}
+
+/// What a follower is shown of the verification.
+fn state(shared: &Shared, found: &Found, now: Timestamp, is_browser: bool) -> VerificationView {
+    let view = VerificationView::of(found, &shared.rules, now);
+    if is_browser { browser::verification(view) } else { view }
+}
+
+/// Whether a client takes JSON and no stream.
+fn wants_state_alone(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(ACCEPT).and_then(|media| media.to_str().ok());
+    accept.is_some_and(|media| media.eq_ignore_ascii_case("application/json"))
 }
 
 /// One event. A client that connects again sends the `id` of the last one that it received.

@@ -24,6 +24,7 @@ pub struct TimelineView {
 #[derive(Serialize, ToSchema)]
 pub struct EntryView {
     /// RFC 3339.
+    #[schema(format = DateTime)]
     pub at: String,
     /// Its name, for programs.
     #[schema(example = "text_reported")]
@@ -111,9 +112,14 @@ fn describe(v: &Verification, note: &Note) -> (&'static str, String, Value) {
         Note::TimedOut { attempt } => (
             "timed_out",
             format!(
-                "The outcome of the request is unknown; the {} may have been sent, so it is not requested again.",
+                "The outcome of the request is unknown; the {} may have been sent.",
                 attempt_noun(v, *attempt)
             ),
+            json!({ "attempt": attempt }),
+        ),
+        Note::NotSent { attempt } => (
+            "not_sent",
+            format!("Plivo's list of messages lacks the {}: it is requested again.", attempt_noun(v, *attempt)),
             json!({ "attempt": attempt }),
         ),
         Note::Deferred { attempt, provider_status, retry_at } => {

@@ -11,14 +11,16 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::Caller;
 use super::body::Json;
 use super::create::CreateBody;
-use super::error::{ApiError, Problem};
+use super::error::ApiError;
 use super::idempotency;
+use super::openapi::words;
 use super::outcome::{accepted, triggered, view};
 use super::parameters::{self, prefers_async, verification_id, write_cursor};
 use super::places::Place;
 use super::query;
 use super::state::Shared;
 use super::timeline::TimelineView;
+use super::user_message::Wording;
 use super::view::{PageView, VerificationView};
 use crate::engine::{Created, Page, Target};
 use crate::plivo::reference::{self, Purpose};
@@ -46,6 +48,7 @@ pub struct SearchBody {
 #[expect(dead_code, reason = "it documents what `list` reads one by one, so that each fault names its parameter")]
 pub struct ListQuery {
     /// Only verifications of this status.
+    #[param(value_type = Option<words::VerificationStatus>)]
     status: Option<String>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
@@ -58,11 +61,10 @@ pub struct ListQuery {
 ///
 /// While one of the same app, number and purpose is open, what was sent for it is shared: 200, `joined: true`, the same
 /// code. Each creation has an id, a client token, metadata and guesses of its own, and is verified by its own check alone.
-#[utoipa::path(post, path = "/v1/verifications", tag = "verifications", request_body = CreateBody,
+#[utoipa::path(post, path = "/v1/verifications", operation_id = "create_verification", tag = "verifications", request_body = CreateBody,
     params(("Prefer" = Option<String>, Header, description = "`respond-async`: do not wait for Plivo")),
-    responses((status = 201, description = "Created", body = VerificationView),
-        (status = 200, description = "Shares what was sent for an open one", body = VerificationView),
-        (status = "4XX", description = "Refused", body = Problem), (status = "5XX", description = "Failed", body = Problem)),
+    responses((status = 201, description = "Created; the code is being sent", body = VerificationView),
+        (status = 200, description = "The creation shares what was sent for an open verification", body = VerificationView)),
     security(("api_key" = [])))]
 pub async fn create(
     request: HttpRequest,
@@ -72,7 +74,9 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let mut creation = body.0.checked(caller.app, &shared)?;
     creation.seed = idempotency::seed(&request, &creation, &shared.keyring);
-    let Created { applied, joined } = shared.engine.create(creation).await?;
+    let (locale, country) = (creation.details.locale.clone(), creation.to.country().clone());
+    let in_language = |error| ApiError::from(error).worded(Wording::of_person(&locale, &country));
+    let Created { applied, joined } = shared.engine.create(creation).await.map_err(in_language)?;
     let found = triggered(&shared, accepted(applied)?, prefers_async(&request)).await?;
     let id = found.verification.id_of(found.session);
     let mut view = view(&shared, &found).await?;
@@ -87,8 +91,8 @@ pub async fn create(
 }
 
 /// Reads a verification.
-#[utoipa::path(get, path = "/v1/verifications/{id}", tag = "verifications", params(("id" = String, Path)),
-    responses((status = 200, body = VerificationView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+#[utoipa::path(get, path = "/v1/verifications/{id}", operation_id = "read_verification", tag = "verifications", params(("id" = String, Path, description = "The id of the verification")),
+    responses((status = 200, description = "The verification", body = VerificationView)),
     security(("api_key" = [])))]
 pub async fn read(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let found = shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?;
@@ -96,8 +100,8 @@ pub async fn read(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Res
 }
 
 /// Reads every event and decision of a verification, with its reason.
-#[utoipa::path(get, path = "/v1/verifications/{id}/timeline", tag = "verifications", params(("id" = String, Path)),
-    responses((status = 200, body = TimelineView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+#[utoipa::path(get, path = "/v1/verifications/{id}/timeline", operation_id = "read_timeline", tag = "verifications", params(("id" = String, Path, description = "The id of the verification")),
+    responses((status = 200, description = "Every event and decision, oldest first", body = TimelineView)),
     security(("api_key" = [])))]
 pub async fn timeline(caller: Caller, shared: Data<Shared>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let found = shared.engine.read(Target::OfApp(&caller.app, verification_id(&id)?)).await?;
@@ -105,8 +109,8 @@ pub async fn timeline(caller: Caller, shared: Data<Shared>, id: Path<String>) ->
 }
 
 /// Lists the app's own verifications, newest first.
-#[utoipa::path(get, path = "/v1/verifications", tag = "verifications", params(ListQuery),
-    responses((status = 200, body = PageView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+#[utoipa::path(get, path = "/v1/verifications", operation_id = "list_verifications", tag = "verifications", params(ListQuery),
+    responses((status = 200, description = "A page of verifications, newest first", body = PageView)),
     security(("api_key" = [])))]
 pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
     let given = |name| query::parameter(request.query_string(), name);
@@ -116,17 +120,17 @@ pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) ->
     };
     let status = given("status")?.map(status).transpose()?;
     let before = parameters::cursor(given("cursor")?.as_deref())?;
-    let limit = given("limit")?.map_or(Some(PAGE_DEFAULT), |text| text.parse().ok());
-    let limit = limit.filter(|n| (1..=PAGE_MAX).contains(n));
-    let limit = limit.ok_or_else(|| ApiError::parameter("limit", "must be 1 to 100"))?;
+    let limit = page_limit(given("limit")?.as_deref())?;
     let _place = list_place(&shared, &caller.app)?;
     let page = shared.engine.list(&caller.app, None, status, before, limit).await?;
     respond_with_page(&shared, page).await
 }
 
-/// Lists the app's verifications of a number, newest first. A POST, so that no number stands in a URL.
-#[utoipa::path(post, path = "/v1/verifications/search", tag = "verifications", request_body = SearchBody,
-    responses((status = 200, body = PageView), (status = "4XX", body = Problem), (status = "5XX", body = Problem)),
+/// Lists the app's verifications of a number, newest first.
+///
+/// A POST, so that no number stands in a URL.
+#[utoipa::path(post, path = "/v1/verifications/search", operation_id = "search_verifications", tag = "verifications", request_body = SearchBody,
+    responses((status = 200, description = "A page of the number's verifications, newest first", body = PageView)),
     security(("api_key" = [])))]
 pub async fn search(caller: Caller, shared: Data<Shared>, body: Json<SearchBody>) -> Result<HttpResponse, ApiError> {
     let SearchBody { to, cursor } = body.0;
@@ -136,8 +140,15 @@ pub async fn search(caller: Caller, shared: Data<Shared>, body: Json<SearchBody>
     respond_with_page(&shared, page).await
 }
 
+/// How many entries a page is to have.
+pub(super) fn page_limit(given: Option<&str>) -> Result<usize, ApiError> {
+    let limit = given.map_or(Some(PAGE_DEFAULT), |text| text.parse().ok());
+    let limit = limit.filter(|n| (1..=PAGE_MAX).contains(n));
+    limit.ok_or_else(|| ApiError::parameter("limit", "must be 1 to 100"))
+}
+
 /// A place for a list: one app that reads many at once must not slow the store down for others.
-fn list_place(shared: &Shared, app: &str) -> Result<Place<String>, ApiError> {
+pub(super) fn list_place(shared: &Shared, app: &str) -> Result<Place<String>, ApiError> {
     let place = shared.lists.take(app.to_owned());
     place.ok_or_else(|| {
         shared.metrics.refusal("lists");

@@ -56,8 +56,27 @@ impl CachedStats {
         (self.stats, self.read_at) = (Some(Arc::new(stats)), Some(now));
     }
 
+    /// What a read that began at `asked_at` found, with all lessons of this process applied once.
+    pub(super) fn with_own_lessons(&self, key: Key, found: Option<&[u8]>, asked_at: Instant) -> RouteStats {
+        match &self.stats {
+            Some(copy) if self.is_written_since(asked_at) => (**copy).clone(),
+            _ => {
+                let mut stats = decode(key, found);
+                self.apply_unwritten(&mut stats);
+                stats
+            }
+        }
+    }
+
+    /// Whether a write may have fallen between what a read found, and now.
+    ///
+    /// What was found has the lessons of that write or not, so the copy of this process is better.
+    pub(super) fn is_written_since(&self, asked_at: Instant) -> bool {
+        !self.in_flight.is_empty() || self.write_succeeded_at.is_some_and(|at| at >= asked_at)
+    }
+
     /// Applies the lessons that the store does not have yet.
-    pub(super) fn apply_unwritten(&self, stats: &mut RouteStats) {
+    fn apply_unwritten(&self, stats: &mut RouteStats) {
         self.in_flight.iter().chain(&self.pending).for_each(|lesson| stats.apply(*lesson));
     }
 

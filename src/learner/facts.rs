@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use super::prefix::PrefixNetwork;
-use super::teachers::prefix_of;
+use super::teachers::PrefixHash;
 use super::{FRESH, Learner, State};
 use crate::phone::{Carrier, Country, PhoneNumber};
 use crate::prices;
@@ -39,11 +39,11 @@ impl Learner {
     }
 
     /// Guesses a number's network: the last one that two numbers of its prefix have reported, or else the number itself.
-    pub async fn guess(&self, to: &PhoneNumber) -> Option<Carrier> {
-        let name = self.prefix_name(to);
-        let (cached, witness) = (self.state().networks.get(&name).copied(), self.witness(to));
+    pub async fn guess(&self, to: &PhoneNumber, prefix: PrefixHash) -> Option<Carrier> {
+        let name = prefix_name(prefix);
+        let cached = self.state().networks.get(&name).copied();
         if let Some((known, at)) = cached {
-            let guess = known.of_number(witness);
+            let guess = known.of_number(|| self.witness(to));
             if guess.is_some() || at.elapsed() < FRESH {
                 return guess;
             }
@@ -53,7 +53,7 @@ impl Learner {
         // What this process knows and has not written yet is newer than nothing.
         let known = stored.or(cached.map(|(known, _)| known)).unwrap_or_default();
         self.state().cache_network(name, known);
-        known.of_number(witness)
+        known.of_number(|| self.witness(to))
     }
 
     /// Records the network of a number; a second number of its prefix confirms it for the prefix.
@@ -62,7 +62,7 @@ impl Learner {
     }
 
     fn note_carrier_at(&self, to: &PhoneNumber, carrier: Carrier, now: Instant) {
-        let name = self.prefix_name(to);
+        let name = prefix_name(self.prefix_hash(to));
         let mut state = self.state();
         let before = state.networks.get(&name).map(|(known, _)| *known).unwrap_or_default();
         let after = before.witnessed(carrier, self.witness(to));
@@ -94,11 +94,6 @@ impl Learner {
         let [a, b, c, d, ..] = self.keys.sign(&[b"witness", to.digits().as_bytes()]);
         u32::from_be_bytes([a, b, c, d])
     }
-
-    fn prefix_name(&self, to: &PhoneNumber) -> String {
-        let prefix = prefix_of(to);
-        format!("p:{:032x}", u128::from_be_bytes(self.keys.sign(&[b"prefix", prefix.as_bytes()])))
-    }
 }
 
 impl State {
@@ -116,6 +111,11 @@ impl State {
             self.pending_facts.insert(name, (fact, since));
         }
     }
+}
+
+/// The value that holds the network of a prefix.
+fn prefix_name(prefix: PrefixHash) -> String {
+    format!("p:{:032x}", prefix.0)
 }
 
 /// The value that holds the price of a call to a country.

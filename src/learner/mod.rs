@@ -7,6 +7,7 @@
 mod budget;
 mod cache;
 mod facts;
+mod forget;
 mod prefix;
 mod teachers;
 #[cfg(test)]
@@ -23,7 +24,7 @@ use self::budget::WriteBudget;
 use self::cache::{CachedStats, decode, parse_index_entry, value_name};
 use self::facts::{parse_number, price_name};
 use self::prefix::PrefixNetwork;
-pub use self::teachers::app_hash;
+pub use self::teachers::{PrefixHash, app_hash};
 pub use self::write::run;
 use crate::keyring::Keyring;
 use crate::phone::{Carrier, Country};
@@ -125,10 +126,8 @@ impl Learner {
         let price = found.pop().flatten();
         for (key, bytes) in keys.iter().zip(found) {
             let cached = state.cached.entry(*key).or_default();
-            // A write that succeeded after the read began is newer than what was read.
-            let is_newer = cached.write_succeeded_at.is_none_or(|at| at < asked_at);
             cached.read_at = Some(now);
-            if let Some(bytes) = bytes.filter(|_| is_newer) {
+            if let Some(bytes) = bytes.filter(|_| !cached.is_written_since(asked_at)) {
                 cached.replace(*key, &bytes, now);
             }
         }
@@ -192,13 +191,14 @@ impl Learner {
             }
         }
         let names: Vec<String> = countries.keys().map(|key| value_name(*key)).collect();
+        let asked_at = Instant::now();
         let found = self.store.values(&names).await?;
         let state = self.state();
         let all = countries.into_iter().zip(found).map(|((key, country), bytes)| {
-            let mut stats = decode(key, bytes.as_deref());
-            if let Some(cached) = state.cached.get(&key) {
-                cached.apply_unwritten(&mut stats);
-            }
+            let stats = match state.cached.get(&key) {
+                Some(cached) => cached.with_own_lessons(key, bytes.as_deref(), asked_at),
+                None => decode(key, bytes.as_deref()),
+            };
             (key, country, stats)
         });
         Ok(all.collect())

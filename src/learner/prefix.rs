@@ -15,9 +15,11 @@ pub(super) struct PrefixNetwork {
 }
 
 impl PrefixNetwork {
-    /// The network to assume of a number: the prefix's, or else what this number itself has reported.
-    pub(super) fn of_number(self, witness: u32) -> Option<Carrier> {
-        self.confirmed.or_else(|| self.candidate.filter(|(_, first)| *first == witness).map(|(carrier, _)| carrier))
+    /// The network to assume of a number: the prefix's, or else what this number itself has reported. `witness` is the number's
+    /// hash, which is costly and seldom needed.
+    pub(super) fn of_number(self, witness: impl FnOnce() -> u32) -> Option<Carrier> {
+        let of_itself = || self.candidate.filter(|(_, first)| *first == witness()).map(|(carrier, _)| carrier);
+        self.confirmed.or_else(of_itself)
     }
 
     /// A number reports its network: a second witness confirms it, a first one makes it the candidate.
@@ -73,7 +75,7 @@ mod tests {
     #[test]
     fn a_network_needs_two_witnesses_and_one_other_number_does_not_replace_it() {
         let one = PrefixNetwork::default().witnessed(carrier(310_150), 1);
-        assert_eq!((one.of_number(1), one.of_number(2)), (Some(carrier(310_150)), None));
+        assert_eq!((one.of_number(|| 1), one.of_number(|| 2)), (Some(carrier(310_150)), None));
         assert_eq!((one.confirmed, one.witnessed(carrier(310_150), 1)), (None, one), "the same number again");
         let two = one.witnessed(carrier(310_150), 2);
         assert_eq!(two.confirmed, Some(carrier(310_150)));

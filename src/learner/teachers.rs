@@ -9,32 +9,37 @@ use super::Learner;
 use crate::phone::PhoneNumber;
 use crate::route_model::Teacher;
 
+/// The keyed hash of a number without its last four digits.
+#[derive(Clone, Copy)]
+pub struct PrefixHash(pub(super) u128);
+
 impl Learner {
-    /// Whom the lessons of a verification of this app, number and address come from.
-    pub fn teacher(&self, app: &str, to: &PhoneNumber, client_ip: Option<IpAddr>) -> Teacher {
-        let client = client_ip.map(|ip| self.short_hash(b"client", &network_of(ip)));
-        Teacher {
-            app: app_hash(app),
-            prefix: self.short_hash(b"prefix", prefix_of(to).as_bytes()),
-            client: client.unwrap_or_default(),
-        }
+    /// Hashes a number's prefix, for [`Self::guess`] and [`Self::teacher`]: once, because each hash is costly.
+    pub fn prefix_hash(&self, to: &PhoneNumber) -> PrefixHash {
+        let digits = to.digits();
+        let prefix = &digits[..digits.len().saturating_sub(4)];
+        PrefixHash(self.hash(b"prefix", prefix.as_bytes()))
     }
 
-    /// A hash from 1 to 255; 0 stands for an unknown value.
-    fn short_hash(&self, kind: &[u8], value: &[u8]) -> u8 {
-        (u128::from_be_bytes(self.keys.sign(&[kind, value])) % 255 + 1) as u8
+    /// Whom the lessons of a verification of this app, number and address come from.
+    pub fn teacher(&self, app: &str, prefix: PrefixHash, client_ip: Option<IpAddr>) -> Teacher {
+        let client = client_ip.map(|ip| short(self.hash(b"client", &network_of(ip))));
+        Teacher { app: app_hash(app), prefix: short(prefix.0), client: client.unwrap_or_default() }
     }
+
+    fn hash(&self, kind: &[u8], value: &[u8]) -> u128 {
+        u128::from_be_bytes(self.keys.sign(&[kind, value]))
+    }
+}
+
+/// A hash from 1 to 255; 0 stands for an unknown value.
+fn short(hash: u128) -> u8 {
+    (hash % 255 + 1) as u8
 }
 
 /// The hash of an app's name (FNV-1a), by which its statistics are named.
 pub fn app_hash(app: &str) -> u32 {
     app.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-}
-
-/// The number without its last four digits.
-pub(super) fn prefix_of(to: &PhoneNumber) -> &str {
-    let digits = to.digits();
-    &digits[..digits.len().saturating_sub(4)]
 }
 
 /// The address, or the network of an IPv6 address: a person has all of a /64.

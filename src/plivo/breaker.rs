@@ -1,7 +1,7 @@
 //! [`Breaker`]: a circuit breaker, so that requests fail fast while an API of Plivo does not answer.
 //!
-//! Each API has one, in this process alone: replicas do not share it. It never waits and never retries; the caller retries
-//! a request that it rejects.
+//! Each API has one, in this process alone: replicas do not share it. It never waits and never retries. `pacing` explains
+//! what becomes of the requests that it rejects.
 //! Written by hand: the outcome is one of [`Reply`]'s classes, and a 429 counts neither way.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,9 @@ use super::client::Reply;
 /// Consecutive failures that open it.
 const FAILURES_MAX: u32 = 5;
 /// How long it stays open before one trial request is admitted.
-const COOL_OFF: Duration = Duration::from_secs(10);
+///
+/// No longer than a creation waits for room (`pacing`): when Plivo recovers, few new texts are late.
+const COOL_OFF: Duration = Duration::from_secs(2);
 /// How long other requests are rejected during a trial.
 const TRIAL: Duration = Duration::from_secs(1);
 
@@ -118,16 +120,16 @@ mod tests {
     fn five_failures_in_a_row_open_it_and_one_trial_is_admitted_later() {
         let now = Instant::now();
         let breaker = open_at(now);
-        assert_eq!(breaker.admit(now + SECOND), Err(9 * SECOND));
-        breaker.record(&Reply::Silent, now + 5 * SECOND);
-        assert_eq!(breaker.admit(now + 10 * SECOND), Ok(()), "an earlier request does not keep it open");
-        assert_eq!(breaker.admit(now + 10 * SECOND), Err(TRIAL), "one at a time");
-        breaker.record(&Reply::Failed(502), now + 11 * SECOND);
-        assert_eq!(breaker.admit(now + 12 * SECOND), Err(9 * SECOND));
-        assert_eq!(breaker.admit(now + 21 * SECOND), Ok(()));
-        assert_eq!(breaker.admit(now + 31 * SECOND), Ok(()), "the trial before never ended");
-        breaker.record(&WELL, now + 32 * SECOND);
-        assert!(!breaker.is_open() && breaker.admit(now + 32 * SECOND).is_ok());
+        assert_eq!(breaker.admit(now + SECOND), Err(SECOND));
+        breaker.record(&Reply::Silent, now + SECOND);
+        assert_eq!(breaker.admit(now + 2 * SECOND), Ok(()), "an earlier request does not keep it open");
+        assert_eq!(breaker.admit(now + 2 * SECOND), Err(TRIAL), "one at a time");
+        breaker.record(&Reply::Failed(502), now + 3 * SECOND);
+        assert_eq!(breaker.admit(now + 4 * SECOND), Err(SECOND));
+        assert_eq!(breaker.admit(now + 5 * SECOND), Ok(()));
+        assert_eq!(breaker.admit(now + 7 * SECOND), Ok(()), "the trial before never ended");
+        breaker.record(&WELL, now + 8 * SECOND);
+        assert!(!breaker.is_open() && breaker.admit(now + 8 * SECOND).is_ok());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{is_id, outcome};
+use super::{cause, is_id, outcome};
 use crate::escalation::CallEnd;
 use crate::phone::Carrier;
 use crate::verification::{CallReport, ReportFacts, TextReport};
@@ -197,7 +197,7 @@ impl PhloCallback {
         let is_rejected = params.get(&["cause"]).is_some_and(|cause| cause != "USER_BUSY");
         let uuid = |name| params.id(&[name]);
         let call = |report| Some(PhloEvent::Call { report, call_uuid: uuid("call_uuid") });
-        let ended = |end| call(CallReport::Ended { end, cause: cause.map(str::to_owned) });
+        let ended = |end| call(CallReport::Ended { end, cause: cause::of_call(None, cause) });
         let event = match params.get(&["event"]).unwrap_or_default() {
             "sms_sent" => Some(PhloEvent::TextAccepted { message_uuid: uuid("message_uuid") }),
             "sms_failed" => Some(PhloEvent::TextRefused),

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::body;
-use crate::verification::RefusalScope;
 use arc_swap::ArcSwap;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Certificate, ClientBuilder, NoProxy, StatusCode};
+use reqwest::{Certificate, ClientBuilder, IntoUrl, NoProxy, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
+use tracing::warn;
+
+use super::body;
+use crate::per_thread::PerThread;
+use crate::verification::RefusalScope;
 
 /// The outcome of one request to Plivo.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,8 +43,12 @@ pub struct LookupResponse {
 
 /// A connection pool for Plivo's hosts, with credentials.
 pub struct Client {
-    http: reqwest::Client,
+    http: PerThread<reqwest::Client>,
+    timeout: Duration,
+    proxy: Proxy,
     api_url: String,
+    /// Where texts are sent, parsed once: almost every verification sends one.
+    messages_url: Url,
     auth_id: String,
     auth_token: ArcSwap<SecretString>,
 }
@@ -75,7 +82,7 @@ impl Client {
     /// Creates a client that trusts the bundled roots, follows no redirect and gives up after `timeout`.
     ///
     /// # Errors
-    /// When the TLS provider or the proxy cannot be set up.
+    /// When the TLS provider or the proxy cannot be set up, or the URL is none.
     pub fn new(
         api_url: String,
         auth_id: String,
@@ -85,16 +92,17 @@ impl Client {
     ) -> reqwest::Result<Self> {
         // Fails when a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der));
-        let builder = reqwest::Client::builder()
-            .tls_certs_only(roots.collect::<reqwest::Result<Vec<_>>>()?)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(3).min(timeout))
-            .timeout(timeout)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .user_agent(concat!("phlo-2fa/", env!("CARGO_PKG_VERSION")));
-        let http = proxy.applied(builder)?.build()?;
-        Ok(Self { http, api_url, auth_id, auth_token: ArcSwap::from_pointee(auth_token) })
+        let http = http_client(timeout, proxy)?;
+        let messages_url = http.get(account_url(&api_url, &auth_id, "Message/")).build()?.url().clone();
+        let (http, auth_token) = (PerThread::new(http), ArcSwap::from_pointee(auth_token));
+        Ok(Self { http, timeout, proxy: proxy.clone(), api_url, messages_url, auth_id, auth_token })
+    }
+
+    /// Gives the current thread connections of its own.
+    pub fn serve_this_thread(&self) {
+        if let Err(error) = self.http.serve_this_thread(|| http_client(self.timeout, &self.proxy)) {
+            warn!(%error, "a thread has no connections of its own to Plivo; it uses the shared ones");
+        }
     }
 
     /// Uses this token for all requests from now on.
@@ -109,17 +117,22 @@ impl Client {
 
     /// The URL of an account resource: capital `Account`, trailing slash (as all of Plivo's SDKs have it).
     pub fn account_url(&self, resource: &str) -> String {
-        format!("{}/v1/Account/{}/{resource}", self.api_url, self.auth_id)
+        account_url(&self.api_url, &self.auth_id, resource)
+    }
+
+    /// The URL of `Message/`, to which texts are posted.
+    pub fn messages_url(&self) -> &Url {
+        &self.messages_url
     }
 
     /// Posts JSON, once.
-    pub async fn post(&self, url: &str, body: &impl Serialize) -> Reply {
-        self.send(self.http.post(url).json(body)).await
+    pub async fn post(&self, url: impl IntoUrl, body: &impl Serialize) -> Reply {
+        self.send(self.http.get().post(url).json(body)).await
     }
 
     /// Sends a DELETE, once.
     pub async fn delete(&self, url: &str) -> Reply {
-        self.send(self.http.delete(url)).await
+        self.send(self.http.get().delete(url)).await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
@@ -145,13 +158,35 @@ impl Client {
     /// # Errors
     /// When there is no answer.
     pub async fn get(&self, url: &str) -> reqwest::Result<LookupResponse> {
-        let request = self.http.get(url).basic_auth(&self.auth_id, Some(self.auth_token.load().expose_secret()));
+        let request = self.http.get().get(url).basic_auth(&self.auth_id, Some(self.auth_token.load().expose_secret()));
         let response = request.send().await?;
         let status = response.status().as_u16();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
         let body = body::read(response).await.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(LookupResponse { status, date, body: body.unwrap_or(Value::Null) })
     }
+}
+
+fn account_url(api_url: &str, auth_id: &str, resource: &str) -> String {
+    format!("{api_url}/v1/Account/{auth_id}/{resource}")
+}
+
+fn http_client(timeout: Duration, proxy: &Proxy) -> reqwest::Result<reqwest::Client> {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der));
+    let builder = reqwest::Client::builder()
+        .tls_certs_only(roots.collect::<reqwest::Result<Vec<_>>>()?)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(3).min(timeout))
+        .timeout(timeout)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .user_agent(concat!("phlo-2fa/", env!("CARGO_PKG_VERSION")));
+    proxy.applied(builder)?.build()
+}
+
+/// Whether a text has the form of Plivo's ids, which are used in URLs.
+pub(super) fn is_id(text: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    (1..=64).contains(&text.len()) && text.bytes().all(is_part)
 }
 
 fn classify(status: StatusCode, retry_after: Option<Duration>, body: Value) -> Reply {

@@ -70,7 +70,7 @@ impl<'a> MessageRequest<'a> {
 
 /// Sends a text, once. [`provider_id`] reads the body of a [`Reply::Success`].
 pub async fn send(client: &Client, message: &MessageRequest<'_>) -> Reply {
-    client.post(&client.account_url("Message/"), message).await
+    client.post(client.messages_url().clone(), message).await
 }
 
 /// The UUID of the text; the answer has a list with one per destination.

@@ -9,17 +9,22 @@ pub mod body;
 mod breaker;
 mod call;
 pub mod callback;
+mod cause;
 pub mod client;
 pub mod fold;
 pub mod language;
+mod list;
 mod message;
 pub mod outcome;
 pub mod phlo;
+pub mod probe;
+mod rate;
 pub mod reference;
 mod sender;
 mod settings;
 pub mod signature;
 pub mod text;
+mod trigger;
 pub mod units;
 
 use std::collections::HashMap;
@@ -29,48 +34,19 @@ use std::time::Instant;
 use secrecy::SecretString;
 
 use breaker::Breaker;
-use client::Client;
+use client::{Client, is_id};
 pub use client::{Proxy, Reply};
-use language::{Language, Languages, main_locale};
+use language::{Language, Languages, locale_or_main};
 pub use message::Dlt;
+pub use rate::{InvalidRate, Rate};
 pub use sender::{SenderId, Senders, SendersError};
 pub use settings::{AppSettings, Settings};
+pub use trigger::{Trigger, Triggered};
 
 use crate::keyring::Keyring;
 use crate::phone::PhoneNumber;
-use crate::verification::{AttemptRef, Channel, Code, Details, Verification, Via};
+use crate::verification::{AttemptRef, Channel, Details, Verification, Via};
 use reference::Purpose;
-
-/// A request for one attempt.
-pub struct Trigger<'a> {
-    /// The app that asks for it.
-    pub app: &'a str,
-    /// The attempt to make.
-    pub attempt: AttemptRef,
-    /// Text or call.
-    pub channel: Channel,
-    /// The number to reach.
-    pub to: &'a PhoneNumber,
-    /// The code to deliver.
-    pub code: &'a Code,
-    /// Locale and other details of the verification.
-    pub details: &'a Details,
-}
-
-/// The result of a trigger.
-#[derive(Debug, PartialEq)]
-pub struct Triggered {
-    /// The API that was used.
-    pub via: Via,
-    /// Plivo's answer.
-    pub reply: Reply,
-    /// Whether a request was made; `false` when the circuit breaker was open.
-    pub was_asked: bool,
-    /// Message or call UUID, if the answer contains one.
-    pub provider_id: Option<String>,
-    /// The id of the PHLO run.
-    pub run_id: Option<String>,
-}
 
 /// The client for one Plivo account.
 pub struct Plivo {
@@ -90,6 +66,7 @@ pub struct Plivo {
     languages: Languages,
     message_breaker: Breaker,
     call_breaker: Breaker,
+    list_reads: list::Reads,
 }
 
 struct Phlo {
@@ -126,7 +103,13 @@ impl Plivo {
             languages: settings.languages,
             message_breaker: Breaker::default(),
             call_breaker: Breaker::default(),
+            list_reads: list::Reads::default(),
         })
+    }
+
+    /// Gives the current thread connections of its own, which its runtime drives.
+    pub fn serve_this_thread(&self) {
+        self.client.serve_this_thread();
     }
 
     /// Uses this auth token for all requests from now on.
@@ -219,10 +202,7 @@ impl Plivo {
 
     /// The language that was asked for, or the main one of the number's country.
     fn language_of(&self, details: &Details, to: &PhoneNumber) -> &Language {
-        match details.locale.as_str() {
-            "" => self.languages.of(&main_locale(to.country())),
-            locale => self.languages.of(locale),
-        }
+        self.languages.of(&locale_or_main(&details.locale, to.country()))
     }
 
     fn phlo_of(&self, app: &str) -> Option<&Phlo> {
@@ -289,10 +269,4 @@ impl Plivo {
         };
         source.unwrap_or(self.from.e164())
     }
-}
-
-/// Whether a text has the form of Plivo's ids, which are used in URLs.
-fn is_id(text: &str) -> bool {
-    let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    (1..=64).contains(&text.len()) && text.bytes().all(is_part)
 }

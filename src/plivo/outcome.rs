@@ -7,6 +7,7 @@
 //! Sources: plivo.com/docs/messaging/troubleshooting/error-codes and Plivo's error-code blog post;
 //! 300, 420, 900 and 910 from third-party clients; plivo.com/docs/voice/troubleshooting/hangup-causes.
 
+use super::cause;
 use crate::escalation::CallEnd;
 use crate::verification::{CallReport, FailureClass, TextReport};
 
@@ -15,7 +16,7 @@ use crate::verification::{CallReport, FailureClass, TextReport};
 /// Case is ignored. `rejected`, which older pages name, is a refusal by the carrier.
 /// Source: plivo.com/docs/messaging/api/message/message-status-callbacks.
 pub fn text_report(status: &str, error_code: Option<&str>) -> Option<TextReport> {
-    let code = || present(error_code).map(str::to_owned);
+    let code = || present(error_code).map(cause::of_text);
     Some(match status.trim().to_ascii_lowercase().as_str() {
         "queued" => TextReport::Queued,
         "sent" => TextReport::Sent,
@@ -88,14 +89,12 @@ pub fn call_report(
         "failed" | "cancel" => CallResult::Unheard(CallEnd::Failed),
         _ => return None,
     };
-    let cause = cause.map(str::trim).filter(|cause| !cause.is_empty());
+    let name = cause.map(str::trim).filter(|name| !name.is_empty());
     let code = hangup_code.filter(|code| *code != 0);
-    Some(match code.and_then(by_code).or_else(|| by_cause(cause?)).unwrap_or(by_status) {
+    Some(match code.and_then(by_code).or_else(|| by_cause(name?)).unwrap_or(by_status) {
         CallResult::Heard if duration.is_none_or(|seconds| seconds >= min_heard_seconds(code)) => CallReport::Completed,
-        CallResult::Heard => CallReport::Ended { end: CallEnd::NoAnswer, cause: code.map(|code| code.to_string()) },
-        CallResult::Unheard(end) => {
-            CallReport::Ended { end, cause: code.map(|code| code.to_string()).or(cause.map(str::to_owned)) }
-        }
+        CallResult::Heard => CallReport::Ended { end: CallEnd::NoAnswer, cause: cause::of_call(code, None) },
+        CallResult::Unheard(end) => CallReport::Ended { end, cause: cause::of_call(code, name) },
     })
 }
 
@@ -151,8 +150,8 @@ fn by_code(code: u32) -> Option<CallResult> {
 /// Translates telephony names (`HangupCause`) and Plivo's own (`HangupCauseName`, with blanks for underscores).
 ///
 /// `NORMAL_CLEARING` and `ORIGINATOR_CANCEL` end calls of every kind, so the status decides.
-fn by_cause(cause: &str) -> Option<CallResult> {
-    Some(CallResult::Unheard(match cause.to_ascii_uppercase().replace([' ', '-'], "_").as_str() {
+fn by_cause(name: &str) -> Option<CallResult> {
+    Some(CallResult::Unheard(match cause::capitals(name).as_str() {
         "USER_BUSY" | "BUSY_LINE" | "BUSY_EVERYWHERE" => CallEnd::Busy,
         "NO_ANSWER" | "NO_USER_RESPONSE" | "ALLOTTED_TIMEOUT" | "PROGRESS_TIMEOUT" | "RING_TIMEOUT_REACHED" => {
             CallEnd::NoAnswer
@@ -249,14 +248,14 @@ mod tests {
     #[test]
     fn without_a_known_code_the_cause_decides_and_then_the_status() {
         for (status, code, cause, end) in [
-            ("busy", None, Some("USER_BUSY"), ended(Busy, Some("USER_BUSY"))),
-            ("busy", Some(0), Some("CALL_REJECTED"), ended(Rejected, Some("CALL_REJECTED"))),
-            ("busy", None, Some("Declined"), ended(Rejected, Some("Declined"))),
-            ("completed", None, Some("Machine Detected"), ended(Machine, Some("Machine Detected"))),
-            ("failed", None, Some("SWITCH_CONGESTION"), ended(NoAnswer, Some("SWITCH_CONGESTION"))),
+            ("busy", None, Some("USER_BUSY"), ended(Busy, Some("3010"))),
+            ("busy", Some(0), Some("CALL_REJECTED"), ended(Rejected, Some("3020"))),
+            ("busy", None, Some("Declined"), ended(Rejected, Some("3110"))),
+            ("completed", None, Some("Machine Detected"), ended(Machine, Some("9100"))),
+            ("failed", None, Some("SWITCH_CONGESTION"), ended(NoAnswer, Some("3090"))),
             ("failed", Some(1234), None, ended(Failed, Some("1234"))),
             ("busy", None, Some(" "), ended(Busy, None)),
-            ("no-answer", None, Some("ORIGINATOR_CANCEL"), ended(NoAnswer, Some("ORIGINATOR_CANCEL"))),
+            ("no-answer", None, Some("ORIGINATOR_CANCEL"), ended(NoAnswer, Some("originator_cancel"))),
             ("timeout", None, None, ended(NoAnswer, None)),
             ("Cancel", None, None, ended(Failed, None)),
             ("completed", None, Some("NORMAL_CLEARING"), CallReport::Completed),

@@ -80,6 +80,12 @@ impl Tokens {
         let usable = |token: &SecretString| !token.expose_secret().is_empty();
         Self { account: account.into_iter().filter(usable).collect(), main: main.into_iter().filter(usable).collect() }
     }
+
+    /// Whether the account has signed this payload. Every token is compared, in constant time.
+    pub fn have_signed(&self, payload: &str, signature: &str) -> bool {
+        let signed = |token: &SecretString| any_equal(&sign(token.expose_secret(), payload), &[signature]);
+        bool::from(self.account.iter().fold(Choice::from(0), |found, token| found | signed(token)))
+    }
 }
 
 /// The signature headers of a request.

@@ -7,18 +7,17 @@ use super::curves::{BUCKETS, Curve, bucket_of, edge_ms};
 use super::estimates::{Estimates, Hazards};
 use super::prior;
 
+/// A text that brings the code within this time brings it soon.
+const SOON_MS: u32 = 10_000;
+
 /// Seconds after a report for which conversion is tabulated: the longest horizon of [`Outlook::within`].
 const SECONDS: usize = prior::NEEDLESS_MS as usize / 1000;
 
 /// One stage of a text: the hazards that end it, and what is assumed of the people in it.
 pub(super) struct Outlook<'a> {
     verified: &'a Hazards,
-    /// Hazard of a delivery report; silent texts only.
-    reported: Option<&'a Hazards>,
-    /// Share of reported texts that is verified by each second after the report.
-    converted_after_delivered_by_second: [f64; SECONDS + 1],
-    /// Share of reported texts that is verified in the end.
-    converted_after_delivered: f64,
+    /// The delivery report that may come; silent texts only.
+    report: Option<Report<'a>>,
     no_intent: f64,
     /// Whether every person who will enter the code already has it.
     is_in_hand: bool,
@@ -26,6 +25,15 @@ pub(super) struct Outlook<'a> {
     pub(super) saves: f64,
     /// Age beyond which the policy does not wait.
     pub(super) latest_ms: u32,
+}
+
+/// A delivery report that may come: how soon, and what comes of it.
+struct Report<'a> {
+    hazards: &'a Hazards,
+    /// Share of reported texts that is verified by each second after the report.
+    converted_by_second: [f64; SECONDS + 1],
+    /// Share of reported texts that is verified in the end.
+    converted: f64,
 }
 
 /// Probabilities at one moment, given that the stage has not ended by then.
@@ -39,9 +47,11 @@ pub(super) struct Point {
     pub(super) verified: f64,
     /// Probability of a delivery report before the next point.
     pub(super) reported: f64,
+    /// Probability of neither before the next point.
+    pub(super) stays: f64,
     /// Probability that the text brings the code in the end.
     pub(super) text: f64,
-    /// The same within 10 s.
+    /// The same within [`SOON_MS`].
     pub(super) soon: f64,
     /// The same within [`prior::NEEDLESS_MS`].
     pub(super) needless: f64,
@@ -66,38 +76,40 @@ pub(super) struct Point {
 impl<'a> Outlook<'a> {
     /// No report and no code so far.
     pub(super) fn silent(estimates: &'a Estimates) -> Self {
-        let by_second = |second| estimates.converted_after_delivered_by(second as u32 * 1000);
         Self {
-            verified: estimates.hazard(Curve::Verified),
-            reported: Some(estimates.hazard(Curve::Delivered)),
-            converted_after_delivered_by_second: std::array::from_fn(by_second),
-            converted_after_delivered: estimates.converted_after_delivered(),
+            report: Some(Report::new(estimates)),
+            latest_ms: prior::CALL_LATEST_MS,
+            ..Self::without_report(estimates, Curve::Verified)
+        }
+    }
+
+    /// A stage that the code alone ends.
+    fn without_report(estimates: &'a Estimates, verified: Curve) -> Self {
+        Self {
+            verified: estimates.hazard(verified),
+            report: None,
             no_intent: estimates.no_intent,
             is_in_hand: false,
             saves: prior::CALL_SAVES,
-            latest_ms: prior::CALL_LATEST_MS,
+            latest_ms: u32::MAX,
         }
     }
 
     /// Reported as delivered.
     pub(super) fn reported(estimates: &'a Estimates) -> Self {
         Self {
-            verified: estimates.hazard(Curve::VerifiedAfterDelivered),
-            reported: None,
             is_in_hand: true,
             saves: prior::CALL_SAVES_REPORTED,
-            latest_ms: u32::MAX,
-            ..Self::silent(estimates)
+            ..Self::without_report(estimates, Curve::VerifiedAfterDelivered)
         }
     }
 
     /// Asked for again: the person is present, has no code and wants one.
     pub(super) fn resent(estimates: &'a Estimates) -> Self {
         Self {
-            verified: estimates.hazard(Curve::VerifiedAfterResend),
-            reported: None,
             no_intent: 0.0,
-            ..Self::silent(estimates)
+            latest_ms: prior::CALL_LATEST_MS,
+            ..Self::without_report(estimates, Curve::VerifiedAfterResend)
         }
     }
 
@@ -116,11 +128,13 @@ impl<'a> Outlook<'a> {
             if i >= first {
                 let open_now = open * (1.0 - gone * (verified + reported));
                 let unverifiable_now = open_unverifiable * (1.0 - gone * reported);
+                let (verified, reported) = (verified * left, reported * left);
                 points.push(Point {
                     clock_ms: from,
                     lasts_ms: left * whole,
-                    verified: verified * left,
-                    reported: reported * left,
+                    verified,
+                    reported,
+                    stays: 1.0 - verified - reported,
                     no_intent_gain: if open_now > 1e-9 { unverifiable_now / open_now } else { 1.0 },
                     ..Point::default()
                 });
@@ -134,38 +148,37 @@ impl<'a> Outlook<'a> {
 
     /// Hazards of a bucket, scaled down where their sum exceeds one.
     fn hazards(&self, i: usize) -> (f64, f64) {
-        let (verified, reported) = (self.verified[i], self.reported.map_or(0.0, |row| row[i]));
+        let (verified, reported) = (self.verified[i], self.report.as_ref().map_or(0.0, |report| report.hazards[i]));
         let both = (verified + reported).max(1.0);
         (verified / both, reported / both)
     }
 
     fn look_ahead(&self, points: &mut [Point]) {
+        let converted = self.report.as_ref().map_or(0.0, |report| report.converted);
         // Share of the open texts that is verified in the end: without a report, and after one.
         let (mut direct, mut by_report) = (0.0, 0.0);
         for k in (0..points.len()).rev() {
-            let stays = 1.0 - points[k].verified - points[k].reported;
+            let stays = points[k].stays;
             direct = points[k].verified + stays * direct;
-            by_report = points[k].reported * self.converted_after_delivered + stays * by_report;
+            by_report = points[k].reported * converted + stays * by_report;
             let text = direct + by_report;
             let no_intent = (self.no_intent * points[k].no_intent_gain).min(1.0 - text).max(0.0);
-            let in_hand = self.within(&points[k..], prior::READ_MS, false);
-            let point = &mut points[k];
-            point.text = text;
-            point.no_intent = no_intent;
-            point.need = (1.0 - text - no_intent).max(0.0);
-            point.waiting = if self.is_in_hand { 0.0 } else { (text - in_hand).max(0.0) };
+            let waiting = if self.is_in_hand { 0.0 } else { (text - in_hand(&points[k..])).max(0.0) };
             let (waiting_next, all_next) = match points.get(k + 1) {
                 Some(next) => (next.waiting, next.waits_all_ms),
                 None => (0.0, 0.0),
             };
             let point = &mut points[k];
-            point.waits_ms = point.lasts_ms * (point.waiting + stays * waiting_next) / 2.0;
+            point.text = text;
+            point.no_intent = no_intent;
+            point.need = (1.0 - text - no_intent).max(0.0);
+            point.waiting = waiting;
+            point.waits_ms = point.lasts_ms * (waiting + stays * waiting_next) / 2.0;
             point.waits_all_ms = point.waits_ms + stays * all_next;
             let rest = &points[k..];
             // Only the explanation reads it, and only at the first point.
-            let soon = if k == 0 { self.within(rest, 10_000, true) } else { 0.0 };
-            let needless = self.within(rest, prior::NEEDLESS_MS, true);
-            let rings = self.within(rest, prior::RING_MS, true);
+            let [soon] = if k == 0 { self.within(rest, [SOON_MS]) } else { [0.0] };
+            let [rings, needless] = self.within(rest, [prior::RING_MS, prior::NEEDLESS_MS]);
             let until_call = waits_within(rest, prior::CALL_MS);
             let point = &mut points[k];
             (point.soon, point.needless, point.rings) = (soon, needless, rings);
@@ -173,54 +186,86 @@ impl<'a> Outlook<'a> {
         }
     }
 
-    /// Share of reported texts that is verified this long after the report, interpolated between seconds.
-    fn converted_after_delivered_within(&self, after_ms: f64) -> f64 {
-        let by_second = &self.converted_after_delivered_by_second;
-        let second = ((after_ms / 1000.0) as usize).min(by_second.len() - 2);
-        let (from, to) = (by_second[second], by_second[second + 1]);
-        from + (after_ms / 1000.0 - second as f64) * (to - from)
+    /// Shares of texts that bring the code within these times of the first point, of which the last is the longest.
+    ///
+    /// They include texts that are reported first.
+    fn within<const N: usize>(&self, points: &[Point], times_ms: [u32; N]) -> [f64; N] {
+        let (mut open, mut shares) = (1.0, [0.0; N]);
+        for (point, since_ms) in until(points, times_ms[N - 1]) {
+            for (share, time_ms) in shares.iter_mut().zip(times_ms) {
+                let left_ms = f64::from(time_ms) - since_ms;
+                if left_ms <= 0.0 {
+                    continue;
+                }
+                let part = point.part_within(left_ms);
+                *share += open * point.verified * part;
+                if let Some(report) = &self.report {
+                    let after_ms = (left_ms - part * point.lasts_ms / 2.0).max(0.0);
+                    *share += open * point.reported * part * report.converted_within(after_ms);
+                }
+            }
+            open *= point.stays;
+        }
+        shares
+    }
+}
+
+impl<'a> Report<'a> {
+    fn new(estimates: &'a Estimates) -> Self {
+        let by_second = |second| estimates.converted_after_delivered_by(second as u32 * 1000);
+        Self {
+            hazards: estimates.hazard(Curve::Delivered),
+            converted_by_second: std::array::from_fn(by_second),
+            converted: estimates.converted_after_delivered(),
+        }
     }
 
-    /// Share of texts that bring the code within this time of the first point.
-    ///
-    /// `by_report` includes those that are reported first.
-    fn within(&self, points: &[Point], time_ms: u32, by_report: bool) -> f64 {
-        let (mut open, mut share) = (1.0, 0.0);
-        for point in points {
-            let left = f64::from(time_ms) - f64::from(point.clock_ms - points[0].clock_ms);
-            if left <= 0.0 {
-                break;
-            }
-            let part = if point.lasts_ms > 0.0 { (left / point.lasts_ms).min(1.0) } else { 1.0 };
-            share += open * point.verified * part;
-            if by_report && point.reported > 0.0 {
-                let after = (left - part * point.lasts_ms / 2.0).max(0.0);
-                share += open * point.reported * part * self.converted_after_delivered_within(after);
-            }
-            open *= 1.0 - point.verified - point.reported;
-        }
-        share
+    /// Share of reported texts that is verified this long after the report, interpolated between seconds.
+    fn converted_within(&self, after_ms: f64) -> f64 {
+        let by_second = &self.converted_by_second;
+        let second = ((after_ms / 1000.0) as u32).min(SECONDS as u32 - 1);
+        let (from, to) = (by_second[second as usize], by_second[second as usize + 1]);
+        from + (after_ms / 1000.0 - f64::from(second)) * (to - from)
     }
+}
+
+impl Point {
+    /// The part of the time until the next point that has passed when this much time has.
+    fn part_within(&self, time_ms: f64) -> f64 {
+        if time_ms >= self.lasts_ms { 1.0 } else { time_ms / self.lasts_ms }
+    }
+}
+
+/// The points that begin within this time of the first one, and how long after it each begins.
+fn until(points: &[Point], time_ms: u32) -> impl Iterator<Item = (&Point, f64)> {
+    let began_ms = points.first().map_or(0, |first| first.clock_ms);
+    let since = points.iter().map(move |point| (point, point.clock_ms - began_ms));
+    since.take_while(move |(_, since_ms)| *since_ms < time_ms).map(|(point, since_ms)| (point, f64::from(since_ms)))
+}
+
+/// Share of texts whose code, without a report, is entered so soon that its person has it already.
+fn in_hand(points: &[Point]) -> f64 {
+    let (mut open, mut share) = (1.0, 0.0);
+    for (point, since_ms) in until(points, prior::READ_MS) {
+        share += open * point.verified * point.part_within(f64::from(prior::READ_MS) - since_ms);
+        open *= point.stays;
+    }
+    share
 }
 
 /// Expected time without a code within this time of the first point, of people whom the text brings it.
 fn waits_within(points: &[Point], time_ms: u32) -> f64 {
     let (mut open, mut waits) = (1.0, 0.0);
-    for point in points {
-        let left = f64::from(time_ms) - f64::from(point.clock_ms - points[0].clock_ms);
-        if left <= 0.0 {
-            break;
-        }
-        let part = if point.lasts_ms > 0.0 { (left / point.lasts_ms).min(1.0) } else { 1.0 };
-        waits += open * point.waits_ms * part;
-        open *= 1.0 - point.verified - point.reported;
+    for (point, since_ms) in until(points, time_ms) {
+        waits += open * point.waits_ms * point.part_within(f64::from(time_ms) - since_ms);
+        open *= point.stays;
     }
     waits
 }
 
 /// Share of people without a code who are still present at this age.
 pub(super) fn share_present(age_ms: u32) -> f64 {
-    PRESENT_BY_SECOND[(age_ms as usize / 1000).min(PRESENT_BY_SECOND.len() - 1)]
+    PRESENT_BY_SECOND[((age_ms / 1000) as usize).min(PRESENT_BY_SECOND.len() - 1)]
 }
 
 /// [`prior::PRESENT`] for every second: one plan reads it about a thousand times.

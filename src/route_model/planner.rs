@@ -101,12 +101,15 @@ fn best(estimates: &Estimates, observer: &Observer, age_ms: u32, call_price_u: u
     let points = outlook.points(age_ms - began_ms);
     let mut point_costs = point_costs(&outlook, &points, price, costs);
     if resent.is_none() && reported.is_none() {
+        let latest_ms = outlook.latest_ms;
         // A report may come before any point; its cost is that of the best plan from the report on.
         let outlook = Outlook::reported(estimates);
         let after_report = self::point_costs(&outlook, &outlook.points(0), price, costs);
-        for (cost, point) in point_costs.iter_mut().zip(&points) {
+        // Where waiting is ruled out, its cost is not needed.
+        let may_wait = |cost: &PointCosts| cost.clock_ms + cost.lasts_ms <= latest_ms;
+        for (cost, point) in point_costs.iter_mut().zip(&points).filter(|(cost, _)| may_wait(cost)) {
             let middle_ms = point.clock_ms + point.lasts_ms as u32 / 2;
-            cost.wait += point.reported * solve_backwards(&after_report, middle_ms, 1.0, &outlook, costs).cost;
+            cost.wait += point.reported * cost_after_report(&after_report, middle_ms, costs);
         }
     }
     // A person who asks again is present at that moment.
@@ -160,6 +163,18 @@ struct PointCosts {
     stays: f64,
 }
 
+impl PointCosts {
+    /// The cost of calling now, if this share of people is present.
+    fn call_cost(&self, age_ms: u32, present: f64) -> f64 {
+        if age_ms < prior::CALL_EARLIEST_MS { f64::INFINITY } else { self.call + self.call_if_present * present }
+    }
+
+    /// The cost of waiting, if this is the cost from the next point on.
+    fn wait_cost(&self, present: f64, later: f64) -> f64 {
+        self.wait + self.wait_if_present * present + self.stays * later
+    }
+}
+
 fn point_costs(outlook: &Outlook<'_>, points: &[Point], price: f64, costs: &Costs) -> Vec<PointCosts> {
     let at_point = |point: &Point| PointCosts {
         clock_ms: point.clock_ms,
@@ -171,7 +186,7 @@ fn point_costs(outlook: &Outlook<'_>, points: &[Point], price: f64, costs: &Cost
         call_if_present: point.need * (costs.wait * f64::from(prior::CALL_MS) - costs.lost * outlook.saves),
         wait: costs.wait * point.waits_ms,
         wait_if_present: point.need * costs.wait * point.lasts_ms,
-        stays: 1.0 - point.verified - point.reported,
+        stays: point.stays,
     };
     points.iter().map(at_point).collect()
 }
@@ -201,9 +216,8 @@ fn solve_backwards(
     for point in points.iter().rev() {
         let age_ms = began_ms + point.clock_ms;
         let present = (share_present(age_ms) * present_scale).min(1.0);
-        let call_cost = point.call + point.call_if_present * present;
-        let wait_cost = point.wait + point.wait_if_present * present + point.stays * solution.cost;
-        solution.call_cost = if age_ms < prior::CALL_EARLIEST_MS { f64::INFINITY } else { call_cost };
+        solution.call_cost = point.call_cost(age_ms, present);
+        let wait_cost = point.wait_cost(present, solution.cost);
         solution.wait_cost = if age_ms + point.lasts_ms > outlook.latest_ms { f64::INFINITY } else { wait_cost };
         solution.cost = solution.call_cost.min(solution.wait_cost);
         solution.present = present;
@@ -212,4 +226,13 @@ fn solve_backwards(
         }
     }
     solution
+}
+
+/// The cost of the best plan from a report at this age on. It may wait as long as it likes.
+fn cost_after_report(points: &[PointCosts], reported_ms: u32, costs: &Costs) -> f64 {
+    points.iter().rev().fold(costs.lost, |later, point| {
+        let age_ms = reported_ms + point.clock_ms;
+        let present = share_present(age_ms);
+        point.call_cost(age_ms, present).min(point.wait_cost(present, later))
+    })
 }

@@ -50,7 +50,11 @@ async fn begin_outage(body: web::Bytes, provider: web::Data<Provider>) -> HttpRe
         Ok(outage) => match outage.validate() {
             Err(error) => refuse(422, error),
             Ok(()) => {
-                provider.outages.begin(outage, Instant::now());
+                let now = Instant::now();
+                match outage.rate() {
+                    Some((requests, window, duration)) => provider.rate_limit.begin(requests, window, now + duration),
+                    None => provider.outages.begin(outage, now),
+                }
                 HttpResponse::NoContent().finish()
             }
         },

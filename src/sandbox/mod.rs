@@ -30,6 +30,7 @@ mod handset;
 mod liquid;
 mod outage;
 mod provider;
+mod rate_limit;
 mod request_log;
 mod ring;
 mod run_record;

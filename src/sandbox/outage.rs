@@ -1,8 +1,9 @@
 //! Outages on demand: an API that refuses requests, or a network that loses what an API accepted.
 //!
 //! An outage of kind `status` refuses every request it matches with that status. With `silent` and `fake` the API
-//! accepts a request, but nothing arrives: `fake` reports it as delivered, `silent` reports nothing. Durations are
-//! real time, because a tester who breaks Plivo watches the service's clock.
+//! accepts a request, but nothing arrives: `fake` reports it as delivered, `silent` reports nothing. With `lost` a
+//! request to send is not answered for a minute and not acted on. Kind `rate` is the account's limit on requests
+//! (`rate_limit`). Durations are real time, because a tester who breaks Plivo watches the service's clock.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -29,6 +30,11 @@ pub(super) struct OutageRequest {
     prefix: Option<String>,
     #[serde(default)]
     kind: OutageKind,
+    /// For `rate`: the requests that are allowed, and the seconds of the window.
+    #[serde(default = "usual_limit")]
+    limit: usize,
+    #[serde(default = "usual_window")]
+    window: u64,
 }
 
 /// The API that refuses requests. For `silent` and `fake`, also the medium that gets lost.
@@ -49,6 +55,8 @@ enum OutageKind {
     Status,
     Silent,
     Fake,
+    Lost,
+    Rate,
 }
 
 /// How the network loses a text or call that an API accepted.
@@ -64,6 +72,15 @@ fn unavailable() -> u16 {
     503
 }
 
+/// Plivo's limit by default (plivo.com/docs/voice/concepts/account-limits).
+fn usual_limit() -> usize {
+    300
+}
+
+fn usual_window() -> u64 {
+    5
+}
+
 impl OutageRequest {
     /// # Errors
     /// The message for the caller that names the value out of bounds.
@@ -74,10 +91,19 @@ impl OutageRequest {
         if !(400..=599).contains(&self.status) {
             return Err("status must be an HTTP error, 400 to 599");
         }
+        if !(1..=1_000_000).contains(&self.limit) || !(1..=60).contains(&self.window) {
+            return Err("limit must be at most 1000000 requests, window at most 60 seconds; neither 0");
+        }
         match &self.prefix {
             Some(prefix) if digits(prefix).is_empty() => Err("prefix must contain digits, for example \"1415\""),
             _ => Ok(()),
         }
+    }
+
+    /// The limit that it sets, if its kind is `rate`: requests, window and duration.
+    pub(super) fn rate(&self) -> Option<(usize, Duration, Duration)> {
+        let seconds = Duration::from_secs;
+        (self.kind == OutageKind::Rate).then(|| (self.limit, seconds(self.window), seconds(self.seconds)))
     }
 
     fn matches_number(&self, to: Option<&str>) -> bool {
@@ -137,10 +163,18 @@ impl Outages {
         self.newest(now, refuses).map(|outage| outage.status)
     }
 
+    /// Whether an outage swallows a request to send to this number.
+    pub(super) fn swallows(&self, api: Api, to: &str, now: Instant) -> bool {
+        let swallows = |outage: &OutageRequest| {
+            outage.kind == OutageKind::Lost && outage.matches_api(api) && outage.matches_number(Some(to))
+        };
+        self.newest(now, swallows).is_some()
+    }
+
     /// How a text or call that `api` accepted gets lost, if an outage loses it.
     pub(super) fn loss(&self, api: Api, medium: Medium, to: &str, now: Instant) -> Option<Loss> {
         let loses = |outage: &OutageRequest| {
-            outage.kind != OutageKind::Status
+            matches!(outage.kind, OutageKind::Silent | OutageKind::Fake)
                 && (outage.matches_api(api) || outage.matches_api(medium.api()))
                 && outage.matches_number(Some(to))
         };
@@ -202,6 +236,14 @@ mod tests {
         assert_eq!(outages.loss(Api::Message, Medium::Text, "1", now), Some(Loss::Fake));
         assert_eq!(outages.loss(Api::Phlo, Medium::Text, "1", now), Some(Loss::Fake));
         assert_eq!(outages.loss(Api::Phlo, Medium::Call, "1", now), None);
+    }
+
+    #[test]
+    fn an_outage_that_swallows_requests_to_send_leaves_the_lists_readable() {
+        let (outages, now) = (Outages::default(), Instant::now());
+        begin(&outages, r#"{"seconds":60,"what":"message","kind":"lost"}"#, now);
+        assert_eq!(outages.refusal(Api::Message, None, now), None);
+        assert!(outages.swallows(Api::Message, "1", now) && !outages.swallows(Api::Phlo, "1", now));
     }
 
     #[test]

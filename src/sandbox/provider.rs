@@ -15,6 +15,7 @@ use super::flow::Flow;
 use super::handset::Handsets;
 use super::liquid::Liquid;
 use super::outage::Outages;
+use super::rate_limit::RateLimit;
 use super::request_log::RequestLog;
 use super::run_record::RunRecord;
 use super::speed::Speed;
@@ -37,6 +38,7 @@ pub(super) struct Provider {
     pub(super) carrier: CarrierNetwork,
     pub(super) handsets: Handsets,
     pub(super) outages: Outages,
+    pub(super) rate_limit: RateLimit,
     pub(super) request_log: RequestLog,
     /// True once all handset streams must end.
     pub(super) streams_closed: watch::Sender<bool>,
@@ -58,6 +60,7 @@ impl Provider {
             carrier: CarrierNetwork::new(config.seed, speed),
             handsets: Handsets::new(),
             outages: Outages::default(),
+            rate_limit: RateLimit::default(),
             request_log: RequestLog::default(),
             streams_closed: watch::Sender::new(false),
             texts: Mutex::new(BoundedMap::new(RECORDS_MAX)),

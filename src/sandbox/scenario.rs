@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-/// One row of the README's table of numbers, with its last four digits.
+/// One row of the table of numbers in `docs/quickstart.md`, with its last four digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::EnumIter, strum::IntoStaticStr)]
 pub(super) enum Scenario {
     #[strum(serialize = "0100")]

@@ -5,7 +5,7 @@
 use strum::{Display, EnumString};
 
 /// Why the store did not answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store is unreachable or refuses the request now; a retry may succeed.
     #[error("the store is unavailable: {0}")]

@@ -83,6 +83,9 @@ pub trait Links: Send + Sync + 'static {
         report: &PendingReport,
     ) -> Result<ReportTarget, StoreError>;
 
+    /// The attempt that `provider_id` is linked to.
+    async fn linked(&self, provider_id: &str) -> Result<Option<AttemptRef>, StoreError>;
+
     /// Deletes the reports that waited for `provider_id`, after they were applied.
     async fn forget_pending(&self, provider_id: &str) -> Result<(), StoreError>;
 

@@ -1,6 +1,6 @@
 //! The store: where verifications live between two events.
 //!
-//! Four small traits say what the store does: [`Records`], [`Counters`], [`Links`] and [`Values`]. Two back ends
+//! Five small traits say what the store does: [`Records`], [`Counters`], [`Links`], [`Values`] and [`DeadLetters`]. Two back ends
 //! implement them: [`Memory`], for one process and lost on restart, and [`redis`], which replicas share.
 //! [`Store`] joins the traits, so that callers hold one `Arc<dyn Store>`.
 //!
@@ -8,8 +8,11 @@
 //! The store decides nothing about a verification, and it starts no timer.
 
 mod counters;
+mod dead_letters;
 mod error;
 mod links;
+mod lists;
+pub mod lives;
 mod memory;
 mod number_index;
 pub mod record;
@@ -20,24 +23,26 @@ mod values;
 use async_trait::async_trait;
 
 pub use self::counters::{Counters, Increment, IncrementOutcome};
+pub use self::dead_letters::{DeadLetter, DeadLetters};
 pub use self::error::{OutageCause, ServerRefusal, StoreError};
 pub use self::links::{Links, NONCE_TTL, NewLink, NonceClaim, PENDING_MAX, PENDING_TTL, PendingReport, ReportTarget};
+pub use self::lists::{Cursor, Listed, PageRequest};
 pub use self::memory::Memory;
 pub use self::number_index::{NumberIndex, PurposeKey};
 pub use self::records::{
-    Claimed, Commit, CommitMode, CommitOutcome, Cursor, Erasure, ErasureOutcome, GuessesChange, Loaded, Records,
-    Revision, StoredRecord, Version,
+    Claimed, Commit, CommitMode, CommitOutcome, Erasure, ErasureOutcome, GuessesChange, Loaded, Records, Revision,
+    StoredRecord, Version,
 };
 pub use self::values::{SwapOutcome, Values};
 pub use crate::keyring::NumberKey;
 use crate::time::Timestamp;
 pub use crate::verification::AttemptRef;
 
-/// A complete back end: the four traits and its state.
+/// A complete back end: the five traits and its state.
 ///
 /// A method is one round trip and takes effect wholly or not at all, unless it says otherwise.
 #[async_trait]
-pub trait Store: Records + Counters + Links + Values {
+pub trait Store: Records + Counters + Links + Values + DeadLetters {
     /// Reads the clock of the store, which all replicas share.
     async fn now(&self) -> Result<Timestamp, StoreError>;
 

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use super::counters::Increment;
 use super::error::StoreError;
 use super::links::{NewLink, PendingReport};
+use super::lists::{Cursor, Listed, PageRequest};
 use super::number_index::{NumberIndex, PurposeKey};
 use crate::keyring::NumberKey;
 use crate::time::Timestamp;
-use crate::verification::VerificationId;
+use crate::verification::{Status, VerificationId};
 
 /// How often a record has been written; 0 before the first time.
 pub type Revision = u32;
@@ -97,6 +98,10 @@ pub struct Commit {
     pub verified_ttl: Option<Duration>,
     /// The session that joins, whose id finds the record from now on. It has the shard of the verification.
     pub session: Option<Cursor>,
+    /// The status of what it adds to the list: of the session that joins, or of the verification that it creates.
+    pub status: Status,
+    /// The entries of the list whose status it changes. Not in a commit that adds to the list.
+    pub ended: Vec<(Cursor, Status)>,
     /// What the limits count for its new attempts.
     pub increments: Vec<Increment>,
     /// Ids of Plivo that find its attempts from now on.
@@ -224,15 +229,6 @@ pub enum ErasureOutcome {
     Changed,
 }
 
-/// A place in an app's list, which is sorted newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    /// When the verification at that place was created.
-    pub created_at: Timestamp,
-    /// The verification.
-    pub id: VerificationId,
-}
-
 /// Due verifications that a replica has leased.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claimed {
@@ -277,16 +273,10 @@ pub trait Records: Send + Sync + 'static {
     /// Forgets that numbers were verified.
     async fn forget_verified(&self, numbers: &[NumberKey]) -> Result<(), StoreError>;
 
-    /// Lists an app's verifications before `before`, newest first, of one shard or of all.
+    /// Lists an app's verifications, newest first.
     ///
-    /// Fewer than `limit` entries mean that there are no more. The records of some entries may be gone.
-    async fn list(
-        &self,
-        app: &str,
-        shard: Option<u8>,
-        before: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Vec<Cursor>, StoreError>;
+    /// The records of some entries may be gone.
+    async fn list(&self, query: &PageRequest<'_>) -> Result<Listed, StoreError>;
 
     /// Leases up to `limit` verifications that are due at `now`, until `now + lease`.
     ///

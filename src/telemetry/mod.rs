@@ -22,6 +22,9 @@ pub use queue::{LogWriter, dropped_lines};
 /// Dependencies that log full numbers or request headers. `RUST_LOG` cannot enable them.
 const SILENT: &[&str] = &["rlibphonenumber", "actix_http::h1::decoder"];
 
+/// What is logged without `RUST_LOG`. The server's own lines at the start say less than `started`.
+const DEFAULT_FILTER: &str = "info,actix_server=warn";
+
 /// Sets up logging to standard error; `RUST_LOG` selects what is logged.
 ///
 /// Without a format it is `pretty` on a terminal, else `json`. The lines that wait are written when the returned value is
@@ -29,7 +32,7 @@ const SILENT: &[&str] = &["rlibphonenumber", "actix_http::h1::decoder"];
 pub fn init(format: Option<LogFormat>) -> LogWriter {
     let by_terminal = || if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
     let format = format.unwrap_or_else(by_terminal);
-    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let is_allowed = filter_fn(|event| !SILENT.iter().any(|name| event.target().starts_with(name)));
     let (queue, writer) = queue::start(std::io::stderr(), format);
     let subscriber = tracing_subscriber::registry().with(chosen).with(is_allowed);

@@ -33,6 +33,10 @@ pub fn log(v: &Verification, Entry { note, session, .. }: &Entry) {
         Note::TimedOut { attempt } => {
             warn!(event = "plivo_timeout", verification.id = %id, %to, attempt = attempt.get())
         }
+        Note::NotSent { attempt } => {
+            warn!(event = "text_sent_again", verification.id = %id, %to, attempt = attempt.get(),
+                "Plivo has not sent a text whose request it did not answer")
+        }
         Note::Deferred { attempt, provider_status, retry_at } => {
             warn!(event = "plivo_unavailable", verification.id = %id, %to, attempt = attempt.get(), provider_status, %retry_at);
         }

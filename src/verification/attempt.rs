@@ -41,7 +41,7 @@ pub struct Attempt {
     /// Further UUIDs that find it: the call's beside its request's, or those of a second run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_ids: Vec<String>,
-    /// Plivo's error code or hangup cause, verbatim.
+    /// Plivo's error code or hangup code as digits, or the name of a hangup cause without one in snake case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
     /// What its failure means.
@@ -65,9 +65,23 @@ pub struct Attempt {
     /// Whether the PHLO refused it, so that later rounds do not ask the PHLO either.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub phlo_refuses: bool,
+    /// The requests that Plivo answered without taking or refusing it: 429 and 5xx.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed_requests: u8,
+    /// Whether its first request could not be made at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// Whether a request to hang up was decided on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hung_up: bool,
+    /// Whether the request was repeated because Plivo has not sent the text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sent_again: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u8) -> bool {
+    *count == 0
 }
 
 impl Attempt {
@@ -91,6 +105,9 @@ impl Attempt {
             facts: ReportFacts::default(),
             is_passed_on: false,
             phlo_refuses: false,
+            failed_requests: 0,
+            waits: false,
+            sent_again: false,
             hung_up: false,
         }
     }

@@ -9,6 +9,7 @@ use super::due::PlannedCall;
 use super::effect::Effect;
 use super::id::AttemptIndex;
 use super::rules::{Barred, LIFETIME_AFTER_CALL, LIFETIME_MAX};
+use super::telling::TELL_LEASE;
 use super::timeline::Note;
 use super::words::{AttemptStatus, Channel, Ending, FailureClass};
 use crate::escalation::Reason;
@@ -18,6 +19,7 @@ impl Transition<'_> {
     /// Draws the conclusions from the state as it is now.
     pub(super) fn conclude(&mut self) {
         self.conclude_from_silence();
+        self.give_up_spent_requests();
         self.end_if_hopeless();
         self.place_due_call();
         self.hang_up_after_end();
@@ -122,6 +124,8 @@ impl Transition<'_> {
                         }
                         owed.taken_over = true;
                         self.note(Note::TakenOver { attempt });
+                    } else {
+                        self.begin_after_wait(attempt);
                     }
                     self.v.attempt(attempt).map_or(rules.effect_lease, |a| rules.trigger_lease(a.channel))
                 }
@@ -130,7 +134,10 @@ impl Transition<'_> {
                     return false;
                 }
                 Effect::HangUp { .. } => rules.hang_up_lease(),
-                Effect::Identify { .. } | Effect::Link { .. } => rules.effect_lease,
+                // A report has come meanwhile, or the end.
+                Effect::LookUp { attempt } if !self.is_in_doubt(attempt) => return false,
+                Effect::LookUp { .. } | Effect::Identify { .. } | Effect::Link { .. } => rules.effect_lease,
+                Effect::Tell { .. } => TELL_LEASE,
             };
             (owed.due, owed.in_flight, owed.round) = (now + lease, true, owed.round.saturating_add(1));
             self.effects.push(owed.effect.clone());
@@ -162,7 +169,7 @@ impl Transition<'_> {
             self.extend_lifetime();
         }
         self.note(Note::AttemptDecided { attempt, channel, reason, is_repeat, waited_ms });
-        if self.v.details.is_test {
+        if self.v.details.is_test || self.give_up_without_request(attempt) {
             return;
         }
         let effect = Effect::Trigger { attempt };
@@ -181,7 +188,9 @@ impl Transition<'_> {
 
     /// Ends a verification whose record may lack acknowledged changes.
     ///
-    /// All remaining guesses count as made, so that a failover gives none back.
+    /// All remaining guesses count as made, so that a failover gives none back. See [`Guesses::presume`] for how long.
+    ///
+    /// [`Guesses::presume`]: crate::guard::Guesses::presume
     pub(super) fn lose_in_failover(&mut self) {
         if self.v.is_final() {
             return;
@@ -195,9 +204,7 @@ impl Transition<'_> {
         }
         // Those of one session at most: a failover must not lock a number because many pages were open for it.
         let guesses = if self.v.details.is_test { 0 } else { left.min(u16::from(self.v.checks_max)) };
-        for _ in 0..guesses {
-            self.v.guesses.add(&self.rules.guesses, self.now);
-        }
+        self.v.guesses.presume(usize::from(guesses), &self.rules.guesses, self.now);
         self.end(Ending::LostInFailover);
     }
 }

@@ -16,6 +16,7 @@ use super::id::{SessionIndex, VerificationId};
 use super::rules::{Context, LIFETIME_MAX, Rules};
 use super::session::Session;
 use super::state::{Pending, State, Verification};
+use super::telling::Told;
 use super::timeline::{ENTRIES_MAX, Entry, Note};
 use super::words::{Ending, Mode};
 use crate::escalation::Policy;
@@ -51,6 +52,8 @@ pub struct Request {
     pub details: Details,
     /// The customer's own data.
     pub metadata: BTreeMap<String, String>,
+    /// Whether the app has a receiver of webhooks.
+    pub is_told: bool,
 }
 
 impl Request {
@@ -69,6 +72,7 @@ impl Request {
             guesses: Guesses::default(),
             details: Details::default(),
             metadata: BTreeMap::new(),
+            is_told: false,
         }
     }
 }
@@ -97,6 +101,7 @@ pub fn open(request: Request, rules: &Rules, context: &Context<'_>) -> Decision 
         timeline: Vec::new(),
         details: request.details,
         feedback: None,
+        told: request.is_told.then(Told::default),
     };
     let mut transition = Transition::new(verification, rules, context);
     transition.note(Note::Created { mode, policy });
@@ -104,6 +109,7 @@ pub fn open(request: Request, rules: &Rules, context: &Context<'_>) -> Decision 
     transition.trigger(channel, reason, false);
     transition.begin_observation();
     transition.defer_past_quiet_hours();
+    transition.tell();
     transition.finish(Answer::Noted)
 }
 
@@ -137,8 +143,10 @@ pub fn decide(before: &Verification, events: &[Event], rules: &Rules, context: &
     transition.conclude();
     // After `conclude`, which may have placed a call: a code entered later may have come from the text or from the call.
     transition.observe_placed_call(before);
-    // Last, because only now is the planned call final.
+    // Only now is the planned call final.
     transition.defer_past_quiet_hours();
+    // Last, because every phase may note what a receiver is told of.
+    transition.tell();
     transition.finish(answer)
 }
 
@@ -193,6 +201,8 @@ impl<'a> Transition<'a> {
         match event {
             // Facts about attempts are recorded for as long as the record is kept.
             Event::Triggered { attempt, outcome } => self.triggered(*attempt, outcome),
+            Event::Admitted { attempt } => self.admitted(*attempt),
+            Event::HandedBack { attempt } => self.handed_back(*attempt),
             Event::TextReported { attempt, report, provider_id, facts } => {
                 self.text_reported(*attempt, report, provider_id.as_ref(), *facts)
             }
@@ -203,11 +213,14 @@ impl<'a> Transition<'a> {
             Event::HungUp { attempt, is_done } => self.hung_up(*attempt, *is_done),
             Event::CallContinues { attempt, provider_id } => self.call_continues(*attempt, provider_id.as_ref()),
             Event::Identified { attempt, provider_id } => self.identified(*attempt, provider_id.as_ref()),
+            Event::LookedUp { attempt, lookup } => self.looked_up(*attempt, lookup),
             Event::Linked { provider_id } => self.linked(provider_id),
+            Event::Told { entry, round, outcome } => self.delivered(*entry, *round, *outcome),
             Event::SignedCallback(callback) => {
                 let at_s = age_s(&self.v, self.now);
                 self.v.nonces.remember(*callback, at_s);
             }
+            Event::Replay { entry } => self.replay(*entry),
             Event::FailedOver => self.lose_in_failover(),
             Event::Tick => {}
 

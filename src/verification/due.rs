@@ -59,7 +59,7 @@ impl Verification {
                 reason: call.reason.unwrap_or(Reason::Requested),
                 is_repeat: true,
             },
-            None if self.mode == Mode::Sms || self.details.is_test => return None,
+            None if self.mode == Mode::Sms || self.details.is_test || self.is_text_waiting() => return None,
             None => {
                 let first = self.attempts_on(Channel::Sms).next()?;
                 let planned = pending.planned.map_or(Plan::Never, |plan| Plan::CallAt(plan.at, plan.reason));
@@ -112,7 +112,8 @@ impl Verification {
         let owed = self.owed.iter().map(|owed| owed.due);
         let State::Pending(pending) = &self.state else { return owed.min() };
         let silent = self.attempts.iter().filter_map(Attempt::call_silent_at).min();
-        let timers = [Some(pending.expires_at), self.next_call().map(|call| call.at), silent, pending.observe_at];
+        let observe_at = pending.observe_at.filter(|_| !self.is_text_waiting());
+        let timers = [Some(pending.expires_at), self.next_call().map(|call| call.at), silent, observe_at];
         owed.chain(timers.into_iter().flatten()).min()
     }
 }

@@ -36,6 +36,23 @@ pub enum Effect {
         /// Which attempt.
         attempt: AttemptIndex,
     },
+    /// Tell the app's receiver of an entry of the timeline.
+    Tell {
+        /// The position of the entry.
+        entry: u16,
+    },
+    /// Ask Plivo's list of sent messages for a text whose request was not answered.
+    LookUp {
+        /// Which attempt.
+        attempt: AttemptIndex,
+    },
+}
+
+impl Effect {
+    /// Whether the sender of an event may wait for its outcome. A receiver of webhooks may be slow.
+    pub fn is_awaited(&self) -> bool {
+        !matches!(self, Self::Tell { .. })
+    }
 }
 
 /// An effect that is not known to be done.

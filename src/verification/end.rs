@@ -64,6 +64,11 @@ impl Transition<'_> {
 fn waiting_attempt(owed: &Owed) -> Option<AttemptIndex> {
     match owed.effect {
         Effect::Trigger { attempt } if !owed.in_flight => Some(attempt),
-        Effect::Trigger { .. } | Effect::HangUp { .. } | Effect::Identify { .. } | Effect::Link { .. } => None,
+        Effect::Trigger { .. }
+        | Effect::HangUp { .. }
+        | Effect::Identify { .. }
+        | Effect::LookUp { .. }
+        | Effect::Link { .. }
+        | Effect::Tell { .. } => None,
     }
 }

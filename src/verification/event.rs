@@ -7,7 +7,8 @@ use super::id::AttemptIndex;
 use super::nonces::CallbackNonce;
 use super::report::{CallReport, ReportFacts, TextReport};
 use super::session::NewSession;
-use super::trigger::{ProviderId, TriggerOutcome};
+use super::telling::DeliveryOutcome;
+use super::trigger::{Lookup, ProviderId, TriggerOutcome};
 use super::words::{Activity, Channel, Feedback};
 use crate::phone::Carrier;
 
@@ -48,6 +49,16 @@ pub enum Event {
         /// Its result.
         outcome: TriggerOutcome,
     },
+    /// A request that had to wait may be made now.
+    Admitted {
+        /// The attempt.
+        attempt: AttemptIndex,
+    },
+    /// A request is not made by this replica, which stops: another one may make it at once.
+    HandedBack {
+        /// The attempt.
+        attempt: AttemptIndex,
+    },
     /// Plivo was asked to hang up a call.
     HungUp {
         /// The attempt.
@@ -69,10 +80,31 @@ pub enum Event {
         /// Message or call UUID, if the PHLO named it.
         provider_id: Option<ProviderId>,
     },
+    /// A text whose request was not answered was looked up.
+    LookedUp {
+        /// The attempt.
+        attempt: AttemptIndex,
+        /// What Plivo's list of sent messages says.
+        lookup: Lookup,
+    },
     /// A UUID was mapped to its attempt.
     Linked {
         /// Message or call UUID.
         provider_id: String,
+    },
+    /// A delivery to the app's receiver of webhooks ended.
+    Told {
+        /// The entry of the timeline.
+        entry: u16,
+        /// The round of the delivery.
+        round: u16,
+        /// Its result.
+        outcome: DeliveryOutcome,
+    },
+    /// The customer asks for a webhook that was given up.
+    Replay {
+        /// The entry of the timeline.
+        entry: u16,
     },
     /// Plivo reported on a text.
     TextReported {
@@ -120,9 +152,13 @@ impl Event {
         match self {
             Self::Tick
             | Self::Triggered { .. }
+            | Self::Admitted { .. }
+            | Self::HandedBack { .. }
             | Self::Linked { .. }
+            | Self::Told { .. }
             | Self::HungUp { .. }
             | Self::Identified { .. }
+            | Self::LookedUp { .. }
             | Self::FailedOver => true,
             Self::CodeSubmitted(_)
             | Self::Cancel
@@ -131,6 +167,7 @@ impl Event {
             | Self::Joined(_)
             | Self::Activity(_)
             | Self::Feedback(_)
+            | Self::Replay { .. }
             | Self::CallContinues { .. }
             | Self::TextReported { .. }
             | Self::TextRefused { .. }
@@ -150,11 +187,16 @@ impl Event {
             | Self::Joined(_)
             | Self::Activity(_)
             | Self::Feedback(_)
+            | Self::Replay { .. }
             | Self::Triggered { .. }
+            | Self::Admitted { .. }
+            | Self::HandedBack { .. }
             | Self::HungUp { .. }
             | Self::CallContinues { .. }
             | Self::Identified { .. }
+            | Self::LookedUp { .. }
             | Self::Linked { .. }
+            | Self::Told { .. }
             | Self::TextRefused { .. }
             | Self::SignedCallback(_)
             | Self::FailedOver
@@ -170,6 +212,7 @@ impl Event {
             | Self::Identified { provider_id, .. }
             | Self::TextReported { provider_id, .. }
             | Self::CallReported { provider_id, .. } => provider_id.as_ref(),
+            Self::LookedUp { lookup: Lookup::Sent(provider_id), .. } => Some(provider_id),
             Self::Linked { provider_id } => return Some(provider_id),
             Self::CodeSubmitted(_)
             | Self::Cancel
@@ -178,10 +221,15 @@ impl Event {
             | Self::Joined(_)
             | Self::Activity(_)
             | Self::Feedback(_)
+            | Self::Replay { .. }
             | Self::Triggered { .. }
+            | Self::Admitted { .. }
+            | Self::HandedBack { .. }
             | Self::HungUp { .. }
+            | Self::LookedUp { .. }
             | Self::TextRefused { .. }
             | Self::SignedCallback(_)
+            | Self::Told { .. }
             | Self::FailedOver
             | Self::Tick => None,
         };
@@ -205,6 +253,7 @@ impl Event {
             | Self::Identified { attempt, provider_id }
             | Self::TextReported { attempt, provider_id, .. }
             | Self::CallReported { attempt, provider_id, .. } => Some((*attempt, provider_id.as_mut()?)),
+            Self::LookedUp { attempt, lookup: Lookup::Sent(provider_id) } => Some((*attempt, provider_id)),
             Self::CodeSubmitted(_)
             | Self::Cancel
             | Self::CancelAll
@@ -212,9 +261,14 @@ impl Event {
             | Self::Joined(_)
             | Self::Activity(_)
             | Self::Feedback(_)
+            | Self::Replay { .. }
             | Self::Triggered { .. }
+            | Self::Admitted { .. }
+            | Self::HandedBack { .. }
             | Self::HungUp { .. }
+            | Self::LookedUp { .. }
             | Self::Linked { .. }
+            | Self::Told { .. }
             | Self::TextRefused { .. }
             | Self::SignedCallback(_)
             | Self::FailedOver

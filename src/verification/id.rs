@@ -70,7 +70,7 @@ impl SessionIndex {
 }
 
 /// Names one attempt of one verification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttemptRef {
     /// The verification.
     pub id: VerificationId,

@@ -29,6 +29,10 @@ impl Transition<'_> {
     /// Learns from the change since `before`, and plans the call anew.
     pub(super) fn observe(&mut self, before: &Verification) {
         let Some(mut observer) = before.observer().cloned() else { return };
+        // Plivo was not asked yet: nothing is known, and the plan moves with the first request.
+        if self.v.is_text_waiting() && !self.v.is_final() {
+            return;
+        }
         let Some(observation) = self.observation(before) else { return self.update_timer_reason() };
         let age_ms = self.age_ms();
         route_model::see(&mut observer, observation, age_ms, self);

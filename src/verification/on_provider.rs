@@ -25,7 +25,11 @@ impl Transition<'_> {
         let is_known = a.status.is_known_to_plivo();
         let note = match outcome {
             // A callback, or the answer to another run, came first: the attempt was sent, or is known to be refused.
-            TriggerOutcome::Deferred { .. } | TriggerOutcome::PassedOn { .. } if is_known => None,
+            TriggerOutcome::Deferred { .. } | TriggerOutcome::PassedOn { .. } | TriggerOutcome::Waiting { .. }
+                if is_known =>
+            {
+                None
+            }
             TriggerOutcome::Refused { via, scope: RefusalScope::Attempt | RefusalScope::Account, .. } if is_known => {
                 if let Some(a) = self.v.attempt_mut(attempt) {
                     a.via.get_or_insert(*via);
@@ -40,6 +44,7 @@ impl Transition<'_> {
                     a.via = via.or(a.via);
                     a.advance(AttemptStatus::Unknown);
                 }
+                self.look_up_later(attempt);
                 Some(Note::TimedOut { attempt })
             }
             TriggerOutcome::Refused { via, provider_status, scope } => {
@@ -52,6 +57,7 @@ impl Transition<'_> {
             TriggerOutcome::Deferred { provider_status, retry_after, round } => {
                 return self.deferred(attempt, *provider_status, *retry_after, *round);
             }
+            TriggerOutcome::Waiting { expected, round } => return self.waiting(attempt, *expected, *round),
         };
         self.remove_owed(&Effect::Trigger { attempt });
         if let Some(note) = note {
@@ -80,7 +86,13 @@ impl Transition<'_> {
         Note::Accepted { attempt, via }
     }
 
-    fn refused(&mut self, attempt: AttemptIndex, via: Via, provider_status: u16, scope: RefusalScope) -> Note {
+    pub(super) fn refused(
+        &mut self,
+        attempt: AttemptIndex,
+        via: Via,
+        provider_status: u16,
+        scope: RefusalScope,
+    ) -> Note {
         let now = self.now;
         let mut is_call = false;
         if let Some(a) = self.v.attempt_mut(attempt) {
@@ -102,31 +114,6 @@ impl Transition<'_> {
             a.class = Some(FailureClass::Stop);
         }
         Note::Refused { attempt, provider_status, stop }
-    }
-
-    /// Frees the request to be made again at once, by the direct API.
-    fn passed_on(&mut self, attempt: AttemptIndex, provider_status: Option<u16>, round: u16) {
-        let now = self.now;
-        let Some(owed) = in_flight(&mut self.v.owed, attempt, round) else { return };
-        (owed.due, owed.in_flight) = (now, false);
-        if let Some(a) = self.v.attempt_mut(attempt) {
-            a.is_passed_on = true;
-            // A refusal stands for later rounds; 429 and 5xx may pass.
-            a.phlo_refuses = provider_status.is_some_and(|status| status < 500 && status != 429);
-        }
-        self.note(Note::PassedOn { attempt, provider_status });
-    }
-
-    /// Frees the request to be made again after a pause.
-    fn deferred(&mut self, attempt: AttemptIndex, provider_status: Option<u16>, retry_after: Duration, round: u16) {
-        let retry_at = self.now + retry_after;
-        let Some(owed) = in_flight(&mut self.v.owed, attempt, round) else { return };
-        (owed.due, owed.in_flight) = (retry_at, false);
-        if let Some(a) = self.v.attempt_mut(attempt) {
-            // There is no news before the next request, which goes to the PHLO again unless the PHLO refused it.
-            (a.heard_at, a.is_passed_on) = (retry_at, a.phlo_refuses);
-        }
-        self.note(Note::Deferred { attempt, provider_status, retry_at });
     }
 
     /// Records that Plivo was asked to hang up.
@@ -244,7 +231,7 @@ impl Transition<'_> {
     }
 
     /// Adds Plivo's UUID to an attempt. A second run, after a crash, brings another; both are mapped.
-    fn identify(&mut self, attempt: AttemptIndex, provider_id: Option<&ProviderId>) {
+    pub(super) fn identify(&mut self, attempt: AttemptIndex, provider_id: Option<&ProviderId>) {
         let (Some(a), Some(id)) = (self.v.attempt_mut(attempt), provider_id) else { return };
         a.identify(&id.uuid);
         self.v.owed.retain(|owed| !matches!(owed.effect, Effect::Identify { attempt: of, .. } if of == attempt));
@@ -261,9 +248,4 @@ impl Transition<'_> {
             self.v.owed.push(Owed { effect, due, in_flight: false, round: 0, taken_over: false });
         }
     }
-}
-
-/// The request under way that an outcome belongs to. A repeated or late outcome must not free a newer request.
-fn in_flight(owed: &mut [Owed], attempt: AttemptIndex, round: u16) -> Option<&mut Owed> {
-    owed.iter_mut().find(|owed| owed.effect == Effect::Trigger { attempt } && owed.in_flight && owed.round == round)
 }

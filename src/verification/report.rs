@@ -18,14 +18,14 @@ pub enum TextReport {
     Delivered,
     /// The carrier did not deliver it.
     Undelivered {
-        /// Plivo's code, verbatim.
+        /// Plivo's code, as digits.
         error_code: Option<String>,
         /// What the code means.
         class: FailureClass,
     },
     /// Plivo did not hand it to a carrier.
     Failed {
-        /// Plivo's code, verbatim.
+        /// Plivo's code, as digits.
         error_code: Option<String>,
         /// What the code means.
         class: FailureClass,
@@ -82,7 +82,7 @@ pub enum CallReport {
     Ended {
         /// How it ended.
         end: CallEnd,
-        /// Plivo's hangup cause or code, verbatim.
+        /// Plivo's hangup code as digits, or the name of a cause without one in snake case.
         cause: Option<String>,
     },
 }

@@ -9,6 +9,7 @@ use super::effect::Owed;
 use super::id::{AttemptIndex, VerificationId};
 use super::nonces::UsedNonces;
 use super::session::{self, Session};
+use super::telling::Told;
 use super::timeline::{Entry, Note};
 use super::words::{Channel, Ending, Feedback, Mode, Status};
 use crate::escalation::{Policy, Reason};
@@ -65,6 +66,9 @@ pub struct Verification {
     /// What the customer says became of the code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback: Option<Feedback>,
+    /// How far the app's receiver has been told; `None` if the app had none at the creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
 }
 
 /// Where a verification stands.

@@ -87,6 +87,8 @@ pub enum Note {
     Ended { how: Ending },
     /// The customer said what became of the code.
     Feedback { feedback: Feedback },
+    /// Plivo's list of sent messages lacks the text, so it is requested again.
+    NotSent { attempt: AttemptIndex },
 }
 
 impl Note {

@@ -33,11 +33,11 @@ pub enum TriggerReply {
         /// What else will be refused.
         scope: RefusalScope,
     },
-    /// Certainly not acted on: no connection, 429, 503, or an open breaker.
+    /// Certainly not acted on: no connection, 429 or 503.
     NotNow {
         /// HTTP status, if there was an answer.
         status: Option<u16>,
-        /// The pause that Plivo or the breaker asks for.
+        /// The pause that Plivo asks for.
         retry_after: Option<Duration>,
     },
     /// Failed, and may have been acted on: 500, 502, 504.
@@ -82,6 +82,13 @@ pub enum TriggerOutcome {
         /// The part of Plivo that was asked, if known.
         via: Option<Via>,
     },
+    /// Not requested yet, because the account's rate has no room or the circuit breaker is open.
+    Waiting {
+        /// How long it has to wait, where that is known; else zero.
+        expected: Duration,
+        /// The round of the owed trigger that asked for room.
+        round: u16,
+    },
     /// Certainly not sent, or harmless to send twice: repeated after `retry_after`.
     Deferred {
         /// HTTP status, if there was an answer.
@@ -91,6 +98,17 @@ pub enum TriggerOutcome {
         /// The round of the owed trigger that made this request.
         round: u16,
     },
+}
+
+/// What Plivo's list of sent messages says of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// It has the text.
+    Sent(ProviderId),
+    /// It is complete, and lacks the text.
+    NotSent,
+    /// It could not be read, or is not known to be complete.
+    Unanswered,
 }
 
 /// What a refusal rules out.
@@ -113,22 +131,25 @@ pub struct TriggerRequest {
     pub via: Via,
     /// How often the owed trigger had been issued again before this request.
     pub round: u16,
+    /// The requests for this attempt that Plivo has answered with 429 or 5xx before.
+    pub failed: u8,
 }
 
-/// The back-off before Plivo is asked again: doubled each round, up to a maximum.
-const BACKOFF_FIRST: Duration = Duration::from_millis(500);
-const BACKOFF_MAX: Duration = Duration::from_secs(15);
+/// The milliseconds before Plivo is asked again, by the requests for the attempt that failed before.
+///
+/// Few requests are made, so the pauses grow: the first retries come at once, and the last after an outage of two minutes.
+const PAUSES_MS: [u64; 4] = [500, 1_000, 25_000, 110_000];
 
 /// Translates Plivo's reply into an outcome: accepted, refused, unknown, passed on to the direct API, or deferred.
 ///
-/// `jitter` scales the back-off and lies in `0.5..=1.0`; the engine draws it, so that this stays pure.
+/// `jitter` scales the pause and lies in `0.9..=1.0`; the engine draws it, so that this stays pure.
 pub fn outcome_of(request: TriggerRequest, reply: TriggerReply, jitter: f64) -> TriggerOutcome {
-    let TriggerRequest { channel, via, round } = request;
+    let TriggerRequest { channel, via, round, failed } = request;
     let deferred = |provider_status, asked: Option<Duration>| {
         // Never sooner than our own back-off: a `Retry-After` of 0 would invite a flood. Jitter on top of the pause
         // in `Retry-After`, because Plivo may have sent the same value to many requests.
         let asked = asked.map(|asked| asked + backoff(0, jitter)).unwrap_or_default();
-        let retry_after = asked.max(backoff(round, jitter));
+        let retry_after = asked.max(backoff(failed, jitter));
         TriggerOutcome::Deferred { provider_status, retry_after, round }
     };
     match (via, reply) {
@@ -141,19 +162,24 @@ pub fn outcome_of(request: TriggerRequest, reply: TriggerReply, jitter: f64) -> 
             TriggerOutcome::PassedOn { provider_status: Some(status), round }
         }
         (_, TriggerReply::Refused { status, scope }) => TriggerOutcome::Refused { via, provider_status: status, scope },
-        (Via::Phlo, TriggerReply::NotNow { status, .. }) => TriggerOutcome::PassedOn { provider_status: status, round },
-        (Via::Api, TriggerReply::NotNow { status, retry_after }) => deferred(status, retry_after),
+        // Once: after a second failure each request has its pause, because few requests are left.
+        (Via::Phlo, TriggerReply::NotNow { status, .. }) if failed == 0 => {
+            TriggerOutcome::PassedOn { provider_status: status, round }
+        }
+        (_, TriggerReply::NotNow { status, retry_after }) => deferred(status, retry_after),
         // Perhaps sent. A doubled text carries the same code; a doubled call rings twice.
         (_, TriggerReply::Failed { status }) => match (channel, via) {
-            (Channel::Sms, Via::Phlo) => TriggerOutcome::PassedOn { provider_status: Some(status), round },
-            (Channel::Sms, Via::Api) => deferred(Some(status), None),
+            (Channel::Sms, Via::Phlo) if failed == 0 => {
+                TriggerOutcome::PassedOn { provider_status: Some(status), round }
+            }
+            (Channel::Sms, _) => deferred(Some(status), None),
             (Channel::Call, _) => TriggerOutcome::TimedOut { via: Some(via) },
         },
         (_, TriggerReply::Silent) => TriggerOutcome::TimedOut { via: Some(via) },
     }
 }
 
-fn backoff(round: u16, jitter: f64) -> Duration {
-    let full = BACKOFF_FIRST.saturating_mul(2u32.saturating_pow(u32::from(round))).min(BACKOFF_MAX);
-    full.mul_f64(jitter.clamp(0.5, 1.0))
+fn backoff(failed: u8, jitter: f64) -> Duration {
+    let pause = PAUSES_MS[usize::from(failed).min(PAUSES_MS.len() - 1)];
+    Duration::from_millis(pause).mul_f64(jitter.clamp(0.9, 1.0))
 }

@@ -33,7 +33,8 @@ async fn a_check_by_number_finds_its_verification() {
     let created = open(&app).await;
     let by_number = |code: &str| app.post("/v1/checks", json!({ "to": "+14155550103", "code": code }));
     let incorrect = by_number("111111").await;
-    let expected = json!({ "id": created.id(), "result": "incorrect", "status": "pending", "checks_remaining": 4 });
+    let expected = json!({ "id": created.id(), "result": "incorrect", "status": "pending", "checks_remaining": 4,
+        "user_message": "Wrong code. Tries left: 4." });
     assert_eq!((incorrect.status, incorrect.body), (200, expected));
     assert_eq!(by_number(CODE).await.body["result"], "verified");
     by_number(CODE).await.assert_problem(409, "already_verified");
@@ -113,8 +114,8 @@ async fn after_the_last_wrong_code_the_right_one_is_refused() {
         );
     }
     let last = app.check(created.id(), &wrong(CODE)).await;
-    let expected =
-        json!({ "id": created.id(), "result": "incorrect", "status": "max_checks_reached", "checks_remaining": 0 });
+    let expected = json!({ "id": created.id(), "result": "incorrect", "status": "max_checks_reached", "checks_remaining": 0,
+        "user_message": "Too many wrong codes. Request a new code." });
     assert_eq!((last.status, last.body), (200, expected));
     for code in [CODE, "111111"] {
         app.check(created.id(), code).await.assert_problem(429, "max_checks_reached");

@@ -134,7 +134,9 @@ async fn a_429_to_a_hang_up_is_retried_soon() {
         app.advance(1.0).await;
         app.settled().await;
     }
-    assert_eq!(app.requested().len(), 3, "the cancellation was not retried within 10 s; the phone rings for 30 s");
+    // The phone rings for 30 s. The timer that finds it due may be woken after the last look.
+    app.until_asked(3).await;
+    assert_eq!(app.requested().len(), 3, "{:?}", app.requested());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,7 +227,7 @@ async fn resends_during_an_outage_do_not_pile_up() {
     app.settled().await;
     app.says("message", &[Says::Well]);
     let before = app.requested().len();
-    app.advance(16.0).await;
+    app.advance(111.0).await;
     app.settled().await;
     app.advance(1.0).await;
     app.settled().await;

@@ -6,7 +6,8 @@ use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::route_model::Insight;
 use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Links, Memory, PendingReport, PurposeKey, Records, record};
 use phlo_2fa::verification::{
-    Code, Context, Event, Mode, ReportFacts, Request, Rules, SessionIndex, TextReport, VerificationId, decide, open,
+    Code, Context, Event, Mode, ReportFacts, Request, Rules, SessionIndex, Status, TextReport, VerificationId, decide,
+    open,
 };
 use serde_json::{Value, json};
 
@@ -270,6 +271,8 @@ async fn thousands_of_verifications_are_erased_in_steps() {
             guesses: None,
             index_ttl: Some(std::time::Duration::from_secs(600)),
             session: None,
+            status: Status::Canceled,
+            ended: Vec::new(),
             verified_ttl: None,
             increments: Vec::new(),
             links: Vec::new(),

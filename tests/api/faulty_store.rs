@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use phlo_2fa::store::{
-    Claimed, Commit, CommitOutcome, Counters, Cursor, Erasure, ErasureOutcome, Increment, IncrementOutcome, Links,
-    Loaded, Memory, NonceClaim, NumberIndex, NumberKey, OutageCause, PendingReport, Records, ReportTarget,
-    ServerRefusal, Store, StoreError, SwapOutcome, Values,
+    Claimed, Commit, CommitOutcome, Counters, DeadLetter, DeadLetters, Erasure, ErasureOutcome, Increment,
+    IncrementOutcome, Links, Listed, Loaded, Memory, NonceClaim, NumberIndex, NumberKey, OutageCause, PageRequest,
+    PendingReport, Records, ReportTarget, ServerRefusal, Store, StoreError, SwapOutcome, Values,
 };
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{AttemptRef, VerificationId};
@@ -112,14 +112,8 @@ impl Records for FaultyStore {
     async fn erase(&self, erasure: &Erasure) -> Result<ErasureOutcome, StoreError> {
         self.there()?.erase(erasure).await
     }
-    async fn list(
-        &self,
-        app: &str,
-        shard: Option<u8>,
-        before: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Vec<Cursor>, StoreError> {
-        self.there()?.list(app, shard, before, limit).await
+    async fn list(&self, query: &PageRequest<'_>) -> Result<Listed, StoreError> {
+        self.there()?.list(query).await
     }
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {
         self.there()?.claim_due(now, lease, limit).await
@@ -151,6 +145,9 @@ impl Links for FaultyStore {
     ) -> Result<ReportTarget, StoreError> {
         self.there()?.claim_then_find_or_keep(nonce, provider_id, report).await
     }
+    async fn linked(&self, provider_id: &str) -> Result<Option<AttemptRef>, StoreError> {
+        self.there()?.linked(provider_id).await
+    }
     async fn forget_pending(&self, provider_id: &str) -> Result<(), StoreError> {
         self.there()?.forget_pending(provider_id).await
     }
@@ -177,6 +174,21 @@ impl Values for FaultyStore {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         memory.compare_and_swap(name, before, after, ttl).await
+    }
+}
+
+#[async_trait]
+impl DeadLetters for FaultyStore {
+    async fn add_dead_letter(&self, app: &str, letter: DeadLetter, ttl: Duration) -> Result<(), StoreError> {
+        self.there()?.add_dead_letter(app, letter, ttl).await
+    }
+    async fn dead_letters(
+        &self,
+        app: &str,
+        before: Option<DeadLetter>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.there()?.dead_letters(app, before, limit).await
     }
 }
 

@@ -136,7 +136,8 @@ async fn route_statistics_survive_a_restart() {
     let after = second.get("/v1/routes").await.body;
     assert_eq!(after["routes"], before["routes"]);
     // Another number of the prefix has a network before any report of its own.
-    let guessed = second.learner.guess(&PhoneNumber::parse("+14155550109").unwrap()).await;
+    let neighbour = PhoneNumber::parse("+14155550109").unwrap();
+    let guessed = second.learner.guess(&neighbour, second.learner.prefix_hash(&neighbour)).await;
     assert_eq!(guessed.map(|carrier| carrier.to_string()).as_deref(), before["routes"][0]["route"].as_str());
     assert!(!before["routes"].as_array().unwrap().is_empty(), "{before:#}");
     assert_ne!(after["world"], Value::Null);

@@ -278,10 +278,10 @@ async fn an_app_has_its_own_countries_limits_budget_policy_and_name() {
     assert_eq!((first.status, &first.body["next"]), (201, &Value::Null), "it never calls");
     let text = app.until_handset("0100", "texted", |h| h["messages"][0]["text"].is_string()).await;
     assert!(text["messages"][0]["text"].as_str().unwrap().contains("The Bank"), "{text}");
-    assert_eq!(
-        create(&app, "+14155550103", json!({ "escalation": "fixed:30" })).await.body["next"]["reason"],
-        "no_report"
-    );
+    let own = create(&app, "+14155550103", json!({ "escalation": "fixed:30" })).await;
+    // Plivo may have reported the text as queued meanwhile.
+    let reason = own.body["next"]["reason"].as_str();
+    assert!(matches!(reason, Some("no_report" | "stuck_queued")), "the creation's own policy calls: {own:?}");
     assert_limited(&create(&app, "+14155550104", json!({})).await, "app");
 }
 

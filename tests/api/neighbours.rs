@@ -89,7 +89,7 @@ async fn one_number_does_not_choose_the_network_of_its_neighbours() {
     let neighbour = |n: u32| format!("+1415555{:04}", 2_000 + n);
     let network_of = async |n: u32| {
         let to = phlo_2fa::phone::PhoneNumber::parse(&neighbour(n)).unwrap();
-        app.learner.guess(&to).await.map(|carrier| carrier.to_string())
+        app.learner.guess(&to, app.learner.prefix_hash(&to)).await.map(|carrier| carrier.to_string())
     };
     for (n, known) in [(1, None), (1, None), (2, Some("310-150".to_owned()))] {
         let created = app.open(json!({ "to": neighbour(n), "code": OWN })).await;

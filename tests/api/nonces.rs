@@ -3,9 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use phlo_2fa::plivo::signature;
+use phlo_2fa::store::Links;
 use phlo_2fa::verification::Verification;
 use serde_json::{Value, json};
 
@@ -191,10 +193,14 @@ async fn a_callback_that_was_not_committed_counts_when_repeated() {
     let created = app.post("/v1/verifications", json!({ "to": "+14155550104", "escalation": "never" })).await;
     let uuid = created.body["attempts"][0]["provider_id"].as_str().unwrap().to_owned();
     app.until(created.id(), "queued", |v| v["attempts"][0]["status"] == "queued").await;
+    app.settled().await;
     let to = phlo_2fa::verification::AttemptRef {
         id: created.id().parse().unwrap(),
         attempt: phlo_2fa::verification::AttemptIndex::FIRST,
     };
+    // If the first report comes before the outcome of the request, nothing links the UUID: such reports carry a ref. The fixed
+    // URL needs the link.
+    store.link(&uuid, to, Duration::from_secs(60)).await.unwrap();
     let reference = phlo_2fa::plivo::reference::issue(&app.keyring, to, phlo_2fa::plivo::reference::Purpose::Message);
     for (path, status) in [("/plivo/message".to_owned(), "sent"), (format!("/plivo/message/{reference}"), "delivered")]
     {

@@ -49,16 +49,30 @@ async fn assert_every_route_fails_within_a_second(redis_url: String) {
         attempt: phlo_2fa::verification::AttemptIndex::FIRST,
     };
     let reference = phlo_2fa::plivo::reference::issue(&app.keyring, to, phlo_2fa::plivo::reference::Purpose::Phlo);
-    // No request waits for the store twice: all together take about as long as one, even on a slow machine.
-    let alone = Instant::now();
-    app.get("/v1/verifications").await.assert_problem(503, "storage_unavailable");
-    let most = (alone.elapsed() * 7 / 4).max(Duration::from_millis(1500));
-    for (request, answer, took) in all(&app, &reference).await {
-        assert_eq!(answer.status, 503, "{request}: {answer:?}");
-        answer.assert_problem(503, "storage_unavailable");
-        assert!(took < most, "{request}: {took:?} of {most:?}");
-        assert!(!answer.body.to_string().contains("127.0.0.1"), "{answer:?}");
+    // No request waits for the store twice: all together take about as long as one alone, before or after them.
+    let alone = async || {
+        let start = Instant::now();
+        app.get("/v1/verifications").await.assert_problem(503, "storage_unavailable");
+        start.elapsed()
+    };
+    // A request that waits twice does so each time; one that a busy machine holds up does not.
+    let mut late = Vec::new();
+    for _ in 0..5 {
+        let before = alone().await;
+        let answers = all(&app, &reference).await;
+        let most = (before.max(alone().await) * 7 / 4).max(Duration::from_millis(1500));
+        late.clear();
+        for (request, answer, took) in answers {
+            assert_eq!(answer.status, 503, "{request}: {answer:?}");
+            answer.assert_problem(503, "storage_unavailable");
+            assert!(!answer.body.to_string().contains("127.0.0.1"), "{answer:?}");
+            late.extend((took >= most).then(|| format!("{request}: {took:?} of {most:?}")));
+        }
+        if late.is_empty() {
+            break;
+        }
     }
+    assert!(late.is_empty(), "{late:?}");
     let ready = app.get("/readyz").await;
     assert_eq!((ready.status, ready.header("retry-after")), (503, "1"));
     assert_eq!((app.get("/livez").await.status, app.get("/metrics").await.status), (200, 200));

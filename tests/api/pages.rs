@@ -55,12 +55,16 @@ fn codes() -> Vec<(&'static str, Value)> {
 }
 
 #[test]
-fn both_pages_fold_pasted_numbers_and_codes() {
-    for page in [include_str!("../../src/http/legacy.html"), include_str!("../../src/http/demo.html")] {
-        assert_eq!(page.matches("//= fold.js\n").count(), 1);
-        assert!(page.contains(r#"foldedNumber($("number").value)"#) && page.contains(r#"foldedCode($("code").value)"#));
-        assert!(page.contains(r#"maxlength="64""#), "what is pasted is cut");
-    }
+fn the_pages_fold_pasted_numbers_and_codes() {
+    let page = include_str!("../../src/http/legacy.html");
+    assert_eq!(page.matches("//= fold.js\n").count(), 1);
+    assert!(page.contains(r#"foldedNumber($("number").value)"#) && page.contains(r#"foldedCode($("code").value)"#));
+    assert!(page.contains(r#"maxlength="64""#), "what is pasted is cut");
+    // The demo's fields are the widget's.
+    let demo = include_str!("../../src/http/demo/page.html");
+    assert!(demo.contains("<phlo-verify ") && demo.matches("<input ").count() == 1, "{demo}");
+    let widget = include_str!("../../src/http/widget/widget.js");
+    assert!(widget.contains("typedNumber(this.input.value") && widget.contains("folded(this.code.value)"));
     let texts = |all: Vec<(&'static str, Value)>| json!(all.iter().map(|(text, _)| *text).collect::<Vec<_>>());
     let (pasted_numbers, pasted_codes) = (texts(numbers()), texts(codes()));
     let call = format!("[{pasted_numbers}.map(foldedNumber), {pasted_codes}.map(foldedCode)]");
@@ -82,7 +86,7 @@ async fn a_served_page_contains_the_shared_functions() {
 
 /// The JSON that a script prints; `None` where Node is missing and not required.
 #[expect(clippy::print_stdout, reason = "a person who runs the tests is told what was left out")]
-fn node(script: &str) -> Option<Value> {
+pub(crate) fn node(script: &str) -> Option<Value> {
     match Command::new("node").args(["-e", script]).output() {
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);

@@ -79,9 +79,9 @@ fn every_report_of_the_flow_is_parsed_as_its_event() {
         ("sms_sent", PhloEvent::TextAccepted { message_uuid: Some("a-message".into()) }),
         ("sms_failed", PhloEvent::TextRefused),
         ("call_answered", call(CallReport::Answered)),
-        ("call_no_answer", ended(CallEnd::NoAnswer, Some("USER_BUSY"))),
-        ("call_busy", ended(CallEnd::Busy, Some("USER_BUSY"))),
-        ("call_failed", ended(CallEnd::Failed, Some("USER_BUSY"))),
+        ("call_no_answer", ended(CallEnd::NoAnswer, Some("3010"))),
+        ("call_busy", ended(CallEnd::Busy, Some("3010"))),
+        ("call_failed", ended(CallEnd::Failed, Some("3010"))),
         ("call_machine", ended(CallEnd::Machine, None)),
     ];
     for (event, body) in posted_reports(&flow()) {

@@ -232,3 +232,20 @@ async fn of_two_hundred_sessions_on_two_replicas_each_ends_by_its_own_check_alon
     let texts = [replicas[0].plivo_log("0103").await, replicas[1].plivo_log("0103").await].concat();
     assert_eq!(texts.len(), 13, "one text for each sending");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_session_is_listed_under_its_own_status() {
+    let app = TestApp::spawn().await;
+    let ids = async |status: &str| {
+        let page = app.get(&format!("/v1/verifications?status={status}")).await;
+        Vec::from_iter(
+            page.body["verifications"].as_array().unwrap().iter().map(|v| v["id"].as_str().unwrap().to_owned()),
+        )
+    };
+    let first = create(&app, json!({ "code": CODE })).await.id().to_owned();
+    let second = create(&app, json!({})).await.id().to_owned();
+    assert_eq!(ids("pending").await.len(), 2);
+    app.check(&second, CODE).await;
+    assert_eq!((ids("verified").await, ids("canceled").await), (vec![second], vec![first]));
+    assert!(ids("pending").await.is_empty() && ids("expired").await.is_empty());
+}

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Setup, TestApp};
 
@@ -61,6 +61,8 @@ async fn a_stream_resumes_after_the_last_event_and_ends_with_204() {
     let (id, token) = (created.id(), created.body["client_token"].as_str().unwrap());
     let code = app.spoken_code("0101").await;
     assert_eq!(app.check(id, &code).await.status, 200);
+    // Its report is the last entry.
+    app.until(id, "the call is over", |v| v["attempts"][1]["status"] == "completed").await;
     let path = format!("/v1/verifications/{id}/stream?client_token={token}");
     let follow = async |last: &str| app.keyless("GET", &path).header("Last-Event-ID", last).send().await.unwrap();
     let whole = follow("").await.text().await.unwrap();
@@ -71,7 +73,7 @@ async fn a_stream_resumes_after_the_last_event_and_ends_with_204() {
     let rest = follow(&(last - 1).to_string()).await.text().await.unwrap();
     let events: Vec<&str> = rest.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
     assert_eq!(events, ["entry", "verification"], "{rest}");
-    assert!(rest.contains("\"ended\""), "{rest}");
+    assert!(rest.contains("\"call_reported\""), "{rest}");
     for received in [last, usize::MAX] {
         let over = follow(&received.to_string()).await;
         assert_eq!(
@@ -126,4 +128,23 @@ async fn one_token_cannot_use_up_all_streams() {
         stream.text().await.unwrap();
     }
     assert_eq!(follow(path(&one)).await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_stream_can_be_had_the_state_is_read() {
+    let app = TestApp::spawn().await;
+    let created = app.create("0101").await;
+    let (id, token) = (created.id(), created.body["client_token"].as_str().unwrap());
+    let path = format!("/v1/verifications/{id}/stream?client_token={token}");
+    let read = || app.send(app.keyless("GET", &path).header("accept", "application/json"));
+    let open = read().await;
+    assert_eq!((open.status, open.header("access-control-allow-origin")), (200, "*"));
+    assert_eq!((&open.body["status"], &open.body["attempts"][0]["provider_id"]), (&json!("pending"), &Value::Null));
+    assert_eq!(open.body.get("user_message"), None);
+    app.post(&format!("/v1/verifications/{id}/cancel"), json!({})).await;
+    let ended = read().await;
+    assert_eq!((ended.status, &ended.body["status"]), (200, &json!("canceled")), "{ended:?}");
+    assert_eq!(ended.body["user_message"], "This code is no longer valid. Request a new one.");
+    let foreign = app.keyless("GET", &path.replace(token, "no-token")).header("accept", "application/json");
+    app.send(foreign).await.assert_problem(404, "verification_not_found");
 }

@@ -92,7 +92,7 @@ impl Stub {
         Self::spawn(env).await
     }
 
-    /// Scripts the next answers of an API (`phlo`, `run`, `message`, `call`, `hangup`); the last one is repeated.
+    /// Scripts the next answers of an API (`phlo`, `run`, `message`, `list`, `call`, `hangup`); the last one is repeated.
     pub(crate) fn says(&self, api: &'static str, says: &[Says]) {
         let mut script = self.script.lock().unwrap();
         script.says.retain(|(known, _)| *known != api);
@@ -180,9 +180,11 @@ impl Stub {
 
 async fn take(request: HttpRequest, body: web::Bytes, script: web::Data<Mutex<Script>>) -> HttpResponse {
     let path = request.path().to_owned();
+    let is_read = request.method() == actix_web::http::Method::GET;
     let api = match path.split('/').filter(|part| !part.is_empty()).skip(1).collect::<Vec<_>>().as_slice() {
         ["account", _, "phlo", _] => "phlo",
         ["phlo", _, "runs", _] => "run",
+        ["Account", _, "Message"] if is_read => "list",
         ["Account", _, "Message"] => "message",
         ["Account", _, "Call"] => "call",
         ["Account", _, "Request" | "Call", _] => "hangup",
@@ -210,6 +212,7 @@ async fn take(request: HttpRequest, body: web::Bytes, script: web::Data<Mutex<Sc
             "phlo" => (201, json!({ "api_id": id, "phlo_run_id": id, "message": "API request executed" })),
             "run" => (200, json!({ "run_id": id, "message_uuids": [], "call_uuids": [] })),
             "message" => (202, json!({ "message": "message(s) queued", "message_uuid": [id] })),
+            "list" => (200, json!({ "objects": [] })),
             "call" => (201, json!({ "message": "call fired", "request_uuid": id })),
             _ => (204, Value::Null),
         },

@@ -213,6 +213,8 @@ async fn with_wrong_credentials_the_problem_names_the_kept_verification() {
         let refused = app.post("/v1/verifications", body).await;
         refused.assert_problem(502, "rejected_by_plivo");
         assert_eq!(refused.body["provider_status"], 401);
+        // Another number would not help.
+        assert_eq!(refused.body["user_message"], "Something went wrong. Please try again.");
         let kept = app.read(refused.id()).await;
         assert_eq!((&kept["status"], &kept["next"]), (&json!("undeliverable"), &Value::Null));
         app.check(refused.id(), "000000").await.assert_problem(409, "verification_undeliverable");

@@ -8,14 +8,14 @@ use crate::fleet::{Fleet, Times};
 use crate::residue;
 use crate::support::Answer;
 
-const MAX_CHECKS: usize = 5;
-const RIGHT: &str = "9071534826";
-const SETTINGS: &[(&str, &str)] = &[("ESCALATION", "never"), ("RUST_LOG", "info"), ("MAX_CHECKS", "5")];
+pub const MAX_CHECKS: usize = 5;
+pub const RIGHT: &str = "9071534826";
+pub const SETTINGS: &[(&str, &str)] = &[("ESCALATION", "never"), ("RUST_LOG", "info"), ("MAX_CHECKS", "5")];
 
 /// The wrong code with this number.
 ///
 /// It has the greatest length and no row of zeros, so that the leak search does not meet it by chance, as in a time.
-fn wrong(n: usize) -> String {
+pub fn wrong(n: usize) -> String {
     format!("{:010}", 9_071_534_827 + n)
 }
 

@@ -157,7 +157,7 @@ impl Clients {
 }
 
 /// Numbers of the scenario that delivers every text.
-fn numbers() -> impl Iterator<Item = String> {
+pub fn numbers() -> impl Iterator<Item = String> {
     let areas = ["212", "646", "917", "718", "347", "929", "213", "310", "323", "415"];
     let all = areas.into_iter().flat_map(|area| (200..1000).map(move |n| format!("+1{area}{n}0100")));
     all.filter(|number| PhoneNumber::parse(number).is_ok())

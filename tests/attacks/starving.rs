@@ -74,6 +74,49 @@ async fn one_peer(files: u32, sockets: usize) {
     service.assert_well();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn half_heads_take_little_memory() {
+    half_heads(FILES, 120).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "make test-attacks"]
+async fn four_thousand_half_heads_take_little_memory() {
+    half_heads(8_448, 4_000).await;
+}
+
+/// Six addresses send the first 60 KB of a head on `sockets` connections and never end it. Compose gives the service 768 MiB.
+async fn half_heads(files: u32, sockets: usize) {
+    const HALF: usize = 60_000;
+    let service = Limited::start(files).await;
+    let before = service.process.memory();
+    let head = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX: {}", "a".repeat(HALF));
+    let mut streams = Vec::new();
+    for n in 0..sockets {
+        let stream = connect(&service.url, u8::try_from(2 + n % 6).unwrap()).await;
+        // Some of it stays in the kernel, for as long as the service does not read it.
+        let sent = stream.try_write(head.as_bytes()).unwrap_or(0);
+        streams.push((stream, sent));
+    }
+    let (mut most, start) = (0, Instant::now());
+    while start.elapsed() < Duration::from_secs(5) {
+        for (stream, sent) in &mut streams {
+            *sent += stream.try_write(&head.as_bytes()[*sent..]).unwrap_or(0);
+        }
+        most = most.max(service.process.memory().saturating_sub(before));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let sent: usize = streams.iter().map(|(_, sent)| sent).sum();
+    println!("half heads: {sockets} with {} MB; memory at most +{} MiB", sent / 1_000_000, most >> 20);
+    assert!(sent > sockets * HALF / 2, "only {sent} bytes were taken");
+    assert!(most < (16 << 20) + (sockets as u64 * 96 * 1024), "{most} bytes more");
+    assert_eq!(
+        exchange(&mut connect(&service.url, 1).await, REQUEST, Duration::from_secs(30)).await.unwrap().status,
+        200
+    );
+    service.assert_well();
+}
+
 /// A hundred requests, each on a connection of its own from this address.
 async fn measure(url: &str, host: u8) -> Times {
     let mut times = Vec::new();

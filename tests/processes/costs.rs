@@ -11,7 +11,7 @@ mod plivo;
 mod record;
 mod subject;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use ledger::commands_of_idle_second;
@@ -101,21 +101,29 @@ impl Costs {
         s.measure_timers(0);
     }
 
-    /// A page of 20 of an app that has 40.
+    /// A page of 20 of an app that has 40, and one of the 20 of them that were canceled.
     async fn of_list(&mut self, s: &Subject) {
-        const NAME: &str = "list of 20";
         const GROUP: usize = 4;
         s.redis.command(&["FLUSHALL"]);
         s.repeat(40, async |n| s.create(&number(GROUP, n), None, LATE).await).await;
+        let cancel = async |n| {
+            s.send(None, "POST", &format!("{}/cancel", s.path(&number(GROUP, 2 * n))), Value::Object(Map::new())).await
+        };
+        s.repeat(20, async |n| drop(cancel(n).await)).await;
         s.settle().await;
-        let from = s.mark().await;
-        s.repeat(TIMES, async |_| {
-            let page = s.send(None, "GET", "/v1/verifications?limit=20", Value::Null).await;
-            assert_eq!(page.body["verifications"].as_array().map(Vec::len), Some(20), "{page:?}");
-        })
-        .await;
-        let cost = s.cost_since(from, TIMES, self.recorded.cost(NAME)).await;
-        self.measured.add_cost(NAME, cost);
+        for (name, path) in [
+            ("list of 20", "/v1/verifications?limit=20"),
+            ("list of 20 by status", "/v1/verifications?status=canceled&limit=20"),
+        ] {
+            let from = s.mark().await;
+            s.repeat(TIMES, async |_| {
+                let page = s.send(None, "GET", path, Value::Null).await;
+                assert_eq!(page.body["verifications"].as_array().map(Vec::len), Some(20), "{page:?}");
+            })
+            .await;
+            let cost = s.cost_since(from, TIMES, self.recorded.cost(name)).await;
+            self.measured.add_cost(name, cost);
+        }
     }
 
     /// The memory of one verification in its states, and of one idempotent answer.

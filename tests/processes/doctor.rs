@@ -98,15 +98,26 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let redis = RedisServer::start_with(&["--appendonly", "yes"]);
         let stub = Stub::serve();
+        let url = stub.url.clone();
+        Self::start_with(stub, &[("PLIVO_API_URL", &url)]).await
+    }
+
+    /// A service that sends through the local Plivo's API.
+    async fn without_phlo() -> Self {
+        Self::start_with(Stub::serve(), &[("PHLO_ID", "")]).await
+    }
+
+    async fn start_with(stub: Stub, settings: &[(&str, &str)]) -> Self {
+        let redis = RedisServer::start_with(&["--appendonly", "yes"]);
         let (listener, plivo_url) = plivo_listener();
-        let service = Service::start(&[
-            ("REDIS_URL", &redis.url()),
-            ("PLIVO_API_URL", &stub.url),
-            ("PLIVO_PHLO_URL", &plivo_url),
-        ])
-        .await;
+        let (redis_url, mut all) = (redis.url(), settings.to_vec());
+        for (name, url) in [("REDIS_URL", &redis_url), ("PLIVO_API_URL", &plivo_url), ("PLIVO_PHLO_URL", &plivo_url)] {
+            if all.iter().all(|(set, _)| *set != name) {
+                all.push((name, url));
+            }
+        }
+        let service = Service::start(&all).await;
         let plivo = Plivo::serve(listener, &service.url, 50.0);
         service.until_ready().await;
         Self { redis, stub, plivo, service }
@@ -357,6 +368,72 @@ async fn missing_delivery_reports_are_reported() {
     report.exits(1).has("WRONG send: ", "must be E.164");
     let tests = [("TEST_NUMBERS", "+15555550100:000000")];
     world.doctor(&["--send", "+15555550100"], &tests).await.exits(1).has("WRONG send: ", "TEST_NUMBERS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_tried_and_its_reports_are_shown() {
+    let world = World::start().await;
+    let report = world.doctor(&["--call", "+14155550100"], &[]).await;
+    report
+        .exits(0)
+        .has("ok    call: ", "answer it")
+        .has("ok    call: ", "(via phlo)")
+        .has("ok    call: ", "was answered");
+    report.has("ok    call reports: ", "up to the end of the call").has("ok    flow reports: ", "Call_Answered");
+    assert_eq!(world.plivo.requests("+14155550100").await, ["call"]);
+    let listed = world.service.get("/v1/verifications").await;
+    assert_eq!(listed.body["verifications"][0]["status"], "canceled", "{listed:?}");
+
+    // Busy at first. The service would call again after 20 s; the trial has canceled that.
+    let report = world.doctor(&["--call", "+14155550107"], &[]).await;
+    report.exits(0).has("warn  call reports: ", "up to busy");
+    assert_eq!(world.plivo.requests("+14155550107").await, ["call"]);
+    world.doctor(&["--call", "4155550107"], &[]).await.exits(1).has("WRONG call: ", "must be E.164");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_phlo_a_text_and_a_call_are_tried_through_the_apis() {
+    let world = World::without_phlo().await;
+    let no_phlo = [("PHLO_ID", "")];
+    let report = world.doctor(&["--send", "+14155550100", "--call", "+14155550100"], &no_phlo).await;
+    report.exits(0).has("ok    send: ", "(via api)").has("ok    delivery reports: ", "up to delivered");
+    report.has("ok    call: ", "(via api)").has("ok    call reports: ", "up to the end of the call");
+    assert_eq!(
+        (report.count("ok    flow reports"), report.out.lines().last()),
+        (0, Some("all well")),
+        "{}",
+        report.out
+    );
+    let handset = world.plivo.handset("+14155550100").await;
+    assert_eq!(["messages", "calls"].map(|kind| handset[kind].as_array().unwrap().len()), [1, 1], "{handset}");
+    let report = world.doctor(&["--call", "+14155550109", "--watch", "60"], &no_phlo).await;
+    report.exits(0).has("warn  call reports: ", "a machine answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_at_once_do_not_meet_and_do_not_alarm_the_service() {
+    let world = World::start().await;
+    let (env, mut runs) = (world.env(&[]), tokio::task::JoinSet::new());
+    for _ in 0..24 {
+        let env = env.clone();
+        runs.spawn(async move { doctor(&[], &env).await });
+        if runs.len() == 4 {
+            runs.join_next().await.unwrap().unwrap().exits(0).has("ok    redis scripts: ", "");
+        }
+    }
+    while let Some(run) = runs.join_next().await {
+        run.unwrap().exits(0).has("ok    redis scripts: ", "").has("ok    callback secret: ", "another is refused");
+    }
+    let log = world.service.process.log();
+    let alarms: Vec<&str> =
+        log.lines().filter(|l| l.contains(r#""level":"WARN""#) || l.contains(r#""level":"ERROR""#)).collect();
+    assert!(log.contains("callback_forged_by_doctor"), "{log}");
+    assert_eq!(alarms, Vec::<&str>::new());
+    // A stranger's forgery is one.
+    let forged =
+        reqwest::Client::new().post(format!("{}/plivo/message", world.service.url)).header("X-Phlo-2fa-Probe", "a b");
+    assert_eq!(forged.send().await.unwrap().status(), 401);
+    until("the forgery is logged", async || world.service.process.log().contains("callback_unproved")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

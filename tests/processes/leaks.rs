@@ -46,6 +46,7 @@ async fn no_code_key_or_number_leaks() {
     let urls = Urls::read(&plivo_url).await;
     for visitor in visitors {
         visitor.use_legacy_routes().await;
+        visitor.use_twilio_routes().await;
         visitor.send_foreign_requests(&urls.one_ref_of_each_kind()).await;
         visitor.try_a_test_number(TEST_NUMBER, TEST_CODE).await;
         visitor.erase_numbers().await;
@@ -144,6 +145,7 @@ fn secrets_of_the_operator() -> Needles {
         ("the secret key", &hex),
         // As Basic authentication sends them.
         ("the credentials", STANDARD.encode(format!("{AUTH_ID}:{AUTH_TOKEN}")).trim_end_matches('=')),
+        ("the credentials", STANDARD.encode(format!("shop:{API_KEY}")).trim_end_matches('=')),
     ] {
         needles.secret(what, secret);
     }

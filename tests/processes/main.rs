@@ -5,12 +5,17 @@ mod checks;
 mod commands;
 mod costs;
 mod crashes;
+mod docs;
 mod doctor;
 mod export;
+mod failpoints;
 mod idempotency;
+mod init;
 mod leaks;
+mod lives;
 mod logs;
 mod outage;
+mod rate;
 mod redis;
 mod rotation;
 mod sdk;
@@ -18,5 +23,8 @@ mod settings;
 mod stop;
 #[path = "../support/mod.rs"]
 mod support;
+mod twilio;
+mod verifiers;
+mod widget;
 #[path = "support.rs"]
 mod world;

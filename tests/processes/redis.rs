@@ -47,10 +47,12 @@ async fn a_service_reconnects_to_a_restarted_redis() {
     redis.kill();
     until("not ready", async || service.status("/readyz").await == Some(503)).await;
     assert_eq!(service.status("/livez").await, Some(200));
+    until("the timers notice", async || service.process.log().contains("the timers cannot reach the store")).await;
     redis.restart();
     assert_verifies(&service, &plivo, "+14155560100").await;
     // Timers run again too.
     let created = service.create("+14155560103", json!({ "escalation": "fixed+fail:1" })).await;
     service.until(created.id(), "called", |v| v["attempts"][1]["status"] == "completed").await;
     assert!(service.process.ended().is_none());
+    assert!(service.process.log().contains("\"event\":\"store_available\""), "{}", service.process.log());
 }

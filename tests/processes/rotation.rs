@@ -9,6 +9,7 @@ use phlo_2fa::plivo::signature;
 use serde_json::json;
 
 use crate::support::client;
+use crate::support::receiver::{Receiver, SECRET};
 use crate::world::{API_KEY, AUTH_TOKEN, CALLBACK_SECRET, Plivo, SECRET_KEY, Service, pause, plivo_listener, until};
 
 const NEW_API_KEY: &str = "another-api-key-of-these-tests-0123456789";
@@ -26,13 +27,19 @@ struct World {
 
 impl World {
     async fn start(name: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_with(name, files, &[]).await
+    }
+
+    async fn start_with(name: &str, files: &[(&str, &str)], more: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("phlo-2fa-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (listener, plivo_url) = plivo_listener();
         let mut settings: Vec<(String, String)> =
             [("REDIS_URL", "memory://"), ("PLIVO_API_URL", &plivo_url), ("PLIVO_PHLO_URL", &plivo_url)]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .to_vec();
+                .iter()
+                .chain(more)
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
         for (name, value) in files {
             let file = folder.join(name);
             std::fs::write(&file, value).unwrap();
@@ -217,4 +224,27 @@ async fn a_faulty_secret_file_changes_nothing_and_is_named() {
     world.write("SECRET_KEY", SECRET_KEY);
     world.reload("secrets_reloaded").await;
     assert_eq!((world.status_with(API_KEY).await, world.status_with(NEW_API_KEY).await), (401, 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_are_signed_with_each_secret_while_they_are_replaced() {
+    const NEW: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+    let receiver = Receiver::start();
+    let settings = [("WEBHOOK_URL", &*receiver.url), ("WEBHOOK_ALLOW_PRIVATE", "true")];
+    let world = World::start_with("webhooks", &[("WEBHOOK_SECRETS", SECRET)], &settings).await;
+    let signed = async || {
+        let tested = world.service.try_send("POST", "/v1/webhooks/test", json!({})).await.unwrap();
+        assert_eq!(tested.body["delivered"], true, "{tested:?}");
+        let taken = receiver.taken();
+        let last = taken.last().unwrap();
+        (last.is_signed_with(SECRET), last.is_signed_with(NEW))
+    };
+    assert_eq!(signed().await, (true, false));
+    world.write("WEBHOOK_SECRETS", &format!("{NEW},{SECRET}"));
+    world.reload("\"changed\":\"WEBHOOK_SECRETS\"").await;
+    assert_eq!(signed().await, (true, true));
+    world.write("WEBHOOK_SECRETS", NEW);
+    world.reload("\"changed\":\"WEBHOOK_SECRETS\"").await;
+    assert_eq!(signed().await, (false, true));
+    assert!(!world.service.process.log().contains("whsec_"));
 }

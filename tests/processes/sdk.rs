@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const AUTH_ID: &str = "MADEMO00000000000000";
 const AUTH_TOKEN: &str = "the-auth-token-of-these-tests";
 
@@ -34,11 +34,16 @@ fn plivos_own_sdk_works_with_the_local_plivo() {
 /// The Python that has the SDK; `None` when it is missing and not required.
 ///
 /// The script writes to the inherited stderr, which also a passing test shows.
-fn python() -> Option<String> {
-    let script = Command::new(Path::new(ROOT).join("scripts/sdk")).stderr(Stdio::inherit()).output().unwrap();
-    assert!(script.status.success(), "the SDK is missing and required: see the line that begins with \"sdk:\"");
-    let python = String::from_utf8(script.stdout).unwrap().trim().to_owned();
-    (!python.is_empty()).then_some(python)
+pub fn python() -> Option<String> {
+    set_up("scripts/sdk")
+}
+
+/// What a script that sets up a package prints; `None` when the package is missing and not required.
+pub fn set_up(script: &str) -> Option<String> {
+    let script = Command::new(Path::new(ROOT).join(script)).stderr(Stdio::inherit()).output().unwrap();
+    assert!(script.status.success(), "a package is missing and required: see the line that begins with \"sdk\"");
+    let printed = String::from_utf8(script.stdout).unwrap().trim().to_owned();
+    (!printed.is_empty()).then_some(printed)
 }
 
 /// A process that is killed when its test ends.

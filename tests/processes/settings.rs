@@ -2,12 +2,12 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use crate::commands::run;
-use crate::world::defaults;
+use crate::world::{Directory, Process, defaults, until};
 
 #[test]
 fn the_env_file_is_read_from_the_working_directory_alone_and_the_log_says_so() {
@@ -79,6 +79,18 @@ async fn a_proxy_of_the_environment_is_used_for_plivo_only_if_the_settings_say_s
     assert!(examine(&proxy.url).await > 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn faulty_settings_are_listed_once_and_waited_for_if_asked() {
+    let mut service = Process::start(&["serve", "--wait-for-settings"], &[]);
+    until("it waits", async || service.log().contains("The service does not run.")).await;
+    let said = service.log();
+    assert_eq!(said.lines().filter(|line| line.contains(" is missing; for example ")).count(), 6, "{said}");
+    assert_eq!(service.ended(), None, "it waits for a signal");
+    service.terminate();
+    assert!(service.end().await.success());
+    assert_eq!(service.log(), said);
+}
+
 /// The log of a local Plivo that cannot listen, and so ends at once.
 fn simulate_in(directory: &Path) -> String {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -86,23 +98,6 @@ fn simulate_in(directory: &Path) -> String {
     command.arg("simulate-plivo").env_clear().current_dir(directory);
     let output = command.env("BIND", taken.local_addr().unwrap().to_string()).output().unwrap();
     String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap()
-}
-
-/// A temporary directory that is removed with the test.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn create() -> Self {
-        let path = std::env::temp_dir().join(format!("phlo-2fa-{}", uuid::Uuid::new_v4()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// A proxy that notes request lines and refuses all requests.

@@ -37,6 +37,8 @@ async fn a_stop_finishes_open_requests_and_exits() {
     assert!(service.process.end().await.success(), "{}", service.process.log());
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert!(service.process.log().contains("\"event\":\"stopped\""), "{}", service.process.log());
+    // The text may have been sent, so another replica must not send it again.
+    assert!(service.process.log().contains("\"event\":\"plivo_timeout\""), "{}", service.process.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,4 +103,79 @@ async fn a_stop_closes_open_streams() {
     while let Ok(Some(_)) = stream.chunk().await {}
     assert!(service.process.end().await.success(), "{}", service.process.log());
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_replica_serves_until_load_balancers_have_noticed() {
+    let redis = RedisServer::start();
+    let (listener, plivo_url) = plivo_listener();
+    let redis_url = redis.url();
+    let settings = [
+        ("REDIS_URL", &*redis_url),
+        ("PLIVO_API_URL", &*plivo_url),
+        ("PLIVO_PHLO_URL", &*plivo_url),
+        ("DRAIN_SECONDS", "60"),
+    ];
+    let mut service = Service::start(&settings).await;
+    let _plivo = Plivo::serve(listener, &service.url, 50.0);
+    service.until_ready().await;
+    let ready = client().get(format!("{}/readyz", service.url)).send().await.unwrap();
+    assert!(!ready.headers().contains_key("connection"), "{ready:?}");
+
+    service.process.terminate();
+    until("not ready", async || service.status("/readyz").await == Some(503)).await;
+    let created = service.create("+14155550100", json!({})).await;
+    assert_eq!(created.headers["connection"], "close");
+    let ready = service.get("/readyz").await;
+    assert_eq!(
+        (ready.body["reason"].as_str(), ready.headers["connection"].to_str().ok()),
+        (Some("stopping"), Some("close"))
+    );
+
+    // A second signal ends the wait: a person has pressed Ctrl-C again.
+    let start = Instant::now();
+    service.process.signal("INT");
+    assert!(service.process.end().await.success(), "{}", service.process.log());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stopping_replica_has_not_requested_is_requested_by_another_at_once() {
+    let redis = RedisServer::start();
+    let (listener, plivo_url) = plivo_listener();
+    let redis_url = redis.url();
+    let mut settings = vec![
+        ("REDIS_URL", &*redis_url),
+        ("PLIVO_API_URL", &*plivo_url),
+        ("PLIVO_PHLO_URL", &*plivo_url),
+        ("ESCALATION", "never"),
+    ];
+    let mut first = Service::start(&settings).await;
+    let public_url = first.url.clone();
+    let plivo = Plivo::serve(listener, &public_url, 50.0);
+    first.until_ready().await;
+    plivo.outage(json!({ "seconds": 600, "status": 503 })).await;
+    let numbers: Vec<String> = (220..240).map(|n| format!("+1415{n}0100")).collect();
+    for to in &numbers {
+        first.create(to, json!({})).await;
+    }
+    // Most have not been requested: the circuit breaker is open, and they wait for 30 s.
+    first.process.terminate();
+    assert!(first.process.end().await.success(), "{}", first.process.log());
+    plivo.outage(json!({ "seconds": 0 })).await;
+    settings.push(("PUBLIC_URL", &public_url));
+    let second = Service::start(&settings).await;
+    let start = Instant::now();
+    let mut texted = 0;
+    until("texted", async || {
+        texted = 0;
+        for to in &numbers {
+            texted += usize::from(plivo.handset(to).await["messages"][0].is_object());
+        }
+        // Those that Plivo has refused have a pause of their own.
+        texted >= 12
+    })
+    .await;
+    assert!(!second.process.log().contains("effect_taken_over"), "no lease had to expire");
+    println!("{texted} texts after {:?}", start.elapsed());
 }

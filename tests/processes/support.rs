@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -50,9 +51,23 @@ impl Process {
         Self::begin(Command::new(env!("CARGO_BIN_EXE_phlo-2fa")), args, env)
     }
 
-    fn begin(mut command: Command, args: &[&str], env: &[(String, String)]) -> (Self, mpsc::Receiver<String>) {
+    /// The same in a directory, whose `.env` it reads.
+    pub fn start_in(directory: &Path, args: &[&str]) -> Self {
+        Self::begin_in(directory, Command::new(env!("CARGO_BIN_EXE_phlo-2fa")), args, &[]).0
+    }
+
+    fn begin(command: Command, args: &[&str], env: &[(String, String)]) -> (Self, mpsc::Receiver<String>) {
         // The directory has no `.env` of the developer.
-        command.args(args).env_clear().envs(env.iter().cloned()).current_dir(std::env::temp_dir());
+        Self::begin_in(&std::env::temp_dir(), command, args, env)
+    }
+
+    fn begin_in(
+        directory: &Path,
+        mut command: Command,
+        args: &[&str],
+        env: &[(String, String)],
+    ) -> (Self, mpsc::Receiver<String>) {
+        command.args(args).env_clear().envs(env.iter().cloned()).current_dir(directory);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (log, output) = (Arc::<Mutex<String>>::default(), Arc::<Mutex<String>>::default());
@@ -108,6 +123,11 @@ impl Process {
         assert!(kill.success());
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its resident memory in bytes.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -143,6 +163,23 @@ impl Drop for Process {
             println!("--- last log lines of process {}:", self.child.id());
             last.iter().rev().for_each(|line| println!("{line}"));
         }
+    }
+}
+
+/// A temporary directory that is removed with the test.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    pub fn create() -> Self {
+        let path = std::env::temp_dir().join(format!("phlo-2fa-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -305,6 +342,8 @@ pub fn defaults() -> Vec<(String, String)> {
         ("LIMIT_APP", WIDE),
         ("LIMIT_TOTAL", WIDE),
         ("DAILY_BUDGET", "1000000"),
+        ("PLIVO_RATE", "1000000/1s"),
+        ("DRAIN_SECONDS", "0"),
         ("RUST_LOG", "debug"),
         ("LOG_FORMAT", "json"),
     ]
@@ -345,6 +384,12 @@ impl Plivo {
         let handle = server.handle();
         tokio::spawn(server);
         Self { url, sandbox, server: handle, http: client() }
+    }
+
+    /// Begins or ends an outage.
+    pub async fn outage(&self, outage: Value) {
+        let answer = self.http.post(format!("{}/outage", self.url)).json(&outage).send().await.unwrap();
+        assert_eq!(answer.status(), 204);
     }
 
     /// The texts and calls that a number received.

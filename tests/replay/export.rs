@@ -18,7 +18,7 @@ use phlo_2fa::replay::{
 use phlo_2fa::route_model::{Costs, Insight};
 use phlo_2fa::store::{Commit, CommitMode, CommitOutcome, Memory, PurposeKey, Records, Store, record};
 use phlo_2fa::verification::{
-    Code, Context, CostOverrides, Event, Request, Rules, SessionIndex, VerificationId, decide, open,
+    Code, Context, CostOverrides, Event, Request, Rules, SessionIndex, Status, VerificationId, decide, open,
 };
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
@@ -216,6 +216,8 @@ async fn every_page_of_a_list_is_exported_in_the_order_of_starts() {
             guesses: None,
             index_ttl: Some(Duration::from_secs(600)),
             session: None,
+            status: Status::Canceled,
+            ended: Vec::new(),
             verified_ttl: None,
             increments: Vec::new(),
             links: Vec::new(),

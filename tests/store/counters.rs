@@ -127,7 +127,7 @@ pub(crate) async fn a_counter_keeps_the_windows_of_other_settings(store: &dyn St
 pub(crate) async fn large_amounts_are_counted_exactly(store: &dyn Store) {
     // A budget of a billion dollars, in micro-dollars.
     let (name, most) = (new_counter("budget"), 1_000_000_000_000_000_u64);
-    let limits = Limits(vec![Limit { max: most, window: Duration::from_secs(86_400) }]);
+    let limits = Limits([Limit { max: most, window: Duration::from_secs(86_400) }].into());
     let add = async |amount: i64| {
         let increment = Increment { counter: name.clone(), amount, limits: limits.clone(), ignores_limits: false };
         store.increment(&[increment], at(0)).await.unwrap()

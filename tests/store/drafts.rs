@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use phlo_2fa::store::{
-    Claimed, Commit, CommitMode, CommitOutcome, GuessesChange, NumberKey, PurposeKey, Records, StoredRecord, Version,
+    Claimed, Commit, CommitMode, CommitOutcome, Cursor, GuessesChange, NumberKey, PageRequest, PurposeKey, Records,
+    Store, StoredRecord, Version,
 };
 use phlo_2fa::time::Timestamp;
-use phlo_2fa::verification::VerificationId;
+use phlo_2fa::verification::{Status, VerificationId};
 
 /// Longer than any test.
 pub(crate) const LONG: Duration = Duration::from_secs(600);
@@ -65,6 +66,8 @@ pub(crate) fn draft_after(previous: Option<VerificationId>, number: NumberKey) -
         guesses: None,
         index_ttl: Some(LONG),
         session: None,
+        status: Status::Pending,
+        ended: Vec::new(),
         verified_ttl: None,
         increments: Vec::new(),
         links: Vec::new(),
@@ -134,4 +137,9 @@ pub(crate) async fn until_expired(store: &(impl Records + ?Sized), id: Verificat
         assert!(start.elapsed() < Duration::from_secs(10), "{id} never expires");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// One page of a list.
+pub(crate) async fn entries(store: &dyn Store, query: &PageRequest<'_>) -> Vec<Cursor> {
+    store.list(query).await.expect("a page").entries
 }

@@ -7,6 +7,7 @@
 
 mod clock;
 mod counters;
+mod dead_letters;
 mod drafts;
 mod links;
 mod records;
@@ -85,7 +86,10 @@ every_back_end_passes! {
         apps_do_not_see_each_others_lists,
         a_page_continues_where_the_last_one_ended,
         a_page_may_begin_at_a_cursor_without_a_record,
-        a_list_can_be_limited_to_one_shard,
+        a_list_can_be_limited_to_shards,
+        a_list_can_be_limited_to_a_time,
+        an_entry_has_the_status_of_the_last_commit,
+        a_change_of_status_adds_nothing_to_a_list,
         a_commit_at_a_remembered_version_is_refused_with_the_record,
         a_due_record_is_leased_to_one_caller,
         a_claim_returns_the_records,
@@ -107,6 +111,7 @@ every_back_end_passes! {
         verifications_of_a_number_share_its_guesses,
         an_index_lasts_as_long_as_any_of_its_verifications_needs,
     }
+    dead_letters::{ a_list_is_read_page_by_page_newest_first, an_entry_is_listed_once_and_for_a_time }
     counters::{
         a_counter_stops_at_its_limit_and_recovers_with_time,
         concurrent_increments_never_exceed_a_limit,

@@ -2,16 +2,18 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "these are tests")]
 
+pub mod receiver;
 pub mod redis_server;
 pub mod stub_server;
 
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use phlo_2fa::app::{Application, Options};
 use phlo_2fa::config::{Config, VARIABLES};
 use phlo_2fa::engine::{Clock, Engine};
+use phlo_2fa::http::{PROBLEM, openapi};
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::learner::Learner;
 use phlo_2fa::sandbox::{Flow, Sandbox, SandboxConfig};
@@ -108,13 +110,37 @@ impl Answer {
             assert!(self.body[text].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
         }
         // An end user may read it, and does not know the settings.
-        let setting =
-            VARIABLES.iter().map(|(name, ..)| name).find(|name| self.body["detail"].as_str().unwrap().contains(*name));
-        assert_eq!(setting, None, "{self:?}");
+        let text = self.body.to_string();
+        assert_eq!(VARIABLES.iter().map(|(name, ..)| name).find(|name| text.contains(*name)), None, "{self:?}");
+        if let Some(message) = self.body.get("user_message") {
+            let is_apart = message.as_str().is_some_and(|text| !text.is_empty()) && *message != self.body["detail"];
+            assert!(is_apart, "{self:?}");
+        }
         assert!(!self.header("x-request-id").is_empty(), "{self:?}");
         assert_eq!(self.body["request_id"], self.header("x-request-id"), "{self:?}");
         if matches!(status, 429 | 503) {
             assert!(self.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0), "{self:?}");
+        }
+    }
+
+    /// Asserts that the OpenAPI document has this answer, if it is one to an operation of the API.
+    fn assert_documented(&self, method: &str, path: &str) {
+        static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi::document);
+        let parts: Vec<&str> = path.split('/').collect();
+        let fits = |pattern: &str| {
+            let names: Vec<&str> = pattern.split('/').collect();
+            let is_same = |(name, part): (&&str, &&str)| name == part || (name.starts_with('{') && !part.is_empty());
+            names.len() == parts.len() && names.iter().zip(&parts).all(is_same)
+        };
+        let mut all = DOCUMENT["paths"].as_object().unwrap().iter().filter(|(pattern, _)| pattern.starts_with("/v1/"));
+        let named =
+            all.clone().find(|(pattern, _)| *pattern == path).or_else(|| all.find(|(pattern, _)| fits(pattern)));
+        let Some(operation) = named.and_then(|(_, item)| item.get(method)) else { return };
+        let documented = &operation["responses"][self.status.to_string()];
+        assert!(documented.is_object(), "{method} {path}: {} is not documented: {self:?}", self.status);
+        if self.header("content-type") == PROBLEM {
+            let codes = &documented["content"][PROBLEM]["examples"];
+            assert!(codes[self.code()].is_object(), "{method} {path}: {} is not documented", self.code());
         }
     }
 
@@ -190,9 +216,10 @@ impl TestApp {
         let (stop, stopped) = oneshot::channel::<()>();
         let (engine, tasks) = (app.engine.clone(), app.tasks.clone());
         let (keyring, learner) = (Arc::clone(&app.shared.keyring), Arc::clone(&app.shared.learner));
-        tokio::spawn(app.run_until(async {
+        let stopped = async {
             let _ = stopped.await;
-        }));
+        };
+        tokio::spawn(app.run_until(stopped, std::future::ready(())));
         let http = client();
         let (key, stop) = ("demo".into(), Some(stop));
         Self { url, plivo_url, clock, engine, keyring, learner, tasks, has_phlo, key, http, stop, sandbox, plivo }
@@ -219,10 +246,16 @@ impl TestApp {
 
     /// Sends a request and reads the answer.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let (method, path) = match request.try_clone().and_then(|request| request.build().ok()) {
+            Some(request) => (request.method().as_str().to_lowercase(), request.url().path().to_owned()),
+            None => (String::new(), String::new()),
+        };
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.unwrap();
-        Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
+        let answer = Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) };
+        answer.assert_documented(&method, &path);
+        answer
     }
 
     /// Starts a request with the app's key.

@@ -76,6 +76,60 @@ impl RedisServer {
         servers
     }
 
+    /// A node of the cluster of `primary` that replicates it, with more arguments.
+    pub(crate) fn start_cluster_replica_of(primary: &Self, args: &[&str]) -> Self {
+        let args = [&["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"], args].concat();
+        let server = Self::launch(Kind::Cluster, &args);
+        server.command(&["CLUSTER", "MEET", "127.0.0.1", &primary.port.to_string()]);
+        let id = primary.command(&["CLUSTER", "MYID"]);
+        server.wait_for("a node that knows its primary", || server.command(&["CLUSTER", "REPLICATE", &id]) == "OK");
+        server.wait_until_in_sync_with(primary);
+        server
+    }
+
+    /// A replica of `primary` that has its data, with more arguments.
+    pub(crate) fn start_replica_of(primary: &Self, args: &[&str]) -> Self {
+        let server = Self::start_with(args);
+        server.command(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+        server.wait_until_in_sync_with(primary);
+        server
+    }
+
+    /// Until its first receipt the primary takes a replica that has the data for one that does not keep up, with a lag of 0.
+    fn wait_until_in_sync_with(&self, primary: &Self) {
+        let port = format!("port={},state=online", self.port);
+        self.wait_for("a replica that its primary counts", || {
+            self.command(&["INFO", "replication"]).contains("master_link_status:up")
+                && primary.command(&["INFO", "replication"]).contains(&port)
+        });
+    }
+
+    /// Stops the replication to every replica, which stay configured as replicas.
+    pub(crate) fn cut_off_replicas(&self) {
+        self.command(&["ACL", "SETUSER", "default", "-psync", "-sync"]);
+        self.command(&["CLIENT", "KILL", "TYPE", "replica"]);
+    }
+
+    /// Whether the server is a primary. One that changes its role closes its connections.
+    pub(crate) fn is_primary(&self) -> bool {
+        self.try_command(&["ROLE"]).is_ok_and(|answer| answer.contains("master"))
+    }
+
+    /// Stops the process, which keeps its connections, until [`Self::resume`].
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Ends [`Self::freeze`].
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().expect("kill runs").success());
+    }
+
     /// A sentinel that watches `master` under the name `main`.
     pub(crate) fn start_sentinel(master: &Self) -> Self {
         Self::start_sentinel_with(master.port, &[])

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use phlo_2fa::escalation::{CallEnd, Reason};
@@ -15,8 +15,8 @@ use phlo_2fa::route_model::{
 use phlo_2fa::time::Timestamp;
 use phlo_2fa::verification::{
     Answer, AttemptIndex, AttemptStatus, Barred, CallReport, CallbackNonce, Channel, Code, Context, Decision, Effect,
-    Event, FailureClass, Join, Mode, NewSession, RefusalScope, ReportFacts, Request, Rules, SessionIndex, Status,
-    TextReport, TriggerOutcome, Verification, VerificationId, Via, decide, open,
+    Event, FailureClass, Join, Lookup, Mode, NewSession, RefusalScope, ReportFacts, Request, Rules, SessionIndex,
+    Status, TextReport, TriggerOutcome, Verification, VerificationId, Via, decide, open,
 };
 
 /// A number that may be a mobile. Reading one is slow.
@@ -139,9 +139,17 @@ pub fn timed_out(attempt: u8) -> Event {
     triggered(attempt, TriggerOutcome::TimedOut { via: Some(Via::Phlo) })
 }
 
+pub fn not_sent(attempt: u8) -> Event {
+    Event::LookedUp { attempt: index(attempt), lookup: Lookup::NotSent }
+}
+
 pub fn deferred(attempt: u8, seconds: u64) -> Event {
     let retry_after = Duration::from_secs(seconds);
     triggered(attempt, TriggerOutcome::Deferred { provider_status: Some(503), retry_after, round: 0 })
+}
+
+pub fn waiting(attempt: u8, seconds: u64) -> Event {
+    triggered(attempt, TriggerOutcome::Waiting { expected: Duration::from_secs(seconds), round: 0 })
 }
 
 pub fn triggered(attempt: u8, outcome: TriggerOutcome) -> Event {
@@ -186,13 +194,13 @@ pub fn signed(nonce: u64, content: u64, v2_nonce: Option<u64>, events: Vec<Event
 
 /// Another creation for the number and purpose.
 pub fn joined(channel: Channel, is_test: bool) -> Event {
-    // The verification of a story has the number 7.
-    static NEXT: AtomicU8 = AtomicU8::new(0);
-    Event::Joined(join(200 + NEXT.fetch_add(1, Ordering::Relaxed) % 50, channel, is_test))
+    // Never the same twice, because a second join of a session changes nothing. Tests of one process run at once.
+    static NEXT: AtomicU32 = AtomicU32::new(1_000);
+    Event::Joined(join(NEXT.fetch_add(1, Ordering::Relaxed), channel, is_test))
 }
 
 /// A creation whose session has this number for its id.
-pub fn join(id: u8, channel: Channel, is_test: bool) -> Join {
+pub fn join(id: u32, channel: Channel, is_test: bool) -> Join {
     let session = NewSession { id: VerificationId::new(7, u128::from(id)), metadata: BTreeMap::new() };
     Join { channel, is_test, code: None, session: Some(session) }
 }

@@ -38,6 +38,23 @@ fn a_limit_on_calls_alone_leaves_the_common_limit() {
 }
 
 #[test]
+fn a_receiver_needs_a_secret_to_sign_with() {
+    let url = "https://shop.example/hook?of=2fa";
+    assert_eq!(faults(&[("WEBHOOK_URL", url)]), ["WEBHOOK_SECRETS"]);
+    assert_eq!(faults(&[KEYS, ("APP_SHOP_WEBHOOK_URL", url)]), ["WEBHOOK_SECRETS"]);
+    let secret = ("WEBHOOK_SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX");
+    let config = serve(&[KEYS, secret, ("APP_SHOP_WEBHOOK_URL", url)]).unwrap();
+    assert_eq!((config.apps["shop"].webhook_url.as_deref(), config.webhook_secrets.len()), (Some(url), 2));
+    assert_eq!((config.webhook_url, config.webhook_allow_private), (None, false));
+    for wrong in ["shop.example", "ftp://shop.example", "https://a:b@shop.example", "https://shop.example/#x"] {
+        assert_eq!(faults(&[secret, ("WEBHOOK_URL", wrong)]), ["WEBHOOK_URL"], "{wrong}");
+    }
+    for wrong in ["whsec_short", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", ","] {
+        assert_eq!(faults(&[("WEBHOOK_SECRETS", wrong)]), ["WEBHOOK_SECRETS"], "{wrong}");
+    }
+}
+
+#[test]
 fn a_wrong_value_is_a_fault_and_an_unknown_app_or_setting_a_warning() {
     assert_eq!(faults(&[KEYS, ("APP_SHOP_ESCALATION", "soon")]), ["APP_SHOP_ESCALATION"]);
     for unknown in ["APP_SHOPP_BRAND", "APP_SHOP_BRANDS", "APP_SHOP_CODE_TTL"] {

@@ -1,7 +1,10 @@
 mod apps;
 mod demo;
+mod faults;
 mod reading;
 mod values;
+
+use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -37,4 +40,25 @@ fn pairs(set: &[(&str, &str)]) -> Vec<(String, String)> {
 
 fn exposed(secrets: &[SecretString]) -> Vec<&str> {
     secrets.iter().map(ExposeSecret::expose_secret).collect()
+}
+
+/// A temporary file that is removed with the test.
+struct File(PathBuf);
+
+impl File {
+    fn with(text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("phlo-2fa-{}", uuid::Uuid::new_v4()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }

@@ -133,11 +133,11 @@ impl KeyedRequest {
     /// 409 when that takes too long or a stop begins.
     async fn claim(&self) -> Result<Claim, ApiError> {
         let (started, patience) = (Instant::now(), self.shared.plivo_wait + WAIT_BEYOND);
-        let may_wait = || started.elapsed() < patience && !self.shared.readiness.is_withdrawn();
+        let may_wait = || started.elapsed() < patience && !self.shared.readiness.is_stopping();
         let has_waited = Cell::new(false);
         let claim = async || {
             // A stopping process begins no work that another request has left undone meanwhile.
-            if has_waited.replace(true) && self.shared.readiness.is_withdrawn() {
+            if has_waited.replace(true) && self.shared.readiness.is_stopping() {
                 return Err(in_progress());
             }
             self.try_claim().await

@@ -129,6 +129,26 @@ async fn a_slow_read_does_not_replace_what_was_written_meanwhile() {
 }
 
 #[tokio::test]
+async fn a_list_that_meets_a_write_counts_each_lesson_once() {
+    let delay = Duration::from_millis(10);
+    let between_read_and_answer = (RecordingStore::with_delay(delay), Duration::ZERO);
+    let before_the_answer_to_the_write = (RecordingStore::with_write_delay(delay), delay / 2);
+    for (store, pause) in [between_read_and_answer, before_the_answer_to_the_write] {
+        let mut replica = Replica::new(&Arc::new(store));
+        replica.verify(1).await;
+        replica.learner.flush_at(true, Instant::now()).await.unwrap();
+        replica.verify(2).await;
+        let list = async {
+            tokio::time::sleep(pause).await;
+            replica.learner.all_stats().await.unwrap()
+        };
+        let (listed, flushed) = tokio::join!(list, replica.learner.flush_at(true, Instant::now()));
+        flushed.unwrap();
+        assert_eq!(listed, replica.learner.all_stats().await.unwrap());
+    }
+}
+
+#[tokio::test]
 async fn open_verifications_grant_no_write_until_the_final_flush() {
     let store = Arc::new(RecordingStore::default());
     let mut replica = Replica::new(&store);
@@ -163,4 +183,22 @@ async fn the_call_for_distrust_that_reaches_the_cap_raises_the_alarm_once() {
     let v = replica.apply(v, &delivered()).await;
     let learn = |calls: usize| replica.learner.learn(Some(&v), &v, &vec![Lesson::DistrustCalled; calls]);
     assert_eq!([learn(7), learn(1), learn(1)], [false, true, false]);
+}
+
+#[tokio::test]
+async fn what_was_learned_is_forgotten_and_can_be_learned_again() {
+    let store = Arc::new(RecordingStore::default());
+    let mut replica = Replica::new(&store);
+    for n in 0..5 {
+        replica.verify(n).await;
+        replica.pass(Duration::from_secs(60)).await;
+    }
+    assert!(stored(&store).await > 3.0 && replica.learner.all_stats().await.unwrap().len() > 2);
+    replica.learner.forget().await.unwrap();
+    assert_eq!((stored(&store).await, replica.learner.all_stats().await.unwrap().len()), (0.0, 0));
+    let fresh = Replica::new(&store);
+    assert_eq!(fresh.learner.all_stats().await.unwrap().len(), 0, "other replicas read nothing either");
+    replica.verify(9).await;
+    replica.pass(Duration::from_secs(60)).await;
+    assert!(stored(&store).await > 0.5);
 }

@@ -12,11 +12,17 @@ pub(super) struct RecordingStore {
     writes: Mutex<Vec<String>>,
     /// Delay between reading several values and returning them, as a slow network has it.
     delay: Duration,
+    /// Delay between a write and its answer.
+    write_delay: Duration,
 }
 
 impl RecordingStore {
     pub(super) fn with_delay(delay: Duration) -> Self {
         Self { delay, ..Self::default() }
+    }
+
+    pub(super) fn with_write_delay(write_delay: Duration) -> Self {
+        Self { write_delay, ..Self::default() }
     }
 
     /// The names of the written values, in the order of the attempts.
@@ -42,6 +48,8 @@ impl Values for RecordingStore {
         ttl: Duration,
     ) -> Result<SwapOutcome, StoreError> {
         self.writes.lock().unwrap().push(name.to_owned());
-        self.memory.compare_and_swap(name, before, after, ttl).await
+        let outcome = self.memory.compare_and_swap(name, before, after, ttl).await;
+        tokio::time::sleep(self.write_delay).await;
+        outcome
     }
 }

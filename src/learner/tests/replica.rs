@@ -41,8 +41,9 @@ impl Replica {
 
     pub(super) async fn begin(&mut self, n: u32) -> Verification {
         let to = PhoneNumber::parse(&format!("+1415{:07}", 2_000_000 + n * 10_007)).unwrap();
-        let carrier_guess = self.learner.guess(&to).await;
-        let teacher = self.learner.teacher("app", &to, None);
+        let prefix = self.learner.prefix_hash(&to);
+        let carrier_guess = self.learner.guess(&to, prefix).await;
+        let teacher = self.learner.teacher("app", prefix, None);
         let insight = self.learner.insight(teacher, to.country(), carrier_guess).await;
         let request = Request {
             carrier_guess,
@@ -56,7 +57,7 @@ impl Replica {
 
     pub(super) async fn apply(&mut self, before: Verification, event: &Event) -> Verification {
         let carrier = event.carrier().or(before.carrier());
-        let teacher = self.learner.teacher("app", &before.to, None);
+        let teacher = self.learner.teacher("app", self.learner.prefix_hash(&before.to), None);
         let insight = self.learner.insight(teacher, before.to.country(), carrier).await;
         let now = before.created_at + Duration::from_secs(6);
         let context = Context { now, insight: &insight, barred: &[], session: SessionIndex::FIRST };

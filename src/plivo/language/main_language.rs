@@ -1,4 +1,8 @@
-//! [`main_locale`]: the language of a creation that names none.
+//! [`locale_or_main`]: the language of a creation, which may name none.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use crate::phone::Country;
 
@@ -97,11 +101,24 @@ const MAIN_LANGUAGES: &[(&str, &str)] = &[
     ("zh-Hant", "HK MO TW"),
 ];
 
+/// The language of each country whose main language is not English.
+static LANGUAGE_OF: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+    let each = |(language, countries): &(&'static str, &'static str)| {
+        let language = *language;
+        countries.split(' ').map(move |country| (country, language))
+    };
+    MAIN_LANGUAGES.iter().flat_map(each).collect()
+});
+
+/// The locale that a creation names; without one that of the number's country.
+pub fn locale_or_main<'a>(locale: &'a str, country: &Country) -> Cow<'a, str> {
+    if locale.is_empty() { main_locale(country).into() } else { locale.into() }
+}
+
 /// The main language of a country, as a locale such as `de-CH`; English for numbers of no country.
-pub fn main_locale(country: &Country) -> String {
+fn main_locale(country: &Country) -> String {
     let code = country.as_str();
-    let found = MAIN_LANGUAGES.iter().find(|(_, countries)| countries.split(' ').any(|one| one == code));
-    let language = found.map_or(super::ENGLISH, |(language, _)| language);
+    let language = LANGUAGE_OF.get(code).copied().unwrap_or(super::ENGLISH);
     if code.len() == 2 { format!("{language}-{code}") } else { language.to_owned() }
 }
 

@@ -16,7 +16,7 @@ mod template;
 
 use std::collections::HashMap;
 
-pub use main_language::main_locale;
+pub use main_language::locale_or_main;
 pub use tag::parse as parse_tag;
 pub(super) use template::is_in_xml;
 pub use template::{Piece, Template};
@@ -47,7 +47,7 @@ const ALIASES: &[(&str, &str)] = &[
 pub struct Languages {
     all: Vec<Language>,
     english: usize,
-    /// From lower-case tag, aliases included, to index.
+    /// From lower-case tag to index.
     by_tag: HashMap<String, usize>,
 }
 
@@ -91,35 +91,31 @@ impl Languages {
     pub fn with_overrides(json: &str) -> Result<Self, Vec<String>> {
         let all = read::languages(json)?;
         let by_own_tag = all.iter().enumerate().filter_map(|(at, language)| Some((parse_tag(&language.tag)?, at)));
-        let mut by_tag: HashMap<String, usize> = by_own_tag.collect();
-        for (alias, tag) in ALIASES {
-            if let Some(&at) = by_tag.get(*tag) {
-                by_tag.entry((*alias).to_owned()).or_insert(at);
-            }
-        }
+        let by_tag: HashMap<String, usize> = by_own_tag.collect();
         let english = *by_tag.get(ENGLISH).ok_or_else(|| vec![format!("{ENGLISH}: is missing")])?;
         Ok(Self { all, english, by_tag })
     }
 
     /// The language of a locale, else English.
-    ///
-    /// Subtags are dropped from the right until a tag is known (RFC 4647, 3.4). A text that is no tag is English.
     pub fn of(&self, locale: &str) -> &Language {
-        let locale = parse_tag(locale);
-        let mut tag = locale.as_deref();
-        while let Some(name) = tag {
-            if let Some(&at) = self.by_tag.get(name) {
-                return &self.all[at];
-            }
-            tag = name.rsplit_once('-').map(|(shorter, _)| shorter);
-        }
-        &self.all[self.english]
+        &self.all[look_up(locale, |tag| self.by_tag.get(tag).copied()).unwrap_or(self.english)]
     }
 
     /// Each language once, by tag.
     pub fn iter(&self) -> impl Iterator<Item = &Language> {
         self.all.iter()
     }
+}
+
+/// Finds what is kept for a locale. `find` gets tags in lower case, from the whole locale to its language alone.
+///
+/// Subtags are dropped from the right until a tag is known (RFC 4647, 3.4); each tag comes before its alias. `None` if none is
+/// known, or the locale is no tag.
+pub fn look_up<T>(locale: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let locale = parse_tag(locale)?;
+    let alias_of = |tag: &str| ALIASES.iter().find(|(alias, _)| *alias == tag).map(|(_, language)| *language);
+    let mut tags = std::iter::successors(Some(locale.as_str()), |tag| Some(tag.rsplit_once('-')?.0));
+    tags.find_map(|tag| find(tag).or_else(|| find(alias_of(tag)?)))
 }
 
 impl Language {

@@ -51,6 +51,10 @@ async fn an_outage_breaks_the_api_it_names() {
     assert_eq!(scene.statuses("/plivo/message", 3).await, ["queued", "sent", "delivered"]);
     assert_eq!(scene.control("/handset/14165550100").await, json!({ "messages": [], "calls": [] }));
     assert_eq!(begin(json!({ "seconds": "soon" })).await, 422);
+    assert_eq!(begin(json!({ "seconds": 60, "kind": "rate", "limit": 1 })).await, 204);
+    assert_eq!([scene.text("14175550100").await.0, scene.text("14175550100").await.0], [202, 429]);
+    assert_eq!(begin(json!({ "seconds": 0, "kind": "rate" })).await, 204);
+    assert_eq!(scene.text("14175550100").await.0, 202);
 }
 
 #[tokio::test]

@@ -79,7 +79,10 @@ pub(super) fn list(provider: &Provider, request: &ApiRequest) -> ApiAnswer {
     if let Some(answer) = outage_answer(provider, Api::Message, None) {
         return answer;
     }
+    let since = request.text("message_time__gte").unwrap_or_default();
     let records = provider.texts().into_iter().map(|text| text.record(&provider.config.auth_id));
+    // Both begin with the time in UTC, from the year to the second.
+    let records = records.filter(|record| record["message_time"].as_str() >= Some(since.as_str()));
     list::page(request, &["message_state", "error_code", "from_number", "to_number"], records)
 }
 

@@ -13,6 +13,7 @@ mod phlo;
 mod request;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use reqwest::Method;
@@ -73,6 +74,9 @@ async fn handle(
 }
 
 async fn route(provider: &Arc<Provider>, request: &ApiRequest) -> ApiAnswer {
+    if provider.rate_limit.refuses(tokio::time::Instant::now()) {
+        return ApiAnswer::error(429, "too many requests (a limit that POST /outage began)");
+    }
     let account = provider.config.auth_id.as_str();
     match (&request.method, request.segments().as_slice()) {
         // The PHLO runner's paths have `account`, the API's `Account`.
@@ -105,9 +109,16 @@ fn show_account(id: &str) -> ApiAnswer {
     )
 }
 
-/// The answer of an API that an outage breaks.
+/// How long a request that an outage swallows is not answered.
+const SWALLOWED_FOR: Duration = Duration::from_secs(60);
+
+/// The answer of an API that an outage breaks. Requests to send name a number.
 fn outage_answer(provider: &Provider, api: Api, to: Option<&str>) -> Option<ApiAnswer> {
-    let status = provider.outages.refusal(api, to, tokio::time::Instant::now())?;
+    let now = tokio::time::Instant::now();
+    if to.is_some_and(|to| provider.outages.swallows(api, to, now)) {
+        return Some(ApiAnswer::error(504, "swallowed (an outage that POST /outage began)").with_delay(SWALLOWED_FOR));
+    }
+    let status = provider.outages.refusal(api, to, now)?;
     Some(ApiAnswer::error(status, "the service is unavailable (an outage that POST /outage began)"))
 }
 

@@ -43,7 +43,7 @@ impl CounterTable {
 
     fn add(&mut self, increment: &Increment, now: Timestamp) {
         let mut steps = self.0.remove(&increment.counter).unwrap_or_default();
-        for limit in &increment.limits.0 {
+        for limit in increment.limits.0.iter() {
             let window = limit.window.as_secs();
             *steps.entry((window, limit.step(now))).or_insert(0) += increment.amount;
             steps.retain(|(of, step), _| *of != window || *step >= limit.first_step(now));

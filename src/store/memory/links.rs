@@ -73,6 +73,10 @@ impl Links for Memory {
         claim_then_find_or_keep(self, nonce, provider_id, report).await
     }
 
+    async fn linked(&self, provider_id: &str) -> Result<Option<AttemptRef>, StoreError> {
+        Ok(self.state().links.get(&provider_id.to_owned()).copied())
+    }
+
     async fn forget_pending(&self, provider_id: &str) -> Result<(), StoreError> {
         self.state().pending.remove(&provider_id.to_owned());
         Ok(())

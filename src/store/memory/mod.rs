@@ -3,11 +3,13 @@
 //! Everything is behind one lock that is never held across an await, so that each method is atomic.
 
 mod counters;
+mod dead_letters;
 mod expiring;
 mod links;
 mod records;
 mod values;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -15,6 +17,7 @@ use async_trait::async_trait;
 use self::counters::CounterTable;
 use self::expiring::ExpiringMap;
 use self::records::RecordTable;
+use super::dead_letters::DeadLetter;
 use super::error::StoreError;
 use super::links::PendingReport;
 use super::{AttemptRef, Store};
@@ -33,6 +36,7 @@ struct State {
     links: ExpiringMap<String, AttemptRef>,
     pending: ExpiringMap<String, Vec<PendingReport>>,
     values: ExpiringMap<String, Vec<u8>>,
+    dead_letters: BTreeMap<String, BTreeSet<DeadLetter>>,
 }
 
 impl Memory {

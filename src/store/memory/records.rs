@@ -1,6 +1,7 @@
 //! Records, due times, lists and the index of numbers in memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,12 +10,13 @@ use super::expiring::ExpiringMap;
 use super::{Memory, clock};
 use crate::keyring::NumberKey;
 use crate::store::error::StoreError;
+use crate::store::lists::{Cursor, Listed, PageRequest};
 use crate::store::number_index::{NumberIndex, tombstone_id};
 use crate::store::records::{
-    Claimed, Commit, CommitMode, CommitOutcome, Cursor, Erasure, ErasureOutcome, Loaded, Records, StoredRecord,
+    Claimed, Commit, CommitMode, CommitOutcome, Erasure, ErasureOutcome, Loaded, Records, StoredRecord,
 };
 use crate::time::Timestamp;
-use crate::verification::VerificationId;
+use crate::verification::{Status, VerificationId};
 
 #[derive(Default)]
 pub(super) struct RecordTable {
@@ -23,7 +25,7 @@ pub(super) struct RecordTable {
     aliases: ExpiringMap<VerificationId, VerificationId>,
     verified: ExpiringMap<NumberKey, ()>,
     due: BTreeSet<(Timestamp, VerificationId)>,
-    lists: HashMap<String, BTreeSet<Cursor>>,
+    lists: HashMap<String, BTreeMap<Cursor, Status>>,
 }
 
 struct Entry {
@@ -95,8 +97,13 @@ impl RecordTable {
             None => Entry { stored, app, due, listed: Vec::new() },
         };
         if let Some(cursor) = commit.listed() {
-            self.lists.entry(entry.app.clone()).or_default().insert(cursor);
+            self.lists.entry(entry.app.clone()).or_default().insert(cursor, commit.status);
             entry.listed.push(cursor);
+        }
+        if let Some(list) = self.lists.get_mut(&entry.app) {
+            for (ended, status) in &commit.ended {
+                list.entry(*ended).and_modify(|known| *known = *status);
+            }
         }
         self.entries.insert(id, entry, clock() + commit.ttl);
         if let Some(ttl) = commit.verified_ttl {
@@ -197,17 +204,20 @@ impl Records for Memory {
         Ok(())
     }
 
-    async fn list(
-        &self,
-        app: &str,
-        shard: Option<u8>,
-        before: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Vec<Cursor>, StoreError> {
+    async fn list(&self, query: &PageRequest<'_>) -> Result<Listed, StoreError> {
         let state = self.state();
-        let Some(list) = state.records.lists.get(app) else { return Ok(Vec::new()) };
-        let older = list.iter().rev().skip_while(|c| before.is_some_and(|b| **c >= b));
-        Ok(older.filter(|c| shard.is_none_or(|s| c.id.shard() == s)).take(limit).copied().collect())
+        let Some(list) = state.records.lists.get(query.app) else { return Ok(Listed::default()) };
+        let end = query.before.map_or(Bound::Unbounded, Bound::Excluded);
+        let late_enough = list.range((Bound::Unbounded, end)).rev();
+        let late_enough =
+            late_enough.take_while(|(entry, _)| query.since.is_none_or(|since| entry.created_at >= since));
+        let is_asked_for = |(entry, status): &(&Cursor, &Status)| {
+            query.statuses.contains(*status) && (query.shards.is_empty() || query.shards.contains(&entry.id.shard()))
+        };
+        let mut asked_for = late_enough.filter(is_asked_for).map(|(entry, _)| *entry);
+        let entries: Vec<_> = asked_for.by_ref().take(query.limit).collect();
+        let next = asked_for.next().and(entries.last().copied());
+        Ok(Listed { entries, next })
     }
 
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {

@@ -1,22 +1,26 @@
 //! [`Redis::commit`]: one script on one server. A cluster needs further round trips for what lies in other slots.
 
 use std::sync::LazyLock;
+use std::time::Duration;
+use std::vec::IntoIter;
 
-use deadpool_redis::redis::Value;
+use deadpool_redis::redis::{Value, cmd};
 use futures_util::future::{try_join, try_join_all};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::counters::{add_counters, over_limit};
-use super::history::History;
+use super::history::{History, Kind, Server};
 use super::pool::Command;
 use super::records::{parse_index, stored};
 use super::script::{Call, Script, UNKNOWN_SHAPE, millis, read, script};
+use super::watched::Receipt;
 use super::{Redis, keys};
 use crate::store::counters::{Increment, IncrementOutcome};
-use crate::store::error::StoreError;
+use crate::store::error::{OutageCause, StoreError};
 use crate::store::links::{Links, NewLink, PendingReport};
-use crate::store::records::{Commit, CommitMode, CommitOutcome, Cursor, Records};
-use crate::verification::AttemptRef;
+use crate::store::lists::Cursor;
+use crate::store::records::{Commit, CommitMode, CommitOutcome, Records};
+use crate::verification::{AttemptRef, VerificationId};
 
 static COMMIT: LazyLock<Script> = script!(
     "history.lua",
@@ -64,8 +68,13 @@ impl Redis {
             return Ok(outcome);
         }
         let applied = commit.links.iter().filter(|link| link.applied > 0);
-        if let Err(error) = try_join_all(applied.map(|link| self.forget_pending(&link.provider_id))).await {
+        let forgotten = try_join_all(applied.map(|link| self.forget_pending(&link.provider_id)));
+        let (forgotten, changed) = futures_util::future::join(forgotten, self.change_statuses(commit)).await;
+        if let Err(error) = forgotten {
             debug!(%error, "reports that are applied stay until they expire");
+        }
+        if let Err(error) = changed {
+            warn!(%error, verification.id = %commit.id, "a list filtered by status will lack a verification");
         }
         Ok(outcome)
     }
@@ -88,11 +97,29 @@ impl Redis {
         Ok(None)
     }
 
+    pub(super) async fn refuse_if_unseen(&self, id: VerificationId) -> Result<(), StoreError> {
+        let refused = self.receipts.refuse_if_unseen(&self.pool, self.is_cluster.then_some(id.shard()));
+        tokio::time::timeout(COMMIT_TIMEOUT, refused).await.map_err(|_| OutageCause::Timeout)?
+    }
+
     async fn list_first(&self, commit: &Commit) -> Result<(), StoreError> {
         let Some(Cursor { created_at, id }) = commit.listed() else { return Ok(()) };
         let mut call = ADD_TO_LIST.with_keys(&[keys::list_of(id, &commit.app)]);
-        call.arg(created_at.as_millis()).arg(keys::member(id)).arg(millis(commit.longest_ttl));
+        call.arg(keys::score(created_at, commit.status)).arg(keys::member(id)).arg(millis(commit.longest_ttl));
         self.pool.run(Command::Script(call)).await
+    }
+
+    /// Writes the statuses that a commit has changed into the list of the app. If that fails, the filtered list lacks them.
+    async fn change_statuses(&self, commit: &Commit) -> Result<(), StoreError> {
+        if commit.ended.is_empty() {
+            return Ok(());
+        }
+        let mut change = cmd("ZADD");
+        change.arg(keys::list_of(commit.id, &commit.app)).arg("XX");
+        for (cursor, status) in &commit.ended {
+            change.arg(keys::score(cursor.created_at, *status)).arg(keys::member(cursor.id));
+        }
+        self.pool.run(Command::Keyed(&change)).await
     }
 
     async fn run_commit(
@@ -101,12 +128,53 @@ impl Redis {
         increments: &[Increment],
         links: &[NewLink],
     ) -> Result<CommitOutcome, StoreError> {
-        let call = |history: Option<History>| self.commit_call(commit, increments, links, history);
-        let answer: Vec<Value> = self.pool.run(Command::InHistory(&call)).await?;
-        if let Some(due) = commit.due {
-            self.due.note(commit.id.shard(), due);
+        let made = tokio::time::timeout(COMMIT_TIMEOUT, self.commit_with_receipt(commit, increments, links));
+        made.await.map_err(|_| OutageCause::Timeout)?
+    }
+
+    async fn commit_with_receipt(
+        &self,
+        commit: &Commit,
+        increments: &[Increment],
+        links: &[NewLink],
+    ) -> Result<CommitOutcome, StoreError> {
+        let call = |server: Option<Server>| self.commit_call(commit, increments, links, server);
+        self.receipts.refuse_if_short(&self.pool, self.is_cluster.then_some(commit.id.shard())).await?;
+        for _ in 0..TRIES {
+            let answer: Vec<Value> = self.pool.run(Command::InHistory(&call)).await?;
+            if let Some(due) = commit.due {
+                self.due.note(commit.id.shard(), due);
+            }
+            let (outcome, server) = parse_answer(commit, answer)?;
+            let group = self.group(commit.id);
+            match outcome {
+                Outcome::WrittenIn(history) => {
+                    if !self.receipts.prove(&self.pool, history, server, group).await? {
+                        return Ok(CommitOutcome::PossiblyStale);
+                    }
+                }
+                // A record that another process has committed must have its receipt as well before a client learns of it.
+                Outcome::Known(outcome @ (CommitOutcome::Committed | CommitOutcome::Changed(_)))
+                    if server.kind != Kind::Alone =>
+                {
+                    if self.receipts.confirm(&self.pool, server, group).await? == Receipt::Held {
+                        return Ok(outcome);
+                    }
+                }
+                Outcome::Known(outcome) => return Ok(outcome),
+            }
         }
-        parse_outcome(commit, answer)
+        Err(OutageCause::ConnectionLost.into())
+    }
+
+    /// The keys that are surely on one server with those of the verification: its shard in a cluster, else all.
+    fn group(&self, id: VerificationId) -> u8 {
+        if self.is_cluster { id.shard() } else { 0 }
+    }
+
+    /// A server that has had replicas is not alone because it has none now: they may come back as primaries.
+    fn sticky(&self, server: Server) -> Server {
+        if self.receipts.is_watched(server.history) { server.with_replicas() } else { server }
     }
 
     fn commit_call(
@@ -114,7 +182,7 @@ impl Redis {
         commit: &Commit,
         increments: &[Increment],
         links: &[NewLink],
-        history: Option<History>,
+        server: Option<Server>,
     ) -> Call {
         let (id, member) = (commit.id, keys::member(commit.id));
         let (mode, expected, previous) = match commit.mode {
@@ -124,21 +192,23 @@ impl Redis {
                 (if accept_stale { "accept_stale" } else { "update" }, version, None)
             }
         };
-        let listed = commit.listed();
         let (expected_guesses, guesses) =
             commit.guesses.as_ref().map(|change| (&change.expected[..], &change.after[..])).unwrap_or_default();
         let mut keys = Vec::with_capacity(4 + increments.len() + 2 * links.len());
         keys.extend([keys::record(id), keys::number_index(id.shard(), commit.number), self.due_key(id.shard())]);
         keys.extend(increments.iter().map(|increment| keys::counter(&increment.counter)));
         keys.extend(links.iter().flat_map(|link| keys::link_and_pending(&link.provider_id)));
+        let (added, changed) = if self.is_cluster { (None, &[][..]) } else { (commit.listed(), &commit.ended[..]) };
+        if added.is_some() || !changed.is_empty() {
+            keys.push(keys::list_of(id, &commit.app));
+        }
         if commit.verified_ttl.is_some() {
             keys.push(keys::verified(id.shard(), commit.number));
-        } else if listed.is_some() && !self.is_cluster {
-            keys.push(keys::list_of(id, &commit.app));
         }
         let mut call = COMMIT.with_keys(&keys);
         call.arg(mode)
-            .arg(history.as_ref().map_or(&[][..], |history| &history[..]))
+            .arg(server.map_or(Vec::new(), |server| self.sticky(server).to_bytes().to_vec()))
+            .arg(if server.is_none() { self.receipts.histories() } else { Vec::new() })
             .arg(expected)
             .arg(&commit.revision().to_be_bytes()[..])
             .arg(&commit.sealed[..])
@@ -153,12 +223,16 @@ impl Redis {
             .arg(guesses)
             .arg(commit.index_ttl.map(|ttl| millis(ttl).to_string()).unwrap_or_default())
             .arg(commit.session.map(|session| keys::member(session.id)).unwrap_or_default())
-            .arg(listed.map_or(commit.created_at, |listed| listed.created_at).as_millis())
+            .arg(added.map(|added| keys::score(added.created_at, commit.status).to_string()).unwrap_or_default())
             .arg(millis(commit.longest_ttl))
             .arg(commit.verified_ttl.map(|ttl| millis(ttl).to_string()).unwrap_or_default())
             .arg(increments.len())
-            .arg(links.len());
+            .arg(links.len())
+            .arg(changed.len());
         add_counters(&mut call, increments, commit.now);
+        for (cursor, status) in changed {
+            call.arg(keys::score(cursor.created_at, *status)).arg(keys::member(cursor.id));
+        }
         for link in links {
             call.arg(keys::attempt(AttemptRef { id, attempt: link.attempt })).arg(link.applied);
         }
@@ -166,9 +240,31 @@ impl Redis {
     }
 }
 
-fn parse_outcome(commit: &Commit, answer: Vec<Value>) -> Result<CommitOutcome, StoreError> {
+/// How long a commit may take with its receipt, so that an API request notices within a second that it has none.
+const COMMIT_TIMEOUT: Duration = Duration::from_millis(900);
+/// How often a commit is made again after a failover. Two failovers during one commit are more than ever happen.
+const TRIES: usize = 3;
+
+/// What the script has answered.
+enum Outcome {
+    Known(CommitOutcome),
+    /// The record was written in another history.
+    WrittenIn(History),
+}
+
+fn parse_answer(commit: &Commit, answer: Vec<Value>) -> Result<(Outcome, Server), StoreError> {
     let mut answer = answer.into_iter();
-    match read(answer.next())? {
+    let (code, server): (i64, Vec<u8>) = (read(answer.next())?, read(answer.next())?);
+    let server = Server::from_bytes(&server).ok_or(UNKNOWN_SHAPE)?;
+    if code == -1 {
+        let history: Vec<u8> = read(answer.next())?;
+        return Ok((Outcome::WrittenIn(history.try_into().map_err(|_| UNKNOWN_SHAPE)?), server));
+    }
+    parse_outcome(commit, code, answer).map(|outcome| (Outcome::Known(outcome), server))
+}
+
+fn parse_outcome(commit: &Commit, code: i64, mut answer: IntoIter<Value>) -> Result<CommitOutcome, StoreError> {
+    match code {
         1 => Ok(CommitOutcome::Committed),
         0 => {
             let current: Option<Vec<u8>> = answer.next().map(|record| read(Some(record))).transpose()?.flatten();
@@ -190,7 +286,6 @@ fn parse_outcome(commit: &Commit, answer: Vec<Value>) -> Result<CommitOutcome, S
             Ok(CommitOutcome::ReportsPending { index, reports: reports.ok_or(UNKNOWN_SHAPE)? })
         }
         5 => Ok(CommitOutcome::GuessesChanged(read(answer.next())?)),
-        -1 => Ok(CommitOutcome::PossiblyStale),
         _ => Err(UNKNOWN_SHAPE),
     }
 }

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use deadpool_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use deadpool_redis::redis::cluster_async::ClusterConnection;
-use deadpool_redis::redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
+use deadpool_redis::redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 use tokio::sync::OnceCell;
 
 use super::error::is_read_only;
-use super::history::{self, History};
+use super::history::{self, Server};
 
 /// The connection of redis-rs. A clone shares the socket.
 ///
@@ -31,26 +31,29 @@ pub(super) struct Connection {
     current_epoch: Arc<AtomicU64>,
     is_broken: Arc<AtomicBool>,
     answers: Arc<AtomicU64>,
-    history: Arc<OnceCell<History>>,
+    server: Arc<OnceCell<Server>>,
+    /// Sentinels watch the server.
+    has_sentinels: bool,
 }
 
 impl Connection {
-    pub(super) fn new(link: Link, epoch: u64, current_epoch: Arc<AtomicU64>) -> Self {
-        let (is_broken, answers, history) = Default::default();
-        Self { link, epoch, current_epoch, is_broken, answers, history }
+    pub(super) fn new(link: Link, epoch: u64, current_epoch: Arc<AtomicU64>, has_sentinels: bool) -> Self {
+        let (is_broken, answers, server) = Default::default();
+        Self { link, epoch, current_epoch, is_broken, answers, server, has_sentinels }
     }
 
-    /// The history that the server writes, asked for once; `None` in a cluster, where the connections to the nodes are
+    /// The history that the server writes and its kind, asked for once; `None` in a cluster, where the connections to the nodes are
     /// redis-rs' own.
     ///
     /// It holds as long as the connection. A server that is promoted was a replica before: then it has no history that is
     /// remembered here, and refuses each write with READONLY, which removes all connections from the pool. A primary that
     /// is demoted and promoted again between two writes goes unnoticed, unless it closes its connections, as Sentinel
     /// makes it do.
-    pub(super) async fn history(&self) -> RedisResult<Option<History>> {
+    pub(super) async fn server(&self) -> RedisResult<Option<Server>> {
         match &self.link {
             Link::Standalone(link) => {
-                self.history.get_or_try_init(|| history::read(link.clone())).await.copied().map(Some)
+                let server = *self.server.get_or_try_init(|| history::read(link.clone())).await?;
+                Ok(Some(if self.has_sentinels { server.with_replicas() } else { server }))
             }
             Link::Cluster(_) => Ok(None),
         }
@@ -88,6 +91,18 @@ impl Connection {
                 self.current_epoch.compare_exchange(self.epoch, self.epoch + 1, Ordering::AcqRel, Ordering::Acquire);
         }
         is_lost
+    }
+
+    /// Runs commands together on the node that holds `key`.
+    pub(super) async fn run_together(&mut self, key: &str, pipeline: &Pipeline) -> RedisResult<Value> {
+        let answers = match &mut self.link {
+            Link::Standalone(link) => link.req_packed_commands(pipeline, 0, pipeline.len()).await?,
+            Link::Cluster(link) => {
+                let node = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
+                link.route_pipeline(pipeline.clone(), 0, pipeline.len(), node).await?
+            }
+        };
+        answers.into_iter().map(Value::extract_error).collect::<RedisResult<Vec<_>>>().map(Value::Array)
     }
 
     /// Runs a command without keys on one node. By default redis-rs sends such commands to every primary.

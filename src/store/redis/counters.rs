@@ -93,7 +93,7 @@ pub(super) fn add_counters(call: &mut Call, increments: &[Increment], now: Times
     for increment in increments {
         let Increment { amount, limits, ignores_limits, .. } = increment;
         call.arg(*amount).arg(u8::from(*ignores_limits)).arg(millis(increment.ttl())).arg(limits.0.len());
-        for limit in &limits.0 {
+        for limit in limits.0.iter() {
             call.arg(limit.max).arg(limit.window.as_secs()).arg(limit.first_step(now)).arg(limit.step(now));
         }
     }

@@ -32,6 +32,11 @@ pub(super) fn is_read_only(error: &RedisError) -> bool {
     error.code() == Some("READONLY") || error.detail().is_some_and(|detail| detail.contains("READONLY "))
 }
 
+/// Whether the server lacks the replicas that `min-replicas-to-write` requires.
+pub(super) fn has_no_replicas(error: &RedisError) -> bool {
+    error.code() == Some("NOREPLICAS") || error.detail().is_some_and(|detail| detail.contains("NOREPLICAS "))
+}
+
 fn refusal(error: &RedisError) -> Option<ServerRefusal> {
     let code = error.code().filter(|code| code.len() <= 16 && code.bytes().all(|b| b.is_ascii_uppercase()))?;
     code.parse().ok()

@@ -11,8 +11,12 @@
 //!                                        tombstone; then the wrong codes
 //! phlo2fa:{0a}:ok:<26>           string  empty: the number has been verified, by keyed hash
 //! phlo2fa:{0a}:due               zset    verifications by due time, in a cluster
+//! phlo2fa:{0a}:mark:<32>:<8>     string  number of the last mark of a process in a history, where a server has replicas
+//! phlo2fa:{0a}:from:<8>:<8>      string  proof that the first history has everything of the second, in a cluster
+//! phlo2fa:from:<8>:<8>           string  the same elsewhere
 //! phlo2fa:due                    zset    the same elsewhere, where one key can hold all of them
-//! phlo2fa:{l0}:app:<app>         zset    verifications by creation time, in one of 16 lists
+//! phlo2fa:{l0}:app:<app>         zset    verifications by creation time and status, in one of 16 lists
+//! phlo2fa:{w:<app>}:dead         zset    webhooks that no receiver has taken, by the time at which they were given up
 //! phlo2fa:{<26>}:link            string  the attempt of a provider id
 //! phlo2fa:{<26>}:parked          list    pending reports
 //! phlo2fa:{<name>}:value         string  a small value
@@ -27,8 +31,10 @@
 
 use sha2::{Digest, Sha256};
 
+use super::history::History;
 use crate::keyring::NumberKey;
-use crate::verification::{AttemptIndex, AttemptRef, VerificationId};
+use crate::time::Timestamp;
+use crate::verification::{AttemptIndex, AttemptRef, Status, VerificationId, WebhookId};
 
 /// The lists of an app. Several, because each lies on one node of a cluster; few, because a page asks them all.
 pub(super) const LISTS: std::ops::Range<u8> = 0..16;
@@ -36,7 +42,7 @@ pub(super) const LISTS: std::ops::Range<u8> = 0..16;
 pub(super) fn record(id: VerificationId) -> String {
     let member = member(id);
     let (shard, random) = member.split_at(2);
-    format!("phlo2fa:{{{shard}}}:v:{random}")
+    ["phlo2fa:{", shard, "}:v:", random].concat()
 }
 
 /// The number index in the shard of the verification that is written.
@@ -44,12 +50,24 @@ pub(super) fn record(id: VerificationId) -> String {
 /// That is the number's own shard, except for a verification older than the current SECRET_KEY: its commit stays in one
 /// slot, and finds no index there.
 pub(super) fn number_index(shard: u8, number: NumberKey) -> String {
-    format!("phlo2fa:{{{shard:02x}}}:n:{}", digits(u128::from_be_bytes(number.0)))
+    ["phlo2fa:{", &text(&hex(shard)), "}:n:", &digits(u128::from_be_bytes(number.0))].concat()
 }
 
 /// The mark that a number has been verified, in the shard of the verification that is written.
 pub(super) fn verified(shard: u8, number: NumberKey) -> String {
     format!("phlo2fa:{{{shard:02x}}}:ok:{}", digits(u128::from_be_bytes(number.0)))
+}
+
+/// The last mark that a process has written in a history.
+pub(super) fn mark(shard: u8, process: &str, history: History) -> String {
+    format!("phlo2fa:{{{shard:02x}}}:mark:{process}:{:08x}", u32::from_be_bytes(history))
+}
+
+/// The proof that `current` has everything of `earlier`; of one shard in a cluster. `commit.lua` builds the same key.
+pub(super) fn proof(is_cluster: bool, shard: u8, current: History, earlier: History) -> String {
+    let [current, earlier] = [current, earlier].map(u32::from_be_bytes);
+    let shard = if is_cluster { format!("{{{shard:02x}}}:") } else { String::new() };
+    format!("phlo2fa:{shard}from:{current:08x}:{earlier:08x}")
 }
 
 /// The due times of a shard, for a cluster.
@@ -69,6 +87,26 @@ pub(super) fn list(list: u8, app: &str) -> String {
     format!("phlo2fa:{{l{list:x}}}:app:{app}")
 }
 
+/// What a list sorts an entry by: the creation time in milliseconds, times [`STATUSES`], plus the number of the status. Below
+/// 2^53, so that a double holds it. `shared_key.lua` takes it apart.
+pub(super) fn score(created_at: Timestamp, status: Status) -> i64 {
+    created_at.as_millis() * STATUSES + i64::from(status_number(status))
+}
+
+const STATUSES: i64 = 8;
+
+/// The number of a status, of one digit. It stands in stored lists: the numbers never change.
+pub(super) fn status_number(status: Status) -> u8 {
+    match status {
+        Status::Pending => 0,
+        Status::Verified => 1,
+        Status::Expired => 2,
+        Status::Canceled => 3,
+        Status::MaxChecksReached => 4,
+        Status::Undeliverable => 5,
+    }
+}
+
 /// The link of a provider id, and the reports that wait for it.
 pub(super) fn link_and_pending(provider_id: &str) -> [String; 2] {
     let hash = hash(provider_id);
@@ -82,7 +120,7 @@ pub(super) fn value(name: &str) -> String {
 
 /// The key of a counter, whose name holds no number: `number:<32 hex>`, `country:US`.
 pub(super) fn counter(name: &str) -> String {
-    format!("phlo2fa:{{{name}}}:count")
+    ["phlo2fa:{", name, "}:count"].concat()
 }
 
 fn hash(name: &str) -> String {
@@ -94,15 +132,28 @@ fn hash(name: &str) -> String {
 /// Digits of 128 bits in base 32.
 const DIGITS: usize = 26;
 
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+
 /// A number in base 32, with leading zeros.
-fn digits(mut number: u128) -> String {
-    const ALPHABET: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+fn digits(number: u128) -> String {
+    text(&base_32(number))
+}
+
+fn base_32(mut number: u128) -> [u8; DIGITS] {
     let mut digits = [b'0'; DIGITS];
     for digit in digits.iter_mut().rev() {
         *digit = ALPHABET[(number % 32) as usize];
         number /= 32;
     }
-    digits.iter().copied().map(char::from).collect()
+    digits
+}
+
+fn hex(byte: u8) -> [u8; 2] {
+    [byte / 16, byte % 16].map(|digit| ALPHABET[usize::from(digit)])
+}
+
+fn text(ascii: &[u8]) -> String {
+    String::from_utf8_lossy(ascii).into_owned()
 }
 
 /// Characters of a member.
@@ -111,7 +162,10 @@ const MEMBER: usize = 2 + DIGITS;
 /// A verification in sets and indexes: its shard and its random part. Text order is the order of the ids.
 pub(super) fn member(id: VerificationId) -> String {
     let [shard, random @ ..] = id.to_bytes();
-    format!("{shard:02x}{}", digits(u128::from_be_bytes(random)))
+    let mut member = [0; MEMBER];
+    member[..2].copy_from_slice(&hex(shard));
+    member[2..].copy_from_slice(&base_32(u128::from_be_bytes(random)));
+    text(&member)
 }
 
 /// The reverse of [`member`].
@@ -124,6 +178,22 @@ pub(super) fn id(member: &str) -> Option<VerificationId> {
 /// The value of a link.
 pub(super) fn attempt(to: AttemptRef) -> String {
     format!("{}:{}", member(to.id), to.attempt.get())
+}
+
+/// The webhooks of an app that no receiver has taken.
+pub(super) fn dead_letters(app: &str) -> String {
+    format!("phlo2fa:{{w:{app}}}:dead")
+}
+
+/// A webhook in that list. Text order is the order of the ids.
+pub(super) fn webhook(id: WebhookId) -> String {
+    format!("{}:{:05}", member(id.id), id.entry)
+}
+
+/// The reverse of [`webhook`].
+pub(super) fn parse_webhook(text: &str) -> Option<WebhookId> {
+    let (member, entry) = text.split_once(':')?;
+    Some(WebhookId { id: id(member)?, entry: entry.parse().ok()? })
 }
 
 /// The reverse of [`attempt`].

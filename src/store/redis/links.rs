@@ -59,6 +59,12 @@ impl Links for Redis {
         }
     }
 
+    async fn linked(&self, provider_id: &str) -> Result<Option<AttemptRef>, StoreError> {
+        let [link, _] = keys::link_and_pending(provider_id);
+        let found: Option<String> = self.pool.run(Command::Keyed(cmd("GET").arg(link))).await?;
+        found.map(|text| keys::parse_attempt(&text).ok_or(UNKNOWN_SHAPE)).transpose()
+    }
+
     async fn forget_pending(&self, provider_id: &str) -> Result<(), StoreError> {
         let [_, pending] = keys::link_and_pending(provider_id);
         self.pool.run(Command::Keyed(cmd("DEL").arg(pending))).await

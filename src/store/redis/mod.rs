@@ -6,7 +6,9 @@
 
 mod commit;
 mod connection;
+mod continuity;
 mod counters;
+mod dead_letters;
 mod due;
 mod error;
 mod history;
@@ -14,22 +16,28 @@ mod keys;
 mod links;
 mod lists;
 mod pool;
+mod receipts;
 mod records;
 mod script;
+mod sentinels;
 mod setup;
 mod tls;
 mod topology;
 mod url;
 mod values;
+mod watched;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis::cmd;
 use secrecy::{ExposeSecret, SecretString};
+use tokio_util::task::AbortOnDropHandle;
 
 use self::due::DueShards;
 use self::pool::{Command, Pool};
+use self::receipts::Receipts;
 use self::topology::Topology;
 use self::url::RedisUrl;
 use super::Store;
@@ -42,9 +50,11 @@ pub use self::url::InvalidUrl;
 
 /// A store in Redis.
 pub struct Redis {
-    pool: Pool,
+    pool: Arc<Pool>,
+    receipts: Arc<Receipts>,
     is_cluster: bool,
     due: DueShards,
+    _observer: AbortOnDropHandle<()>,
 }
 
 impl Redis {
@@ -60,7 +70,10 @@ impl Redis {
         let certificates = url.uses_tls().then(|| tls::trusted_certificates(ca));
         let topology = Topology::new(url, certificates)?;
         let is_cluster = topology.is_cluster();
-        Ok(Self { pool: Pool::new(topology, pool_size)?, is_cluster, due: DueShards::default() })
+        let (pool, receipts) = (Arc::new(Pool::new(topology, pool_size)?), Arc::new(Receipts::new(is_cluster)));
+        let observer = tokio::spawn(observe(Arc::clone(&pool), Arc::clone(&receipts)));
+        let observer = AbortOnDropHandle::new(observer);
+        Ok(Self { pool, receipts, is_cluster, due: DueShards::default(), _observer: observer })
     }
 
     /// Checks that [`Self::connect`] accepts `url`.
@@ -74,6 +87,16 @@ impl Redis {
     /// Reads how the server is set up, as far as the user may know.
     pub async fn setup(&self) -> Setup {
         Setup::read(&self.pool).await
+    }
+}
+
+/// How often servers with replicas are observed.
+const OBSERVE: Duration = Duration::from_secs(1);
+
+async fn observe(pool: Arc<Pool>, receipts: Arc<Receipts>) {
+    loop {
+        tokio::time::sleep(OBSERVE).await;
+        receipts.observe(&pool).await;
     }
 }
 

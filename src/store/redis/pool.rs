@@ -8,25 +8,25 @@
 //! A connection is checked out only to be cloned. Requests then share its socket and its system calls, and none waits
 //! for a free connection.
 //!
-//! A thread that serves requests has connections of its own, driven by its own runtime. With those of another thread each
-//! answer would wake two threads, which costs more than all else in a request.
+//! A thread that serves requests has connections of its own ([`PerThread`]).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{Manager, Metrics, PoolError, QueueMode, RecycleError, RecycleResult};
-use deadpool_redis::redis::{Cmd, FromRedisValue, RedisError, RedisResult, Value, from_redis_value};
-use thread_local::ThreadLocal;
+use deadpool_redis::redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value, from_redis_value};
 use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::Connection;
-use super::error::outage_cause;
-use super::history::History;
-use super::script::Call;
+use super::error::{has_no_replicas, outage_cause};
+use super::history::Server;
+use super::script::{Call, is_unknown_script};
+use super::sentinels;
 use super::topology::Topology;
 use super::url::InvalidUrl;
+use crate::per_thread::PerThread;
 use crate::store::error::{OutageCause, StoreError};
 
 /// How long a request waits for a connection of the pool.
@@ -35,6 +35,12 @@ const POOL_TIMEOUT: Duration = Duration::from_millis(500);
 ///
 /// An API request notices within a second that Redis is away, although it may look up a learned route first.
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(850);
+/// How long the replicas have to receive a commit. Shorter than redis-rs waits for an answer.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// The same once one of them has been missed.
+const PATIENCE_IF_SHORT: Duration = Duration::from_millis(50);
+/// How often connections are opened anew, to ask the sentinels, while a server refuses writes.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// One request to Redis.
 pub(super) enum Command<'a> {
@@ -45,7 +51,10 @@ pub(super) enum Command<'a> {
     /// A script, which is loaded where it is missing.
     Script(Call),
     /// A script that depends on the history which its server writes; `None` if the connection does not know it.
-    InHistory(&'a (dyn Fn(Option<History>) -> Call + Sync)),
+    InHistory(&'a (dyn Fn(Option<Server>) -> Call + Sync)),
+    /// A script that writes `key`, and the number of replicas that have received it. Waits for `replicas` of them, or for a
+    /// moment only if some are known to be missing.
+    Received { key: &'a str, call: &'a Call, replicas: usize, is_short: bool },
 }
 
 impl Command<'_> {
@@ -55,8 +64,24 @@ impl Command<'_> {
             Self::AnyNode(cmd) => connection.run_on_any_node(cmd).await,
             Self::Script(call) => call.run_on(connection).await,
             Self::InHistory(script) => {
-                let history = connection.history().await?;
-                script(history).run_on(connection).await
+                let server = connection.server().await?;
+                script(server).run_on(connection).await
+            }
+            Self::Received { key, call, replicas, is_short } => {
+                let patience = if *is_short { PATIENCE_IF_SHORT } else { PATIENCE };
+                let mut pipeline = Pipeline::new();
+                pipeline.add_command(call.command().clone());
+                if *replicas > 0 {
+                    pipeline.cmd("WAIT").arg(*replicas).arg(patience.as_millis() as u64);
+                }
+                let answer = match connection.run_together(key, &pipeline).await {
+                    Err(error) if is_unknown_script(&error) => {
+                        call.load_on(connection).await?;
+                        connection.run_together(key, &pipeline).await?
+                    }
+                    answer => answer?,
+                };
+                Ok(answer)
             }
         }
     }
@@ -82,7 +107,8 @@ impl Manager for Opener {
         let topology = Arc::clone(&self.topology);
         let opening = self.runtime.spawn(async move { topology.open(turn).await });
         let link = opening.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::NotConnected))??;
-        Ok(Connection::new(link, epoch, Arc::clone(&self.epoch)))
+        let has_sentinels = self.topology.has_sentinels();
+        Ok(Connection::new(link, epoch, Arc::clone(&self.epoch), has_sentinels))
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<RedisError> {
@@ -94,18 +120,16 @@ type Connections = deadpool::managed::Pool<Opener>;
 
 pub(super) struct Pool {
     topology: Arc<Topology>,
-    /// The connections that are driven by the runtime which created the pool.
-    shared: Connections,
-    /// Those of threads that have connections of their own.
-    of_threads: ThreadLocal<OfThread>,
+    /// The connections of the runtime that created the pool, and of threads that have their own.
+    connections: PerThread<Connections>,
+    /// The connection on which WAIT blocks no other request.
+    waiting: Connections,
     /// How many losses of connections there were. One for all threads: what breaks a connection breaks all.
     epoch: Arc<AtomicU64>,
-}
-
-struct OfThread {
-    /// Slots of a `ThreadLocal` are used again by later threads.
-    thread: ThreadId,
-    connections: Connections,
+    /// When the sentinels were last to be asked again.
+    asked_at: Mutex<Option<Instant>>,
+    /// The subscriptions to the sentinels.
+    _subscriptions: Vec<AbortOnDropHandle<()>>,
 }
 
 /// Connections of one thread: one, and another where a request waits for it to be replaced.
@@ -118,29 +142,35 @@ impl Pool {
         let topology = Arc::new(topology);
         let epoch = Arc::default();
         let shared = connections(&topology, &epoch, size)?;
-        Ok(Self { topology, shared, of_threads: ThreadLocal::new(), epoch })
+        let waiting = connections(&topology, &epoch, 1)?;
+        let runtime = Handle::try_current().map_err(|_| NO_RUNTIME)?;
+        let subscriptions = sentinels::subscribe(&topology, &epoch, &runtime);
+        let (connections, asked_at) = (PerThread::new(shared), Mutex::default());
+        Ok(Self { topology, connections, waiting, epoch, asked_at, _subscriptions: subscriptions })
     }
 
     /// Gives the current thread connections of its own, which the current runtime drives.
     pub(super) fn serve_this_thread(&self) {
-        self.of_threads
-            .get_or_try(|| {
-                connections(&self.topology, &self.epoch, OF_THREAD)
-                    .map(|connections| OfThread { thread: thread::current().id(), connections })
-            })
-            .ok();
+        self.connections.serve_this_thread(|| connections(&self.topology, &self.epoch, OF_THREAD)).ok();
     }
 
-    fn connections(&self) -> &Connections {
-        let own = self.of_threads.get().filter(|own| own.thread == thread::current().id());
-        own.map_or(&self.shared, |own| &own.connections)
+    pub(super) fn has_sentinels(&self) -> bool {
+        self.topology.has_sentinels()
     }
 
     /// Connections in all, and idle ones.
     pub(super) fn status(&self) -> (usize, usize) {
-        let all = self.of_threads.iter().map(|own| &own.connections).chain([&self.shared]);
-        all.map(deadpool::managed::Pool::status)
-            .fold((0, 0), |(size, available), status| (size + status.size, available + status.available))
+        let all = self.connections.iter().map(deadpool::managed::Pool::status);
+        all.fold((0, 0), |(size, available), status| (size + status.size, available + status.available))
+    }
+
+    /// Opens the connections anew behind sentinels, which may name another server now. At most every [`ASK_AGAIN`].
+    pub(super) fn ask_sentinels_again(&self) {
+        let mut asked_at = self.asked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.topology.has_sentinels() && asked_at.is_none_or(|at| at.elapsed() >= ASK_AGAIN) {
+            *asked_at = Some(Instant::now());
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// Runs one request. If the connection is lost it is retried once, so that it may run twice.
@@ -153,7 +183,7 @@ impl Pool {
     async fn run_with_retry(&self, command: &Command<'_>) -> Result<Value, OutageCause> {
         let mut is_retry = false;
         loop {
-            let mut connection = self.connection().await?;
+            let mut connection = self.connection(command).await?;
             let answers_before = connection.answers();
             match command.run_on(&mut connection).await {
                 Ok(answer) => {
@@ -161,13 +191,20 @@ impl Pool {
                     return Ok(answer);
                 }
                 Err(error) if connection.handle_error(&error, answers_before) && !is_retry => is_retry = true,
-                Err(error) => return Err(outage_cause(&error)),
+                Err(error) => {
+                    // A replica that it lacks may have been promoted.
+                    if has_no_replicas(&error) {
+                        self.ask_sentinels_again();
+                    }
+                    return Err(outage_cause(&error));
+                }
             }
         }
     }
 
-    async fn connection(&self) -> Result<Connection, OutageCause> {
-        match self.connections().get().await {
+    async fn connection(&self, command: &Command<'_>) -> Result<Connection, OutageCause> {
+        let is_waiting = matches!(command, Command::Received { .. });
+        match if is_waiting { &self.waiting } else { self.connections.get() }.get().await {
             Ok(pooled) => Ok(Connection::clone(&pooled)),
             Err(PoolError::Backend(error)) => Err(outage_cause(&error)),
             Err(_) => Err(OutageCause::PoolExhausted),

@@ -11,9 +11,10 @@ use super::script::{Script, UNKNOWN_SHAPE, millis, script};
 use super::{Redis, keys};
 use crate::keyring::NumberKey;
 use crate::store::error::StoreError;
+use crate::store::lists::{Listed, PageRequest};
 use crate::store::number_index::{NumberIndex, tombstone_id};
 use crate::store::records::{
-    Claimed, Commit, CommitOutcome, Cursor, Erasure, ErasureOutcome, Loaded, Records, Revision, StoredRecord,
+    Claimed, Commit, CommitOutcome, Erasure, ErasureOutcome, Loaded, Records, Revision, StoredRecord,
 };
 use crate::time::Timestamp;
 use crate::verification::VerificationId;
@@ -23,6 +24,8 @@ static ERASE: LazyLock<Script> = script!("number_index.lua", "erase.lua");
 #[async_trait]
 impl Records for Redis {
     async fn load(&self, id: VerificationId) -> Result<Option<Loaded>, StoreError> {
+        // What a demoted server still shows is not what its successor holds.
+        self.refuse_if_unseen(id).await?;
         let mut record = id;
         // An alias names a record, never another alias.
         for _ in 0..2 {
@@ -87,14 +90,8 @@ impl Records for Redis {
         Ok(())
     }
 
-    async fn list(
-        &self,
-        app: &str,
-        shard: Option<u8>,
-        before: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Vec<Cursor>, StoreError> {
-        self.list_page(app, shard, before, limit).await
+    async fn list(&self, query: &PageRequest<'_>) -> Result<Listed, StoreError> {
+        self.list_page(query).await
     }
 
     async fn claim_due(&self, now: Timestamp, lease: Duration, limit: usize) -> Result<Claimed, StoreError> {

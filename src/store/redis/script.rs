@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use deadpool_redis::redis::aio::ConnectionLike;
 use deadpool_redis::redis::{
-    self, Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs, Value, cmd, from_redis_value,
+    self, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value, cmd,
+    from_redis_value,
 };
 
 use crate::store::error::StoreError;
@@ -61,16 +62,29 @@ impl Call {
         self
     }
 
+    pub(super) fn command(&self) -> &Cmd {
+        &self.command
+    }
+
+    /// Loads the script.
+    pub(super) async fn load_on(&self, connection: &mut (impl ConnectionLike + Send)) -> RedisResult<()> {
+        cmd("SCRIPT").arg("LOAD").arg(self.script.code).exec_async(connection).await
+    }
+
     pub(super) async fn run_on(&self, connection: &mut (impl ConnectionLike + Send)) -> RedisResult<Value> {
         match self.command.query_async(connection).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let mut load = cmd("SCRIPT");
-                load.arg("LOAD").arg(self.script.code).exec_async(connection).await?;
+            Err(error) if is_unknown_script(&error) => {
+                self.load_on(connection).await?;
                 self.command.query_async(connection).await
             }
             answer => answer,
         }
     }
+}
+
+/// Whether the server lacks the script of a call.
+pub(super) fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 pub(super) use script;
 

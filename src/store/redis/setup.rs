@@ -31,6 +31,10 @@ pub struct Setup {
     pub min_replicas_to_write: Option<u32>,
     /// Whether the user may not run `INFO`, by which a commit notices a failover.
     pub hides_failovers: bool,
+    /// Whether the user may not run `WAIT`, by which a commit learns that the replicas have it.
+    pub may_not_wait: bool,
+    /// Whether sentinels watch the server, so that it may have replicas tomorrow.
+    pub has_sentinels: bool,
 }
 
 /// Advice on one setting.
@@ -67,6 +71,8 @@ impl Setup {
             replicas: number(field("connected_slaves")),
             min_replicas_to_write: number(setting(pool, "min-replicas-to-write").await),
             hides_failovers,
+            may_not_wait: may_not_wait(pool).await,
+            has_sentinels: pool.has_sentinels(),
         }
     }
 
@@ -109,17 +115,31 @@ impl Setup {
         advice
     }
 
-    /// Advice on a primary that keeps accepting writes while it is cut off from all replicas.
+    /// Advice on a server that may be replaced by another one.
     ///
-    /// A failover then discards those writes.
-    pub fn advice_on_replicas(&self) -> Option<SetupAdvice> {
+    /// A failover may discard what it has accepted while it was cut off from its replicas, or what none of them has received.
+    pub fn advice_on_replicas(&self) -> Vec<SetupAdvice> {
         let has_replicas = self.replicas.is_some_and(|replicas| replicas > 0);
-        (has_replicas && self.min_replicas_to_write == Some(0)).then(|| SetupAdvice {
-            detail: "a primary that is cut off from its replicas keeps accepting writes, and a failover loses them"
-                .to_owned(),
-            remedy: "set min-replicas-to-write 1 and min-replicas-max-lag 10",
-            is_critical: false,
-        })
+        let mut advice = Vec::new();
+        if (has_replicas || self.has_sentinels) && self.min_replicas_to_write == Some(0) {
+            advice.push(SetupAdvice {
+                detail: "a primary that is cut off from its replicas accepts writes again after 8 s, and a failover loses them"
+                    .to_owned(),
+                remedy: "set min-replicas-to-write 1 and min-replicas-max-lag 10",
+                is_critical: false,
+            });
+        }
+        if has_replicas && self.may_not_wait {
+            advice.push(SetupAdvice {
+                detail:
+                    "Redis does not let this user run WAIT, so a failover may lose what was acknowledged, and then \
+                         all open verifications are given up"
+                        .to_owned(),
+                remedy: "allow +wait",
+                is_critical: false,
+            });
+        }
+        advice
     }
 }
 
@@ -127,6 +147,11 @@ async fn setting(pool: &Pool, name: &str) -> Option<String> {
     let mut found: HashMap<String, String> =
         pool.run(Command::AnyNode(cmd("CONFIG").arg("GET").arg(name))).await.ok()?;
     found.remove(name)
+}
+
+async fn may_not_wait(pool: &Pool) -> bool {
+    let answer = pool.run::<usize>(Command::AnyNode(cmd("WAIT").arg(0).arg(0))).await;
+    matches!(answer, Err(StoreError::Unavailable(OutageCause::Refused(ServerRefusal::NotPermitted))))
 }
 
 /// All fields of INFO.
@@ -155,10 +180,15 @@ mod tests {
     #[test]
     fn settings_that_are_unknown_yield_no_advice() {
         assert_eq!(Setup::default().advice(), []);
-        assert_eq!(Setup::default().advice_on_replicas(), None);
+        assert_eq!(Setup::default().advice_on_replicas(), []);
         let alone = Setup { replicas: Some(0), min_replicas_to_write: Some(0), ..Setup::default() };
-        assert_eq!(alone.advice_on_replicas(), None);
-        assert!(Setup { replicas: Some(2), ..alone }.advice_on_replicas().is_some());
+        assert_eq!(alone.advice_on_replicas(), []);
+        let remedies = |setup: Setup| setup.advice_on_replicas().into_iter().map(|a| a.remedy).collect::<Vec<_>>();
+        let minimum = "set min-replicas-to-write 1 and min-replicas-max-lag 10";
+        assert_eq!(remedies(Setup { has_sentinels: true, ..alone.clone() }), [minimum]);
+        let restricted = Setup { replicas: Some(2), may_not_wait: true, ..alone };
+        assert_eq!(remedies(restricted.clone()), [minimum, "allow +wait"]);
+        assert_eq!(remedies(Setup { min_replicas_to_write: Some(1), ..restricted }), ["allow +wait"]);
         let forgets = |snapshots| Setup { append_only: Some(false), snapshots: Some(snapshots), ..Setup::default() };
         let advice = |setup: Setup| setup.advice().into_iter().map(|a| (a.remedy, a.is_critical)).collect::<Vec<_>>();
         assert_eq!(

@@ -4,13 +4,16 @@
 //! nor certificates, and the latter holds a lock while it connects, so that one hanging master makes all wait. The
 //! clients of redis-rs, which those managers wrap, are therefore used directly.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::Manager as _;
+use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::cluster::{ClusterClient, ClusterClientBuilder};
 use deadpool_redis::redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisResult, TlsCertificates, TlsMode,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates,
+    TlsMode,
 };
 
 use super::connection::Link;
@@ -28,8 +31,21 @@ const CLUSTER_RESPONSE_TIMEOUT: Duration = Duration::from_millis(800);
 pub(super) enum Topology {
     Standalone(deadpool_redis::Manager),
     Cluster(ClusterClient),
-    Sentinel { sentinels: Vec<ConnectionAddr>, master: ConnectionInfo, name: String, tls: Option<TlsCertificates> },
+    Sentinel(Sentinels),
 }
+
+/// The sentinels of one master.
+pub(super) struct Sentinels {
+    pub(super) addresses: Vec<ConnectionAddr>,
+    master: ConnectionInfo,
+    pub(super) name: String,
+    tls: Option<TlsCertificates>,
+    /// The sentinel that has last announced another master: it is asked first.
+    announcer: AtomicUsize,
+}
+
+/// No sentinel has announced another master yet.
+const NO_ANNOUNCER: usize = usize::MAX;
 
 impl Topology {
     /// Prepares connections to what `url` names; with TLS they trust `certificates`, or the public authorities.
@@ -58,8 +74,9 @@ impl Topology {
                 builder.build().map(Self::Cluster).map_err(|_| EXAMPLES)
             }
             RedisUrl::Sentinel { sentinels, master, name } => {
-                let sentinels = sentinels.iter().map(|sentinel| sentinel.addr().clone()).collect();
-                Ok(Self::Sentinel { sentinels, master, name, tls: certificates })
+                let addresses = sentinels.iter().map(|sentinel| sentinel.addr().clone()).collect();
+                let announcer = AtomicUsize::new(NO_ANNOUNCER);
+                Ok(Self::Sentinel(Sentinels { addresses, master, name, tls: certificates, announcer }))
             }
         }
     }
@@ -68,20 +85,43 @@ impl Topology {
         matches!(self, Self::Cluster(_))
     }
 
+    pub(super) fn has_sentinels(&self) -> bool {
+        matches!(self, Self::Sentinel(_))
+    }
+
     /// Opens a connection. `turn` counts openings: it selects the first sentinel to ask, so that a dead one is not
     /// always asked first.
     pub(super) async fn open(&self, turn: usize) -> RedisResult<Link> {
         match self {
             Self::Standalone(manager) => manager.create().await.map(Link::Standalone),
             Self::Cluster(client) => client.get_async_connection().await.map(Link::Cluster),
-            Self::Sentinel { sentinels, master, name, tls } => {
-                let mut sentinels = sentinels.clone();
-                let first = turn % sentinels.len().max(1);
-                sentinels.rotate_left(first);
-                let mut client = sentinel_client(sentinels, master, name, tls.as_ref())?.build()?;
-                client.get_async_connection_with_config(&connection_config()).await.map(Link::Standalone)
-            }
+            Self::Sentinel(sentinels) => sentinels.open(turn).await.map(Link::Standalone),
         }
+    }
+}
+
+impl Sentinels {
+    async fn open(&self, turn: usize) -> RedisResult<MultiplexedConnection> {
+        let mut addresses = self.addresses.clone();
+        let announcer = self.announcer.load(Ordering::Acquire);
+        let first = if announcer == NO_ANNOUNCER { turn } else { announcer };
+        addresses.rotate_left(first % self.addresses.len().max(1));
+        let mut client = sentinel_client(addresses, &self.master, &self.name, self.tls.as_ref())?.build()?;
+        client.get_async_connection_with_config(&connection_config()).await
+    }
+
+    /// The client of one sentinel.
+    pub(super) fn client(&self, index: usize) -> RedisResult<Client> {
+        let address = self.addresses[index].clone().into_connection_info()?.set_tcp_settings(tcp_settings());
+        match &self.tls {
+            Some(certificates) => Client::build_with_tls(address, certificates.clone()),
+            None => Client::open(address),
+        }
+    }
+
+    /// A sentinel has announced another master.
+    pub(super) fn note_announcer(&self, index: usize) {
+        self.announcer.store(index, Ordering::Release);
     }
 }
 

@@ -7,7 +7,7 @@ use phlo_2fa::guard::{QuietHours, Scope};
 use phlo_2fa::phone::PhoneNumber;
 use phlo_2fa::route_model::Insight;
 use phlo_2fa::verification::{
-    Activity, AttemptIndex, Barred, CallReport, Channel, Event, FailureClass, Mode, ProviderId, RefusalScope,
+    Activity, AttemptIndex, Barred, CallReport, Channel, Event, FailureClass, Lookup, Mode, ProviderId, RefusalScope,
     ReportFacts, Rules, TextReport, TriggerOutcome, Via,
 };
 use proptest::collection::vec;
@@ -114,6 +114,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => call_continues().prop_map(one),
         1 => (attempt(), prop::option::of(provider_id()))
             .prop_map(|(attempt, provider_id)| vec![Event::Identified { attempt, provider_id }]),
+        1 => (attempt(), lookup()).prop_map(|(attempt, lookup)| vec![Event::LookedUp { attempt, lookup }]),
         1 => prop::bool::weighted(0.2).prop_map(move |cancels| one(if cancels { Event::Cancel } else { Event::Tick })),
         1 => prop::bool::weighted(0.1)
             .prop_map(move |fails_over| one(if fails_over { Event::FailedOver } else { Event::Tick })),
@@ -183,11 +184,17 @@ fn outcome() -> impl Strategy<Value = Event> {
         2 => (0..3u16).prop_map(|round| TriggerOutcome::PassedOn { provider_status: Some(503), round }),
         1 => (via(), scope).prop_map(|(via, scope)| TriggerOutcome::Refused { via, provider_status: 400, scope }),
         1 => via().prop_map(|via| TriggerOutcome::TimedOut { via: Some(via) }),
+        2 => (0..400u64, 0..3u16).prop_map(|(s, round)| TriggerOutcome::Waiting { expected: Duration::from_secs(s), round }),
         2 => (0..90_000u64, 0..3u16).prop_map(|(ms, round)| {
             TriggerOutcome::Deferred { provider_status: Some(503), retry_after: Duration::from_millis(ms), round }
         }),
     ];
-    (attempt(), outcome).prop_map(|(attempt, outcome)| Event::Triggered { attempt, outcome })
+    let triggered = (attempt(), outcome).prop_map(|(attempt, outcome)| Event::Triggered { attempt, outcome });
+    prop_oneof![
+        8 => triggered,
+        1 => attempt().prop_map(|attempt| Event::Admitted { attempt }),
+        1 => attempt().prop_map(|attempt| Event::HandedBack { attempt }),
+    ]
 }
 
 fn attempt() -> impl Strategy<Value = AttemptIndex> {
@@ -196,6 +203,10 @@ fn attempt() -> impl Strategy<Value = AttemptIndex> {
 
 fn provider_id() -> impl Strategy<Value = ProviderId> {
     (uuid(), any::<bool>()).prop_map(|(uuid, is_linked)| ProviderId { uuid, is_linked })
+}
+
+fn lookup() -> impl Strategy<Value = Lookup> {
+    prop_oneof![provider_id().prop_map(Lookup::Sent), Just(Lookup::NotSent), Just(Lookup::Unanswered)]
 }
 
 fn uuid() -> impl Strategy<Value = String> {

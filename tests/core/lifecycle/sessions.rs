@@ -18,7 +18,7 @@ fn shared_by(others: u8) -> (Story, Vec<SessionIndex>) {
     let mut story = Story::new(Mode::Auto, "fixed+fail:45");
     story.at(1, accepted(0));
     for id in 1..=others {
-        story.at(2, Event::Joined(join(100 + id, Channel::Sms, false)));
+        story.at(2, Event::Joined(join(100 + u32::from(id), Channel::Sms, false)));
         assert_eq!((story.answer, story.effects.len()), (Answer::Noted, 0), "one text");
     }
     let sessions = story.v.session_indexes().collect();
@@ -199,7 +199,7 @@ proptest! {
             let session = sessions[usize::from(n) % sessions.len()];
             let (id, before) = (story.v.id_of(session), statuses(&story));
             let answer = match step {
-                Step::Join => ask(&mut story, second, session, Event::Joined(join(100 + sessions.len() as u8, Channel::Sms, false))),
+                Step::Join => ask(&mut story, second, session, Event::Joined(join(100 + sessions.len() as u32, Channel::Sms, false))),
                 Step::Check { is_right: true } => ask(&mut story, second, session, submit(RIGHT)),
                 Step::Check { is_right: false } => ask(&mut story, second, session, submit("000000")),
                 Step::Cancel => ask(&mut story, second, session, Event::Cancel),

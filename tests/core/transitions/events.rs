@@ -1,9 +1,11 @@
 //! Everything that can happen to a verification.
 
+use std::time::Duration;
+
 use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::verification::{
-    Activity, CallReport, Channel, Event, FailureClass, Feedback, Join, ProviderId, RefusalScope, TextReport,
-    TriggerOutcome, Verification, Via,
+    Activity, CallReport, Channel, DeliveryOutcome, Event, FailureClass, Feedback, Join, Lookup, ProviderId,
+    RefusalScope, TextReport, TriggerOutcome, Verification, Via,
 };
 
 use crate::story::*;
@@ -18,7 +20,7 @@ pub const CONTENT: u64 = 3;
 /// Without an attempt on the channel they are about the first attempt, which is then on the wrong channel.
 pub fn events(v: &Verification) -> Vec<(&'static str, Vec<Event>)> {
     let single = single_events(v).into_iter().map(|(name, event)| (name, vec![event]));
-    single.chain(signed_callbacks(v)).collect()
+    single.chain(signed_callbacks(v)).chain(deliveries(v)).collect()
 }
 
 /// The newest attempt on a channel, or the first.
@@ -65,6 +67,10 @@ fn single_events(v: &Verification) -> Vec<(&'static str, Event)> {
         ("trigger timed out", timed_out(last)),
         ("trigger deferred", deferred(last, 3)),
         ("trigger passed on", triggered(last, TriggerOutcome::PassedOn { provider_status: Some(503), round: 0 })),
+        ("trigger waits", waiting(last, 0)),
+        ("trigger waits too long", waiting(last, 900)),
+        ("trigger admitted", Event::Admitted { attempt: index(last) }),
+        ("trigger handed back", Event::HandedBack { attempt: index(last) }),
         ("trigger accepted, a run", {
             let run_id = Some("run".to_owned());
             triggered(last, TriggerOutcome::Accepted { via: Via::Phlo, provider_id: None, run_id })
@@ -74,6 +80,12 @@ fn single_events(v: &Verification) -> Vec<(&'static str, Event)> {
             Event::Identified { attempt: index(last), provider_id }
         }),
         ("run names no request", Event::Identified { attempt: index(last), provider_id: None }),
+        ("text found in the list", {
+            let provider_id = ProviderId { uuid: "u".to_owned(), is_linked: true };
+            Event::LookedUp { attempt: index(last), lookup: Lookup::Sent(provider_id) }
+        }),
+        ("text not in the list", Event::LookedUp { attempt: index(last), lookup: Lookup::NotSent }),
+        ("list not answered", Event::LookedUp { attempt: index(last), lookup: Lookup::Unanswered }),
         ("hung up", Event::HungUp { attempt: index(last), is_done: true }),
         ("not hung up", Event::HungUp { attempt: index(last), is_done: false }),
         ("call goes on", call_continues(ring)),
@@ -101,6 +113,22 @@ fn single_events(v: &Verification) -> Vec<(&'static str, Event)> {
         ("attempt unknown", accepted(99)),
         ("lost in a failover", Event::FailedOver),
         ("tick", Event::Tick),
+    ]
+}
+
+/// Outcomes of the delivery that is owed to the app's receiver.
+fn deliveries(v: &Verification) -> Vec<(&'static str, Vec<Event>)> {
+    let failed = v.told.as_ref().and_then(|told| told.failed.first());
+    if let Some(failed) = failed {
+        return vec![("webhook replayed", vec![Event::Replay { entry: failed.entry }])];
+    }
+    let Some(entry) = v.next_to_tell() else { return Vec::new() };
+    let told = |outcome| vec![Event::Told { entry, round: 0, outcome }];
+    let retry_after = Duration::from_secs(4);
+    vec![
+        ("webhook taken", told(DeliveryOutcome::Delivered)),
+        ("webhook not taken", told(DeliveryOutcome::Failed { retry_after })),
+        ("webhook given up", told(DeliveryOutcome::GivenUp)),
     ]
 }
 

@@ -35,10 +35,15 @@ kinds! {
         Event::Activity(_) => Activity,
         Event::Feedback(_) => Feedback,
         Event::Triggered { .. } => Triggered,
+        Event::Admitted { .. } => Admitted,
+        Event::HandedBack { .. } => HandedBack,
         Event::HungUp { .. } => HungUp,
         Event::CallContinues { .. } => CallContinues,
         Event::Identified { .. } => Identified,
+        Event::LookedUp { .. } => LookedUp,
         Event::Linked { .. } => Linked,
+        Event::Told { .. } => Told,
+        Event::Replay { .. } => Replay,
         Event::TextReported { .. } => TextReported,
         Event::TextRefused { .. } => TextRefused,
         Event::CallReported { .. } => CallReported,
@@ -58,6 +63,7 @@ kinds! {
         TriggerOutcome::Refused { .. } => Refused,
         TriggerOutcome::TimedOut { .. } => TimedOut,
         TriggerOutcome::Deferred { .. } => Deferred,
+        TriggerOutcome::Waiting { .. } => Waiting,
     }
     REPLIES, reply: TriggerReply {
         TriggerReply::Accepted { .. } => Accepted,
@@ -136,7 +142,9 @@ kinds! {
         Effect::Trigger { .. } => Trigger,
         Effect::HangUp { .. } => HangUp,
         Effect::Identify { .. } => Identify,
+        Effect::LookUp { .. } => LookUp,
         Effect::Link { .. } => Link,
+        Effect::Tell { .. } => Tell,
     }
     REASONS, reason: Reason {
         Reason::Undelivered => Undelivered,
@@ -197,10 +205,15 @@ pub fn of_event(value: &Event) -> Vec<&'static str> {
         | Event::Cancel
         | Event::CancelAll
         | Event::Feedback(_)
+        | Event::Admitted { .. }
+        | Event::HandedBack { .. }
         | Event::HungUp { .. }
         | Event::CallContinues { .. }
         | Event::Identified { .. }
+        | Event::LookedUp { .. }
         | Event::Linked { .. }
+        | Event::Told { .. }
+        | Event::Replay { .. }
         | Event::TextRefused { .. }
         | Event::SignedCallback(_)
         | Event::FailedOver

@@ -124,7 +124,9 @@ fn outcome(before: &Verification, story: &Story) -> String {
             Effect::Trigger { attempt } => write!(line, "TRIGGER {}; ", attempt.get()).unwrap(),
             Effect::HangUp { attempt } => write!(line, "HANG UP {}; ", attempt.get()).unwrap(),
             Effect::Identify { attempt, .. } => write!(line, "IDENTIFY {}; ", attempt.get()).unwrap(),
+            Effect::LookUp { attempt } => write!(line, "LOOK UP {}; ", attempt.get()).unwrap(),
             Effect::Link { attempt, .. } => write!(line, "LINK {}; ", attempt.get()).unwrap(),
+            Effect::Tell { entry } => write!(line, "TELL {entry}; ").unwrap(),
         }
     }
     if is_adaptive(before) {
@@ -168,12 +170,17 @@ fn state(v: &Verification) -> String {
             write!(line, " looks@{}", seconds(at)).unwrap();
         }
     }
+    if let Some(given_up) = v.told.as_ref().map(|told| told.failed.len()).filter(|count| *count > 0) {
+        write!(line, " gave up {given_up}").unwrap();
+    }
     for owed in &v.owed {
         match &owed.effect {
             Effect::Trigger { attempt } => write!(line, " owes {}", attempt.get()).unwrap(),
             Effect::HangUp { attempt } => write!(line, " owes hang-up {}", attempt.get()).unwrap(),
             Effect::Identify { attempt, .. } => write!(line, " owes identify {}", attempt.get()).unwrap(),
+            Effect::LookUp { attempt } => write!(line, " owes look up {}", attempt.get()).unwrap(),
             Effect::Link { attempt, .. } => write!(line, " owes link {}", attempt.get()).unwrap(),
+            Effect::Tell { entry } => write!(line, " owes webhook {entry}").unwrap(),
         }
         // An effect in flight is due at the end of its lease, which is a setting and not decided here.
         if !owed.in_flight {

@@ -12,8 +12,9 @@ const ROUND: u16 = 2;
 
 /// Every part of Plivo and every channel.
 pub fn requests() -> Vec<TriggerRequest> {
-    let request = |via, channel| TriggerRequest { via, channel, round: ROUND };
-    [Via::Phlo, Via::Api].into_iter().flat_map(|via| [Channel::Sms, Channel::Call].map(|c| request(via, c))).collect()
+    let request = |via, channel, failed| TriggerRequest { via, channel, round: ROUND, failed };
+    let each = [Via::Phlo, Via::Api].into_iter().flat_map(|via| [Channel::Sms, Channel::Call].map(|c| (via, c)));
+    each.flat_map(|(via, c)| [0, 1].map(|failed| request(via, c, failed))).collect()
 }
 
 /// Every reply, by the HTTP status that brings it.
@@ -50,7 +51,6 @@ pub fn replies() -> Vec<(&'static str, TriggerReply)> {
         ("503, Retry-After 7", not_now(Some(503), Some(7))),
         ("504", TriggerReply::Failed { status: 504 }),
         ("no connection", not_now(None, None)),
-        ("breaker open for 7 s", not_now(None, Some(7))),
         ("no answer in time", TriggerReply::Silent),
     ]
 }
@@ -59,8 +59,10 @@ pub fn replies() -> Vec<(&'static str, TriggerReply)> {
 pub fn lines() -> String {
     let mut lines = String::new();
     for request in requests() {
-        let TriggerRequest { channel, via, round } = request;
-        writeln!(lines, "{} requested by way of {}, round {round}", channel.as_str(), via.as_str()).unwrap();
+        let TriggerRequest { channel, via, round, failed } = request;
+        let via = via.as_str();
+        writeln!(lines, "{} requested by way of {via}, round {round}, {failed} failed before", channel.as_str())
+            .unwrap();
         for (name, reply) in replies() {
             writeln!(lines, "    {name:26} {}", outcome(&outcome_of(request, reply, 1.0))).unwrap();
         }
@@ -88,6 +90,7 @@ fn outcome(outcome: &TriggerOutcome) -> String {
             };
             format!("refused by {} with {provider_status}: {scope}", via.as_str())
         }
+        TriggerOutcome::Waiting { .. } => "waits".to_owned(),
         TriggerOutcome::TimedOut { via } => format!("unknown by {}", via.map_or("either", Via::as_str)),
         TriggerOutcome::Deferred { provider_status, retry_after, round } => {
             let seconds = retry_after.as_secs_f64();
@@ -96,10 +99,10 @@ fn outcome(outcome: &TriggerOutcome) -> String {
     }
 }
 
-/// The least and the longest pause of each round, in seconds; jitter outside its range counts as its nearest end.
+/// The least and the longest pause after each failed request, in seconds; jitter outside its range counts as its nearest end.
 fn backoff_lines() -> String {
-    let pause = |round, seconds: Option<u64>, jitter| {
-        let request = TriggerRequest { via: Via::Api, channel: Channel::Call, round };
+    let pause = |failed, seconds: Option<u64>, jitter| {
+        let request = TriggerRequest { via: Via::Api, channel: Channel::Call, round: ROUND, failed };
         let reply = TriggerReply::NotNow { status: Some(429), retry_after: seconds.map(Duration::from_secs) };
         match outcome_of(request, reply, jitter) {
             TriggerOutcome::Deferred { retry_after, .. } => retry_after.as_secs_f64(),
@@ -107,11 +110,11 @@ fn backoff_lines() -> String {
         }
     };
     let mut lines = "back-off of the direct API, without and with Retry-After\n".to_owned();
-    for round in [0, 1, 2, 3, 4, 5, 6, u16::MAX] {
-        write!(lines, "    {:26}", format!("round {round}")).unwrap();
+    for failed in [0, 1, 2, 3, 4, u8::MAX] {
+        write!(lines, "    {:26}", format!("{failed} failed before")).unwrap();
         for (name, seconds) in [("none", None), ("0 s", Some(0)), ("7 s", Some(7)), ("60 s", Some(60))] {
-            let [least, most] = [0.5, 1.0].map(|jitter| pause(round, seconds, jitter));
-            assert_eq!([-1.0, 2.0].map(|jitter| pause(round, seconds, jitter)), [least, most]);
+            let [least, most] = [0.9, 1.0].map(|jitter| pause(failed, seconds, jitter));
+            assert_eq!([-1.0, 2.0].map(|jitter| pause(failed, seconds, jitter)), [least, most]);
             write!(lines, " {name}: {least}..{most};").unwrap();
         }
         lines.push('\n');

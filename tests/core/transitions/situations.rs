@@ -4,8 +4,8 @@ use phlo_2fa::escalation::CallEnd;
 use phlo_2fa::guard::{QuietHours, Scope};
 use phlo_2fa::route_model::Insight;
 use phlo_2fa::verification::{
-    Activity, Barred, CallReport, Channel, Event, FailureClass, Mode, ProviderId, RefusalScope, ReportFacts, Rules,
-    TextReport, TriggerOutcome, Via,
+    Activity, Barred, CallReport, Channel, DeliveryOutcome, Event, FailureClass, Mode, ProviderId, RefusalScope,
+    ReportFacts, Rules, TextReport, TriggerOutcome, Via,
 };
 
 use super::events::{CONTENT, NONCE, V2_NONCE};
@@ -22,12 +22,19 @@ pub struct Situation {
 
 pub fn situations(rules: &Rules) -> Vec<Situation> {
     let to_situation = |(name, story, second)| Situation { name, story, second, is_lease_expired: false };
-    let mut situations: Vec<_> =
-        [by_timer(rules), adaptive(rules), quiet(rules), barred(rules), confirmed(rules), signed_before(rules)]
-            .into_iter()
-            .flatten()
-            .map(to_situation)
-            .collect();
+    let mut situations: Vec<_> = [
+        by_timer(rules),
+        adaptive(rules),
+        quiet(rules),
+        barred(rules),
+        confirmed(rules),
+        signed_before(rules),
+        told(rules),
+    ]
+    .into_iter()
+    .flatten()
+    .map(to_situation)
+    .collect();
     situations.insert(2, lease_expired(rules));
     situations
 }
@@ -82,6 +89,28 @@ fn lease_expired(rules: &Rules) -> Situation {
     Situation { name: "pending, text triggering, its lease expired", story, second, is_lease_expired: true }
 }
 
+/// An app with a receiver of webhooks.
+fn told(rules: &Rules) -> Vec<Row> {
+    let story = |events: Events| {
+        let mut story = Story::with(rules.clone(), |request| {
+            request.policy = Some("fixed+fail:45".parse().unwrap());
+            request.is_told = true;
+        });
+        apply(&mut story, events);
+        story
+    };
+    let mut given_up = story(&[&delivered()[..], &[(4, submit(RIGHT))]].concat());
+    let entry = given_up.v.next_to_tell().unwrap();
+    given_up.at(90_000, Event::Told { entry, round: 0, outcome: DeliveryOutcome::GivenUp });
+    let verified = [&delivered()[..], &[(4, submit(RIGHT))]].concat();
+    vec![
+        ("pending, its receiver told of a report", story(&delivered()), 10),
+        ("verified, its receiver told of a report", story(&verified), 10),
+        ("verified, its receiver silent for a day", story(&verified), 90_000),
+        ("verified, a report given up", given_up, 90_001),
+    ]
+}
+
 /// The policies that learn nothing.
 fn by_timer(rules: &Rules) -> Vec<Row> {
     use FailureClass::{Stop, Transient};
@@ -96,6 +125,9 @@ fn by_timer(rules: &Rules) -> Vec<Row> {
         ("pending, text triggering", auto(&[]), 2),
         ("pending, text triggering, Plivo unavailable", auto(&[(1, deferred(0, 4))]), 2),
         ("pending, text unknown", auto(&[(12, timed_out(0))]), 13),
+        ("pending, text unknown, to be looked up", auto(&[(12, timed_out(0))]), 15),
+        ("pending, text unknown, looked up", auto(&[(12, timed_out(0)), (15, Event::Tick)]), 16),
+        ("pending, text sent again", auto(&[(12, timed_out(0)), (15, Event::Tick), (16, not_sent(0))]), 17),
         ("pending, text triggered", auto(&[(1, accepted(0))]), 2),
         ("pending, text queued", auto(&sent[..2]), 10),
         ("pending, text sent", auto(&sent), 10),

@@ -192,6 +192,39 @@ impl Visitor<'_> {
         self.get("/").await;
     }
 
+    /// Uses Twilio's API, with numbers in bodies and paths. An answer repeats the number only if the request names it.
+    pub async fn use_twilio_routes(&self) {
+        let (to, code) = (self.number(615, "0100"), self.own_code(60));
+        let wrong = wrong(&code);
+        {
+            let needles = &mut self.record.lock().unwrap().needles;
+            needles.number(&to);
+            [&code, &wrong].into_iter().for_each(|code| needles.code(code));
+        }
+        let repeated = format!("\"{to}\"");
+        let send = async |method: &str, path: &str, form: Value| {
+            let path = format!("/compat/twilio/v2/Services/VA0/{path}");
+            let with = |request: RequestBuilder| request.basic_auth("shop", Some(API_KEY)).form(&form);
+            self.send_and_hide(&repeated, method, &path, with).await
+        };
+        let creation = json!({ "To": to, "Channel": "sms", "CustomCode": code });
+        let created = send("POST", "Verifications", creation.clone()).await;
+        let sid = created["sid"].as_str().unwrap_or_else(|| panic!("{created}")).to_owned();
+        send("POST", "Verifications", creation).await;
+        for name in [to.as_str(), &sid, &code, &to[1..]] {
+            send("GET", &format!("Verifications/{name}"), json!({})).await;
+            send("POST", &format!("Verifications/{name}"), json!({ "Status": code })).await;
+        }
+        for other in [json!({ "To": to, "Channel": code, "Locale": to }), json!({ "To": to[1..], "Channel": "sms" })] {
+            send("POST", "Verifications", other).await;
+        }
+        for code in [&wrong, &format!("{code}1"), &to, &code] {
+            send("POST", "VerificationCheck", json!({ "To": to, "Code": code })).await;
+        }
+        let approved = send("GET", &format!("Verifications/{sid}"), json!({})).await;
+        assert_eq!(approved["status"], "approved", "{approved}");
+    }
+
     /// Erases a number with an open verification and one with an ended one. Sends each request twice with a key.
     pub async fn erase_numbers(&self) {
         let (open, ended) = (self.number(613, "0103"), self.number(614, "0100"));
@@ -380,10 +413,22 @@ impl Visitor<'_> {
     }
 
     async fn send(&self, method: &str, path: &str, with: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Value {
+        self.send_and_hide("", method, path, with).await
+    }
+
+    /// Sends a request, and records the answer without a text that it may repeat.
+    async fn send_and_hide(
+        &self,
+        repeated: &str,
+        method: &str,
+        path: &str,
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Value {
         let request = with(self.http.request(method.parse().unwrap(), format!("{}{path}", self.service.url)));
         let answer = request.send().await.unwrap();
         let head = format!("{} {:?}", answer.status(), answer.headers());
         let text = answer.text().await.unwrap();
+        let text = if repeated.is_empty() { text } else { text.replace(repeated, r#""[repeated]""#) };
         let body: Value = serde_json::from_str(&text).unwrap_or_default();
         // Only this answer may contain the token.
         match body["client_token"].as_str() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use phlo_2fa::store::{Commit, CommitOutcome, Cursor, Store, StoredRecord, Version};
+use phlo_2fa::store::{Commit, CommitOutcome, Cursor, PageRequest, Store, StoredRecord, Version};
 
 use crate::drafts::*;
 
@@ -121,7 +121,7 @@ pub(crate) async fn a_conflict_changes_nothing(store: &dyn Store) {
     let creation = Commit { due: Some(at(0)), app: "other".to_owned(), ..draft_of(first.number) };
     assert!(is_conflict(&store.commit(&creation).await.unwrap()));
     assert_eq!(store.load(creation.id).await.unwrap(), None);
-    assert_eq!(store.list("other", None, None, 10).await.unwrap(), []);
+    assert_eq!(entries(store, &PageRequest::newest("other", 10)).await, []);
     let other_seal = update_of(Version::new(1, b"another state"));
     let updates = [0, 2, 255, 256].map(|revision| update_of(Version::new(revision, &first.sealed)));
     for mode in updates.into_iter().chain([other_seal, first.mode]) {
@@ -143,7 +143,7 @@ pub(crate) async fn a_record_expires_with_its_index(store: &dyn Store) {
     assert_eq!(newest(store, first.number).await, None);
     assert_eq!(store.load_many(&[first.id]).await.unwrap(), []);
     // The list may name it for a while.
-    let listed: Vec<_> = store.list("shop", None, None, 10).await.unwrap().iter().map(|c| c.id).collect();
+    let listed: Vec<_> = entries(store, &PageRequest::newest("shop", 10)).await.iter().map(|c| c.id).collect();
     let records = store.load_many(&listed).await.unwrap();
     assert_eq!(records.iter().map(|loaded| loaded.id).collect::<Vec<_>>(), [stays.id]);
     // The number has no index any more.
@@ -158,7 +158,7 @@ pub(crate) async fn a_commit_extends_record_index_list_entry_and_due_time(store:
     assert_eq!(stored(store, first.id).await.map(|s| s.revision), Some(2));
     assert_eq!(newest(store, first.number).await, Some(first.id));
     assert_eq!(
-        store.list("shop", None, None, 10).await.unwrap(),
+        entries(store, &PageRequest::newest("shop", 10)).await,
         [Cursor { created_at: first.created_at, id: first.id }]
     );
     assert_eq!(ids(store.claim_due(at(0), LONG, 10).await.unwrap()), [first.id]);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phlo_2fa::store::{Commit, CommitOutcome, Cursor, Erasure, ErasureOutcome, Store};
+use phlo_2fa::store::{Commit, CommitOutcome, Cursor, Erasure, ErasureOutcome, PageRequest, Store};
 
 use crate::drafts::*;
 
@@ -37,7 +37,7 @@ pub(crate) async fn an_erasure_removes_record_list_entry_and_due_time(store: &dy
     assert_eq!(store.load(first.id).await.unwrap(), None);
     assert_eq!(store.load_many(&[first.id]).await.unwrap(), []);
     let listed = [Cursor { created_at: at(1), id: neighbour.id }];
-    assert_eq!(store.list("shop", None, None, 10).await.unwrap(), listed);
+    assert_eq!(entries(store, &PageRequest::newest("shop", 10)).await, listed);
     assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), [neighbour.id]);
     assert_eq!(newest(store, neighbour.number).await, Some(neighbour.id));
     let named = newest(store, first.number).await.expect("the index keeps a tombstone");
@@ -59,7 +59,7 @@ pub(crate) async fn an_erasure_at_another_revision_changes_nothing(store: &dyn S
     }
     assert_eq!(stored(store, first.id).await.map(|s| s.sealed), Some(b"second".to_vec()));
     assert_eq!(newest(store, first.number).await, Some(first.id));
-    assert_eq!(store.list("shop", None, None, 10).await.unwrap().len(), 1);
+    assert_eq!(entries(store, &PageRequest::newest("shop", 10)).await.len(), 1);
     assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), [first.id]);
 }
 
@@ -77,7 +77,7 @@ pub(crate) async fn no_commit_revives_an_erased_record(store: &dyn Store) {
         assert!(is_conflict(&store.commit(&late).await.unwrap()), "{late:?}");
         assert_eq!(store.load(late.id).await.unwrap(), None);
     }
-    assert_eq!(store.list("shop", None, None, 10).await.unwrap(), []);
+    assert_eq!(entries(store, &PageRequest::newest("shop", 10)).await, []);
     assert_eq!(ids(store.claim_due(at(10), LONG, 10).await.unwrap()), []);
     // A creation that has read the index succeeds, and a late erasure does not undo it.
     let tombstone = newest(store, first.number).await;

@@ -1,7 +1,7 @@
 //! Sessions that join a record, and the purposes in the index of a number.
 
 use phlo_2fa::store::{
-    Commit, CommitOutcome, Cursor, Erasure, ErasureOutcome, Loaded, PurposeKey, Store, StoredRecord,
+    Commit, CommitOutcome, Cursor, Erasure, ErasureOutcome, Loaded, PageRequest, PurposeKey, Store, StoredRecord,
 };
 
 use super::erasures::erasure_of;
@@ -26,7 +26,7 @@ pub(crate) async fn a_session_finds_the_record_that_it_shares(store: &dyn Store)
     let many = store.load_many(&[session.id, missing, record.id, session.id]).await.unwrap();
     assert_eq!(many, [found(session.id), found(record.id), found(session.id)]);
     let listed = [session, Cursor { created_at: at(0), id: record.id }];
-    assert_eq!(store.list("shop", None, None, 10).await.unwrap(), listed);
+    assert_eq!(entries(store, &PageRequest::newest("shop", 10)).await, listed);
     // What follows belongs to all sessions.
     commit(store, &after(&record, b"third")).await;
     assert_eq!(store.load(session.id).await.unwrap().map(|loaded| loaded.stored.revision), Some(3));
@@ -48,7 +48,7 @@ pub(crate) async fn an_erasure_removes_every_session(store: &dyn Store) {
     assert_eq!(store.erase(&erasure).await.unwrap(), ErasureOutcome::Erased);
     assert_eq!(store.load(session.id).await.unwrap(), None);
     assert_eq!(store.load_many(&[session.id, record.id]).await.unwrap(), []);
-    assert_eq!(store.list("shop", None, None, 10).await.unwrap(), []);
+    assert_eq!(entries(store, &PageRequest::newest("shop", 10)).await, []);
 }
 
 pub(crate) async fn each_purpose_of_a_number_has_its_newest_verification(store: &dyn Store) {

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use phlo_2fa::keyring::Keyring;
 use phlo_2fa::phone::PhoneNumber;
-use phlo_2fa::store::{AttemptRef, Commit, Increment, IncrementOutcome, NonceClaim, PendingReport, Records, Store};
+use phlo_2fa::store::{
+    AttemptRef, Commit, Increment, IncrementOutcome, NonceClaim, PageRequest, PendingReport, Records, Store,
+};
 
 use crate::connect;
 use crate::drafts::*;
 use crate::redis_server::RedisServer;
-use phlo_2fa::verification::{ReportFacts, TextReport, VerificationId};
+use phlo_2fa::verification::{ReportFacts, Status, TextReport, VerificationId};
 
 /// Calls every method that writes, once or more.
 pub(crate) async fn call_every_writer(store: &dyn Store, first: &Commit) {
@@ -29,7 +31,7 @@ pub(crate) async fn call_every_writer(store: &dyn Store, first: &Commit) {
     for now in [at(0), at(90_000_000)] {
         assert_eq!(store.increment(std::slice::from_ref(&increment), now).await.unwrap(), IncrementOutcome::Added);
     }
-    store.list(&first.app, None, None, 10).await.unwrap();
+    entries(store, &PageRequest::newest(&first.app, 10)).await;
     store.load_many(&[first.id]).await.unwrap();
 }
 
@@ -66,7 +68,7 @@ async fn a_shared_key_lives_as_long_as_its_longest_lived_record() {
     commit(&store, &Commit { ttl: Duration::from_millis(40), due: Some(at(0)), ..draft_of(number_in(1)) }).await;
     tokio::time::sleep(Duration::from_millis(80)).await;
     assert_eq!(ids(store.claim_due(at(0), LONG, 10).await.unwrap()), [long.id]);
-    assert_eq!(store.list("shop", None, None, 10).await.unwrap().len(), 2, "the list has not expired");
+    assert_eq!(entries(&store, &PageRequest::newest("shop", 10)).await.len(), 2, "the list has not expired");
 }
 
 /// One key holds the due times of all: `doctor`, whose records are kept for seconds, must not shorten its life.
@@ -100,7 +102,7 @@ async fn a_list_drops_old_entries_whose_record_is_gone_and_no_other() {
         commit(&store, &Commit { id, created_at, ..draft_of(number_in(1)) }).await;
     }
     let all: usize = server.command(&["ZCARD", "phlo2fa:{l1}:app:shop"]).parse().expect("a count");
-    let listed = store.list("shop", Some(1), None, 1000).await.unwrap();
+    let listed = entries(&store, &PageRequest { shards: &[1], ..PageRequest::newest("shop", 1000) }).await;
     assert!(listed.iter().any(|cursor| cursor.id == kept.id), "its record is there");
     assert_eq!((all, listed.len()), (65, 65));
 }
@@ -119,9 +121,10 @@ async fn a_page_is_read_by_one_script_with_one_command_for_each_list() {
     for n in 0..200 {
         commit(&store, &Commit { created_at: at(n), ..draft() }).await;
     }
-    store.list("shop", None, None, 20).await.unwrap();
+    let query = PageRequest::newest("shop", 20);
+    entries(&store, &query).await;
     server.command(&["CONFIG", "RESETSTAT"]);
-    assert_eq!(store.list("shop", None, None, 20).await.unwrap().len(), 20);
+    assert_eq!(entries(&store, &query).await.len(), 20);
     assert_eq!((calls(&server, "evalsha"), calls(&server, "zrevrangebyscore")), (1, 16));
 }
 
@@ -129,15 +132,52 @@ async fn a_page_is_read_by_one_script_with_one_command_for_each_list() {
 async fn no_list_script_reads_more_than_a_thousand_entries() {
     let server = RedisServer::start();
     let store = connect(&server.url());
-    let oldest = Commit { created_at: at(-1), ..draft_of(number_in(0x11)) };
+    let oldest = Commit { created_at: at(-1), status: Status::Undeliverable, ..draft_of(number_in(0x11)) };
     commit(&store, &oldest).await;
     let mut words = vec!["ZADD".to_owned(), "phlo2fa:{l1}:app:shop".to_owned()];
-    words.extend((0..5000).flat_map(|i| [at(i / 3).as_millis().to_string(), format!("21{i:026}")]));
+    // Three in each millisecond, and a hundred in the last.
+    let moment = |i: i64| if i < 4_900 { i / 3 } else { 4_900 };
+    words.extend((0..5_000).flat_map(|i| [(at(moment(i)).as_millis() * 8).to_string(), format!("21{i:026}")]));
     server.command(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    store.list("shop", Some(0x11), None, 10).await.unwrap();
-    server.command(&["CONFIG", "RESETSTAT"]);
-    let listed = store.list("shop", Some(0x11), None, 10).await.unwrap();
-    assert_eq!(listed.iter().map(|c| c.id).collect::<Vec<_>>(), [oldest.id]);
-    assert_eq!(calls(&server, "evalsha"), 6);
-    assert!(calls(&server, "zrevrangebyscore") <= 510);
+    let newest = PageRequest::newest("shop", 10);
+    entries(&store, &newest).await;
+    for query in [
+        PageRequest { shards: &[0x11], ..newest },
+        PageRequest { shards: &[0x11, 0x31], statuses: &[Status::Undeliverable], ..newest },
+    ] {
+        server.command(&["CONFIG", "RESETSTAT"]);
+        let found = entries(&store, &query).await;
+        assert_eq!(found.iter().map(|c| c.id).collect::<Vec<_>>(), [oldest.id]);
+        assert_eq!(calls(&server, "evalsha"), 5);
+        assert!(calls(&server, "zrevrangebyscore") <= 250);
+    }
+}
+
+#[tokio::test]
+async fn a_rare_status_costs_some_scripts_a_page_and_not_the_list() {
+    let server = RedisServer::start();
+    let store = connect(&server.url());
+    let oldest = Commit { created_at: at(-1), status: Status::Undeliverable, ..draft() };
+    commit(&store, &oldest).await;
+    for list in 0..16 {
+        let mut words = vec!["ZADD".to_owned(), format!("phlo2fa:{{l{list:x}}}:app:shop")];
+        let member = |i: i64| format!("{list:02x}{i:026}");
+        words.extend((0..1_500).flat_map(|i| [(at(i).as_millis() * 8).to_string(), member(i)]));
+        server.command(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    let query = PageRequest { statuses: &[Status::Undeliverable], ..PageRequest::newest("shop", 10) };
+    entries(&store, &query).await;
+    let (mut pages, mut found, mut before) = (0, Vec::new(), None);
+    loop {
+        server.command(&["CONFIG", "RESETSTAT"]);
+        let page = store.list(&PageRequest { before, ..query }).await.unwrap();
+        assert!(calls(&server, "evalsha") <= 10);
+        pages += 1;
+        found.extend(page.entries.iter().map(|entry| entry.id));
+        if page.next.is_none() {
+            break;
+        }
+        before = page.next;
+    }
+    assert_eq!((pages, found), (3, vec![oldest.id]));
 }

@@ -1,6 +1,7 @@
 //! What concerns Redis alone: keys, connections, permissions, outages, TLS and settings.
 
 mod connections;
+mod failovers;
 pub(crate) mod keys;
 mod outages;
 mod permissions;

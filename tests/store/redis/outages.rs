@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use phlo_2fa::store::redis::Redis;
 use phlo_2fa::store::{
-    AttemptRef, Commit, CommitMode, CommitOutcome, Links, OutageCause, PendingReport, Records, ServerRefusal, Store,
+    AttemptRef, Commit, CommitOutcome, Links, OutageCause, PageRequest, PendingReport, Records, ServerRefusal, Store,
     StoreError, Values,
 };
 
@@ -24,7 +24,7 @@ async fn assert_that_every_method_is_unavailable(store: &Redis, server: &RedisSe
         ("load_many", store.load_many(&[draft.id]).await.err()),
         ("commit", store.commit(&draft).await.err()),
         ("number_index", store.number_index(draft.number).await.err()),
-        ("list", store.list("shop", None, None, 1).await.err()),
+        ("list", store.list(&PageRequest::newest("shop", 1)).await.err()),
         ("claim_due", store.claim_due(at(0), LONG, 1).await.err()),
         ("link", store.link("uuid", to, LONG).await.err()),
         (
@@ -46,11 +46,6 @@ fn assert_unavailable(method: &str, error: Option<StoreError>, server: &RedisSer
     let text = format!("{cause} {cause:?}");
     let reveals = [&server.port.to_string(), "127.0.0.1", "phlo2fa", "uuid"].iter().any(|word| text.contains(*word));
     assert!(!reveals, "{method}: {text}");
-}
-
-fn accepting_stale(commit: Commit) -> Commit {
-    let CommitMode::Update { expected, .. } = commit.mode else { panic!("an update") };
-    Commit { mode: CommitMode::Update { expected, accept_stale: true }, ..commit }
 }
 
 async fn until_it_answers(store: &dyn Store) {
@@ -196,65 +191,6 @@ async fn a_refused_commit_changes_nothing_and_succeeds_later() {
         assert_eq!(store.load(draft.id).await.unwrap(), None, "{fault:?}");
         assert_eq!(newest(&store, draft.number).await, None, "{fault:?}");
         commit(&store, &draft).await;
-    }
-}
-
-#[tokio::test]
-async fn a_new_master_is_found_through_its_sentinel() {
-    let (master, replica) = (RedisServer::start(), RedisServer::start());
-    replica.command(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
-    let sentinel = RedisServer::start_sentinel(&master);
-    let store = connect(&sentinel.url());
-    let start = Instant::now();
-    while !replica.command(&["INFO", "replication"]).contains("master_link_status:up") {
-        assert!(start.elapsed() < Duration::from_secs(30), "the replica never finds its master");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let first = Commit { due: Some(at(0)), ..draft() };
-    commit(&store, &first).await;
-    while !sentinel.command(&["SENTINEL", "FAILOVER", "main"]).starts_with("OK") {
-        assert!(start.elapsed() < Duration::from_secs(30), "the sentinel never knows the replica");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    // A server that changes its role closes its connections, those of this test too.
-    let is = |server: &RedisServer, role| server.try_command(&["ROLE"]).is_ok_and(|answer| answer.contains(role));
-    while !is(&replica, "master") || !is(&master, "slave") {
-        assert!(start.elapsed() < Duration::from_secs(60), "there is no other master");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    // The old connection still answers, with READONLY.
-    let second = after(&first, b"second");
-    assert_eq!(store.commit(&second).await.unwrap(), CommitOutcome::PossiblyStale);
-    let second = accepting_stale(second);
-    commit(&store, &second).await;
-    // From here on the record belongs to the history of the new master.
-    commit(&store, &after(&second, b"third")).await;
-    assert!(replica.command(&["EXISTS", "phlo2fa:due"]).contains('1'), "the new master has taken the commits");
-}
-
-#[tokio::test]
-async fn a_promoted_replica_updates_only_records_of_its_own_history() {
-    let (primary, server) = (RedisServer::start(), RedisServer::start());
-    let store = connect(&server.url());
-    server.command(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
-    server.command(&["REPLICAOF", "NO", "ONE"]);
-    // A record of a server that was never promoted, and one of its own.
-    for (history, is_accepted) in [(Some("\0\0\0\u{1}"), false), (None, true)] {
-        let known = server.command(&["KEYS", "phlo2fa:*:v:*"]);
-        let first = draft();
-        commit(&store, &first).await;
-        if let Some(history) = history {
-            let records = server.command(&["KEYS", "phlo2fa:*:v:*"]);
-            let written: Vec<_> = known.lines().collect();
-            let record = records.lines().find(|key| !written.contains(key)).expect("its record");
-            server.command(&["SETRANGE", record, "0", history]);
-        }
-        let second = after(&first, b"second");
-        let expected = if is_accepted { CommitOutcome::Committed } else { CommitOutcome::PossiblyStale };
-        assert_eq!(store.commit(&second).await.unwrap(), expected, "{history:?}");
-        let second = accepting_stale(second);
-        commit(&store, &second).await;
-        commit(&store, &after(&second, b"third")).await;
     }
 }
 

@@ -2,7 +2,7 @@
 -- are older than any record that the present RETENTION keeps.
 --
 -- KEYS  the list
--- ARGV  created at, member, how long any record is kept, in milliseconds
+-- ARGV  score, member, how long any record is kept, in milliseconds
 add_to_list(KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]))
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', ARGV[1] - ARGV[3]))
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. oldest_kept(ARGV[1], ARGV[3]))
 return 1

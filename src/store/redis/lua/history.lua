@@ -1,21 +1,26 @@
--- Precedes commit.lua. connection.rs reads the same from INFO.
+-- Precedes the scripts that depend on what server they run on. history.rs reads the same from INFO.
 --
--- Redis replicates after it has answered, so a promoted replica may lack acknowledged writes. A promotion changes the
--- replication id, and the server remembers the offset at which the old id ended (with appendonly, until it restarts).
--- A server without such an offset was never promoted; its history has this name.
-local NEVER_PROMOTED = '\0\0\0\1'
+-- A history is the first 4 bytes of the replication id. A server begins one when it starts, when it is promoted, and when its
+-- data are replaced. Followed by the kind of the server: alone, with replicas, or promoted. With appendonly, a server that
+-- restarts forgets that it was promoted.
+local ALONE, REPLICATED, PROMOTED = '0', '1', '2'
 
--- The name of the history that this server writes. In a cluster the script asks, because redis-rs keeps the
--- connections to the nodes to itself; elsewhere the connection knows.
-local function history()
+-- The history in the records of a server that is alone: nothing that it has acknowledged is missing after its restart.
+local OF_ONE_SERVER = '\0\0\0\1'
+
+-- The history and the kind of this server (5 bytes), and what INFO says of the replication.
+local function this_server()
   local info = redis.pcall('INFO', 'replication')
   local replication_id = type(info) == 'string' and string.match(info, 'master_replid:(%x+)')
-  if not replication_id or not string.find(info, 'second_repl_offset:%d') then
-    return NEVER_PROMOTED
+  if not replication_id then
+    return OF_ONE_SERVER .. ALONE, ''
   end
-  local bytes = string.gsub(string.sub(replication_id, 1, 8), '..', function(hex)
+  local history = string.gsub(string.sub(replication_id, 1, 8), '..', function(hex)
     return string.char(tonumber(hex, 16))
   end)
-  return bytes
+  if string.find(info, 'second_repl_offset:%d') then
+    return history .. PROMOTED, info
+  end
+  return history .. (string.find(info, 'connected_slaves:[1-9]') and REPLICATED or ALONE), info
 end
 

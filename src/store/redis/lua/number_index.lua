@@ -30,9 +30,14 @@ local function name_newest(entries, at, id, purpose)
   return string.sub(others .. id .. purpose, -ENTRY * PURPOSES_MAX)
 end
 
--- Another verification of the number may need the index for longer.
-local function set_index(key, value, is_new, ttl)
-  local left = is_new and 0 or redis.call('PTTL', key)
-  redis.call('SET', key, value, 'PX', math.max(left, tonumber(ttl)))
+-- Another verification of the number may need the index for longer. `ttl` is '' where it is kept for long enough.
+local function set_index(key, value, is_new, ttl, longest_ttl)
+  if is_new then
+    redis.call('SET', key, value, 'PX', ttl == '' and longest_ttl or ttl)
+  elseif ttl == '' then
+    redis.call('SET', key, value, 'KEEPTTL')
+  else
+    redis.call('SET', key, value, 'PX', math.max(redis.call('PTTL', key), tonumber(ttl)))
+  end
 end
 

@@ -10,9 +10,18 @@ local function add_due(due_times, due, member)
   end
 end
 
+-- The score of an entry of a list is its creation time in milliseconds, times this, plus the number of its status. keys.rs
+-- builds the same score.
+local STATUSES = 8
+
+-- The score of the oldest entries whose record may be there, seen from a new one.
+local function oldest_kept(score, longest_ttl)
+  return string.format('%.0f', score - longest_ttl * STATUSES)
+end
+
 -- A list lives as long as its longest-lived record: the life of an earlier, longer RETENTION is not shortened.
-local function add_to_list(list, created_at, member, longest_ttl)
-  redis.call('ZADD', list, created_at, member)
+local function add_to_list(list, score, member, longest_ttl)
+  redis.call('ZADD', list, score, member)
   if redis.call('PTTL', list) < longest_ttl then
     redis.call('PEXPIRE', list, longest_ttl)
   end

@@ -1,0 +1,30 @@
+// What the widget says by itself. Errors are the service's `user_message` wherever it sends one.
+// The sentences of a language stand in the order of SAID. {to} is the masked number, {n} a figure that needs no plural.
+const SAID = "number country send callMe code verify sent delivered lost calling spoken missed next wait again other done retry".split(" ");
+const WORDS = {
+en: `Phone number|Country|Send code|Call me|Enter the code sent to {to}|Verify|Text sent|Text delivered|The text did not arrive|We are calling you|The code was read out|Our call did not reach you|we call in {n} s|Do not call|Send again|Change number|Number verified|Try again`,
+es: `Número de teléfono|País|Enviar código|Llámenme|Introduzca el código enviado a {to}|Verificar|SMS enviado|SMS entregado|El SMS no ha llegado|Le estamos llamando|El código se ha leído en la llamada|No hemos podido hablar con usted|llamamos en {n} s|No llamar|Reenviar|Cambiar número|Número verificado|Inténtelo de nuevo`,
+fr: `Numéro de téléphone|Pays|Envoyer le code|M'appeler|Saisissez le code envoyé au {to}|Vérifier|SMS envoyé|SMS remis|Le SMS n'est pas arrivé|Nous vous appelons|Le code a été lu|Notre appel n'a pas abouti|nous appelons dans {n} s|Ne pas appeler|Renvoyer|Changer de numéro|Numéro vérifié|Réessayez`,
+de: `Telefonnummer|Land|Code senden|Anrufen lassen|Geben Sie den Code ein, der an {to} gesendet wurde|Bestätigen|SMS gesendet|SMS zugestellt|Die SMS ist nicht angekommen|Wir rufen Sie an|Der Code wurde vorgelesen|Wir haben Sie nicht erreicht|wir rufen in {n} s an|Nicht anrufen|Erneut senden|Nummer ändern|Nummer bestätigt|Versuchen Sie es erneut`,
+it: `Numero di telefono|Paese|Invia codice|Chiamami|Inserisci il codice inviato a {to}|Verifica|SMS inviato|SMS consegnato|L'SMS non è arrivato|Ti stiamo chiamando|Il codice è stato letto|La chiamata non ti ha raggiunto|chiamiamo tra {n} s|Non chiamare|Invia di nuovo|Cambia numero|Numero verificato|Riprova`,
+pt: `Número de telefone|País|Enviar código|Ligar para mim|Digite o código enviado para {to}|Verificar|SMS enviado|SMS entregue|O SMS não chegou|Estamos ligando para você|O código foi lido|Não conseguimos falar com você|ligamos em {n} s|Não ligar|Reenviar|Mudar número|Número verificado|Tente novamente`,
+nl: `Telefoonnummer|Land|Code sturen|Bel mij|Voer de code in die naar {to} is gestuurd|Bevestigen|Sms verstuurd|Sms bezorgd|De sms is niet aangekomen|We bellen u|De code is voorgelezen|We konden u niet bereiken|we bellen over {n} s|Niet bellen|Opnieuw sturen|Nummer wijzigen|Nummer bevestigd|Probeer het opnieuw`,
+sv: `Telefonnummer|Land|Skicka kod|Ring mig|Ange koden som skickades till {to}|Bekräfta|Sms skickat|Sms levererat|Sms:et kom inte fram|Vi ringer dig|Koden lästes upp|Vi fick inte tag på dig|vi ringer om {n} s|Ring inte|Skicka igen|Ändra nummer|Numret är bekräftat|Försök igen`,
+pl: `Numer telefonu|Kraj|Wyślij kod|Zadzwoń do mnie|Wpisz kod wysłany na {to}|Potwierdź|SMS wysłany|SMS dostarczony|SMS nie dotarł|Dzwonimy do Ciebie|Kod został odczytany|Nie udało się dodzwonić|zadzwonimy za {n} s|Nie dzwoń|Wyślij ponownie|Zmień numer|Numer potwierdzony|Spróbuj ponownie`,
+ru: `Номер телефона|Страна|Отправить код|Позвоните мне|Введите код, отправленный на {to}|Подтвердить|SMS отправлено|SMS доставлено|SMS не пришло|Мы вам звоним|Код продиктован|Не удалось дозвониться|позвоним через {n} с|Не звонить|Отправить снова|Изменить номер|Номер подтверждён|Попробуйте ещё раз`,
+tr: `Telefon numarası|Ülke|Kod gönder|Beni arayın|{to} numarasına gönderilen kodu girin|Doğrula|SMS gönderildi|SMS teslim edildi|SMS ulaşmadı|Sizi arıyoruz|Kod okundu|Size ulaşamadık|{n} sn içinde arayacağız|Aramayın|Yeniden gönder|Numarayı değiştir|Numara doğrulandı|Tekrar deneyin`,
+ar: `رقم الهاتف|البلد|إرسال الرمز|اتصلوا بي|أدخل الرمز المرسل إلى {to}|تحقق|تم إرسال الرسالة|تم تسليم الرسالة|لم تصل الرسالة|نتصل بك الآن|تمت قراءة الرمز|لم نتمكن من الوصول إليك|سنتصل خلال {n} ث|لا تتصلوا|إعادة الإرسال|تغيير الرقم|تم التحقق من الرقم|حاول مرة أخرى`,
+hi: `फ़ोन नंबर|देश|कोड भेजें|मुझे कॉल करें|{to} पर भेजा गया कोड डालें|सत्यापित करें|SMS भेजा गया|SMS पहुँच गया|SMS नहीं पहुँचा|हम आपको कॉल कर रहे हैं|कोड पढ़कर सुनाया गया|हमारी कॉल आप तक नहीं पहुँची|हम {n} से. में कॉल करेंगे|कॉल न करें|फिर से भेजें|नंबर बदलें|नंबर सत्यापित हुआ|फिर कोशिश करें`,
+bn: `ফোন নম্বর|দেশ|কোড পাঠান|আমাকে কল করুন|{to} নম্বরে পাঠানো কোডটি লিখুন|যাচাই করুন|SMS পাঠানো হয়েছে|SMS পৌঁছেছে|SMS পৌঁছায়নি|আমরা আপনাকে কল করছি|কোডটি পড়ে শোনানো হয়েছে|আমাদের কল আপনার কাছে পৌঁছায়নি|{n} সে. পরে কল করব|কল করবেন না|আবার পাঠান|নম্বর বদলান|নম্বর যাচাই হয়েছে|আবার চেষ্টা করুন`,
+ur: `فون نمبر|ملک|کوڈ بھیجیں|مجھے کال کریں|{to} پر بھیجا گیا کوڈ درج کریں|تصدیق کریں|SMS بھیج دیا گیا|SMS پہنچ گیا|SMS نہیں پہنچا|ہم آپ کو کال کر رہے ہیں|کوڈ پڑھ کر سنا دیا گیا|ہماری کال آپ تک نہیں پہنچی|ہم {n} سیکنڈ میں کال کریں گے|کال نہ کریں|دوبارہ بھیجیں|نمبر تبدیل کریں|نمبر کی تصدیق ہو گئی|دوبارہ کوشش کریں`,
+id: `Nomor telepon|Negara|Kirim kode|Telepon saya|Masukkan kode yang dikirim ke {to}|Verifikasi|SMS terkirim|SMS sampai|SMS tidak sampai|Kami menelepon Anda|Kode telah dibacakan|Panggilan kami tidak terjawab|kami menelepon dalam {n} dtk|Jangan telepon|Kirim ulang|Ganti nomor|Nomor terverifikasi|Coba lagi`,
+vi: `Số điện thoại|Quốc gia|Gửi mã|Gọi cho tôi|Nhập mã đã gửi đến {to}|Xác minh|Đã gửi SMS|SMS đã đến|SMS không đến được|Chúng tôi đang gọi cho bạn|Mã đã được đọc|Không gọi được cho bạn|sẽ gọi sau {n} giây|Không gọi|Gửi lại|Đổi số|Đã xác minh số|Hãy thử lại`,
+ja: `電話番号|国|コードを送信|電話で受け取る|{to} に送信したコードを入力|確認|SMSを送信しました|SMSが届きました|SMSが届きませんでした|お電話しています|コードを読み上げました|電話がつながりませんでした|{n} 秒後に電話します|電話しない|再送信|番号を変更|番号を確認しました|もう一度お試しください`,
+ko: `전화번호|국가|코드 보내기|전화로 받기|{to}(으)로 보낸 코드를 입력하세요|확인|문자를 보냈습니다|문자가 도착했습니다|문자가 도착하지 않았습니다|전화를 걸고 있습니다|코드를 읽어 드렸습니다|전화가 연결되지 않았습니다|{n}초 후 전화합니다|전화하지 않기|다시 보내기|번호 변경|번호가 확인되었습니다|다시 시도하세요`,
+zh: `手机号码|国家/地区|发送验证码|打电话给我|请输入发送到 {to} 的验证码|验证|短信已发送|短信已送达|短信未送达|正在给您打电话|已朗读验证码|电话未能接通|{n} 秒后致电|不要来电|重新发送|更改号码|号码已验证|请重试`,
+};
+// The tag of the words for a locale: its language, or English.
+function wordsTag(locale) {
+  const language = locale.toLowerCase().split(/[-_]/)[0];
+  return Object.hasOwn(WORDS, language) ? language : "en";
+}
