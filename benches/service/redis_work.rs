@@ -2,11 +2,12 @@
 
 use crate::redis_server::RedisServer;
 
-/// Reads from clients, and commands with those inside scripts.
+/// Reads from clients, commands with those inside scripts, and the processor seconds of the server.
 #[derive(Clone, Copy)]
 pub struct RedisWork {
     pub reads: u64,
     pub commands: u64,
+    pub processor_seconds: f64,
 }
 
 impl RedisWork {
@@ -20,6 +21,7 @@ impl RedisWork {
         Self {
             reads: since(after.reads, before.reads, first.reads),
             commands: since(after.commands, before.commands, first.commands),
+            processor_seconds: after.processor_seconds - before.processor_seconds,
         }
     }
 
@@ -29,6 +31,8 @@ impl RedisWork {
         let reads = info.lines().find_map(|line| field(line, "total_reads_processed:"));
         let calls = info.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(':'));
         let commands = calls.filter_map(|(_, figures)| field(figures, "calls=")).sum();
-        Self { reads: reads.expect("Redis 6 or newer"), commands }
+        let seconds = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok());
+        let processor_seconds = ["used_cpu_user:", "used_cpu_sys:"].into_iter().filter_map(seconds).sum();
+        Self { reads: reads.expect("Redis 6 or newer"), commands, processor_seconds }
     }
 }

@@ -103,9 +103,10 @@ fn at_speed(operation: &str, used: Used) -> Figures {
     let mut figures = vec![(format!("{operation}, a second"), per_second)];
     figures
         .extend(processor_seconds.map(|s| (format!("{operation}, processor s / 10,000"), s / operations * 10_000.0)));
-    if let Some(RedisWork { reads, commands }) = redis {
+    if let Some(RedisWork { reads, commands, processor_seconds }) = redis {
         figures.push((format!("{operation}, Redis reads"), reads as f64 / operations));
         figures.push((format!("{operation}, Redis commands"), commands as f64 / operations));
+        figures.push((format!("{operation}, Redis processor s / 10,000"), processor_seconds / operations * 10_000.0));
     }
     figures
 }
