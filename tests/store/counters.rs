@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use phlo_2fa::guard::{Limit, Limits};
-use phlo_2fa::store::{Commit, CommitOutcome, Increment, IncrementOutcome, Store};
+use phlo_2fa::store::{Commit, CommitOutcome, Counters, Increment, IncrementOutcome, Memory, Store};
 
 use crate::drafts::*;
 
@@ -136,4 +136,22 @@ pub(crate) async fn large_amounts_are_counted_exactly(store: &dyn Store) {
     assert_eq!(add(2).await, IncrementOutcome::Added);
     assert!(matches!(add(2).await, IncrementOutcome::OverLimit { .. }));
     assert_eq!(add(1).await, IncrementOutcome::Added);
+}
+
+/// Additions at many times, some of them late, some given back, by settings that change for a moment.
+pub(crate) async fn a_counter_counts_the_same_over_many_windows(store: &dyn Store) {
+    let (model, name) = (Memory::default(), new_counter("app"));
+    let (mut now, mut refused) = (0, 0);
+    for n in 0..600_usize {
+        now += [0, 200, 700, 1_100, 0, 3_000, 900, 12_000, 0, 400, 61_000][n * n % 11];
+        let late = if n % 7 == 3 { 2_500 } else { 0 };
+        let limits = if n % 50 < 45 { "60/20s,200/2m" } else { "90/40s,200/2m" };
+        let amount = [1, 5, 12, -3, 8][n % 5];
+        let ignores_limits = amount < 0 || n % 9 == 0;
+        let one = [Increment { ignores_limits, ..increment_of(&name, amount, limits) }];
+        let expected = model.increment(&one, at(now - late)).await.unwrap();
+        refused += usize::from(expected != IncrementOutcome::Added);
+        assert_eq!(store.increment(&one, at(now - late)).await.unwrap(), expected, "addition {n} at {now} ms");
+    }
+    assert!((50..500).contains(&refused), "{refused} are refused");
 }

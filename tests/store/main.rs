@@ -118,6 +118,7 @@ every_back_end_passes! {
         a_commit_counts_or_changes_nothing,
         a_counter_that_is_named_twice_counts_twice,
         a_counter_keeps_the_windows_of_other_settings,
+        a_counter_counts_the_same_over_many_windows,
         large_amounts_are_counted_exactly,
     }
     links::{

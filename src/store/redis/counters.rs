@@ -1,4 +1,4 @@
-//! Counters in Redis: a text for each, of the amounts by window and step.
+//! Counters in Redis: a text for each, of the amounts by window and step, which `counters.lua` describes.
 
 use std::slice;
 use std::sync::LazyLock;
@@ -107,16 +107,22 @@ pub(super) fn over_limit(
     now: Timestamp,
 ) -> Result<(usize, Duration), StoreError> {
     let increment = increments.get(index).ok_or(UNKNOWN_SHAPE)?;
-    let mut held = text.split_ascii_whitespace().map(parse_entry).collect::<Option<Vec<_>>>().ok_or(UNKNOWN_SHAPE)?;
+    let parts = text.split_ascii_whitespace().map(parse_part).collect::<Option<Vec<_>>>().ok_or(UNKNOWN_SHAPE)?;
+    let mut held = parts.concat();
     held.sort_unstable();
     let wait = increment
         .wait(now, |window| held.iter().filter(move |(w, ..)| *w == window).map(|(_, step, amount)| (*step, *amount)));
     Ok((index, wait.unwrap_or(Duration::from_secs(1))))
 }
 
-/// An entry of a counter: window, step, amount.
-fn parse_entry(entry: &str) -> Option<(u64, u64, i64)> {
-    let (window, rest) = entry.split_once(':')?;
-    let (step, amount) = rest.split_once(':')?;
-    Some((window.parse().ok()?, step.parse().ok()?, amount.parse().ok()?))
+/// A part of a counter, as `counters.lua` writes it: window, step and amount of its last step and of each other one.
+fn parse_part(part: &str) -> Option<Vec<(u64, u64, i64)>> {
+    let mut entries = part.split(',');
+    let (window, last) = entries.next()?.split_once(':')?;
+    let window = window.parse().ok()?;
+    let parse = |entry: &str| {
+        let mut fields = entry.split(':');
+        Some((window, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    std::iter::once(last).chain(entries).map(parse).collect()
 }

@@ -1,7 +1,24 @@
 -- Precedes the scripts that count: counters and their limits.
 --
--- A counter is a text of entries `window:step:amount` with a space between them: windows in seconds, steps of a window
--- numbered from 1970.
+-- A counter is a text with a part for each of its windows, and a space between them: `window:step:amount`, where the window
+-- is in seconds, its steps are numbered from 1970, and `step` is the one of the last addition. If other steps hold
+-- something, `:sum` follows, and `,step:amount` for each. So an addition to the same step reads no other.
+local PART = '(%d+):(%d+):(-?%d+):?(-?%d*)(%S*)'
+
+-- A part whose `step` becomes another one: its amount, the sum of the other steps that count, and their list. `since` is
+-- the first step that counts.
+local function at_step(step, since, last_step, amount, list)
+  local now, sum, others = 0, 0, {}
+  for held_in, held in string.gmatch(list .. ',' .. last_step .. ':' .. amount, ',(%d+):(-?%d+)') do
+    if held_in == step then
+      now = tonumber(held)
+    elseif tonumber(held_in) >= tonumber(since) then
+      sum = sum + tonumber(held)
+      others[#others + 1] = ',' .. held_in .. ':' .. held
+    end
+  end
+  return now, sum, table.concat(others)
+end
 
 -- Works out the counters KEYS[first] to KEYS[last] with their amounts added. ARGV has, from `at` on, for each counter:
 -- amount, 1 to ignore the limits or 0, TTL in milliseconds, number of limits; and for each limit: maximum, window, the
@@ -15,37 +32,39 @@ local function counters_after(first, last, at)
   local held = last >= first and redis.call('MGET', unpack(KEYS, first, last)) or {}
   -- Two attempts of one commit name the same counters.
   local writes, written = {}, {}
-  local earlier, now_holds, entries = {}, {}, {}
+  local amounts, sums, lists, parts = {}, {}, {}, {}
   for i = first, last do
     local key = KEYS[i]
     local text = written[key] or held[i - first + 1] or ''
     local amount, ignores_limits, ttl = tonumber(ARGV[at]), ARGV[at + 1] == '1', ARGV[at + 2]
     local limits, after = at + 4, at + 4 + 4 * tonumber(ARGV[at + 3])
     at = after
-    local count_of_entries = 0
-    for window, step, count in string.gmatch(text, '(%d+):(%d+):(-?%d+)') do
+    local count_of_parts = 0
+    for window, last_step, now, sum, list in string.gmatch(text, PART) do
       local limit = limits
       while limit < after and ARGV[limit + 1] ~= window do
         limit = limit + 4
       end
-      if limit < after and step == ARGV[limit + 3] then
-        now_holds[limit] = tonumber(count)
-      -- One without a limit is of another replica, whose settings differ for the moment.
-      elseif limit == after or tonumber(step) >= tonumber(ARGV[limit + 2]) then
-        earlier[limit] = (earlier[limit] or 0) + tonumber(count)
-        count_of_entries = count_of_entries + 1
-        entries[count_of_entries] = window .. ':' .. step .. ':' .. count
+      if limit == after then
+        -- It is of another replica, whose settings differ for the moment.
+        count_of_parts = count_of_parts + 1
+        parts[count_of_parts] = window .. ':' .. last_step .. ':' .. now .. (list == '' and '' or ':' .. sum .. list)
+      elseif last_step == ARGV[limit + 3] then
+        amounts[limit], sums[limit], lists[limit] = tonumber(now), tonumber(sum), list
+      else
+        amounts[limit], sums[limit], lists[limit] = at_step(ARGV[limit + 3], ARGV[limit + 2], last_step, now, list)
       end
     end
     for limit = limits, after - 4, 4 do
-      local now = (now_holds[limit] or 0) + amount
-      if not ignores_limits and (earlier[limit] or 0) + now > tonumber(ARGV[limit]) then
+      local now, sum, list = (amounts[limit] or 0) + amount, sums[limit] or 0, lists[limit] or ''
+      if not ignores_limits and sum + now > tonumber(ARGV[limit]) then
         return nil, i - first, text
       end
-      count_of_entries = count_of_entries + 1
-      entries[count_of_entries] = ARGV[limit + 1] .. ':' .. ARGV[limit + 3] .. ':' .. string.format('%.0f', now)
+      local part = ARGV[limit + 1] .. ':' .. ARGV[limit + 3] .. string.format(':%.0f', now)
+      count_of_parts = count_of_parts + 1
+      parts[count_of_parts] = list == '' and part or part .. string.format(':%.0f', sum) .. list
     end
-    text = table.concat(entries, ' ', 1, count_of_entries)
+    text = table.concat(parts, ' ', 1, count_of_parts)
     written[key] = text
     local last_write = #writes
     writes[last_write + 1], writes[last_write + 2], writes[last_write + 3] = key, text, ttl
