@@ -42,7 +42,11 @@ async fn texts_that_waited_for_an_outage_are_sent_once_each_and_within_the_rate(
     let to = |n: usize| format!("+1415{}0100", 220 + n);
     let created = join_all((0..TEXTS).map(async |n| replicas[n % 2].create(&to(n), json!({})).await)).await;
     for created in &created {
-        assert_eq!((created.status, &created.body["attempts"][0]["status"]), (201, &json!("triggering")), "{created:?}");
+        assert_eq!(
+            (created.status, &created.body["attempts"][0]["status"]),
+            (201, &json!("triggering")),
+            "{created:?}"
+        );
     }
 
     plivo.outage(json!({ "seconds": 600, "kind": "rate", "limit": 16, "window": 1 })).await;
