@@ -21,7 +21,7 @@ use cli::replay::ReplayArgs;
 use cli::serve::ServeArgs;
 
 /// A request makes hundreds of small allocations, and futures of some kilobytes, for which the system's allocator takes a
-/// fifth of the service's time. Without transparent huge pages, because of which it would keep half as much memory again.
+/// fifth of the service's time. It does not ask for transparent huge pages, with which it keeps half as much memory again.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -2,7 +2,8 @@
 --
 -- A counter is a text with a part for each of its windows, and a space between them: `window:step:amount`, where the window
 -- is in seconds, its steps are numbered from 1970, and `step` is the one of the last addition. If other steps hold
--- something, `:sum` follows, and `,step:amount` for each. So an addition to the same step reads no other.
+-- something, `:sum` follows, and `,step:amount` for each. So an addition to the same step reads no other. Steps that do not
+-- count any more are dropped when another step becomes the last.
 local PART = '(%d+):(%d+):(-?%d+):?(-?%d*)(%S*)'
 
 -- A part whose `step` becomes another one: its amount, the sum of the other steps that count, and their list. `since` is
