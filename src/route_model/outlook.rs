@@ -10,7 +10,7 @@ use super::prior;
 /// A text that brings the code within this time brings it soon.
 const SOON_MS: u32 = 10_000;
 
-/// Seconds after a report for which conversion is tabulated: the longest horizon of [`Outlook::within`].
+/// Seconds after a report for which conversion is tabulated: the longest horizon of [`Outlook::weigh_call`].
 const SECONDS: usize = prior::NEEDLESS_MS as usize / 1000;
 
 /// One stage of a text: the hazards that end it, and what is assumed of the people in it.
@@ -51,9 +51,9 @@ pub(super) struct Point {
     pub(super) stays: f64,
     /// Probability that the text brings the code in the end.
     pub(super) text: f64,
-    /// The same within [`SOON_MS`].
+    /// The same within [`SOON_MS`]. Only the explanation reads it, and only at the first point.
     pub(super) soon: f64,
-    /// The same within [`prior::NEEDLESS_MS`].
+    /// The same within [`prior::NEEDLESS_MS`]. Like `rings` and `waits_called_ms`, it is 0 where no plan may call.
     pub(super) needless: f64,
     /// The same within [`prior::RING_MS`].
     pub(super) rings: f64,
@@ -175,38 +175,56 @@ impl<'a> Outlook<'a> {
             point.waiting = waiting;
             point.waits_ms = point.lasts_ms * (waiting + stays * waiting_next) / 2.0;
             point.waits_all_ms = point.waits_ms + stays * all_next;
-            let rest = &points[k..];
-            // Only the explanation reads it, and only at the first point.
-            let [soon] = if k == 0 { self.within(rest, [SOON_MS]) } else { [0.0] };
-            let [rings, needless] = self.within(rest, [prior::RING_MS, prior::NEEDLESS_MS]);
-            let until_call = waits_within(rest, prior::CALL_MS);
-            let point = &mut points[k];
-            (point.soon, point.needless, point.rings) = (soon, needless, rings);
-            point.waits_called_ms = until_call + (1.0 - self.saves) * (point.waits_all_ms - until_call).max(0.0);
+            if k == 0 || self.may_call_at(point.clock_ms) {
+                self.weigh_call(&mut points[k..]);
+            }
         }
+        let soon = self.soon(points);
+        points.iter_mut().take(1).for_each(|now| now.soon = soon);
     }
 
-    /// Shares of texts that bring the code within these times of the first point, of which the last is the longest.
-    ///
-    /// They include texts that are reported first.
-    fn within<const N: usize>(&self, points: &[Point], times_ms: [u32; N]) -> [f64; N] {
-        let (mut open, mut shares) = (1.0, [0.0; N]);
-        for (point, since_ms) in until(points, times_ms[N - 1]) {
-            for (share, time_ms) in shares.iter_mut().zip(times_ms) {
-                let left_ms = f64::from(time_ms) - since_ms;
-                if left_ms <= 0.0 {
-                    continue;
-                }
-                let part = point.part_within(left_ms);
-                *share += open * point.verified * part;
-                if let Some(report) = &self.report {
-                    let after_ms = (left_ms - part * point.lasts_ms / 2.0).max(0.0);
-                    *share += open * point.reported * part * report.converted_within(after_ms);
-                }
+    /// Whether a plan may call at this moment. A silent text is as old as its stage.
+    fn may_call_at(&self, clock_ms: u32) -> bool {
+        self.report.is_none() || (prior::CALL_EARLIEST_MS..=self.latest_ms).contains(&clock_ms)
+    }
+
+    /// Computes `rings`, `needless` and `waits_called_ms` of the first point: in one pass, because a plan needs them of most
+    /// points.
+    fn weigh_call(&self, points: &mut [Point]) {
+        let (mut open, mut rings, mut needless, mut until_call_ms) = (1.0, 0.0, 0.0, 0.0);
+        for (point, since_ms) in until(points, prior::NEEDLESS_MS) {
+            let left_ms = |time_ms| f64::from(time_ms) - since_ms;
+            needless += open * self.brings_within(point, left_ms(prior::NEEDLESS_MS));
+            if left_ms(prior::RING_MS) > 0.0 {
+                rings += open * self.brings_within(point, left_ms(prior::RING_MS));
+            }
+            if left_ms(prior::CALL_MS) > 0.0 {
+                until_call_ms += open * point.waits_ms * point.part_within(left_ms(prior::CALL_MS));
             }
             open *= point.stays;
         }
-        shares
+        let Some(now) = points.first_mut() else { return };
+        (now.rings, now.needless) = (rings, needless);
+        now.waits_called_ms = until_call_ms + (1.0 - self.saves) * (now.waits_all_ms - until_call_ms).max(0.0);
+    }
+
+    /// Share of texts that bring the code within [`SOON_MS`] of the first point.
+    fn soon(&self, points: &[Point]) -> f64 {
+        let (mut open, mut share) = (1.0, 0.0);
+        for (point, since_ms) in until(points, SOON_MS) {
+            share += open * self.brings_within(point, f64::from(SOON_MS) - since_ms);
+            open *= point.stays;
+        }
+        share
+    }
+
+    /// Share of the texts of a point that bring the code within this time, some after a report.
+    fn brings_within(&self, point: &Point, time_ms: f64) -> f64 {
+        let part = point.part_within(time_ms);
+        let direct = point.verified * part;
+        let Some(report) = &self.report else { return direct };
+        let after_ms = (time_ms - part * point.lasts_ms / 2.0).max(0.0);
+        direct + point.reported * part * report.converted_within(after_ms)
     }
 }
 
@@ -251,16 +269,6 @@ fn in_hand(points: &[Point]) -> f64 {
         open *= point.stays;
     }
     share
-}
-
-/// Expected time without a code within this time of the first point, of people whom the text brings it.
-fn waits_within(points: &[Point], time_ms: u32) -> f64 {
-    let (mut open, mut waits) = (1.0, 0.0);
-    for (point, since_ms) in until(points, time_ms) {
-        waits += open * point.waits_ms * point.part_within(f64::from(time_ms) - since_ms);
-        open *= point.stays;
-    }
-    waits
 }
 
 /// Share of people without a code who are still present at this age.
