@@ -3,6 +3,6 @@
 --
 -- KEYS  the list
 -- ARGV  score, member, how long any record is kept, in milliseconds
-add_to_list(KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]))
+add_to_list(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. oldest_kept(ARGV[1], ARGV[3]))
 return 1

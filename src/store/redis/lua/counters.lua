@@ -61,9 +61,9 @@ local function counters_after(first, last, at)
       if not ignores_limits and sum + now > tonumber(ARGV[limit]) then
         return nil, i - first, text
       end
-      local part = ARGV[limit + 1] .. ':' .. ARGV[limit + 3] .. string.format(':%.0f', now)
+      local part = ARGV[limit + 1] .. ':' .. ARGV[limit + 3] .. string.format(':%d', now)
       count_of_parts = count_of_parts + 1
-      parts[count_of_parts] = list == '' and part or part .. string.format(':%.0f', sum) .. list
+      parts[count_of_parts] = list == '' and part or part .. string.format(':%d', sum) .. list
     end
     text = table.concat(parts, ' ', 1, count_of_parts)
     written[key] = text

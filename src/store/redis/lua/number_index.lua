@@ -37,7 +37,7 @@ local function set_index(key, value, is_new, ttl, longest_ttl)
   elseif ttl == '' then
     redis.call('SET', key, value, 'KEEPTTL')
   else
-    redis.call('SET', key, value, 'PX', math.max(redis.call('PTTL', key), tonumber(ttl)))
+    redis.call('SET', key, value, 'PX', string.format('%d', math.max(redis.call('PTTL', key), tonumber(ttl))))
   end
 end
 

@@ -1,8 +1,9 @@
--- Precedes the scripts that add to a sorted set of many records.
+-- Precedes the scripts that add to a sorted set of many records. Arguments of commands are texts: Redis writes a number of
+-- Lua with 17 digits, which takes as long as some commands.
 
 -- Due times are kept for an hour after the last new member. A verification lives ten minutes at most. It is a constant,
 -- because one key holds the due times of all: a record that is kept more briefly must not shorten its life.
-local DUE_TTL = 3600000
+local DUE_TTL = '3600000'
 
 local function add_due(due_times, due, member)
   if redis.call('ZADD', due_times, due, member) == 1 then
@@ -16,13 +17,13 @@ local STATUSES = 8
 
 -- The score of the oldest entries whose record may be there, seen from a new one.
 local function oldest_kept(score, longest_ttl)
-  return string.format('%.0f', score - longest_ttl * STATUSES)
+  return string.format('%d', score - longest_ttl * STATUSES)
 end
 
 -- A list lives as long as its longest-lived record: the life of an earlier, longer RETENTION is not shortened.
 local function add_to_list(list, score, member, longest_ttl)
   redis.call('ZADD', list, score, member)
-  if redis.call('PTTL', list) < longest_ttl then
+  if redis.call('PTTL', list) < tonumber(longest_ttl) then
     redis.call('PEXPIRE', list, longest_ttl)
   end
 end
