@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use super::Engine;
-use super::limits::Charges;
+use super::advances::Charges;
 use crate::store::{Increment, NumberKey, OutageCause, StoreError};
 
 /// How long adjustments wait for each other. A killed process loses no more than these.

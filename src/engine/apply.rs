@@ -180,7 +180,7 @@ impl Engine {
             if let Some(progress) = progress.filter(|_| !must_end) {
                 progress.decided(&after, effects.iter().filter(|effect| effect.is_awaited()).count());
             }
-            let charges = self.charges_of_change(&before, &after, &limits);
+            let charges = self.charges_of_change(&before, &after, &limits, now);
             let links = if must_end { Vec::new() } else { batch.links_beyond(&before) };
             // A stale record may be written in two cases: a final status never changes, and after a failover the record
             // is only ended.
@@ -191,7 +191,9 @@ impl Engine {
             let guesses = depends_on_guesses.then(|| before.guesses.to_bytes());
             let write = Write { mode, guesses, number, teacher: known.teacher, increments, links: links.clone(), now };
             let committing_at = Instant::now();
-            let (outcome, committed) = self.commit(Some(&before), &after, write).await?;
+            let committed = self.commit(Some(&before), &after, write).await;
+            self.inner.advances.settle(&charges, committed.as_ref().ok().map(|(outcome, _)| outcome), now);
+            let (outcome, committed) = committed?;
             match outcome {
                 CommitOutcome::Committed => {
                     lock.into_iter().for_each(|lock| lock.share(committing_at, committed.clone()));
@@ -217,6 +219,7 @@ impl Engine {
                         return Err(EngineError::NotFound);
                     }
                 }
+                CommitOutcome::OverLimit { index, .. } if charges.has_advance(index) => {}
                 CommitOutcome::OverLimit { index, .. }
                     if !is_settled && self.has_settled(&charges, index, number).await =>
                 {

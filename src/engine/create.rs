@@ -128,12 +128,14 @@ impl Engine {
             let context = Context { now, insight: &insight, barred: &[], session: SessionIndex::FIRST };
             let Decision { after, effects, lessons, answer } = open(request.clone(), &parts.rules, &context);
             let after = Arc::new(after);
-            let charges = self.charges_of_creation(&after, &limits);
+            let charges = self.charges_of_creation(&after, &limits, now);
             let increments = self.increments_of(&charges, number);
             let mode = CommitMode::Create { previous: index.newest_for(purpose) };
             let guesses = Some(index.guesses.clone());
             let write = Write { mode, guesses, number, teacher: Some(teacher), increments, links: Vec::new(), now };
-            match self.commit(None, &after, write).await?.0 {
+            let committed = self.commit(None, &after, write).await;
+            self.inner.advances.settle(&charges, committed.as_ref().ok().map(|(outcome, _)| outcome), now);
+            match committed?.0 {
                 CommitOutcome::Committed => {
                     self.publish(None, &after, now);
                     parts.learner.learn(None, &after, &lessons);
@@ -157,6 +159,7 @@ impl Engine {
                     request.guesses = Guesses::from_bytes(&index.guesses);
                     request.guesses.merge(&older_guesses);
                 }
+                CommitOutcome::OverLimit { index, .. } if charges.has_advance(index) => {}
                 CommitOutcome::OverLimit { index, .. }
                     if !is_settled && self.has_settled(&charges, index, number).await =>
                 {

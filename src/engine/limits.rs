@@ -8,10 +8,12 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::Engine;
+use super::advances::{Charges, Counted};
 use crate::guard::{Charge, ProposedAttempt, Scope};
 use crate::phone::PhoneNumber;
 use crate::prices;
 use crate::store::{Increment, NumberKey, StoreError};
+use crate::time::Timestamp;
 use crate::verification::{Attempt, AttemptStatus, Barred, Channel, Status, Verification};
 
 /// What the limits have said so far about the new attempts of one change.
@@ -25,15 +27,12 @@ pub(super) struct LimitAnswers {
     is_verified: Option<bool>,
 }
 
-/// What the new attempts of a decision count, and for which channel.
-pub(super) struct Charges(Vec<(Channel, Charge)>);
-
 impl Engine {
     /// The charges of a new verification.
-    pub(super) fn charges_of_creation(&self, v: &Verification, answers: &LimitAnswers) -> Charges {
+    pub(super) fn charges_of_creation(&self, v: &Verification, answers: &LimitAnswers, now: Timestamp) -> Charges {
         // Counted for the verification, even if its first attempt failed at once.
         let first = v.attempts.first().map_or(v.mode.first_channel(), |first| first.channel);
-        self.charges(v, &[first], true, answers)
+        self.charges(v, &[first], true, answers, now)
     }
 
     /// The charges of the attempts that `after` has beyond those of `before`.
@@ -42,14 +41,24 @@ impl Engine {
         before: &Verification,
         after: &Verification,
         answers: &LimitAnswers,
+        now: Timestamp,
     ) -> Charges {
         let new: Vec<Channel> = after.attempts.iter().skip(before.attempts.len()).map(|a| a.channel).collect();
-        self.charges(after, &new, false, answers)
+        self.charges(after, &new, false, answers, now)
     }
 
-    fn charges(&self, v: &Verification, channels: &[Channel], is_new: bool, answers: &LimitAnswers) -> Charges {
-        let mut charges = Vec::new();
-        for channel in channels.iter().copied() {
+    fn charges(
+        &self,
+        v: &Verification,
+        channels: &[Channel],
+        is_new: bool,
+        answers: &LimitAnswers,
+        now: Timestamp,
+    ) -> Charges {
+        if channels.is_empty() {
+            return Charges::default();
+        }
+        let charges = channels.iter().copied().flat_map(|channel| {
             let of_attempt = self.parts.guard.charges(&ProposedAttempt {
                 app: &v.app,
                 to: &v.to,
@@ -60,13 +69,13 @@ impl Engine {
             });
             // Nothing is sent to a test number, so it uses up only what its app and all apps may ask for.
             let is_counted = |charge: &Charge| !v.details.is_test || charge.scope.counts_test_numbers();
-            charges.extend(of_attempt.into_iter().filter(is_counted).map(|mut charge| {
+            of_attempt.into_iter().filter(is_counted).map(move |mut charge| {
                 let is_excused = answers.is_verified == Some(true) && charge.scope.is_of_prefix();
                 charge.ignores_limits |= is_excused || answers.watched.contains(&(channel, charge.scope));
                 (channel, charge)
-            }));
-        }
-        Charges(charges)
+            })
+        });
+        self.inner.advances.cover(charges.collect(), now)
     }
 
     /// Whether a limit on the number's prefix does not concern it: who has this phone was verified lately, so the number is
@@ -78,7 +87,7 @@ impl Engine {
         index: usize,
         answers: &mut LimitAnswers,
     ) -> Result<bool, StoreError> {
-        let is_of_prefix = charges.0.get(index).is_some_and(|(_, charge)| charge.scope.is_of_prefix());
+        let is_of_prefix = charges.counted.get(index).is_some_and(|counted| counted.charge.scope.is_of_prefix());
         if !is_of_prefix || answers.is_verified.is_some() {
             return Ok(false);
         }
@@ -99,10 +108,10 @@ impl Engine {
         wait: Duration,
         answers: &mut LimitAnswers,
     ) {
-        let Some((channel, Charge { scope, limits, .. })) = charges.0.get(index) else { return };
+        let Some(Counted { channel, charge, .. }) = charges.counted.get(index) else { return };
         // Room may appear one step after the end of the window. What a client is told is never longer than that.
-        let wait = limits.0.iter().map(|limit| limit.window).max().map_or(wait, |window| wait.min(window));
-        let (channel, scope) = (*channel, *scope);
+        let wait = charge.limits.0.iter().map(|limit| limit.window).max().map_or(wait, |window| wait.min(window));
+        let (channel, scope) = (*channel, charge.scope);
         self.report_limit(scope, v, Some(channel));
         if self.parts.guard.is_monitor && scope.is_relaxed_by_monitor() {
             answers.watched.push((channel, scope));
@@ -114,7 +123,7 @@ impl Engine {
     /// What a commit adds for charges.
     pub(super) fn increments_of(&self, charges: &Charges, number: NumberKey) -> Vec<Increment> {
         let mut last: Option<(&str, u128)> = None;
-        let increments = charges.0.iter().map(|(_, charge)| {
+        let increments = charges.counted.iter().map(|Counted { charge, advance, .. }| {
             // Scopes with one subject follow each other, and the number's hash is known: each hash is costly.
             let hash = match (charge.scope, last) {
                 (Scope::Number | Scope::NumberCall, _) => u128::from_be_bytes(number.0),
@@ -122,7 +131,8 @@ impl Engine {
                 _ => self.subject_hash(charge),
             };
             last = Some((&charge.subject, hash));
-            increment(charge, hash)
+            let increment = increment(charge, hash);
+            Increment { amount: increment.amount.saturating_add(*advance), ..increment }
         });
         increments.collect()
     }

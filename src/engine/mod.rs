@@ -9,10 +9,12 @@
 //! process remembers, or else has loaded (`remembered`), and one commit carries all that belongs to it: record, due time, number index, list
 //! entry, the counters of the limits, and the links of Plivo's ids (`commit`). If the base of the decision is out of date, a
 //! limit is reached or reports wait for a link, the store changes nothing and says so, and the decision is made again with
-//! what it said (`apply`). So no step of a change can be lost between two exchanges. Counters that only follow a change are
-//! adjusted in batches (`adjustments`), and a claim of due timers brings the records with it (`timers`).
+//! what it said (`apply`). So no step of a change can be lost between two exchanges. Wide limits are counted some attempts
+//! ahead (`advances`), counters that only follow a change are adjusted in batches (`adjustments`), and a claim of due timers
+//! brings the records with it (`timers`).
 
 mod adjustments;
+mod advances;
 mod apply;
 mod base;
 mod batch;
@@ -67,6 +69,7 @@ use crate::time::Timestamp;
 use crate::verification::{Refusal, Rules, Verification, VerificationId};
 use crate::webhook::Webhooks;
 use adjustments::Adjustments;
+use advances::Advances;
 use detached::Detached;
 use key_lock::KeyLock;
 use remembered::{Known, Remembered};
@@ -127,6 +130,8 @@ struct Inner {
     remembered: Remembered,
     /// Adjustments of counters that are not in the store yet.
     adjustments: Adjustments,
+    /// What this replica has counted ahead.
+    advances: Advances,
     /// When an app was last told of a tripped guard.
     trips: Trips,
 }

@@ -23,6 +23,12 @@ const TIMES: usize = 32;
 /// How long an idle service is watched.
 const IDLE_SECONDS: u64 = 10;
 
+/// A limit that no test reaches, and a budget, so narrow that each attempt is counted by itself.
+const NARROW: (&str, &str) = ("3990/10m", "30");
+/// So wide that attempts are counted ahead, with steps of a day and a half. Those of the budget take 72 minutes: if one ends
+/// during the test, a few creations cost one command more, which their mean does not show.
+const WIDE: (&str, &str) = ("1000000000/31d", "1000000");
+
 /// So late that no timer is due in this test.
 const LATE: &str = "fixed+fail:250";
 /// After a second.
@@ -30,7 +36,7 @@ const SOON: &str = "fixed:1";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_operation_costs_more_than_recorded() {
-    let mut subject = Subject::start().await;
+    let mut subject = Subject::start(NARROW.0, NARROW.1).await;
     let mut costs = Costs { recorded: Figures::recorded(), measured: Figures::default() };
     let idle = subject.idle(IDLE_SECONDS).await;
     costs.measured.add("idle second: commands", commands_of_idle_second(&idle, IDLE_SECONDS));
@@ -47,6 +53,13 @@ async fn no_operation_costs_more_than_recorded() {
     costs.of_due_timer(s).await;
     costs.of_list(s).await;
     costs.of_memory(s).await;
+
+    let mut subject = Subject::start(WIDE.0, WIDE.1).await;
+    subject.idle(IDLE_SECONDS).await;
+    let s = &subject;
+    // Each advance is twice the one before, so that the last one of these covers the measured ones.
+    s.repeat(5 * TIMES, async |n| s.create(&number(6, n), None, LATE).await).await;
+    costs.of(s, "create of many", 7, async |to| s.create(&to, None, LATE).await).await;
     costs.measured.assert_recorded(&costs.recorded);
 }
 

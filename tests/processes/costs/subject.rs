@@ -37,11 +37,20 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    pub(super) async fn start() -> Self {
+    /// A service whose limits on apps, countries and all attempts are as wide as this.
+    pub(super) async fn start(limit: &str, daily_budget: &str) -> Self {
         let (redis, plivo) = (RedisServer::start(), CountingPlivo::start());
-        let redis_url = redis.url();
-        let settings =
-            [("REDIS_URL", redis_url.as_str()), ("PLIVO_API_URL", &plivo.url), ("PHLO_ID", ""), ("RUST_LOG", "warn")];
+        let settings = [
+            ("REDIS_URL", redis.url()),
+            ("PLIVO_API_URL", plivo.url.clone()),
+            ("PHLO_ID", String::new()),
+            ("RUST_LOG", "warn".to_owned()),
+            ("LIMIT_APP", limit.to_owned()),
+            ("LIMIT_COUNTRY", limit.to_owned()),
+            ("LIMIT_TOTAL", limit.to_owned()),
+            ("DAILY_BUDGET", daily_budget.to_owned()),
+        ];
+        let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let service = Service::start(&settings).await;
         service.until_ready().await;
         let (monitor, background) = (Monitor::start(&redis), Background::default());
