@@ -219,6 +219,7 @@ impl Engine {
                         return Err(EngineError::NotFound);
                     }
                 }
+                // The attempt itself may still fit: the next try counts no advance.
                 CommitOutcome::OverLimit { index, .. } if charges.has_advance(index) => {}
                 CommitOutcome::OverLimit { index, .. }
                     if !is_settled && self.has_settled(&charges, index, number).await =>

@@ -159,6 +159,7 @@ impl Engine {
                     request.guesses = Guesses::from_bytes(&index.guesses);
                     request.guesses.merge(&older_guesses);
                 }
+                // The attempt itself may still fit: the next try counts no advance.
                 CommitOutcome::OverLimit { index, .. } if charges.has_advance(index) => {}
                 CommitOutcome::OverLimit { index, .. }
                     if !is_settled && self.has_settled(&charges, index, number).await =>
